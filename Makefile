@@ -1,0 +1,35 @@
+# Two commands: `make run` and `make test`. Each sets up its own environment first.
+VENV   ?= .venv
+PYTHON ?= python3
+CONFIG ?= configs/deep_sigmoid.yaml
+PY      = $(VENV)/bin/python
+READY   = $(VENV)/.ready
+export VG_DATA ?= $(wildcard ../shared/data)
+
+.PHONY: run test test-all check bench reproduce clean
+
+run: $(READY)            ## train and draw one question: make run CONFIG=configs/smoke.yaml
+	$(PY) scripts/run.py $(CONFIG) $(ARGS)
+
+test: $(READY)           ## the tests (under three minutes on two cores)
+	$(PY) -m pytest -n auto -m "not slow" $(ARGS)
+
+test-all: $(READY)       ## the tests and the slow scientific checks
+	$(PY) -m pytest -n auto $(ARGS)
+
+check: $(READY)          ## ruff, mypy and the tests: what runs before each commit
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(MAKE) test
+
+bench: $(READY)          ## this engine beside the alternatives that are installed
+	$(PY) scripts/bench.py $(ARGS)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+clean:                   ## the environment and caches; results stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,202 @@
+"""A named table filled by decoration and read by name or call-text.
+
+One class serves every table of the project: activations, initialisers, probes, datasets, claims, figures.
+A call-text such as ``leaky_relu(slope=0.1)`` is data: it is parsed, never evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+LONGEST_TEXT = 500  # a call-text is a few words; the parser's memory grows with what it is fed
+LONGEST_NUMBER = 40  # digits; int("9" * 5000) is an error of Python's own, and slow below that
+
+
+class RegistryError(ValueError):
+    """A name or an option that its table does not have; the message says what it does have."""
+
+
+def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:
+    """`` Did you mean 'width'?`` or the empty text."""
+    near = get_close_matches(word, list(choices), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def parse_call(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``name(option=value, …)`` into the name and its options; errors: RegistryError.
+
+    A value is a literal, a list of values, a bare name (taken as text) or another call-text.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise RegistryError(f"a name of {len(text)} characters; at most {LONGEST_TEXT} are read")
+    if text.isidentifier():
+        return text, {}
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise RegistryError(f"{text!r} is not of the form name or name(option=value, …)") from None
+    if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
+        raise RegistryError(f"{text!r} is not of the form name or name(option=value, …)")
+    if tree.args:
+        raise RegistryError(f"{text!r}: options are given by name, as in {tree.func.id}(option=value)")
+    options: dict[str, Any] = {}
+    for keyword in tree.keywords:
+        if keyword.arg is None:
+            raise RegistryError(f"{text!r}: '**' is not read")
+        options[keyword.arg] = _value(keyword.value, text)
+    return tree.func.id, options
+
+
+def call_text(name: str, options: dict[str, Any]) -> str:
+    """The one spelling of a call: no spaces in it but after commas, options in the order given."""
+    if not options:
+        return name
+    return f"{name}({', '.join(f'{key}={_spell(value)}' for key, value in options.items())})"
+
+
+class Registry(dict[str, Callable[..., Any]]):
+    """A table of functions; used as a decorator it adds one under the function's own name."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register `function` and hand it back unchanged."""
+        name = function.__name__
+        if name in self:
+            raise RegistryError(f"{self.kind} {name!r} is registered twice")
+        self[name] = function
+        return function
+
+    def __missing__(self, name: str) -> Callable[..., Any]:
+        raise RegistryError(
+            f"unknown {self.kind} {name!r}.{did_you_mean(name, self)} Known: {', '.join(sorted(self))}"
+        )
+
+    def bind(self, text: str) -> partial[Any]:
+        """The function that a call-text names, with its options filled in and checked."""
+        name, options = parse_call(text)
+        function = self[name]
+        known = self.options(name)
+        for key, value in options.items():
+            if key not in known:
+                takes = ", ".join(_declare(p) for p in known.values()) or "no options"
+                hint = did_you_mean(key, known)
+                raise RegistryError(f"{self.kind} {name!r} has no option {key!r}; it takes {takes}.{hint}")
+            self._check_type(name, known[key], value)
+        return partial(function, **options)
+
+    def canonical(self, text: str) -> str:
+        """The one spelling of a checked call-text: options in the signature's order, defaults left out.
+
+        ``leaky_relu( slope = .1 )`` is ``leaky_relu(slope=0.1)`` and ``leaky_relu(slope=0.01)`` is
+        ``leaky_relu``, so that two spellings of one thing are one run.
+        """
+        self.bind(text)
+        name, options = parse_call(text)
+        known = self.options(name)
+        kept = {
+            key: _as_declared(p, options[key])
+            for key, p in known.items()
+            if key in options and options[key] != p.default
+        }
+        return call_text(name, kept)
+
+    def options(self, name: str) -> dict[str, inspect.Parameter]:
+        """The named function's options: its keyword-only parameters, or those that have a default."""
+        parameters = inspect.signature(self[name], eval_str=True).parameters
+        return {
+            key: p
+            for key, p in parameters.items()
+            if p.kind is p.KEYWORD_ONLY or (p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty)
+        }
+
+    def _check_type(self, name: str, parameter: inspect.Parameter, value: Any) -> None:
+        allowed = parameter.annotation
+        if allowed is parameter.empty or _fits(value, allowed):
+            return
+        raise RegistryError(
+            f"{self.kind} {name!r}: option {parameter.name} is {value!r}, which is not {_type_name(allowed)}"
+        )
+
+
+def _value(node: ast.expr, text: str) -> Any:
+    if isinstance(node, ast.Name):
+        return {"true": True, "false": False, "null": None}.get(node.id, node.id)
+    if isinstance(node, ast.Call):
+        return call_text(*parse_call(ast.unparse(node)))
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(item, text) for item in node.elts]
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise RegistryError(f"{text!r}: {ast.unparse(node)!r} is not a number, text or list") from None
+    if not isinstance(value, bool | int | float | str | None):
+        raise RegistryError(f"{text!r}: {ast.unparse(node)!r} is not a number, text or list")
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
+        raise RegistryError(f"{text!r}: a number of more than {LONGEST_NUMBER} digits")
+    return value
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_spell(item) for item in value)}]"
+    if isinstance(value, str) and _is_plain(value):
+        return value
+    return repr(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text may stand without quotes and still be read back as itself."""
+    try:
+        name, options = parse_call(text)
+    except RegistryError:
+        return False
+    reserved = {"true", "false", "null", "True", "False", "None"}
+    return text == call_text(name, options) and text not in reserved
+
+
+def _as_declared(parameter: inspect.Parameter, value: Any) -> Any:
+    """An int where a float is declared is that float, so that 1 and 1.0 are one spelling."""
+    if isinstance(value, int) and not isinstance(value, bool) and parameter.annotation is float:
+        return float(value)
+    return value
+
+
+def _fits(value: Any, allowed: Any) -> bool:
+    origin = typing.get_origin(allowed)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in typing.get_args(allowed))
+    if origin is typing.Literal:
+        return value in typing.get_args(allowed)
+    if origin in (list, tuple):
+        return isinstance(value, list) and all(_fits(item, typing.get_args(allowed)[0]) for item in value)
+    if allowed is None or allowed is type(None):
+        return value is None
+    if allowed is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if allowed is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, allowed) if isinstance(allowed, type) else True
+
+
+def _type_name(allowed: Any) -> str:
+    if typing.get_origin(allowed) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(allowed)))
+    names = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+    return names.get(allowed) or str(allowed).replace("typing.", "")
+
+
+def _declare(parameter: inspect.Parameter) -> str:
+    kind = parameter.annotation
+    shown = "" if kind is parameter.empty else f": {getattr(kind, '__name__', str(kind))}"
+    default = "" if parameter.default is parameter.empty else f" = {_spell(parameter.default)}"
+    return f"{parameter.name}{shown}{default}"
