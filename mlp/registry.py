@@ -10,6 +10,7 @@ import ast
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
@@ -39,7 +40,9 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     if text.isidentifier():
         return text, {}
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():  # Python's own remarks on an odd literal would reach the terminal
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise RegistryError(f"{text!r} is not of the form name or name(option=value, …)") from None
     if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
@@ -50,7 +53,10 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     for keyword in tree.keywords:
         if keyword.arg is None:
             raise RegistryError(f"{text!r}: '**' is not read")
-        options[keyword.arg] = _value(keyword.value, text)
+        try:
+            options[keyword.arg] = _value(keyword.value, text)
+        except RecursionError:
+            raise RegistryError(f"{text!r} is nested too deeply") from None
     return tree.func.id, options
 
 
