@@ -1,0 +1,367 @@
+"""Activation functions: a = f(z), its exact slope, its bounds.
+
+One function an activation: formula and source in the docstring, options as keyword arguments. Every form
+is stable over the whole range of float32 and float64, infinities included, and overflows nowhere.
+
+The slope is what this project measures, so it is exact in both tails: ``a(1 − a)`` is 0 from z = 37 on
+(float64), which would count a saturated sigmoid as dead; ``¼ sech²(z/2)`` is not. For training, where only
+its size matters, an activation may add a second form that works in place on the output alone (`InPlace`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import exp, inf, pi, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import erfc, expit, ndtr
+
+from mlp.registry import Registry
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """The same function and slope without a temporary, for the training loop.
+
+    `f(z)` overwrites z with a. `pull(delta, a, mask)` multiplies delta by the slope; it may destroy a, and
+    mask is a boolean scratch array of their shape. Tested against `f` and `df`.
+    """
+
+    f: Callable[[Array], Any]
+    pull: Callable[[Array, Array, npt.NDArray[np.bool_]], Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A scalar function applied to every unit.
+
+    f(z) -> a and df(z, a) -> slope are element-wise and keep the dtype. `low` and `high` bound f; the slope
+    never exceeds `max_slope` in size; `kinks` are the places where the slope jumps (there it is the one
+    from the left).
+    """
+
+    f: Callable[[Array], Array]
+    df: Callable[[Array, Array], Array]
+    low: float = -inf
+    high: float = inf
+    max_slope: float = 1.0
+    kinks: tuple[float, ...] = ()
+    in_place: InPlace | None = None
+
+    @cached_property
+    def gain(self) -> float:
+        """The factor on 1/√n_in that keeps the mean square of a layer: (E f(Z)²)^−½ for Z ~ N(0, 1)."""
+        return gaussian_mean(lambda z: self.f(z) ** 2, kinks=self.kinks) ** -0.5
+
+    @cached_property
+    def gradient_gain(self) -> float:
+        """The factor on 1/√n_in that keeps the mean square of delta: (E f'(Z)²)^−½ for Z ~ N(0, 1)."""
+        return gaussian_mean(lambda z: self.df(z, self.f(z)) ** 2, kinks=self.kinks) ** -0.5
+
+
+ACTIVATIONS = Registry("activation")
+
+WIDEST = 12.0  # standard deviations; what lies beyond weighs 1e-33
+PANEL = 0.25  # width of a panel in standard deviations
+NODES = 12  # Gauss-Legendre nodes a panel: exact to rounding for a sigmoid as steep as σ(10 z)
+
+
+def gaussian_mean(
+    f: Callable[[Array], Array], variance: float = 1.0, kinks: Iterable[float] = ()
+) -> float:
+    """E f(Z) for Z ~ N(0, variance), by composite Gauss-Legendre quadrature split at the kinks.
+
+    A panel that straddles a kink spoils the result: with one node on ReLU's kink E f'² comes out 0.876
+    of its value.
+    """
+    if variance == 0:
+        return float(f(np.zeros(1))[0])
+    scale = sqrt(variance)
+    z, weights = _nodes(tuple(sorted(k / scale for k in kinks if abs(k) < WIDEST * scale)))
+    return float(weights @ f(scale * z))
+
+
+@lru_cache(maxsize=256)
+def _nodes(kinks: tuple[float, ...]) -> tuple[Array, Array]:
+    """Nodes of the standard normal and their weights, which sum to 1."""
+    edges = np.unique(np.concatenate([np.arange(-WIDEST, WIDEST + PANEL, PANEL), np.asarray(kinks)]))
+    node, weight = np.polynomial.legendre.leggauss(NODES)
+    half = np.diff(edges)[:, None] / 2
+    z = (edges[:-1, None] + half + half * node).ravel()
+    density = np.exp(-z * z / 2) * (half * weight).ravel()
+    return z, density / density.sum()
+
+
+def _sech(z: Array) -> Array:
+    """1/cosh(z) without overflow."""
+    e = np.exp(-np.abs(z))
+    return 2 * e / (1 + e * e)
+
+
+def _positive(z: Array) -> Array:
+    """1 where z > 0, else 0, in z's dtype."""
+    return (z > 0).astype(z.dtype)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@ACTIVATIONS
+def identity() -> Activation:
+    """z: no activation at all; a network of it is one linear map."""
+    return Activation(
+        f=lambda z: +z,
+        df=lambda z, a: np.ones_like(z),
+        in_place=InPlace(f=lambda z: None, pull=lambda delta, a, mask: None),
+    )
+
+
+@ACTIVATIONS
+def sigmoid() -> Activation:
+    """σ(z) = 1/(1 + e⁻ᶻ), slope ¼ sech²(z/2).  The logistic function, Verhulst 1845."""
+
+    def in_place(z: Array) -> None:
+        np.multiply(z, -1, out=z)
+        np.exp(z, out=z)  # overflows to inf where a is 0 to every digit
+        np.add(z, 1, out=z)
+        np.reciprocal(z, out=z)
+
+    def pull(delta: Array, a: Array, mask: Any) -> None:
+        np.multiply(delta, a, out=delta)
+        np.subtract(1, a, out=a)
+        np.multiply(delta, a, out=delta)
+
+    return Activation(
+        f=expit,
+        df=lambda z, a: 0.25 * _sech(z / 2) ** 2,
+        low=0,
+        high=1,
+        max_slope=0.25,
+        in_place=InPlace(in_place, pull),
+    )
+
+
+def _pull_tanh(delta: Array, a: Array, mask: Any) -> None:
+    np.square(a, out=a)
+    np.subtract(1, a, out=a)
+    np.multiply(delta, a, out=delta)
+
+
+@ACTIVATIONS
+def tanh() -> Activation:
+    """tanh(z) = 2σ(2z) − 1, slope sech²(z)."""
+    return Activation(
+        f=np.tanh,
+        df=lambda z, a: _sech(z) ** 2,
+        low=-1,
+        high=1,
+        in_place=InPlace(lambda z: np.tanh(z, out=z), _pull_tanh),
+    )
+
+
+@ACTIVATIONS
+def lecun_tanh() -> Activation:
+    """1.7159 tanh(2z/3), so that f(±1) = ±1.  LeCun, Bottou, Orr & Müller 1998, section 4.4."""
+    return Activation(
+        f=lambda z: 1.7159 * np.tanh(z * (2 / 3)),
+        df=lambda z, a: (1.7159 * 2 / 3) * _sech(z * (2 / 3)) ** 2,
+        low=-1.7159,
+        high=1.7159,
+        max_slope=1.7159 * 2 / 3,
+    )
+
+
+@ACTIVATIONS
+def relu() -> Activation:
+    """max(z, 0).  Nair & Hinton 2010; Glorot, Bordes & Bengio 2011."""
+
+    def pull(delta: Array, a: Array, mask: npt.NDArray[np.bool_]) -> None:
+        np.greater(a, 0, out=mask)
+        np.multiply(delta, mask, out=delta)
+
+    return Activation(
+        f=lambda z: np.maximum(z, 0),
+        df=lambda z, a: _positive(z),
+        low=0,
+        kinks=(0.0,),
+        in_place=InPlace(lambda z: np.maximum(z, 0, out=z), pull),
+    )
+
+
+@ACTIVATIONS
+def leaky_relu(slope: float = 0.01) -> Activation:
+    """max(z, slope·z), 0 < slope ≤ 1.  Maas, Hannun & Ng 2013."""
+    _require(0 < slope <= 1, f"leaky_relu: slope is {slope}; it lies above 0 and at most at 1")
+
+    def pull(delta: Array, a: Array, mask: npt.NDArray[np.bool_]) -> None:
+        np.greater(a, 0, out=mask)
+        np.maximum(mask, a.dtype.type(slope), out=a)
+        np.multiply(delta, a, out=delta)
+
+    return Activation(
+        f=lambda z: np.maximum(z, slope * z),
+        df=lambda z, a: np.maximum(_positive(z), slope),
+        kinks=(0.0,),
+        in_place=InPlace(lambda z: np.maximum(z, slope * z, out=z), pull),
+    )
+
+
+def _elu(alpha: float, scale: float) -> Activation:
+    def df(z: Array, a: Array) -> Array:
+        above = _positive(z)
+        return scale * (above + (1 - above) * alpha * np.exp(np.minimum(z, 0)))
+
+    @np.errstate(over="ignore")  # scale·z may truly lie beyond the largest number
+    def f(z: Array) -> Array:
+        return scale * (np.maximum(z, 0) + alpha * np.expm1(np.minimum(z, 0)))
+
+    return Activation(
+        f=f,
+        df=df,
+        low=-scale * alpha,
+        max_slope=scale * max(1.0, alpha),
+        kinks=(0.0,),  # for alpha = 1 the slope is continuous and only its own slope jumps
+    )
+
+
+@ACTIVATIONS
+def elu(alpha: float = 1.0) -> Activation:
+    """z above 0, alpha·(eᶻ − 1) below.  Clevert, Unterthiner & Hochreiter 2016, eq. 15."""
+    _require(0 < alpha < 1e6, f"elu: alpha is {alpha}; it lies above 0")
+    return _elu(alpha, scale=1.0)
+
+
+# Klambauer et al. 2017, eq. 14: the one pair for which mean 0 and variance 1 reproduce themselves.
+SELU_ALPHA = -sqrt(2 / pi) / (exp(0.5) * erfc(1 / sqrt(2)) - 1)
+SELU_SCALE = (1 - sqrt(exp(1)) * erfc(1 / sqrt(2))) * sqrt(
+    2 * pi / (2 + pi - 2 * sqrt(exp(1)) * (2 + pi) * erfc(1 / sqrt(2))
+              + exp(1) * pi * erfc(1 / sqrt(2)) ** 2 + 2 * exp(2) * erfc(sqrt(2)))
+)  # fmt: skip
+
+
+@ACTIVATIONS
+def selu() -> Activation:
+    """1.0507·ELU(alpha = 1.6733): unit variance is a fixed point.  Klambauer et al. 2017."""
+    return _elu(float(SELU_ALPHA), float(SELU_SCALE))
+
+
+@ACTIVATIONS
+def gelu() -> Activation:
+    """z·Φ(z), Φ the normal distribution function, in the exact form.  Hendrycks & Gimpel 2016."""
+
+    def df(z: Array, a: Array) -> Array:
+        near = np.clip(z, -40, 40)  # beyond, the density is 0 in any dtype
+        return ndtr(z) + near * (np.exp(-near * near / 2) / z.dtype.type(sqrt(2 * pi)))
+
+    return Activation(
+        f=lambda z: np.maximum(z, -40) * ndtr(z),
+        df=df,
+        low=-0.16997120747990369,  # at z = −0.7518
+        max_slope=1.1289041451825208,  # at z = √2: Φ(√2) + √2 φ(√2)
+    )
+
+
+@ACTIVATIONS
+def silu(beta: float = 1.0) -> Activation:
+    """z·σ(beta·z), also called swish.  Elfwing et al. 2018; Ramachandran, Zoph & Le 2017."""
+    _require(1e-3 <= beta <= 1e3, f"silu: beta is {beta}; it lies between 0.001 and 1000")
+    far = 1e3 / beta  # σ(−1000) is 0 in any dtype
+
+    def df(z: Array, a: Array) -> Array:
+        near = np.clip(z, -far, far) * beta
+        return expit(near) * (1 + near * expit(-near))
+
+    return Activation(
+        f=lambda z: np.maximum(z, -far) * expit(np.clip(z, -far, far) * beta),
+        df=df,
+        low=-0.27846454276107380 / beta,
+        max_slope=1.0998393201288668,
+    )
+
+
+@ACTIVATIONS
+def softplus() -> Activation:
+    """log(1 + eᶻ), slope σ(z).  Dugas et al. 2001; Glorot, Bordes & Bengio 2011."""
+    return Activation(
+        f=lambda z: np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))),
+        df=lambda z, a: expit(z),
+        low=0,
+    )
+
+
+@ACTIVATIONS
+def softsign() -> Activation:
+    """z/(1 + |z|).  Bergstra et al. 2009; Glorot & Bengio 2010."""
+
+    def f(z: Array) -> Array:
+        finite = np.clip(z, np.finfo(z.dtype).min, np.finfo(z.dtype).max)
+        return finite / (1 + np.abs(finite))
+
+    return Activation(f=f, df=lambda z, a: np.square(1 / (1 + np.abs(z))), low=-1, high=1)
+
+
+@ACTIVATIONS
+def arctan() -> Activation:
+    """arctan(z), slope 1/(1 + z²)."""
+    return Activation(
+        f=np.arctan,
+        df=lambda z, a: np.square(1 / np.hypot(z, 1)),
+        low=-pi / 2,
+        high=pi / 2,
+    )
+
+
+@ACTIVATIONS
+def mish() -> Activation:
+    """z·tanh(log(1 + eᶻ)).  Misra 2019."""
+
+    def tanh_softplus(z: Array) -> tuple[Array, Array]:
+        """tanh(softplus(z)) = n/(n + 2) with n = eᶻ(eᶻ + 2), and n; 1 to every digit from z = 20 on."""
+        e = np.exp(np.minimum(z, 20))
+        n = e * (e + 2)
+        return n / (n + 2), n
+
+    def df(z: Array, a: Array) -> Array:
+        near = np.clip(z, -1000, 20)
+        t, n = tanh_softplus(near)
+        return t + near * expit(near) * (4 * (n + 1) / np.square(n + 2))
+
+    return Activation(
+        f=lambda z: np.maximum(z, -1000) * tanh_softplus(z)[0],
+        df=df,
+        low=-0.3088434130172504,
+        max_slope=1.0884981612517277,
+    )
+
+
+@ACTIVATIONS
+def hard_sigmoid() -> Activation:
+    """clip(z/6 + ½, 0, 1).  Courbariaux et al. 2015, with the slope of Howard et al. 2019."""
+    return Activation(
+        f=lambda z: np.clip(z / 6 + 0.5, 0, 1),
+        df=lambda z, a: (np.abs(z) < 3) / z.dtype.type(6),
+        low=0,
+        high=1,
+        max_slope=1 / 6,
+        kinks=(-3.0, 3.0),
+    )
+
+
+@ACTIVATIONS
+def hard_tanh() -> Activation:
+    """clip(z, −1, 1).  Collobert 2004."""
+    return Activation(
+        f=lambda z: np.clip(z, -1, 1),
+        df=lambda z, a: (np.abs(z) < 1).astype(z.dtype),
+        low=-1,
+        high=1,
+        kinks=(-1.0, 1.0),
+    )

@@ -1,0 +1,199 @@
+"""How weights and biases are drawn.
+
+An initialiser is unit-variance noise times a standard deviation. The noise comes from a generator keyed by
+(seed, purpose, layer), so equal seeds are paired: two runs that differ in activation, depth or the size of
+their weights start from the same noise. The standard deviation depends on the layer's shape and, only where
+`gain=auto` asks for it, on the activation's curve, never on its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite, sqrt
+
+import numpy as np
+
+from mlp.activations import ACTIVATIONS, Activation, Array
+from mlp.registry import Registry
+
+Noise = Callable[[np.random.Generator, int, int], Array]
+
+
+@dataclass(frozen=True)
+class Initialiser:
+    """noise(rng, n_in, n_out) has unit variance; std(n_in, n_out, activation) is what it is scaled by."""
+
+    noise: Noise
+    std: Callable[[int, int, Activation], float]
+
+    def draw(self, rng: np.random.Generator, n_in: int, n_out: int, act: Activation) -> Array:
+        """A float64 (n_in, n_out) matrix."""
+        return self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
+
+
+INITIALISERS = Registry("initialiser")
+BIASES = Registry("bias initialiser")
+
+
+def weight_variance(init: str, n_in: int, n_out: int, act: Activation) -> float:
+    """Variance of one weight of an (n_in, n_out) layer under the initialiser's call-text."""
+    return float(INITIALISERS.bind(init)().std(n_in, n_out, act) ** 2)
+
+
+def bias_variance(bias: str, n_in: int, n_out: int, act: Activation) -> float:
+    """Variance of one bias."""
+    return float(BIASES.bind(bias)().std(n_in, n_out, act) ** 2)
+
+
+def _gaussian(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    return rng.standard_normal((n_in, n_out))
+
+
+def _uniform(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    return sqrt(3) * (2 * rng.random((n_in, n_out)) - 1)
+
+
+def _orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    """Orthonormal rows or columns, whichever are fewer, times √max(n_in, n_out): unit variance."""
+    wide = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
+    q, r = np.linalg.qr(wide)
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)  # Mezzadri 2007: without it, not uniform over rotations
+    return sqrt(max(n_in, n_out)) * (q if n_in >= n_out else q.T)
+
+
+def _size(name: str, value: float) -> float:
+    if not (isfinite(value) and 0 <= value <= 1e6):
+        raise ValueError(f"{name} is {value}; it lies between 0 and 1e6")
+    return value
+
+
+@INITIALISERS
+def normal(std: float = 0.01) -> Initialiser:
+    """N(0, std²), whatever the shape."""
+    size = _size("normal: std", std)
+    return Initialiser(_gaussian, lambda n_in, n_out, act: size)
+
+
+@INITIALISERS
+def uniform(bound: float = 0.1) -> Initialiser:
+    """U(−bound, bound), whatever the shape."""
+    size = _size("uniform: bound", bound)
+    return Initialiser(_uniform, lambda n_in, n_out, act: size / sqrt(3))
+
+
+def _lecun(n_in: int, n_out: int, act: Activation) -> float:
+    return sqrt(1 / n_in)
+
+
+def _xavier(n_in: int, n_out: int, act: Activation) -> float:
+    return sqrt(2 / (n_in + n_out))
+
+
+def _he(n_in: int, n_out: int, act: Activation) -> float:
+    return sqrt(2 / n_in)
+
+
+@INITIALISERS
+def lecun_normal() -> Initialiser:
+    """N(0, 1/n_in).  LeCun, Bottou, Orr & Müller 1998, eq. 16."""
+    return Initialiser(_gaussian, _lecun)
+
+
+@INITIALISERS
+def lecun_uniform() -> Initialiser:
+    """U(±√(3/n_in)), variance 1/n_in.  LeCun, Bottou, Orr & Müller 1998, eq. 16."""
+    return Initialiser(_uniform, _lecun)
+
+
+@INITIALISERS
+def xavier_normal() -> Initialiser:
+    """N(0, 2/(n_in + n_out)).  Glorot & Bengio 2010, eq. 12."""
+    return Initialiser(_gaussian, _xavier)
+
+
+@INITIALISERS
+def xavier_uniform() -> Initialiser:
+    """U(±√(6/(n_in + n_out))).  Glorot & Bengio 2010, eq. 16."""
+    return Initialiser(_uniform, _xavier)
+
+
+@INITIALISERS
+def he_normal() -> Initialiser:
+    """N(0, 2/n_in).  He, Zhang, Ren & Sun 2015, eq. 10."""
+    return Initialiser(_gaussian, _he)
+
+
+@INITIALISERS
+def he_uniform() -> Initialiser:
+    """U(±√(6/n_in)), variance 2/n_in.  He, Zhang, Ren & Sun 2015, eq. 10."""
+    return Initialiser(_uniform, _he)
+
+
+def _gain(gain: float | str, act: Activation) -> float:
+    """`auto` keeps the signal's mean square, `auto_gradient` the gradient's; both by quadrature."""
+    if gain == "auto":
+        return act.gain
+    if gain == "auto_gradient":
+        return act.gradient_gain
+    return float(gain)
+
+
+def _check_gain(name: str, gain: float | str) -> None:
+    if isinstance(gain, str):
+        if gain not in ("auto", "auto_gradient"):
+            raise ValueError(f"{name}: gain is {gain!r}; it is a number, auto or auto_gradient")
+        return
+    _size(f"{name}: gain", gain)
+
+
+@INITIALISERS
+def scaled_normal(gain: float | str = "auto") -> Initialiser:
+    """N(0, gain²/n_in); gain=auto is (E f(Z)²)^−½, gain=auto_gradient is (E f'(Z)²)^−½."""
+    _check_gain("scaled_normal", gain)
+    return Initialiser(_gaussian, lambda n_in, n_out, act: _gain(gain, act) / sqrt(n_in))
+
+
+@INITIALISERS
+def orthogonal(gain: float | str = 1.0) -> Initialiser:
+    """gain times a random matrix with orthonormal rows or columns.  Saxe, McClelland & Ganguli 2014."""
+    _check_gain("orthogonal", gain)
+    return Initialiser(_orthogonal, lambda n_in, n_out, act: _gain(gain, act) / sqrt(max(n_in, n_out)))
+
+
+@INITIALISERS
+def pytorch_default() -> Initialiser:
+    """U(±1/√n_in), variance 1/(3 n_in): nn.Linear's default, and Glorot & Bengio's "standard" (2010, eq. 1)."""
+    return Initialiser(_uniform, lambda n_in, n_out, act: sqrt(1 / (3 * n_in)))
+
+
+@BIASES
+def zeros() -> Initialiser:
+    """All biases 0."""
+    return Initialiser(_gaussian, lambda n_in, n_out, act: 0.0)
+
+
+def _normal_bias(std: float = 1.0) -> Initialiser:
+    """N(0, std²)."""
+    size = _size("normal: std", std)
+    return Initialiser(_gaussian, lambda n_in, n_out, act: size)
+
+
+_normal_bias.__name__ = "normal"
+BIASES(_normal_bias)
+
+
+def _pytorch_bias() -> Initialiser:
+    """U(±1/√n_in): nn.Linear's default."""
+    return Initialiser(_uniform, lambda n_in, n_out, act: sqrt(1 / (3 * n_in)))
+
+
+_pytorch_bias.__name__ = "pytorch_default"
+BIASES(_pytorch_bias)
+
+
+@lru_cache(maxsize=4096)
+def activation(text: str) -> Activation:
+    """The activation that a call-text names; one object a text, so that its gains are derived once."""
+    return ACTIVATIONS.bind(text)()  # type: ignore[no-any-return]

@@ -1,0 +1,67 @@
+"""Losses: (logits, y) -> the mean over the batch for every run, and its gradient.
+
+z: (R, B, C) logits;  y: (R, B) or (1, B) class indices  ->  (R,) in nats (or squared units), (R, B, C)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from mlp.activations import Array
+from mlp.registry import Registry
+
+Labels = npt.NDArray[np.int64]
+
+LOSSES = Registry("loss")
+
+
+def _one_hot(z: Array, y: Labels) -> Array:
+    """(R, B, C) of zeros and ones in z's dtype; y may have one row for all runs."""
+    return np.asarray(y[..., None] == np.arange(z.shape[-1]), dtype=z.dtype)
+
+
+def _at_label(z: Array, y: Labels) -> Array:
+    """(R, B): every example's entry at its own class."""
+    index = np.broadcast_to(y, z.shape[:2])[..., None]
+    return np.take_along_axis(z, index, axis=-1)[..., 0]
+
+
+def accuracy(z: Array, y: Labels) -> npt.NDArray[np.float64]:
+    """(R,): share of examples whose largest logit is their own class; NaN where a logit is NaN."""
+    right = (z.argmax(axis=-1) == y).mean(axis=-1)
+    return np.where(np.isfinite(z).all(axis=(-2, -1)), right, np.nan)
+
+
+@LOSSES
+def softmax_cross_entropy(z: Array, y: Labels) -> tuple[Array, Array]:
+    """−log softmax(z)[y].  Stable for any finite logits: the largest is subtracted first."""
+    shifted = z - z.max(axis=-1, keepdims=True)
+    delta = np.exp(shifted)
+    total = delta.sum(axis=-1, keepdims=True)
+    value = (np.log(total[..., 0]) - _at_label(shifted, y)).mean(axis=-1)
+    delta /= total
+    delta -= _one_hot(z, y)
+    delta /= z.shape[-2]
+    return value, delta
+
+
+@LOSSES
+def sigmoid_cross_entropy(z: Array, y: Labels) -> tuple[Array, Array]:
+    """Σ_c −t log σ(z) − (1−t) log(1−σ(z)) with one-hot t: Nielsen 2015, eq. 63."""
+    target = _one_hot(z, y)
+    each = np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))
+    delta: Any = (expit(z) - target) / z.shape[-2]
+    return each.sum(axis=-1).mean(axis=-1), delta
+
+
+@LOSSES
+def mean_squared_error(z: Array, y: Labels) -> tuple[Array, Array]:
+    """(z − t)² with one-hot t, the mean over examples and classes (no factor ½)."""
+    error = z - _one_hot(z, y)
+    value = np.square(error).mean(axis=(-2, -1))
+    error *= 2 / (z.shape[-2] * z.shape[-1])
+    return value, error
