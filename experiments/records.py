@@ -1,0 +1,224 @@
+"""The three tidy frames every result is made of, and what each of their columns means.
+
+`COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables in
+`results/README.md` are printed from it. The settings of a run are the fields of `Run`, under their names.
+The frame `layers` has one further float column a probe, named by the probe's call-text and explained by its
+docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from experiments.vocabulary import Run, keys_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUSES = ("ok", "diverged", "crashed")
+PROBE_DTYPE = "float64"
+
+
+class RecordsError(ValueError):
+    """Frames that are not what `COLUMNS` says; the message names the frame and the column."""
+
+
+class Column(NamedTuple):
+    """What a column holds; the unit is empty where there is nothing to measure."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+_RUN_ID = Column("str", "", "the run's name: a hash of everything that changes its numbers")
+_STEP = Column("int64", "updates", "updates made so far; 0 is the initialisation")
+
+_DTYPES = {"str": "str", "int": "int64", "float": "float64", "float | None": "float64"}
+_UNITS = {"depth": "layers", "width": "units", "batch": "examples", "steps": "updates"}
+_SETTINGS = {
+    name: Column(_DTYPES[str(field.type)], _UNITS.get(name, ""), field.metadata["meaning"])
+    for name, field in keys_of(Run).items()
+}
+
+COLUMNS: dict[str, dict[str, Column]] = {
+    "runs": {
+        "run_id": _RUN_ID,
+        **_SETTINGS,
+        "status": Column("str", "", "ok, diverged (kept up to diverged_at) or crashed (no measurements)"),
+        "diverged_at": Column("Int64", "updates", "the step at which a number stopped being finite"),
+        "seconds": Column("float64", "s", "training and measuring: the stack's wall time over its runs"),
+        "error": Column("str", "", "a crashed run's traceback; else the empty text"),
+    },
+    "steps": {
+        "run_id": _RUN_ID,
+        "step": _STEP,
+        "loss": Column("float64", "nats", "mean loss over the examples measured on"),
+        "accuracy": Column("float64", "fraction", "right answers among the examples measured on"),
+        "test_loss": Column("float64", "nats", "mean loss over the test examples"),
+        "test_accuracy": Column("float64", "fraction", "right answers among the test examples"),
+        "lr": Column("float64", "", "learning rate of the update from this step to the next"),
+    },
+    "layers": {
+        "run_id": _RUN_ID,
+        "step": _STEP,
+        "layer": Column("int64", "", "counted from the input: 1 to depth hidden, depth + 1 the output"),
+    },
+}
+KEYS = {"runs": ("run_id",), "steps": ("run_id", "step"), "layers": ("run_id", "step", "layer")}
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """The frames `runs`, `steps` and `layers`; one row a run, a run's step, a run's step's layer."""
+
+    runs: pd.DataFrame
+    steps: pd.DataFrame
+    layers: pd.DataFrame
+
+    @classmethod
+    def build(cls, **frames: Mapping[str, Any]) -> Records:
+        """Records from columns by name (arrays, lists, frames), each cast to its type; checked.
+
+        A frame left out is empty. Errors: RecordsError for a missing, unknown or unfit column.
+        """
+        return cls(**{name: typed(name, frames.get(name, {})) for name in COLUMNS}).check()
+
+    @classmethod
+    def crashed(cls, runs: Sequence[Run], ids: Sequence[str], error: str) -> Records:
+        """The record of runs that could not be run: their settings and the traceback, nothing measured."""
+        columns: dict[str, Any] = {name: [getattr(run, name) for run in runs] for name in _SETTINGS}
+        count = len(ids)
+        columns |= {"run_id": list(ids), "status": ["crashed"] * count, "error": [error] * count}
+        columns |= {"diverged_at": [None] * count, "seconds": [np.nan] * count}
+        return cls.build(runs=columns)
+
+    @classmethod
+    def concat(cls, records: Iterable[Records]) -> Records:
+        """All rows in the order given; a probe that only some have measured is NaN for the others."""
+        import pandas as pd
+
+        parts = list(records)
+        if not parts:
+            return cls.build()
+        joined = {}
+        for name in COLUMNS:
+            frames = [getattr(part, name) for part in parts]
+            filled = [frame for frame in frames if len(frame)]  # pandas lets empty ones sway the types
+            joined[name] = pd.concat(filled or frames[:1], ignore_index=True)
+        return cls(**joined).check()
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """The measured columns of `layers`."""
+        return tuple(self.layers.columns[len(KEYS["layers"]) :])
+
+    def of(self, ids: Iterable[str]) -> Records:
+        """The rows of these runs, in the order of `ids`, then by step and layer; unknown ids have none."""
+        import pandas as pd
+
+        order = pd.Index(dict.fromkeys(ids), dtype="str")
+        return Records(**{name: _ordered(getattr(self, name), order, KEYS[name]) for name in COLUMNS})
+
+    def check(self) -> Records:
+        """Itself, if columns, types, keys and states are what they should be; else RecordsError."""
+        for name, keys in KEYS.items():
+            frame = getattr(self, name)
+            _check_types(name, frame)
+            twice = frame[frame.duplicated(list(keys))]
+            if len(twice):
+                where = ", ".join(f"{key} {twice.iloc[0][key]}" for key in keys)
+                raise RecordsError(f"{name}: {where} is there twice")
+        strange = set(self.runs["status"]) - set(STATUSES)
+        if strange:
+            raise RecordsError(f"runs.status: {sorted(strange)[0]!r} is none of {', '.join(STATUSES)}")
+        for name in ("steps", "layers"):
+            strays = set(getattr(self, name)["run_id"].unique()) - set(self.runs["run_id"])
+            if strays:
+                raise RecordsError(f"{name}: run {min(strays)!r} is not in runs")
+        return self
+
+
+def dtypes(name: str, columns: Iterable[str]) -> dict[str, str]:
+    """The type of every column of frame `name`; what is not in `COLUMNS` is a probe."""
+    return {c: COLUMNS[name][c].dtype if c in COLUMNS[name] else PROBE_DTYPE for c in columns}
+
+
+def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """One frame from its columns, in the documented order and types; an empty mapping is an empty frame."""
+    import pandas as pd
+
+    known = COLUMNS[name]
+    if not len(columns):
+        columns = dict.fromkeys(known, ())
+    missing = [c for c in known if c not in columns]
+    if missing:
+        raise RecordsError(f"{name}: no column {missing[0]!r}")
+    probes = [c for c in columns if c not in known]
+    if probes and name != "layers":
+        raise RecordsError(f"{name}: unknown column {probes[0]!r}")
+    cast = {}
+    for column, dtype in dtypes(name, [*known, *probes]).items():
+        try:
+            cast[column] = pd.Series(columns[column], dtype=dtype)
+        except (ValueError, TypeError) as error:
+            raise RecordsError(f"{name}.{column}: not {dtype}: {error}") from None
+    return pd.DataFrame(cast).reset_index(drop=True)
+
+
+def with_defaults(runs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`runs` as stored before a field was added to Run: the field's default, as the run's name says too."""
+    plain = asdict(Run())
+    return {c: v if plain.get(c) is None else v.fillna(plain[c]) for c, v in runs.items()}
+
+
+def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.DataFrame:
+    place = order.get_indexer(frame["run_id"])
+    within = [frame[key].to_numpy() for key in reversed(keys[1:])]
+    rows = np.lexsort([*within, place])  # the last key counts first; -1, an unknown run, comes before all
+    return frame.iloc[rows[np.count_nonzero(place < 0) :]].reset_index(drop=True)
+
+
+def _check_types(name: str, frame: pd.DataFrame) -> None:
+    import pandas as pd
+
+    columns = list(frame.columns)
+    known = list(COLUMNS[name])
+    if columns[: len(known)] != known or (name != "layers" and len(columns) > len(known)):
+        raise RecordsError(f"{name}: columns are {columns}; they should be {known}")
+    for column, dtype in dtypes(name, columns).items():
+        if frame[column].dtype != pd.Series(dtype=dtype).dtype:
+            raise RecordsError(f"{name}.{column}: is {frame[column].dtype}; it should be {dtype}")
+
+
+def document(probes: Iterable[str] | None = None) -> str:
+    """Every column with its type, unit and meaning, as Markdown tables; `probes` defaults to all."""
+    from mlp.probes import PROBES
+
+    rows = {name: dict(columns) for name, columns in COLUMNS.items()}
+    for probe in PROBES if probes is None else probes:
+        rows["layers"][probe] = probe_column(probe)
+    return "\n\n".join(f"### `{name}`\n\n{_table(columns)}" for name, columns in rows.items()) + "\n"
+
+
+def probe_column(probe: str) -> Column:
+    """What a probe's column holds: the first sentence of its docstring."""
+    from mlp.probes import PROBES
+
+    words = " ".join((PROBES.bind(probe).func.__doc__ or "").split("\n\n")[0].split())
+    return Column(PROBE_DTYPE, "fraction" if "fraction" in probe else "", words.rstrip("."))
+
+
+def _table(columns: Mapping[str, Column]) -> str:
+    head = ["| column | type | unit | meaning |", "|---|---|---|---|"]
+    rows = [f"| `{name}` | {c.dtype} | {c.unit} | {_cell(c.meaning)} |" for name, c in columns.items()]
+    return "\n".join(head + rows)
+
+
+def _cell(text: str) -> str:
+    """A text that cannot end its cell."""
+    return text.replace("|", "\\|")
