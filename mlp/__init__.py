@@ -1,0 +1,1 @@
+"""The instrument: stacked from-scratch NumPy MLPs; arrays in, traces out."""

@@ -22,7 +22,7 @@ from scipy.special import erfc, expit, ndtr
 
 from mlp.registry import Registry
 
-Array = npt.NDArray[np.floating[Any]]
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def orthogonal(gain: float | str = 1.0) -> Initialiser:
 
 @INITIALISERS
 def pytorch_default() -> Initialiser:
-    """U(±1/√n_in), variance 1/(3 n_in): nn.Linear's default, and Glorot & Bengio's "standard" (2010, eq. 1)."""
+    """U(±1/√n_in), variance 1/(3 n_in): nn.Linear's default; Glorot & Bengio 2010, eq. 1."""
     return Initialiser(_uniform, lambda n_in, n_out, act: sqrt(1 / (3 * n_in)))
 
 
@@ -196,4 +196,4 @@ BIASES(_pytorch_bias)
 @lru_cache(maxsize=4096)
 def activation(text: str) -> Activation:
     """The activation that a call-text names; one object a text, so that its gains are derived once."""
-    return ACTIVATIONS.bind(text)()  # type: ignore[no-any-return]
+    return ACTIVATIONS.bind(text)()

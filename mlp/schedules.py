@@ -1,4 +1,4 @@
-"""Learning-rate schedules: factory(options) -> factor(step, steps), what the learning rate is multiplied by."""
+"""Learning-rate schedules: factory(options) -> factor(step, steps), a multiple of the learning rate."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def step(every: int = 100, factor: float = 0.1) -> Schedule:
 
 @SCHEDULES
 def cosine(warmup: int = 0, floor: float = 0.0) -> Schedule:
-    """A linear rise over `warmup` steps, then half a cosine from 1 down to `floor`.  Loshchilov & Hutter 2017."""
+    """A linear rise over `warmup` steps, then half a cosine down to `floor`.  Loshchilov & Hutter 2017."""
     _require(warmup >= 0, f"cosine: warmup is {warmup}; it is at least 0")
     _require(0 <= floor <= 1, f"cosine: floor is {floor}; it lies in [0, 1]")
 

@@ -1,0 +1,145 @@
+"""R stacked MLPs of one shape: their parameters, how they start, and what they predict.
+
+A run's parameters are one row of a flat (R, P) block; every weight matrix is a view into it, so that an
+update is one operation and a matrix product still reads contiguous slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.activations import Activation, Array
+from mlp.initialisers import BIASES, INITIALISERS, activation
+from mlp.norms import NORMS, Norm
+from mlp.streams import stream
+
+EXAMPLES_AT_ONCE = 1024  # of a prediction: bounds its memory whatever the size of the test set
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Views of one layer: w (R, n_in, n_out), b (R, 1, n_out); gain and shift likewise where normalised."""
+
+    w: Array
+    b: Array
+    gain: Array | None
+    shift: Array | None
+    block: slice  # its columns in the flat (R, P) block
+
+
+@dataclass(frozen=True)
+class Network:
+    """R networks that depend on no other run, bit for bit.
+
+    sizes: (n_in, hidden …, classes). params: (R, P). norm acts on every hidden layer. residual α > 0 makes a
+    hidden layer from the second on x + α·f(z).
+    """
+
+    sizes: tuple[int, ...]
+    act: Activation
+    params: Array
+    norm: Norm | None = None
+    residual: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", self.views(self.params))
+
+    layers: tuple[Layer, ...] = ()
+
+    @property
+    def runs(self) -> int:
+        """R."""
+        return int(self.params.shape[0])
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers; layer index `depth` (counted from 0) is the output layer."""
+        return len(self.sizes) - 2
+
+    def views(self, flat: Array) -> tuple[Layer, ...]:
+        """Any (R, P) block (parameters, gradients, steps) seen as layers."""
+        return tuple(_views(flat, self.sizes, normed=self.norm is not None))
+
+    def is_skip(self, index: int) -> bool:
+        """Whether layer `index` (from 0) adds its input to its output: hidden, and not the first."""
+        return self.residual > 0 and 0 < index < self.depth
+
+    def predict(self, x: Array, moments: Sequence[tuple[Array, Array]] = ()) -> Array:
+        """Logits (R, B, C) of x (B, n_in); `moments` are a tape's, for batch normalisation."""
+        parts = range(0, len(x), EXAMPLES_AT_ONCE)
+        return np.concatenate([self._predict(x[i : i + EXAMPLES_AT_ONCE], moments) for i in parts], axis=1)
+
+    @np.errstate(all="ignore")  # a run that diverged goes on as NaN; the others must not hear of it
+    def _predict(self, x: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
+        h = x[None]
+        for index, p in enumerate(self.layers):
+            z = np.matmul(h, p.w)
+            np.add(z, p.b, out=z)
+            if index == self.depth:
+                return z
+            if self.norm is not None and p.gain is not None and p.shift is not None:
+                z = self.norm.apply(z, *moments[index]) * p.gain + p.shift
+            a = self.act.f(z)
+            h = h + self.residual * a if self.is_skip(index) else a
+        raise AssertionError("a network has an output layer")
+
+
+def _views(flat: Array, sizes: tuple[int, ...], *, normed: bool) -> list[Layer]:
+    runs, at, layers = flat.shape[0], 0, []
+    for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        start = at
+        w = flat[:, at : at + n_in * n_out].reshape(runs, n_in, n_out)
+        at += n_in * n_out
+        rows = []
+        hidden = index < len(sizes) - 2
+        for _ in range(3 if normed and hidden else 1):
+            rows.append(flat[:, None, at : at + n_out])
+            at += n_out
+        gain, shift = rows[1:] if len(rows) == 3 else (None, None)
+        layers.append(Layer(w, rows[0], gain, shift, slice(start, at)))
+    return layers
+
+
+def parameter_count(sizes: Sequence[int], *, normed: bool = False) -> int:
+    """P: weights and biases, and a gain and a shift for every hidden unit where normalised."""
+    weights = sum(n_in * n_out + n_out for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True))
+    return weights + (2 * sum(sizes[1:-1]) if normed else 0)
+
+
+def create(
+    sizes: Sequence[int],
+    act: str,
+    *,
+    seeds: Sequence[int],
+    init: Sequence[str],
+    bias: Sequence[str] = (),
+    dtype: str = "float64",
+    norm: str = "none",
+    residual: float = 0.0,
+) -> Network:
+    """Draw R = len(seeds) networks; act, init, bias and norm are call-texts, init and bias one a run.
+
+    Hidden layer l draws from the stream (seed, "weights", l) and the output layer from (seed, "weights", 0),
+    so networks of different depth share the noise of their common layers.
+    """
+    rule = NORMS.bind(norm)()
+    shape = (len(seeds), parameter_count(sizes, normed=rule is not None))
+    net = Network(tuple(sizes), activation(act), np.zeros(shape, dtype), rule, residual)
+    biases = bias or ["zeros"] * len(seeds)
+    for r, (seed, weights, offsets) in enumerate(zip(seeds, init, biases, strict=True)):
+        _draw(net, r, seed, weights, offsets)
+    return net
+
+
+def _draw(net: Network, r: int, seed: int, init: str, bias: str) -> None:
+    weights, biases = INITIALISERS.bind(init)(), BIASES.bind(bias)()
+    for index, (p, n_in, n_out) in enumerate(zip(net.layers, net.sizes[:-1], net.sizes[1:], strict=True)):
+        key = 0 if index == net.depth else index + 1
+        p.w[r] = weights.draw(stream(seed, "weights", key), n_in, n_out, net.act)
+        size = biases.std(n_in, n_out, net.act)
+        p.b[r] = size * biases.noise(stream(seed, "biases", key), 1, n_out)
+        if p.gain is not None:
+            p.gain[r] = 1

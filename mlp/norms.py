@@ -1,0 +1,70 @@
+"""Normalisation of a layer's pre-activations u = x·w + b to z = gain·û + shift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.activations import Array
+from mlp.registry import Registry
+
+
+@dataclass(frozen=True)
+class Norm:
+    """û = (u − mean)/√(var + eps) along `axis` of (R, B, n): −2 over the batch, −1 over the layer."""
+
+    axis: int
+    eps: float
+
+    def forward(self, u: Array) -> tuple[Array, Array]:
+        """Normalise u in place; the mean and 1/√(var + eps) that did it."""
+        mean = u.mean(axis=self.axis, keepdims=True)
+        np.subtract(u, mean, out=u)
+        scale = 1 / np.sqrt(np.square(u).mean(axis=self.axis, keepdims=True) + self.eps)
+        np.multiply(u, scale, out=u)
+        return mean, scale
+
+    def backward(self, g: Array, u_hat: Array, scale: Array) -> Array:
+        """dLoss/du from g = dLoss/dû, written over g: both moments of u move with u."""
+        along = (g * u_hat).mean(axis=self.axis, keepdims=True)
+        np.subtract(g, g.mean(axis=self.axis, keepdims=True), out=g)
+        np.subtract(g, u_hat * along, out=g)
+        return np.multiply(g, scale, out=g)
+
+    def apply(self, u: Array, mean: Array, scale: Array) -> Array:
+        """û of unseen examples, in place: a batch by the given moments, a layer by its own."""
+        if self.axis == -1:
+            self.forward(u)
+            return u
+        np.subtract(u, mean, out=u)
+        return np.multiply(u, scale, out=u)
+
+
+NORMS = Registry("normalisation")
+
+
+def _checked(name: str, axis: int, eps: float) -> Norm:
+    if not 0 <= eps < 1:
+        raise ValueError(f"{name}: eps is {eps}; it lies in [0, 1)")
+    return Norm(axis, eps)
+
+
+@NORMS
+def none() -> None:
+    """No normalisation."""
+
+
+@NORMS
+def batch(eps: float = 1e-5) -> Norm:
+    """Every unit to mean 0 and variance 1 over the batch.  Ioffe & Szegedy 2015, algorithm 1.
+
+    On unseen examples the moments are those of the probe set, measured anew at every watched step.
+    """
+    return _checked("batch", -2, eps)
+
+
+@NORMS
+def layer(eps: float = 1e-5) -> Norm:
+    """Every example to mean 0 and variance 1 over the layer.  Ba, Kiros & Hinton 2016, eq. 3."""
+    return _checked("layer", -1, eps)

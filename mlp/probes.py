@@ -1,0 +1,216 @@
+"""Probes: a layer's trace -> one number per run. The first line of a docstring is the column's meaning.
+
+Everything is measured by the slope and the arrays, never by the activation's name, so a new activation is
+measured rightly the day it is added. Norms are Frobenius norms. Ratios between layers are analysis.
+"""
+
+from __future__ import annotations
+
+from math import log10
+
+import numpy as np
+import numpy.typing as npt
+
+from mlp.activations import Array
+from mlp.registry import Registry
+from mlp.trace import LayerTrace, frobenius
+
+Measure = npt.NDArray[np.float64]
+
+PROBES = Registry("probe")
+
+
+def _true(t: LayerTrace, name: str) -> Measure:
+    return np.ldexp(t.norm(name), -t.exponent.astype(np.int32))
+
+
+def _log10(t: LayerTrace, name: str) -> Measure:
+    with np.errstate(divide="ignore"):
+        return np.log10(t.norm(name)) - t.exponent * log10(2)
+
+
+@PROBES
+def delta_norm(t: LayerTrace) -> Measure:
+    """‖dLoss/dz‖ over the whole probe set, Loss the mean over its examples."""
+    return _true(t, "scaled_delta")
+
+
+@PROBES
+def dw_norm(t: LayerTrace) -> Measure:
+    """‖dLoss/dw‖ of the mean loss."""
+    return _true(t, "scaled_dw")
+
+
+@PROBES
+def db_norm(t: LayerTrace) -> Measure:
+    """‖dLoss/db‖ of the mean loss."""
+    return _true(t, "scaled_db")
+
+
+@PROBES
+def w_norm(t: LayerTrace) -> Measure:
+    """‖w‖."""
+    return t.norm("w")
+
+
+@PROBES
+def delta_log10(t: LayerTrace) -> Measure:
+    """log10 ‖dLoss/dz‖, right also where the norm is smaller than any number; −inf for an exact zero."""
+    return _log10(t, "scaled_delta")
+
+
+@PROBES
+def dw_log10(t: LayerTrace) -> Measure:
+    """log10 ‖dLoss/dw‖, right also where the norm is smaller than any number; −inf for an exact zero."""
+    return _log10(t, "scaled_dw")
+
+
+@PROBES
+def delta_rms(t: LayerTrace) -> Measure:
+    """Root mean square of dLoss/dz over examples and units."""
+    return _true(t, "scaled_delta") / np.sqrt(t.scaled_delta[0].size)
+
+
+@PROBES
+def dw_rms(t: LayerTrace) -> Measure:
+    """Root mean square of dLoss/dw over the layer's weights: comparable between layers of other shapes."""
+    return _true(t, "scaled_dw") / np.sqrt(t.scaled_dw[0].size)
+
+
+@PROBES
+def db_rms(t: LayerTrace) -> Measure:
+    """Root mean square of dLoss/db over the layer's units."""
+    return _true(t, "scaled_db") / np.sqrt(t.scaled_db[0].size)
+
+
+@PROBES
+def z_mean(t: LayerTrace) -> Measure:
+    """Mean of the pre-activations over examples and units."""
+    return t.moments("z")[0]
+
+
+@PROBES
+def z_var(t: LayerTrace) -> Measure:
+    """Variance of the pre-activations over examples and units."""
+    return t.moments("z")[1]
+
+
+@PROBES
+def z_rms(t: LayerTrace) -> Measure:
+    """Root mean square of the pre-activations over examples and units."""
+    mean, variance = t.moments("z")
+    return np.sqrt(variance + mean**2)
+
+
+@PROBES
+def a_mean(t: LayerTrace) -> Measure:
+    """Mean of the activation's outputs over examples and units."""
+    return t.moments("a")[0]
+
+
+@PROBES
+def a_var(t: LayerTrace) -> Measure:
+    """Variance of the activation's outputs over examples and units."""
+    return t.moments("a")[1]
+
+
+@PROBES
+def a_rms(t: LayerTrace) -> Measure:
+    """Root mean square of the activation's outputs over examples and units."""
+    mean, variance = t.moments("a")
+    return np.sqrt(variance + mean**2)
+
+
+@PROBES
+def dead_fraction(t: LayerTrace) -> Measure:
+    """Share of units with slope 0 on every example, so that they get no gradient."""
+    return t.dead.mean(axis=-1)
+
+
+@PROBES
+def inactive_fraction(t: LayerTrace) -> Measure:
+    """Share of units with z ≤ 0 on every example; of a leaky activation they still learn."""
+    return (t.z.max(axis=-2) <= 0).mean(axis=-1)
+
+
+@PROBES
+def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
+    """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
+    low = np.abs(t.slope) < below * t.act.max_slope
+    return np.count_nonzero(low, axis=(1, 2)) / low[0].size
+
+
+@PROBES
+def update_ratio(t: LayerTrace) -> Measure:
+    """‖step‖/‖w‖ of the update that follows."""
+    return t.norm("step") / t.norm("w")
+
+
+@PROBES
+def displacement(t: LayerTrace) -> Measure:
+    """‖w − w₀‖/‖w₀‖, how far the weights are from where they started."""
+    return frobenius(t.w - t.w0) / frobenius(t.w0)
+
+
+def _agreement(signs: Array, axis: int) -> Array:
+    """|Σ sign|/(number that are not zero) along an axis: 1 all of one sign, 0 evenly split; NaN for none."""
+    return np.abs(signs.sum(axis=axis)) / np.count_nonzero(signs, axis=axis)
+
+
+def _by_example(t: LayerTrace) -> tuple[Array, Array]:
+    """(R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
+
+    An example's gradient of w_ij is x_i·delta_j, so into every unit its signs agree just as those of x do.
+    """
+    return _agreement(np.sign(t.x), -1), np.count_nonzero(t.scaled_delta, axis=-1)
+
+
+def _weighted_mean(values: Array, weights: Array) -> Measure:
+    """(R,) mean of (R, B) values over those with a weight; NaN where no run has any."""
+    usable = np.where(weights > 0, values, 0)
+    return np.asarray((usable * weights).sum(axis=-1) / weights.sum(axis=-1), np.float64)
+
+
+@PROBES
+def sign_agreement(t: LayerTrace) -> Measure:
+    """How far one example pushes a unit's incoming weights the same way: 1 all, 0 evenly split; the mean."""
+    return _weighted_mean(*_by_example(t))
+
+
+@PROBES
+def sign_agreement_batch(t: LayerTrace) -> Measure:
+    """The same for the gradient of the whole set's mean loss."""
+    each = _agreement(np.sign(t.scaled_dw), -2)
+    return _weighted_mean(each, np.isfinite(each).astype(np.float64))
+
+
+@PROBES
+def one_sign_fraction(t: LayerTrace) -> Measure:
+    """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
+    agreement, units = _by_example(t)
+    return _weighted_mean(agreement == 1, units)
+
+
+@PROBES
+def one_sign_fraction_batch(t: LayerTrace) -> Measure:
+    """Share of units whose incoming weight gradients of the mean loss all have one sign."""
+    each = _agreement(np.sign(t.scaled_dw), -2)
+    return _weighted_mean(each == 1, np.isfinite(each).astype(np.float64))
+
+
+@PROBES
+def zero_fraction(t: LayerTrace) -> Measure:
+    """Share of weight gradients that are exactly zero, underflow not counted: it is tracked."""
+    return np.count_nonzero(t.scaled_dw == 0, axis=(1, 2)) / t.scaled_dw[0].size
+
+
+@PROBES
+def subnormal_fraction(t: LayerTrace) -> Measure:
+    """Share of weight gradients, not zero, below the smallest normal number of the run's own format."""
+    size = np.abs(t.scaled_dw.astype(np.float64))
+    smallest = np.ldexp(float(np.finfo(t.w.dtype).tiny), t.exponent.astype(np.int32))
+    low = (size > 0) & (size < smallest[:, None, None])
+    return np.count_nonzero(low, axis=(1, 2)) / low[0].size
+
+
+DEFAULT_PROBES = tuple(PROBES)

@@ -1,0 +1,223 @@
+"""One forward and one backward pass of R runs over B examples, in buffers that are allocated once.
+
+Gradients of a deep saturating net leave the range of their number format: float32 from about depth 50 on,
+float64 from about depth 500. So the backward pass carries an exponent for every run and layer: where the
+gradient has become small (or large) it is multiplied by an exact power of two. What is stored is
+``true · 2^exponent``; nothing else changes, not one bit, and no false zero or slow subnormal appears.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mlp.activations import Array
+from mlp.network import Layer, Network
+
+# A gradient is rescaled when its largest entry leaves 2^±REACH. It enters an update as zero where its
+# exponent says that it lies under 2^-FLOOR: far less than the last place of any weight it would be added to.
+REACH = {"float32": 40, "float64": 300}
+FLOOR = {"float32": 100, "float64": 960}
+STRIDE = 4  # layers between two checks in training; none shrinks a gradient by 2^(REACH/STRIDE)
+SAMPLE = 8  # examples a check in training looks at
+
+
+@dataclass
+class Saved:
+    """What the forward pass leaves at one hidden layer for the backward pass and the probes."""
+
+    z: Array  # (R, B, n) the activation's input; overwritten by a where the activation works in place
+    a: Array  # (R, B, n) its output
+    u_hat: Array | None = None  # normalised pre-activations
+    scale: Array | None = None  # what they were multiplied by
+
+
+class Tape:
+    """Buffers for R runs and B examples.
+
+    lean: the training loop's form: activations work in place and z is lost. Otherwise z, a and the exact
+    slope of every layer can be read while `backward` stands at it. keep: all deltas stay until the next pass.
+    """
+
+    def __init__(self, net: Network, examples: int, *, lean: bool, keep: bool = False) -> None:
+        self.net = net
+        self.in_place = net.act.in_place if lean else None
+        self.lean = lean
+        self.keep = keep
+        dtype = net.params.dtype
+        self.shape = (net.runs, examples)
+        self.x: list[Array] = [np.empty(0, dtype)] * (net.depth + 1)
+        self.z = [np.empty((*self.shape, n), dtype) for n in net.sizes[1:]]
+        self.saved: list[Saved] = []
+        self.moments: list[tuple[Array, Array]] = []
+        self.delta: list[Array] = [np.empty(0, dtype)] * (net.depth + 1)
+        self.slope: list[Array | None] = [None] * (net.depth + 1)
+        self.exponent = np.zeros((net.depth + 1, net.runs), np.int64)
+        self._ones = np.ones((1, 1, examples), dtype)
+        self._mask = np.empty((*self.shape, max(net.sizes[1:])), np.bool_)
+        self._buffers: dict[tuple[str, int, int], Array] = {}
+        self._reach = 2.0 ** REACH[dtype.name]
+
+    def _buffer(self, purpose: str, index: int, width: int) -> Array:
+        """A block (R, B, width), the same one for the same key."""
+        key = (purpose, index, width)
+        if key not in self._buffers:
+            self._buffers[key] = np.empty((*self.shape, width), self.net.params.dtype)
+        return self._buffers[key]
+
+    # -- forward ---------------------------------------------------------------------------------------
+
+    @np.errstate(all="ignore")
+    def forward(self, x: Array) -> Array:
+        """Logits (R, B, C) of x: (R, B, n_in), or (1, B, n_in) where all runs see the same examples."""
+        net = self.net
+        self.x[0] = x
+        self.saved.clear()
+        self.moments.clear()
+        for index, p in enumerate(net.layers):
+            z = np.matmul(self.x[index], p.w, out=self.z[index])
+            np.add(z, p.b, out=z)
+            if index == net.depth:
+                return z
+            saved = self._normalise(z, index, p)
+            self._activate(saved)
+            self.x[index + 1] = self._add_skip(saved.a, index)
+        raise AssertionError("a network has an output layer")
+
+    def _normalise(self, u: Array, index: int, p: Layer) -> Saved:
+        norm = self.net.norm
+        if norm is None or p.gain is None or p.shift is None:
+            return Saved(u, u)
+        mean, scale = norm.forward(u)
+        self.moments.append((mean, scale))
+        z = self._buffer("z", index, u.shape[-1])
+        np.multiply(u, p.gain, out=z)
+        np.add(z, p.shift, out=z)
+        return Saved(z, z, u, scale)
+
+    def _activate(self, saved: Saved) -> None:
+        if self.in_place is not None:
+            self.in_place.f(saved.z)
+        else:
+            saved.a = self.net.act.f(saved.z)
+        self.saved.append(saved)
+
+    def _add_skip(self, a: Array, index: int) -> Array:
+        if not self.net.is_skip(index):
+            return a
+        h = self._buffer("h", index, a.shape[-1])
+        np.multiply(a, self.net.residual, out=h)
+        return np.add(h, self.x[index], out=h)
+
+    # -- backward --------------------------------------------------------------------------------------
+
+    def backward(self, d_logits: Array, grads: tuple[Layer, ...]) -> Iterator[int]:
+        """Walk from the output layer to the first, filling `grads`; yields each layer's index when it stands.
+
+        At a yield `delta[index]` (R, B, n) and `grads[index]` hold true · 2^exponent[index].
+        """
+        exponent = np.zeros(self.net.runs, np.int64)
+        g = d_logits
+        for index in reversed(range(len(self.net.layers))):
+            g = self._layer(g, index, grads[index], exponent)
+            yield index
+            if index:
+                g = self._towards_input(g, index)
+
+    def gradients(self, d_logits: Array, grads: tuple[Layer, ...]) -> None:
+        """The whole backward pass."""
+        deque(self.backward(d_logits, grads), maxlen=0)
+
+    @np.errstate(all="ignore")
+    def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
+        """Gradients of layer `index` from g = dLoss/d(its output); hands back g, rescaled if need be."""
+        if not self.lean or (self.net.depth - index) % STRIDE == 0:
+            self._rescale(g, exponent)
+        self.exponent[index] = exponent
+        delta = self.delta[index] = self._delta(g, index)
+        du = self._through_norm(delta, index, grad)
+        np.matmul(self.x[index].mT, du, out=grad.w)
+        np.matmul(self._ones, du, out=grad.b)
+        self._du = du
+        return g
+
+    def _delta(self, g: Array, index: int) -> Array:
+        """dLoss/dz of layer `index` from the gradient of its output; in place but for a skip's."""
+        if index == self.net.depth:
+            return g
+        if self.net.is_skip(index):
+            g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
+        saved = self.saved[index]
+        if self.in_place is not None:
+            self.in_place.pull(g, saved.a, self._mask[..., : g.shape[-1]])
+            return g
+        slope = self.net.act.df(saved.z, saved.a)
+        self.slope[index] = None if self.lean else slope
+        return np.multiply(g, slope, out=g)
+
+    def _through_norm(self, delta: Array, index: int, grad: Layer) -> Array:
+        """dLoss/du before the normalisation; delta itself where there is none."""
+        norm, p = self.net.norm, self.net.layers[index]
+        if norm is None or grad.gain is None or grad.shift is None or p.gain is None:
+            return delta
+        saved = self.saved[index]
+        assert saved.u_hat is not None
+        assert saved.scale is not None
+        du = self._buffer("du", 0, delta.shape[-1])
+        np.multiply(delta, saved.u_hat, out=du)
+        np.matmul(self._ones, du, out=grad.gain)
+        np.matmul(self._ones, delta, out=grad.shift)
+        np.multiply(delta, p.gain, out=du)
+        return norm.backward(du, saved.u_hat, saved.scale)
+
+    @np.errstate(all="ignore")
+    def _towards_input(self, g: Array, index: int) -> Array:
+        """dLoss/d(the output of the layer below) = du·wᵀ, and past a skip also g itself."""
+        w = self.net.layers[index].w
+        below = self._buffer("g", index - 1 if self.keep else index % 2, w.shape[-2])
+        np.matmul(self._du, w.mT, out=below)
+        if self.net.is_skip(index):
+            np.add(below, g, out=below)
+        return below
+
+    # -- exponents -------------------------------------------------------------------------------------
+
+    def _rescale(self, g: Array, exponent: npt.NDArray[np.int64]) -> None:
+        """Bring runs whose gradient leaves 2^±REACH back to about 1, in place, and count the exponent."""
+        examples = max(1, g.shape[1] // SAMPLE) if self.lean else 1
+        largest = _largest(g[:, ::examples])
+        if largest.min() > 1 / self._reach and largest.max() < self._reach:
+            return
+        largest = _largest(g)
+        out = (largest > 0) & ((largest <= 1 / self._reach) | (largest >= self._reach)) & np.isfinite(largest)
+        if out.any():
+            shift = np.where(out, -np.frexp(largest)[1], 0)
+            _shift(g, shift)
+            exponent += shift
+
+    @np.errstate(all="ignore")
+    def unscale(self, grads: Array) -> None:
+        """Give an (R, P) block of gradients its true scale, in place; what lies under 2^-FLOOR becomes 0."""
+        if not self.exponent.any():
+            return
+        floor = FLOOR[grads.dtype.name]
+        for exponent, p in zip(self.exponent, self.net.layers, strict=True):
+            if exponent.any():
+                factor = np.where(exponent > floor, 0.0, np.ldexp(1.0, -np.minimum(exponent, floor)))
+                grads[:, p.block] *= factor[:, None].astype(grads.dtype)
+
+
+def _largest(g: Array) -> Array:
+    """(R,) largest absolute entry."""
+    return np.maximum(g.max(axis=(1, 2)), -g.min(axis=(1, 2)))
+
+
+def _shift(g: Array, shift: npt.NDArray[np.int64]) -> None:
+    """g · 2^shift by run, in two halves because 2^±150 is no float32."""
+    half = shift // 2
+    for part in (half, shift - half):
+        g *= np.ldexp(g.dtype.type(1), part.astype(np.int32))[:, None, None]

@@ -1,0 +1,103 @@
+"""A read-only record of one layer of R runs at one step: what a probe is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mlp.activations import Activation, Array
+
+HUGE = 1e140  # a norm whose square float64 holds with digits to spare, and so does its reciprocal
+
+
+def frobenius(x: Array) -> npt.NDArray[np.float64]:
+    """(R,) Frobenius norm of every x[r] in float64, with no false zero and no overflow on the way."""
+    flat = x.reshape(len(x), -1).astype(np.float64, copy=False)
+    norm = np.sqrt(np.vecdot(flat, flat))
+    for r in np.flatnonzero(~((norm > 1 / HUGE) & (norm < HUGE))):
+        largest = np.abs(flat[r]).max(initial=0.0)
+        if 0 < largest < np.inf:
+            norm[r] = largest * np.sqrt(np.vecdot(flat[r] / largest, flat[r] / largest))
+    return norm
+
+
+@dataclass
+class LayerTrace:
+    """One layer, numbered from the input (1 … depth hidden, depth + 1 the output), over B examples.
+
+    x (R, B, n_in) its input, z (R, B, n_out) what enters the activation, a = f(z), slope = f'(z);
+    delta = dLoss/dz and dw, db of the mean loss; w, b the parameters, w0 the weights at the start, step the
+    update that follows. All arrays are read-only and valid until the next trace is asked for.
+
+    Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
+    `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size (in
+    float64 wherever an exponent is not 0).
+    """
+
+    layer: int
+    act: Activation
+    x: Array
+    z: Array
+    a: Array
+    slope: Array
+    scaled_delta: Array
+    scaled_dw: Array
+    scaled_db: Array
+    exponent: npt.NDArray[np.int64]
+    w: Array
+    b: Array
+    w0: Array
+    step: Array
+    _norms: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                view = value.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
+
+    @cached_property
+    def delta(self) -> Array:
+        """dLoss/dz at its true size."""
+        return self._unscaled(self.scaled_delta)
+
+    @cached_property
+    def dw(self) -> Array:
+        """Gradient of the mean loss with respect to w, at its true size."""
+        return self._unscaled(self.scaled_dw)
+
+    @cached_property
+    def db(self) -> Array:
+        """Gradient of the mean loss with respect to b, at its true size."""
+        return self._unscaled(self.scaled_db)
+
+    @cached_property
+    def dead(self) -> npt.NDArray[np.bool_]:
+        """(R, n_out): units whose slope is 0 on every example, so that no gradient passes."""
+        return np.logical_not(self.slope.any(axis=-2))
+
+    def norm(self, name: str) -> npt.NDArray[np.float64]:
+        """(R,) Frobenius norm of the named array, computed once; of a scaled_ one still scaled."""
+        if name not in self._norms:
+            self._norms[name] = frobenius(getattr(self, name))
+        return self._norms[name]
+
+    def moments(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(R,) mean and variance of the named array over examples and units, computed once."""
+        if f"{name} mean" not in self._norms:
+            x = getattr(self, name).astype(np.float64, copy=False)
+            mean = x.mean(axis=(1, 2))
+            centred = frobenius(x - mean[:, None, None])
+            self._norms[f"{name} mean"] = mean
+            self._norms[f"{name} variance"] = centred**2 / (x.shape[1] * x.shape[2])
+        return self._norms[f"{name} mean"], self._norms[f"{name} variance"]
+
+    def _unscaled(self, scaled: Array) -> Array:
+        if not self.exponent.any():
+            return scaled
+        shape = (-1,) + (1,) * (scaled.ndim - 1)
+        return np.ldexp(scaled.astype(np.float64), -self.exponent.reshape(shape).astype(np.int32))

@@ -1,0 +1,243 @@
+"""The only training loop: a generator of snapshots. It does not measure, log, print or save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mlp.activations import ACTIVATIONS, Array
+from mlp.losses import LOSSES, Labels, accuracy
+from mlp.network import Layer, Network
+from mlp.optimisers import UpdateRule
+from mlp.schedules import SCHEDULES
+from mlp.streams import stream
+from mlp.tape import Tape
+from mlp.trace import LayerTrace
+
+Measure = npt.NDArray[np.float64]
+_Loss = Callable[[Array, Labels], tuple[Array, Array]]
+
+IDENTITY = ACTIVATIONS["identity"]()  # what the output layer's trace has for an activation
+
+
+@dataclass(frozen=True)
+class Data:
+    """x (n, n_in), y (n,) class indices, and the test set's."""
+
+    x: Array
+    y: Labels
+    x_test: Array
+    y_test: Labels
+
+    def astype(self, dtype: npt.DTypeLike) -> Data:
+        """The same in a run's number format."""
+        x, x_test = (part.astype(dtype, copy=False) for part in (self.x, self.x_test))
+        return Data(x, self.y, x_test, self.y_test)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """R runs after `step` updates; every array is (R,).
+
+    loss and accuracy are those of the probe set (with trace="batch" of the training batch), the test ones
+    those of the whole test set (with trace="batch" NaN but at the first and last step); lr is the rate of
+    the update that follows. diverged_at is the first step with a loss that is not finite, −1 for none so
+    far. `layers` yields one trace a layer, from the output layer to the first, once.
+    """
+
+    step: int
+    loss: Measure
+    accuracy: Measure
+    test_loss: Measure
+    test_accuracy: Measure
+    lr: Measure
+    diverged_at: npt.NDArray[np.int64]
+    layers: Iterator[LayerTrace]
+    network: Network
+
+
+def batches(n: int, batch: int, seeds: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:
+    """Endless (R, batch) example indices: every run's own shuffle of all n, anew each epoch.
+
+    The n mod batch examples left over at the end of an epoch sit that epoch out.
+    """
+    streams = {seed: stream(seed, "batches") for seed in seeds}
+    while True:
+        orders = {seed: rng.permutation(n) for seed, rng in streams.items()}
+        order = np.stack([orders[seed] for seed in seeds])
+        for start in range(0, n - batch + 1, batch):
+            yield order[:, start : start + batch]
+
+
+def train(
+    net: Network,
+    data: Data,
+    *,
+    seeds: Sequence[int],
+    lr: Sequence[float],
+    steps: int,
+    batch: int,
+    watch: Collection[int],
+    loss: str = "softmax_cross_entropy",
+    optimiser: str = "sgd",
+    schedule: str = "constant",
+    clip: float | None = None,
+    weight_decay: float = 0.0,
+    trace: Literal["probe_set", "batch"] = "probe_set",
+    probe_set: int = 2048,
+) -> Iterator[Snapshot]:
+    """Train R networks in place for `steps` updates; yield a snapshot before the update at a watched step.
+
+    The last step has no update; if it is watched, its traces hold the one that would come next. Texts are
+    call-texts; lr and seeds are one a run. Traces are taken on the first `probe_set` training examples, or
+    with trace="batch" on the batch that the update comes from.
+    """
+    data = data.astype(net.params.dtype)
+    factor = SCHEDULES.bind(schedule)()
+    rate = np.asarray(lr, net.params.dtype)[:, None]
+    rule = UpdateRule(net, optimiser, clip, weight_decay)
+    worker = _Worker(net, data, LOSSES.bind(loss), batch)
+    observer = (_BatchObserver if trace == "batch" else _ProbeSetObserver)(worker, probe_set)
+    indices = batches(len(data.x), batch, seeds)
+    for step in range(steps + 1):
+        watched = step in watch
+        if step == steps and not watched:
+            return
+        grads = worker.gradient(step, next(indices), observer.tape if watched else None)
+        if watched:
+            observer.keep(grads)
+        now = rate * rate.dtype.type(factor(step, steps))
+        update = rule.step(worker.true_scale(grads), now)
+        if watched:
+            yield observer.snapshot(step, now[:, 0], net.views(update), ends=step in (0, steps))
+        if step < steps:
+            rule.apply(update)
+
+
+class _Worker:
+    """The gradient of a training batch, in buffers of its own."""
+
+    def __init__(self, net: Network, data: Data, loss: _Loss, batch: int) -> None:
+        self.net, self.data, self.loss, self.batch = net, data, loss, batch
+        self.start = net.views(net.params.copy())
+        self.tape = Tape(net, batch, lean=True)
+        self.used = self.tape
+        self.grads = np.zeros_like(net.params)
+        self.views = net.views(self.grads)
+        self.x = np.empty((net.runs, batch, net.sizes[0]), net.params.dtype)
+        self.diverged_at = np.full(net.runs, -1)
+
+    @np.errstate(all="ignore")  # a run that diverges goes on as NaN; the others must not hear of it
+    def gradient(self, step: int, index: npt.NDArray[np.int64], tape: Tape | None) -> Array:
+        """(R, P), scaled by the exponents of the tape it was taken on, for the examples index (R, B)."""
+        self.used = tape or self.tape
+        np.take(self.data.x, index, axis=0, out=self.x, mode="clip")
+        self.y = self.data.y[index]
+        self.logits = self.used.forward(self.x)
+        self.value, d_logits = self.loss(self.logits, self.y)
+        lost = ~np.isfinite(self.value) & (self.diverged_at < 0)
+        self.diverged_at[lost] = step
+        self.used.gradients(d_logits, self.views)
+        return self.grads
+
+    def true_scale(self, grads: Array) -> Array:
+        """The same gradients without their exponents, in place."""
+        self.used.unscale(grads)
+        return grads
+
+
+class _ProbeSetObserver:
+    """Traces on a fixed set of examples, by a forward and backward pass of their own."""
+
+    tape: Tape | None = None  # of the training batch: none, its update stays lean
+
+    def __init__(self, worker: _Worker, probe_set: int) -> None:
+        self.worker, self.net = worker, worker.net
+        self.x, self.y = worker.data.x[None, :probe_set], worker.data.y[None, :probe_set]
+        self.own = Tape(self.net, self.x.shape[1], lean=False)
+        self.grads = self.net.views(np.zeros_like(self.net.params))
+
+    def keep(self, grads: Array) -> None:
+        """Nothing: the batch's gradients are not what is traced."""
+
+    def snapshot(self, step: int, lr: Measure, update: tuple[Layer, ...], *, ends: bool) -> Snapshot:
+        """Measure loss and accuracy now; the traces come as they are asked for."""
+        with np.errstate(all="ignore"):
+            logits = self.own.forward(self.x)
+            right = accuracy(logits, self.y)
+            value, d_logits = self.worker.loss(logits, self.y)
+            test_loss, test_accuracy = _test(self.worker, self.own)
+        lost = ~np.isfinite(value) & (self.worker.diverged_at < 0)
+        self.worker.diverged_at[lost] = step
+        layers = (
+            _trace(self.own, index, self.grads, self.worker.start, update)
+            for index in self.own.backward(d_logits, self.grads)
+        )
+        at = self.worker.diverged_at.copy()
+        return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, self.net)
+
+
+class _BatchObserver:
+    """Traces on the training batch itself, from the pass that the update comes from."""
+
+    def __init__(self, worker: _Worker, probe_set: int) -> None:
+        self.worker, self.net = worker, worker.net
+        self.tape = Tape(self.net, worker.batch, lean=False, keep=True)
+        self.kept = np.zeros_like(self.net.params)
+
+    def keep(self, grads: Array) -> None:
+        """Set the gradients aside before the optimiser writes over them."""
+        np.copyto(self.kept, grads)
+
+    def snapshot(self, step: int, lr: Measure, update: tuple[Layer, ...], *, ends: bool) -> Snapshot:
+        """Loss and accuracy of the batch; the test set's at both ends of the training only."""
+        worker = self.worker
+        never = np.full(self.net.runs, np.nan)
+        test_loss, test_accuracy = _test(worker, self.tape) if ends else (never, never)
+        grads = self.net.views(self.kept)
+        layers = (
+            _trace(self.tape, index, grads, worker.start, update)
+            for index in reversed(range(len(self.net.layers)))
+        )
+        right = accuracy(worker.logits, worker.y)
+        at = worker.diverged_at.copy()
+        return Snapshot(step, worker.value, right, test_loss, test_accuracy, lr, at, layers, self.net)
+
+
+def _test(worker: _Worker, tape: Tape) -> tuple[Measure, Measure]:
+    """(R,) loss and accuracy of the test set, normalised by the moments of the tape's last pass."""
+    with np.errstate(all="ignore"):
+        logits = worker.net.predict(worker.data.x_test, tape.moments)
+        value, _ = worker.loss(logits, worker.data.y_test[None])
+    return value, accuracy(logits, worker.data.y_test[None])
+
+
+def _trace(
+    tape: Tape, index: int, grads: tuple[Layer, ...], start: tuple[Layer, ...], update: tuple[Layer, ...]
+) -> LayerTrace:
+    """The trace of layer `index` (from 0) while the tape's backward pass stands at it."""
+    net, delta = tape.net, tape.delta[index]
+    x = np.broadcast_to(tape.x[index], (net.runs, *tape.x[index].shape[1:]))
+    hidden = index < net.depth
+    slope = tape.slope[index] if hidden else np.ones_like(delta)
+    assert slope is not None
+    return LayerTrace(
+        layer=index + 1,
+        act=net.act if hidden else IDENTITY,
+        x=x,
+        z=tape.saved[index].z if hidden else tape.z[index],
+        a=tape.saved[index].a if hidden else tape.z[index],
+        slope=slope,
+        scaled_delta=delta,
+        scaled_dw=grads[index].w,
+        scaled_db=grads[index].b,
+        exponent=tape.exponent[index],
+        w=net.layers[index].w,
+        b=net.layers[index].b,
+        w0=start[index].w,
+        step=update[index].w,
+    )
