@@ -1,0 +1,261 @@
+"""YAML -> Experiment: every check of user input, before anything is trained or written.
+
+All that is wrong is collected and shown at once, each with its place, its key and the likely intention:
+``configs/x.yaml:7:3: sweep.activation[2]: activation 'leaky_relu' has no option 'slop'; it takes slope: …``.
+A config is data: nothing in it is evaluated or imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.kinds import Kind, ListOf
+from experiments.overrides import SECTIONS, apply_override
+from experiments.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
+from experiments.vocabulary import Experiment, Recording, Run, keys_of
+from experiments.yaml_strict import LARGEST, read
+from mlp.registry import did_you_mean
+
+__all__ = ["ConfigError", "Experiment", "Recording", "Run", "from_mapping", "load", "to_mapping"]
+
+MOST_RUNS = 1_000_000  # planned in a minute and a gigabyte; more is a slip of the keyboard
+RESERVED = {"readme", "log", "reliability", "bench", "write_up", "literature"}  # shared names in results/
+_BROKEN = object()  # stands for a value at fault; None is a value
+
+
+def load(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Experiment:
+    """The experiment that a file describes, with ``key=value`` overrides; errors: ConfigError."""
+    path = Path(path)
+    source = str(path) if str(path).isprintable() else shown(str(path))
+    data = _read_file(path, source)
+    root, found = read(data, source)
+    if root is None:
+        found = found or [Fault(Place(source), "", "empty; configs/README.md lists the keys")]
+        raise ConfigError([str(fault) for fault in found])
+    return _experiment(root, path.stem, found, overrides, path=path, text=data.decode("utf-8-sig"))
+
+
+def from_mapping(
+    mapping: Mapping[str, Any], name: str = "notebook", overrides: Iterable[str] = ()
+) -> Experiment:
+    """The experiment that a dict of the same keys describes; errors: ConfigError."""
+    try:
+        root = node_of(mapping, Place(""))
+    except ValueError as error:
+        raise ConfigError([str(error)]) from None
+    return _experiment(root, name, [], overrides)
+
+
+def to_mapping(experiment: Experiment) -> dict[str, Any]:
+    """The resolved config as plain data: `from_mapping` makes the same experiment of it."""
+    found = {key: getattr(experiment, key) for key in keys_of(Experiment)}
+    found["base"] = {k: v for k, v in asdict(experiment.base).items() if v != getattr(Run, k)}
+    for section in ("sweep", "zip"):
+        found[section] = {key: list(values) for key, values in found[section].items()}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+
+
+def _read_file(path: Path, source: str) -> bytes:
+    """The file's bytes, of too large a file a byte more than is read anyway; errors: ConfigError."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            with open(path, "rb") as file:
+                return file.read(LARGEST + 1)
+        what = f"{'a folder' if stat.S_ISDIR(mode) else 'a device'}, not a config file"
+    except FileNotFoundError:
+        what = f"no such file.{did_you_mean(source[-200:], _configs(path.parent))}"
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise ConfigError([f"{source}: {what}"])
+
+
+def _configs(folder: Path) -> list[str]:
+    """The configs beside a missing one, and those of this project."""
+    try:
+        return [str(p) for p in sorted({*folder.glob("*.yaml"), *Path("configs").glob("*.yaml")})]
+    except OSError:
+        return []
+
+
+def _experiment(
+    root: Node, name: str, found: list[Fault], overrides: Iterable[str], **origin: Any
+) -> Experiment:
+    faults = Faults()
+    for fault in found:
+        faults.add(*fault)
+    _check_name(name, root, faults)
+    if not isinstance(root.value, dict):
+        faults.add(root.place, "", f"{shown(root.value)}, not lines of key: value such as question: …")
+        faults.raise_if_any()
+    for text in overrides:
+        for fault in apply_override(root, text):
+            faults.add(*fault)
+    values = _top_level(root, faults) | _sections(root, faults)
+    faults.raise_if_any()
+    experiment = Experiment(name=name, **values, **origin)
+    _check_size(experiment, root, faults)
+    faults.raise_if_any()
+    return experiment
+
+
+def _check_name(name: str, root: Node, faults: Faults) -> None:
+    """The name becomes a folder in results/ and may not lead out of it."""
+    place = Place(root.place.source)
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", name):
+        rule = "up to 100 letters, digits, _, - and ., the first not ."
+        faults.add(place, "", f"the name {shown(name)} cannot be a folder of results/; a name has {rule}")
+    elif name.lower() in RESERVED:
+        faults.add(place, "", f"the name {name!r} is taken in results/; choose another")
+
+
+def _top_level(root: Node, faults: Faults) -> dict[str, Any]:
+    """The values of the keys that are no sections."""
+    known = keys_of(Experiment)
+    _check_keys(root, "", known, keys_of(Run), "a field of a run stands under base or sweep", faults)
+    values = {}
+    for key, field in known.items():
+        if key not in SECTIONS and key in root.value:
+            values[key] = _read(field, root.value[key], key, faults)
+        elif field.default is MISSING and field.default_factory is MISSING:
+            faults.add(root.place, key, f"missing; {field.metadata['meaning']}")
+    if "probes" not in root.value:
+        from mlp.probes import DEFAULT_PROBES
+
+        values["probes"] = tuple(DEFAULT_PROBES)
+    return values
+
+
+def _sections(root: Node, faults: Faults) -> dict[str, Any]:
+    """Base, sweep and zip, each key in one of them."""
+    values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    readers = {"base": _read_base, "sweep": _read_swept, "zip": _read_list}
+    placed: dict[str, str] = {}
+    for name in SECTIONS:
+        section = root.value.get(name, Node({}, root.place))
+        if not isinstance(section.value, dict):
+            faults.add(section.place, name, f"{shown(section.value)}, not lines of key: value")
+            continue
+        _check_keys(section, name, keys_of(Run), keys_of(Experiment), "it stands at the top level", faults)
+        for key, node in section.value.items():
+            if placed.setdefault(key, name) != name:
+                text = f"stands under {placed[key]} too; a key has one place"
+                faults.add(section.keys[key], join(name, key), text)
+            if key in keys_of(Run):
+                values[name][key] = readers[name](keys_of(Run)[key], node, join(name, key), faults)
+    _check_zip(root, values["zip"], faults)
+    return values | {"base": replace(Run(), **values["base"])}
+
+
+def _check_keys(
+    node: Node, path: str, known: Collection[str], others: Collection[str], where: str, faults: Faults
+) -> None:
+    for key, place in node.keys.items():
+        if key in others and key not in known:
+            faults.add(place, join(path, key), f"unknown key here; {where}")
+        elif key not in known:
+            near = did_you_mean(key[:60], known) or f" Known: {', '.join(known)}"
+            faults.add(place, join(path, key), f"unknown key.{near}")
+
+
+def _read(field: Field[Any], node: Node, path: str, faults: Faults) -> Any:
+    """A value checked by its field's kind; a list item by item, so that each has its own place."""
+    kind: Kind = field.metadata["kind"]
+    if not (isinstance(kind, ListOf) and isinstance(node.value, list)):
+        return _read_item(kind, node, path, faults)
+    items = [_read_item(kind.item, item, join(path, i), faults) for i, item in enumerate(node.value)]
+    _check_twice(node.value, items, path, faults)
+    return tuple(items)
+
+
+def _read_item(kind: Kind, node: Node, path: str, faults: Faults) -> Any:
+    try:
+        return kind.read(plain(node))
+    except ValueError as error:
+        is_cut = isinstance(node.value, str) and node.value.count("(") > node.value.count(")")
+        more = "; in a list, a text with a comma in it needs quotes" if is_cut else ""
+        faults.add(node.place, path, f"{error}{more}")
+        return _BROKEN
+
+
+def _read_base(field: Field[Any], node: Node, path: str, faults: Faults) -> Any:
+    if isinstance(node.value, list):
+        faults.add(node.place, path, f"a list; to run each of its values, put {field.name} under sweep")
+        return _BROKEN
+    return _read_item(field.metadata["kind"], node, path, faults)
+
+
+def _read_list(field: Field[Any], node: Node, path: str, faults: Faults) -> tuple[Any, ...]:
+    if not isinstance(node.value, list):
+        text = f"{shown(node.value)}, not a list; a single value stands under base"
+        faults.add(node.place, path, text)
+        return ()
+    if not node.value:
+        faults.add(node.place, path, "an empty list: there would be nothing to run")
+    kind = field.metadata["kind"]
+    return tuple(_read_item(kind, item, join(path, i), faults) for i, item in enumerate(node.value))
+
+
+def _read_swept(field: Field[Any], node: Node, path: str, faults: Faults) -> tuple[Any, ...]:
+    values = _read_list(field, node, path, faults)
+    if values:
+        _check_twice(node.value, values, path, faults)
+    return values
+
+
+def _check_twice(nodes: list[Node], values: Iterable[Any], path: str, faults: Faults) -> None:
+    first: dict[Any, int] = {}
+    for index, (item, value) in enumerate(zip(nodes, values, strict=True)):
+        if value is not _BROKEN and first.setdefault(value, index) != index:
+            text = f"{shown(value)} is listed twice, first as {join(path, first[value])}"
+            faults.add(item.place, join(path, index), text)
+
+
+def _check_zip(root: Node, rows: dict[str, tuple[Any, ...]], faults: Faults) -> None:
+    """Lists under zip have one length, and no row stands twice."""
+    lengths = {key: len(values) for key, values in rows.items()}
+    for key, length in lengths.items():
+        first = next(iter(lengths))
+        if length != lengths[first]:
+            text = f"{length} values where {first} has {lengths[first]}; lists under zip go together"
+            faults.add(root.value["zip"].value[key].place, f"zip.{key}", text)
+            return
+    seen: dict[tuple[Any, ...], int] = {}
+    for index, row in enumerate(zip(*rows.values(), strict=True)):
+        if _BROKEN not in row and seen.setdefault(row, index) != index:
+            place = root.value["zip"].value[next(iter(rows))].value[index].place
+            faults.add(place, f"zip, row [{index}]", f"the same values as in row [{seen[row]}]")
+
+
+def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
+    """The number of runs, and each batch against the data it is drawn from."""
+    if experiment.size() > MOST_RUNS:
+        text = f"{experiment.size()} runs; at most {MOST_RUNS} are planned"
+        faults.add(root.value.get("sweep", root).place, "sweep", text)
+        return
+    from experiments.datasets import training_size
+
+    for setting in experiment.only("dataset", "batch").combinations():
+        run = replace(experiment.base, **{k: v for k, v in setting.items() if k in ("dataset", "batch")})
+        size = training_size(run.dataset)
+        if size is not None and run.batch > size:
+            place, path = _where(root, "batch", run.batch)
+            faults.add(place, path, f"{run.batch} examples a batch, but {run.dataset} has {size} to train on")
+
+
+def _where(root: Node, key: str, value: Any) -> tuple[Place, str]:
+    """Where a checked value was written, or the file where it is the default."""
+    for name in SECTIONS:
+        node = root.value[name].value.get(key) if name in root.value else None
+        if node is not None and name == "base":
+            return node.place, f"base.{key}"
+        for index, item in enumerate(node.value if node else ()):
+            if item.value == value:
+                return item.place, f"{name}.{key}[{index}]"
+    return Place(root.place.source), f"base.{key} (its default)"

@@ -1,0 +1,216 @@
+"""The kinds of value that a config may hold: each reads a value, describes itself, and is a JSON Schema.
+
+They are ours rather than a validation library's, because the messages are part of the interface (value,
+choices, likely intention) and because importing such a library costs a third of the 0.3 s in which a config
+error has to be on the screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from inspect import Parameter, signature
+from math import isfinite
+from typing import Any
+
+from experiments.tree import shown
+from experiments.yaml_strict import plain_scalar
+from mlp.registry import Registry, did_you_mean
+
+# Where each table of names lives. A module is imported when a name is looked up and not before, for a config
+# names figures and claims although their modules stand above this one.
+TABLES = {
+    "activation": ("mlp.activations", "ACTIVATIONS"),
+    "initialiser": ("mlp.initialisers", "INITIALISERS"),
+    "bias": ("mlp.initialisers", "BIASES"),
+    "loss": ("mlp.losses", "LOSSES"),
+    "optimiser": ("mlp.optimisers", "OPTIMISERS"),
+    "schedule": ("mlp.schedules", "SCHEDULES"),
+    "norm": ("mlp.norms", "NORMS"),
+    "dataset": ("experiments.datasets", "DATASETS"),
+    "probe": ("mlp.probes", "PROBES"),
+    "figure": ("experiments.plots", "FIGURES"),
+    "claim": ("experiments.claims", "CLAIMS"),
+}
+
+
+def table(kind: str) -> Registry:
+    """The registry that holds the names of one kind."""
+    module, name = TABLES[kind]
+    return getattr(import_module(module), name)
+
+
+@lru_cache(maxsize=4096)
+def resolve(kind: str, text: str) -> str:
+    """The one spelling of a call-text whose name, options and ranges its table accepts; else ValueError."""
+    names = table(kind)
+    bound = names.bind(text)
+    needs = [p for p in signature(bound).parameters.values() if p.default is Parameter.empty]
+    if not needs and kind != "dataset":  # a factory checks its options' ranges; a data set would be loaded
+        bound()
+    return names.canonical(text)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in a range."""
+
+    low: int
+    high: int
+
+    def read(self, value: Any) -> int:
+        """The value, or a ValueError that says what it is not."""
+        if isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return value
+        raise ValueError(f"{shown(value)} is not {self}{self._hint(value)}")
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+    def _hint(self, value: Any) -> str:
+        """For 1e3, 1_000 and '1000', which people write for 1000."""
+        if isinstance(value, str):
+            value = plain_scalar(value.replace("_", "")) if len(value) < 20 else None
+        number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        near = number and value == int(value) and self.low <= value <= self.high
+        return f". Did you mean {int(value)}?" if near else ""
+
+    def __str__(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number from `low` (or, if `above`, anything above it) to `high`; null where `optional`."""
+
+    low: float
+    high: float = 1e12  # far beyond any use, and in the range of float32
+    above: bool = False
+    optional: bool = False
+
+    def read(self, value: Any) -> float | None:
+        """The value as a float, or a ValueError that says what it is not."""
+        if value is None and self.optional:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and self.low <= value <= self.high and not (self.above and value == self.low):
+            return float(value) + 0.0  # −0.0 becomes 0.0: one number, one run
+        raise ValueError(f"{shown(value)} is not {self}")
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        kind = ["number", "null"] if self.optional else "number"
+        return {"type": kind, "exclusiveMinimum" if self.above else "minimum": self.low, "maximum": self.high}
+
+    def __str__(self) -> str:
+        low = f"above {self.low:g} and up to" if self.above else f"from {self.low:g} to"
+        return f"a number {low} {self.high:g}{', or null' if self.optional else ''}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    def read(self, value: Any) -> str:
+        """The value, or a ValueError that lists the choices."""
+        if isinstance(value, str) and value in self.choices:
+            return value
+        near = did_you_mean(value[:60], self.choices) if isinstance(value, str) else ""
+        raise ValueError(f"{shown(value)} is not {self}{'.' if near else ''}{near}")
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"enum": list(self.choices)}
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.choices)}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any words."""
+
+    def read(self, value: Any) -> str:
+        """The words in one line, or a ValueError."""
+        if isinstance(value, str) and value.strip():
+            return " ".join(value.split())
+        raise ValueError(f"{shown(value)} is not {self}")
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "string", "minLength": 1}
+
+    def __str__(self) -> str:
+        return "a text"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A call-text such as ``leaky_relu(slope=0.1)``, resolved against a table of names."""
+
+    kind: str
+
+    def read(self, value: Any) -> str:
+        """The one spelling of the call-text, or a ValueError with what its table has."""
+        if not isinstance(value, str):
+            raise ValueError(f"{shown(value)} is not {self}")
+        return resolve(self.kind, value)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema: the bare names, for completion, or one of them with options."""
+        names = sorted(table(self.kind))
+        return {"anyOf": [{"enum": names}, {"type": "string", "pattern": f"^({'|'.join(names)})\\("}]}
+
+    def __str__(self) -> str:
+        return f"the name of {'an' if self.kind[0] in 'aio' else 'a'} {self.kind}"
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list, each item of one kind and none twice."""
+
+    item: Whole | Name
+
+    def read(self, value: Any) -> tuple[Any, ...]:
+        """The items read, or the first one's ValueError."""
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{shown(value)} is not {self}")
+        items = tuple(map(self.item.read, value))
+        if len(set(items)) < len(items):
+            raise ValueError(f"{next(shown(i) for i in items if items.count(i) > 1)} is listed twice")
+        return items
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "array", "items": self.item.schema(), "uniqueItems": True}
+
+    def __str__(self) -> str:
+        return f"a list, each {self.item}"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How many steps are watched, or which."""
+
+    count: Whole = Whole(2, 100_000)
+    steps: ListOf = ListOf(Whole(0, 10**9))
+
+    def read(self, value: Any) -> int | tuple[int, ...]:
+        """A count, or the steps in order; or a ValueError."""
+        if isinstance(value, list | tuple):
+            return tuple(sorted(self.steps.read(value)))
+        return self.count.read(value)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"anyOf": [self.count.schema(), self.steps.schema()]}
+
+    def __str__(self) -> str:
+        return f"{self.count}, or a list of steps"
+
+
+Kind = Whole | Real | OneOf | Text | Name | ListOf | Watch
