@@ -63,6 +63,10 @@ class Network:
         """Any (R, P) block (parameters, gradients, steps) seen as layers."""
         return tuple(_views(flat, self.sizes, normed=self.norm is not None))
 
+    def part(self, runs: slice) -> Network:
+        """Some of the runs, as views."""
+        return Network(self.sizes, self.act, self.params[runs], self.norm, self.residual)
+
     def is_skip(self, index: int) -> bool:
         """Whether layer `index` (from 0) adds its input to its output: hidden, and not the first."""
         return self.residual > 0 and 0 < index < self.depth

@@ -21,7 +21,7 @@ from mlp.network import Layer, Network
 # A gradient is rescaled when its largest entry leaves 2^±REACH. It enters an update as zero where its
 # exponent says that it lies under 2^-FLOOR: far less than the last place of any weight it would be added to.
 REACH = {"float32": 40, "float64": 300}
-FLOOR = {"float32": 100, "float64": 960}
+FLOOR = {"float32": 60, "float64": 600}
 STRIDE = 4  # layers between two checks in training; none shrinks a gradient by 2^(REACH/STRIDE)
 SAMPLE = 8  # examples a check in training looks at
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Activation, Array
+
+T = TypeVar("T")
 
 HUGE = 1e140  # a norm whose square float64 holds with digits to spare, and so does its reciprocal
 
@@ -24,9 +28,17 @@ def frobenius(x: Array) -> npt.NDArray[np.float64]:
     return norm
 
 
+def _moments(x: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    x = x.astype(np.float64, copy=False)
+    mean = x.mean(axis=(1, 2))
+    return mean, frobenius(x - mean[:, None, None]) ** 2 / x[0].size
+
+
 @dataclass
 class LayerTrace:
     """One layer, numbered from the input (1 … depth hidden, depth + 1 the output), over B examples.
+
+    R counts the runs traced here: the slice `runs` of their stack.
 
     x (R, B, n_in) its input, z (R, B, n_out) what enters the activation, a = f(z), slope = f'(z);
     delta = dLoss/dz and dw, db of the mean loss; w, b the parameters, w0 the weights at the start, step the
@@ -38,6 +50,7 @@ class LayerTrace:
     """
 
     layer: int
+    runs: slice
     act: Activation
     x: Array
     z: Array
@@ -51,7 +64,7 @@ class LayerTrace:
     b: Array
     w0: Array
     step: Array
-    _norms: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -78,23 +91,21 @@ class LayerTrace:
     @cached_property
     def dead(self) -> npt.NDArray[np.bool_]:
         """(R, n_out): units whose slope is 0 on every example, so that no gradient passes."""
-        return np.logical_not(self.slope.any(axis=-2))
+        return (self.slope.max(axis=-2) == 0) & (self.slope.min(axis=-2) == 0)
 
     def norm(self, name: str) -> npt.NDArray[np.float64]:
         """(R,) Frobenius norm of the named array, computed once; of a scaled_ one still scaled."""
-        if name not in self._norms:
-            self._norms[name] = frobenius(getattr(self, name))
-        return self._norms[name]
+        return self.once(f"{name} norm", lambda: frobenius(getattr(self, name)))
 
     def moments(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(R,) mean and variance of the named array over examples and units, computed once."""
-        if f"{name} mean" not in self._norms:
-            x = getattr(self, name).astype(np.float64, copy=False)
-            mean = x.mean(axis=(1, 2))
-            centred = frobenius(x - mean[:, None, None])
-            self._norms[f"{name} mean"] = mean
-            self._norms[f"{name} variance"] = centred**2 / (x.shape[1] * x.shape[2])
-        return self._norms[f"{name} mean"], self._norms[f"{name} variance"]
+        return self.once(f"{name} moments", lambda: _moments(getattr(self, name)))
+
+    def once(self, key: str, measure: Callable[[], T]) -> T:
+        """What `measure` gives, computed by whichever probe asks first: several may share it."""
+        if key not in self._known:
+            self._known[key] = measure()
+        return cast("T", self._known[key])
 
     def _unscaled(self, scaled: Array) -> Array:
         if not self.exponent.any():

@@ -46,7 +46,8 @@ class Snapshot:
     loss and accuracy are those of the probe set (with trace="batch" of the training batch), the test ones
     those of the whole test set (with trace="batch" NaN but at the first and last step); lr is the rate of
     the update that follows. diverged_at is the first step with a loss that is not finite, −1 for none so
-    far. `layers` yields one trace a layer, from the output layer to the first, once.
+    far. `layers` yields traces, once: for some runs at a time (`trace.runs`, a slice of the stack) one a
+    layer, from the output layer to the first.
     """
 
     step: int
@@ -139,10 +140,13 @@ class _Worker:
         self.y = self.data.y[index]
         self.logits = self.used.forward(self.x)
         self.value, d_logits = self.loss(self.logits, self.y)
-        lost = ~np.isfinite(self.value) & (self.diverged_at < 0)
-        self.diverged_at[lost] = step
+        self.mark_diverged(self.value, step)
         self.used.gradients(d_logits, self.views)
         return self.grads
+
+    def mark_diverged(self, value: Measure, step: int) -> None:
+        """Remember the first step at which a run's loss (R,) is not finite."""
+        self.diverged_at[~np.isfinite(value) & (self.diverged_at < 0)] = step
 
     def true_scale(self, grads: Array) -> Array:
         """The same gradients without their exponents, in place."""
@@ -150,35 +154,45 @@ class _Worker:
         return grads
 
 
+BLOCK = 2**20  # bytes of one layer that a probe walks over at once: what stays in a core's own cache
+
+
 class _ProbeSetObserver:
-    """Traces on a fixed set of examples, by a forward and backward pass of their own."""
+    """Traces on a fixed set of examples, by passes of their own over as many runs as the cache holds."""
 
     tape: Tape | None = None  # of the training batch: none, its update stays lean
 
     def __init__(self, worker: _Worker, probe_set: int) -> None:
         self.worker, self.net = worker, worker.net
         self.x, self.y = worker.data.x[None, :probe_set], worker.data.y[None, :probe_set]
-        self.own = Tape(self.net, self.x.shape[1], lean=False)
-        self.grads = self.net.views(np.zeros_like(self.net.params))
+        widest = self.x.shape[1] * max(self.net.sizes[1:]) * self.net.params.itemsize
+        count = max(1, BLOCK // widest)
+        self.parts = [slice(r, min(r + count, self.net.runs)) for r in range(0, self.net.runs, count)]
+        self.tapes = [Tape(self.net.part(runs), self.x.shape[1], lean=False) for runs in self.parts]
 
     def keep(self, grads: Array) -> None:
         """Nothing: the batch's gradients are not what is traced."""
 
     def snapshot(self, step: int, lr: Measure, update: tuple[Layer, ...], *, ends: bool) -> Snapshot:
         """Measure loss and accuracy now; the traces come as they are asked for."""
-        with np.errstate(all="ignore"):
-            logits = self.own.forward(self.x)
-            right = accuracy(logits, self.y)
-            value, d_logits = self.worker.loss(logits, self.y)
-            test_loss, test_accuracy = _test(self.worker, self.own)
-        lost = ~np.isfinite(value) & (self.worker.diverged_at < 0)
-        self.worker.diverged_at[lost] = step
-        layers = (
-            _trace(self.own, index, self.grads, self.worker.start, update)
-            for index in self.own.backward(d_logits, self.grads)
-        )
-        at = self.worker.diverged_at.copy()
-        return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, self.net)
+        measured = [self._measure(tape) for tape in self.tapes]
+        numbers = [np.concatenate([m[i] for m in measured]) for i in range(4)]
+        self.worker.mark_diverged(numbers[0], step)
+        layers = self._traces([m[4] for m in measured], update)
+        return Snapshot(step, *numbers, lr, self.worker.diverged_at.copy(), layers, self.net)
+
+    @np.errstate(all="ignore")
+    def _measure(self, tape: Tape) -> tuple[Measure, Measure, Measure, Measure, Array]:
+        logits = tape.forward(self.x)
+        right = accuracy(logits, self.y)
+        value, d_logits = self.worker.loss(logits, self.y)
+        return value, right, *_test(self.worker, tape), d_logits
+
+    def _traces(self, d_logits: Sequence[Array], update: tuple[Layer, ...]) -> Iterator[LayerTrace]:
+        for runs, tape, d in zip(self.parts, self.tapes, d_logits, strict=True):
+            grads = tape.net.views(np.zeros_like(tape.net.params))
+            for index in tape.backward(d, grads):
+                yield _trace(tape, runs, index, grads, self.worker.start, update)
 
 
 class _BatchObserver:
@@ -200,7 +214,7 @@ class _BatchObserver:
         test_loss, test_accuracy = _test(worker, self.tape) if ends else (never, never)
         grads = self.net.views(self.kept)
         layers = (
-            _trace(self.tape, index, grads, worker.start, update)
+            _trace(self.tape, slice(None), index, grads, worker.start, update)
             for index in reversed(range(len(self.net.layers)))
         )
         right = accuracy(worker.logits, worker.y)
@@ -211,15 +225,20 @@ class _BatchObserver:
 def _test(worker: _Worker, tape: Tape) -> tuple[Measure, Measure]:
     """(R,) loss and accuracy of the test set, normalised by the moments of the tape's last pass."""
     with np.errstate(all="ignore"):
-        logits = worker.net.predict(worker.data.x_test, tape.moments)
+        logits = tape.net.predict(worker.data.x_test, tape.moments)
         value, _ = worker.loss(logits, worker.data.y_test[None])
     return value, accuracy(logits, worker.data.y_test[None])
 
 
 def _trace(
-    tape: Tape, index: int, grads: tuple[Layer, ...], start: tuple[Layer, ...], update: tuple[Layer, ...]
+    tape: Tape,
+    runs: slice,
+    index: int,
+    grads: tuple[Layer, ...],
+    start: tuple[Layer, ...],
+    update: tuple[Layer, ...],
 ) -> LayerTrace:
-    """The trace of layer `index` (from 0) while the tape's backward pass stands at it."""
+    """The trace of layer `index` (from 0) while the backward pass of these runs' tape stands at it."""
     net, delta = tape.net, tape.delta[index]
     x = np.broadcast_to(tape.x[index], (net.runs, *tape.x[index].shape[1:]))
     hidden = index < net.depth
@@ -227,6 +246,7 @@ def _trace(
     assert slope is not None
     return LayerTrace(
         layer=index + 1,
+        runs=runs,
         act=net.act if hidden else IDENTITY,
         x=x,
         z=tape.saved[index].z if hidden else tape.z[index],
@@ -238,6 +258,6 @@ def _trace(
         exponent=tape.exponent[index],
         w=net.layers[index].w,
         b=net.layers[index].b,
-        w0=start[index].w,
-        step=update[index].w,
+        w0=start[index].w[runs],
+        step=update[index].w[runs],
     )
