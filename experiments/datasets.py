@@ -1,0 +1,349 @@
+"""Data sets by name: real digits and images, generated classes, and the user's own files.
+
+A factory describes a data set without reading it, so that a config can be checked at once; `load` reads it,
+divides it and scales it. The options that all of them share:
+
+``test``        the share of examples held out; where the publisher has divided the set, a number of them
+``scale``       "standard": mean 0 and variance 1 for each feature; a constant feature becomes 0
+                "global": one mean and one variance for all, so that the inputs' mean square is exactly 1
+                "sphere": global, then every example brought to mean square 1 by itself, as theory has it
+                "unit": for each feature the smallest value becomes 0 and the largest 1; not centred
+                "none": as they come
+``shift``       added to every input after scaling: the same problem, its inputs not centred
+``split_seed``  settles which examples are held out, the order of the others and, if generated, all of them
+
+Whatever scaling needs is measured on the training part alone. A path is taken from the working folder.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments import published
+from experiments.preparation import Parts, Preparation, Scale, check_within, fair_order, held_out
+from experiments.readers import LARGEST_ARRAY, DataError, check_file, file_digest
+from experiments.tables import LARGEST_CLASSES, check_table, read_table
+from mlp.registry import Registry
+
+__all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]
+
+DATASETS = Registry("dataset")
+KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
+DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
+
+Examples = tuple[NDArray, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples to train on and examples held out; the arrays are shared and read-only.
+
+    x: (n, d) float64;  y: (n,) int64 from 0 to classes - 1.  The first m training examples hold the classes
+    in proportion whatever m is, so that a probe set may be cut from the front.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.int64]
+    x_test: NDArray[np.float64]
+    y_test: NDArray[np.int64]
+    classes: int
+    name: str  # the canonical call-text
+    notes: str = ""  # what the name does not say: that part of the set was not found
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set before it is read, as its factory describes it."""
+
+    read: Callable[[], Parts]
+    preparation: Preparation
+    training: int | None  # the number of training examples; None where only reading can tell
+    files: tuple[str, ...] = ()
+    fetch: Callable[[], None] = lambda: None
+    fingerprint: Callable[[], str] = lambda: ""
+    notes: str = ""
+
+
+def load(text: str) -> Dataset:
+    """The data set that a call-text names, kept for the next call; errors: RegistryError, DataError."""
+    source = DATASETS.bind(text)()
+    source.fetch()
+    return _load(DATASETS.canonical(text), _stamps(source))
+
+
+def training_size(text: str) -> int | None:
+    """How many training examples `load` would give, without loading; None where only reading can tell.
+
+    Checks the range of every option and that the files are there: the door for a config's data sets.
+    """
+    return DATASETS.bind(text)().training
+
+
+def fingerprint(text: str) -> str:
+    """What of the data its call-text does not settle: a hash of a user's file, "" for built-in data."""
+    source = DATASETS.bind(text)()
+    source.fetch()
+    return _fingerprint(DATASETS.canonical(text), _stamps(source))
+
+
+Stamps = tuple[tuple[str, int, int], ...]
+
+
+@lru_cache(maxsize=KEPT)
+def _load(name: str, stamps: Stamps) -> Dataset:
+    source = DATASETS.bind(name)()
+    parts = source.read()
+    try:
+        x, x_test = source.preparation.apply(parts)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    arrays = (x, parts.y, x_test, parts.y_test)
+    for array in arrays:
+        array.flags.writeable = False
+    return Dataset(*arrays, parts.classes, name, source.notes)
+
+
+@lru_cache
+def _fingerprint(name: str, stamps: Stamps) -> str:
+    return DATASETS.bind(name)().fingerprint()
+
+
+def _stamps(source: Source) -> Stamps:
+    """Differs once a file is changed, or another working folder makes the same path another file."""
+    facts = [(os.path.abspath(path), check_file(path)) for path in source.files]
+    return tuple((path, found.st_size, found.st_mtime_ns) for path, found in facts)
+
+
+# Real examples --------------------------------------------------------------------------------------------
+
+
+@DATASETS
+def digits(
+    *, test: float = 0.2, scale: Scale = "standard", shift: float = 0.0, split_seed: int = 0
+) -> Source:
+    """1,797 handwritten digits of 8 × 8 pixels, 10 classes.  UCI, Alpaydin & Kaynak 1998; in scikit-learn."""
+    preparation = Preparation(scale, shift, split_seed)
+    training = DIGITS - held_out(test, DIGITS)
+    return Source(lambda: preparation.divide(*_read_digits(), test), preparation, training)
+
+
+def _read_digits() -> Examples:
+    """From scikit-learn's file; importing scikit-learn for it would take 2 s, reading takes 15 ms."""
+    found = find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise DataError("digits: comes with scikit-learn, which is not installed: pip install scikit-learn")
+    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if path.is_file():
+        table = np.loadtxt(path, delimiter=",")
+        return table[:, :-1], table[:, -1].astype(np.int64)
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    return x, y.astype(np.int64)
+
+
+@DATASETS
+def fashion_mnist(
+    *,
+    train: int | None = None,
+    test: int | None = None,
+    scale: Scale = "global",
+    shift: float = 0.0,
+    split_seed: int = 0,
+) -> Source:
+    """Clothes of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  Xiao et al. 2017."""
+    return _images("fashion_mnist", train, test, Preparation(scale, shift, split_seed))
+
+
+@DATASETS
+def mnist(
+    *,
+    train: int | None = None,
+    test: int | None = None,
+    scale: Scale = "global",
+    shift: float = 0.0,
+    split_seed: int = 0,
+) -> Source:
+    """Digits of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  LeCun et al. 1998."""
+    return _images("mnist", train, test, Preparation(scale, shift, split_seed))
+
+
+def _images(name: str, train: int | None, test: int | None, preparation: Preparation) -> Source:
+    """A published set of images; where its test images alone are found, they are divided 4 to 1."""
+    pairs = published.locate(name)
+    there = published.count(pairs[-1], published.TEST)
+    notes = ""
+    if len(pairs) == 1:
+        notes = f"the training images were not found; the {there:,} test images are divided"
+        test = held_out(0.2, there) if test is None else test
+    tested = there if test is None else test
+    left = published.count(pairs[0], published.TRAIN) - (tested if len(pairs) == 1 else 0)
+    trained = left if train is None else train
+    check_within("test", tested, 1, there if len(pairs) == 2 else there - 1)
+    check_within("train", trained, 1, left)
+
+    def read() -> Parts:
+        x, y = published.read_pair(name, pairs[0])
+        order = fair_order(y, preparation.rng("split"))
+        x_test, y_test, order_test = x, y, order[:tested]
+        if len(pairs) == 1:
+            order = order[tested:]
+        else:
+            x_test, y_test = published.read_pair(name, pairs[1])
+            order_test = fair_order(y_test, preparation.rng("test"))[:tested]
+        order = order[:trained]
+        return Parts(x[order], y[order], x_test[order_test], y_test[order_test], published.CLASSES)
+
+    return Source(
+        read,
+        preparation,
+        trained,
+        files=tuple(path for pair in pairs for path in pair),
+        fetch=lambda: published.fetch(name, pairs),
+        fingerprint=lambda: published.fingerprint(name, pairs),
+        notes=notes,
+    )
+
+
+@DATASETS
+def file(
+    *,
+    path: str = "",
+    target: str | int | None = None,
+    test: float = 0.2,
+    scale: Scale = "standard",
+    shift: float = 0.0,
+    split_seed: int = 0,
+) -> Source:
+    """The user's .csv, .npz or .parquet; `target` is the labels' column (the last) or array ("y")."""
+    if not path:
+        raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
+    check_table(path)
+    check_within("test", test, 0, 1)
+    preparation = Preparation(scale, shift, split_seed)
+    return Source(
+        lambda: preparation.divide(*read_table(path, target), test),
+        preparation,
+        training=None,
+        files=(path,),
+        fingerprint=lambda: file_digest(path)[:16],
+    )
+
+
+# Generated classes ----------------------------------------------------------------------------------------
+
+LIMITS = {  # what an option may be wherever it occurs
+    "n": (4, LARGEST_ARRAY),
+    "noise": (0, 1e6),
+    "factor": (0, 1),
+    "turns": (0, 100),
+    "features": (1, LARGEST_ARRAY),
+    "classes": (2, LARGEST_CLASSES),
+}
+
+
+def generator(draw: Callable[..., Examples]) -> Callable[..., Source]:
+    """Register ``draw(rng, *, n, …) -> (x, y)`` as a data set with the shared options added to its own."""
+    own = [p for name, p in inspect.signature(draw, eval_str=True).parameters.items() if name != "rng"]
+
+    @wraps(draw)
+    def factory(
+        *,
+        test: float = 0.2,
+        scale: Scale = "standard",
+        shift: float = 0.0,
+        split_seed: int = 0,
+        **given: Any,
+    ) -> Source:
+        options = {p.name: p.default for p in own} | given
+        _check_drawn(**options)
+        preparation, n = Preparation(scale, shift, split_seed), options["n"]
+        training = n - held_out(test, n)
+
+        def read() -> Parts:
+            return preparation.divide(*draw(preparation.rng("draw"), **options), test)
+
+        return Source(read, preparation, training)
+
+    added = inspect.signature(factory, follow_wrapped=False, eval_str=True).parameters.values()
+    shared = [p for p in added if p.kind is p.KEYWORD_ONLY]
+    factory.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return DATASETS(factory)
+
+
+def _check_drawn(n: int, features: int = 2, classes: int = 2, **others: float) -> None:
+    for option, value in {"n": n, "features": features, "classes": classes, **others}.items():
+        check_within(option, value, *LIMITS[option])
+    check_within("n", n, 2 * classes, LARGEST_ARRAY // features)
+
+
+def _on_circle(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+# Circles and moons are scikit-learn's to the last bit but for their noise, without its import of two seconds.
+
+
+@generator
+def circles(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1, factor: float = 0.5) -> Examples:
+    """A circle of radius `factor` inside one of radius 1, each point off by a normal step of `noise`."""
+    angle = np.concatenate([np.linspace(0, 2 * np.pi, part, endpoint=False) for part in (n // 2, n - n // 2)])
+    y = (np.arange(n) >= n // 2).astype(np.int64)
+    radius = np.where(y == 1, factor, 1.0)
+    return radius[:, None] * _on_circle(angle) + rng.normal(0, noise, (n, 2)), y
+
+
+@generator
+def moons(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1) -> Examples:
+    """Two half circles that reach into each other, each point off by a normal step of `noise`."""
+    upper = _on_circle(np.linspace(0, np.pi, n // 2))
+    lower = np.array([1.0, 0.5]) - _on_circle(np.linspace(0, np.pi, n - n // 2))
+    y = (np.arange(n) >= n // 2).astype(np.int64)
+    return np.concatenate([upper, lower]) + rng.normal(0, noise, (n, 2)), y
+
+
+@generator
+def spirals(
+    rng: np.random.Generator, *, n: int = 1000, noise: float = 0.02, classes: int = 2, turns: float = 1.5
+) -> Examples:
+    """One arm a class, from the middle out to radius 1 in so many turns.  After Lang & Witbrock 1988."""
+    y = np.arange(n) % classes
+    radius = (np.arange(n) // classes + 1) / -(-n // classes)
+    arms = radius[:, None] * _on_circle(2 * np.pi * (turns * radius + y / classes))
+    return arms + rng.normal(0, noise, (n, 2)), y
+
+
+@generator
+def xor(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.3) -> Examples:
+    """Clouds around the corners (±1, ±1), opposite corners of one class: no line does better than chance."""
+    right, upper = np.arange(n) % 2, np.arange(n) // 2 % 2
+    corners = 2.0 * np.column_stack([right, upper]) - 1.0
+    return corners + rng.normal(0, noise, (n, 2)), right ^ upper
+
+
+@generator
+def blobs(
+    rng: np.random.Generator, *, n: int = 1000, noise: float = 1.0, features: int = 2, classes: int = 3
+) -> Examples:
+    """A normal cloud of deviation `noise` for each class, centred at random between -10 and 10."""
+    y = np.arange(n) % classes
+    centres = rng.uniform(-10, 10, (classes, features))
+    return centres[y] + rng.normal(0, noise, (n, features)), y
+
+
+@generator
+def gaussian_noise(
+    rng: np.random.Generator, *, n: int = 1000, features: int = 64, classes: int = 10
+) -> Examples:
+    """Normal inputs and labels that have nothing to do with them: only learning by heart fits them."""
+    return rng.normal(0, 1, (n, features)), np.arange(n) % classes

@@ -1,0 +1,115 @@
+"""What becomes of examples before a network sees them: divided, put into a fair order, scaled.
+
+Whatever scaling needs is measured on the training part alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.readers import DataError
+
+Scale = Literal["standard", "global", "sphere", "unit", "none"]
+FARTHEST = 1e6  # of a shift; beyond it the inputs themselves are lost to rounding
+
+
+class Parts(NamedTuple):
+    """A data set divided and not yet scaled; x (n, d) of any type of number."""
+
+    x: NDArray
+    y: NDArray[np.int64]
+    x_test: NDArray
+    y_test: NDArray[np.int64]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The options that every data set shares; errors: DataError."""
+
+    scale: Scale
+    shift: float
+    split_seed: int
+
+    def __post_init__(self) -> None:
+        check_within("shift", self.shift, -FARTHEST, FARTHEST)
+        check_within("split_seed", self.split_seed, 0, 2**64)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A stream of its own for each purpose."""
+        key = tuple(purpose.encode())
+        return np.random.default_rng(np.random.SeedSequence(self.split_seed, spawn_key=key))
+
+    def divide(self, x: NDArray, y: NDArray[np.int64], test: float) -> Parts:
+        """Hold out a share of the examples, the classes in proportion in both parts."""
+        order, number = fair_order(y, self.rng("split")), held_out(test, len(y))
+        tested, trained = order[:number], order[number:]
+        return Parts(x[trained], y[trained], x[tested], y[tested], int(y.max()) + 1)
+
+    def apply(self, parts: Parts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both parts' inputs as new float64 arrays on the scale that the training part settles."""
+        x, x_test = parts.x.astype(np.float64), parts.x_test.astype(np.float64)
+        with np.errstate(all="ignore"):
+            if self.scale != "none":
+                _scale(x, x_test, self.scale)
+            for part in (x, x_test):
+                part += self.shift
+        if not (np.isfinite(x).all() and np.isfinite(x_test).all()):
+            raise DataError("the inputs are too large or too small to be scaled in float64")
+        return x, x_test
+
+
+def check_within(option: str, value: float, low: float, high: float) -> None:
+    """That an option lies in its range, which NaN does not; errors: DataError."""
+    if not low <= value <= high:
+        raise DataError(f"{option}={value}: must be from {low:,} to {high:,}")
+
+
+def held_out(test: float, n: int) -> int:
+    """How many of `n` examples a share is, rounded up as scikit-learn does; errors if a part has none."""
+    check_within("test", test, 0, 1)
+    number = math.ceil(test * n - 1e-9)  # the share is a decimal: 0.07 of 100 is 7, not 8
+    if not 1 <= number < n:
+        raise DataError(
+            f"test={test}: leaves {n - number:,} of {n:,} examples to train on, {number:,} to test"
+        )
+    return number
+
+
+def fair_order(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.intp]:
+    """A random order in which any first m examples hold the classes in proportion, to within one each.
+
+    Example i of a class of s stands at (i + 1/2) / s of the way.
+    """
+    order = rng.permutation(len(y))
+    by_class = order[np.argsort(y[order], kind="stable")]
+    sizes = np.unique(y, return_counts=True)[1]
+    position = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes])
+    return by_class[np.argsort(position, kind="stable")]
+
+
+def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) -> None:
+    """In place, for a whole set of images is 0.4 GB; the statistics are those of `x`."""
+    axis = 0 if scale in ("standard", "unit") else None
+    low, high = x.min(axis), x.max(axis)
+    centre = low if scale == "unit" else x.mean(axis)
+    for part in (x, x_test):
+        part -= centre
+    width = high - low if scale == "unit" else _rms(x, axis)
+    width = np.where(high > low, width, np.inf)  # a constant feature becomes 0 in both parts
+    for part in (x, x_test):
+        part /= width
+        if scale == "sphere":
+            length = _rms(part, 1)[:, None]
+            part /= np.where(length > 0, length, 1.0)
+
+
+def _rms(x: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
+    """Root mean square along an axis, or of all, without a squared copy."""
+    path = {0: "ij,ij->j", 1: "ij,ij->i", None: "ij,ij->"}[axis]
+    return np.sqrt(np.einsum(path, x, x) / (x.size if axis is None else x.shape[axis]))
