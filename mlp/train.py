@@ -177,9 +177,11 @@ class _ProbeSetObserver:
         """Measure loss and accuracy now; the traces come as they are asked for."""
         measured = [self._measure(tape) for tape in self.tapes]
         numbers = [np.concatenate([m[i] for m in measured]) for i in range(4)]
-        self.worker.mark_diverged(numbers[0], step)
+        value, right, test_loss, test_accuracy = numbers
+        self.worker.mark_diverged(value, step)
         layers = self._traces([m[4] for m in measured], update)
-        return Snapshot(step, *numbers, lr, self.worker.diverged_at.copy(), layers, self.net)
+        at = self.worker.diverged_at.copy()
+        return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, self.net)
 
     @np.errstate(all="ignore")
     def _measure(self, tape: Tape) -> tuple[Measure, Measure, Measure, Measure, Array]:
