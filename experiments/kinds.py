@@ -47,7 +47,7 @@ def resolve(kind: str, text: str) -> str:
     names = table(kind)
     bound = names.bind(text)
     needs = [p for p in signature(bound).parameters.values() if p.default is Parameter.empty]
-    if not needs and kind != "dataset":  # a factory checks its options' ranges; a data set would be loaded
+    if not needs:  # a factory, which checks its options' ranges; a data set's looks for its files, unread
         bound()
     return names.canonical(text)
 
