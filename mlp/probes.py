@@ -145,6 +145,12 @@ def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
 
 
 @PROBES
+def slope_rms(t: LayerTrace) -> Measure:
+    """Root mean square of the slope over examples and units: what the activation leaves of a gradient."""
+    return frobenius(t.slope) / np.sqrt(t.slope[0].size)
+
+
+@PROBES
 def update_ratio(t: LayerTrace) -> Measure:
     """‖step‖/‖w‖ of the update that follows."""
     return t.norm("step") / t.norm("w")
