@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,19 +50,19 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "runs": {
         "run_id": _RUN_ID,
         **_SETTINGS,
-        "status": Column("str", "", "ok, diverged (kept up to diverged_at) or crashed (no measurements)"),
-        "diverged_at": Column("Int64", "updates", "the step at which a number stopped being finite"),
-        "seconds": Column("float64", "s", "training and measuring: the stack's wall time over its runs"),
+        "status": Column("str", "", "ok, diverged (measured up to diverged_at) or crashed (not measured)"),
+        "diverged_at": Column("Int64", "updates", "first step with a loss that is not finite, if any"),
+        "seconds": Column("float64", "s", "wall time of the run's stack, divided by its runs"),
         "error": Column("str", "", "a crashed run's traceback; else the empty text"),
     },
     "steps": {
         "run_id": _RUN_ID,
         "step": _STEP,
-        "loss": Column("float64", "nats", "mean loss over the examples measured on"),
-        "accuracy": Column("float64", "fraction", "right answers among the examples measured on"),
-        "test_loss": Column("float64", "nats", "mean loss over the test examples"),
-        "test_accuracy": Column("float64", "fraction", "right answers among the test examples"),
-        "lr": Column("float64", "", "learning rate of the update from this step to the next"),
+        "loss": Column("float64", "nats", "mean over the probe set (`trace: batch`: over the batch)"),
+        "accuracy": Column("float64", "fraction", "right answers on the same examples"),
+        "test_loss": Column("float64", "nats", "mean over the test set (`trace: batch`: at the ends only)"),
+        "test_accuracy": Column("float64", "fraction", "right answers on the same examples"),
+        "lr": Column("float64", "", "learning rate of the update that follows, after the schedule"),
     },
     "layers": {
         "run_id": _RUN_ID,
@@ -129,10 +130,10 @@ class Records:
         for name, keys in KEYS.items():
             frame = getattr(self, name)
             _check_types(name, frame)
-            twice = frame[frame.duplicated(list(keys))]
-            if len(twice):
-                where = ", ".join(f"{key} {twice.iloc[0][key]}" for key in keys)
-                raise RecordsError(f"{name}: {where} is there twice")
+            twice = frame.duplicated(list(keys)).to_numpy()
+            if twice.any():
+                row = frame.iloc[int(twice.argmax())]
+                raise RecordsError(f"{name}: {', '.join(f'{key} {row[key]}' for key in keys)} is there twice")
         strange = set(self.runs["status"]) - set(STATUSES)
         if strange:
             raise RecordsError(f"runs.status: {sorted(strange)[0]!r} is none of {', '.join(STATUSES)}")
@@ -164,7 +165,7 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     cast = {}
     for column, dtype in dtypes(name, [*known, *probes]).items():
         try:
-            cast[column] = pd.Series(columns[column], dtype=dtype)
+            cast[column] = pd.Series(columns[column], dtype=_pandas(dtype))
         except (ValueError, TypeError) as error:
             raise RecordsError(f"{name}.{column}: not {dtype}: {error}") from None
     return pd.DataFrame(cast).reset_index(drop=True)
@@ -180,19 +181,28 @@ def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.
     place = order.get_indexer(frame["run_id"])
     within = [frame[key].to_numpy() for key in reversed(keys[1:])]
     rows = np.lexsort([*within, place])  # the last key counts first; -1, an unknown run, comes before all
-    return frame.iloc[rows[np.count_nonzero(place < 0) :]].reset_index(drop=True)
+    rows = rows[np.count_nonzero(place < 0) :]
+    if np.array_equal(rows, np.arange(len(frame))):  # in order already: nothing to copy
+        return frame.reset_index(drop=True)
+    return frame.iloc[rows].reset_index(drop=True)
 
 
 def _check_types(name: str, frame: pd.DataFrame) -> None:
-    import pandas as pd
-
     columns = list(frame.columns)
     known = list(COLUMNS[name])
     if columns[: len(known)] != known or (name != "layers" and len(columns) > len(known)):
         raise RecordsError(f"{name}: columns are {columns}; they should be {known}")
-    for column, dtype in dtypes(name, columns).items():
-        if frame[column].dtype != pd.Series(dtype=dtype).dtype:
-            raise RecordsError(f"{name}.{column}: is {frame[column].dtype}; it should be {dtype}")
+    for (column, dtype), found in zip(dtypes(name, columns).items(), frame.dtypes, strict=True):
+        if found != _pandas(dtype):
+            raise RecordsError(f"{name}.{column}: is {found}; it should be {dtype}")
+
+
+@cache
+def _pandas(dtype: str) -> Any:
+    """The type as the installed pandas has it: a text's differs between its versions."""
+    import pandas as pd
+
+    return pd.Series(dtype=dtype).dtype
 
 
 def document(probes: Iterable[str] | None = None) -> str:
@@ -206,11 +216,11 @@ def document(probes: Iterable[str] | None = None) -> str:
 
 
 def probe_column(probe: str) -> Column:
-    """What a probe's column holds: the first sentence of its docstring."""
+    """What a probe's column holds, as the first line of its docstring says."""
     from mlp.probes import PROBES
 
-    words = " ".join((PROBES.bind(probe).func.__doc__ or "").split("\n\n")[0].split())
-    return Column(PROBE_DTYPE, "fraction" if "fraction" in probe else "", words.rstrip("."))
+    meaning = (PROBES.bind(probe).func.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return Column(PROBE_DTYPE, "fraction" if "fraction" in probe else "", meaning)
 
 
 def _table(columns: Mapping[str, Column]) -> str:
