@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache, partial
+from math import isfinite
 from typing import Any
 
 LONGEST_TEXT = 500  # a call-text is a few words; the parser's memory grows with what it is fed
@@ -35,8 +36,7 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
 
     A value is a literal, a list of values, a bare name (taken as text) or another call-text.
     """
-    if len(text) > LONGEST_TEXT:
-        raise RegistryError(f"a name of {len(text)} characters; at most {LONGEST_TEXT} are read")
+    _check_length(text)
     if text.isidentifier():
         return text, {}
     try:
@@ -53,6 +53,8 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     for keyword in tree.keywords:
         if keyword.arg is None:
             raise RegistryError(f"{text!r}: '**' is not read")
+        if keyword.arg in options:
+            raise RegistryError(f"{text!r}: option {keyword.arg!r} is given twice")
         try:
             options[keyword.arg] = _value(keyword.value, text)
         except RecursionError:
@@ -114,7 +116,9 @@ class Registry(dict[str, Callable[..., Any]]):
             for key, p in known.items()
             if key in options and options[key] != p.default
         }
-        return call_text(name, kept)
+        spelled = call_text(name, kept)
+        _check_length(spelled)
+        return spelled
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """The named function's options: its keyword-only parameters, or those that have a default."""
@@ -127,6 +131,11 @@ class Registry(dict[str, Callable[..., Any]]):
         raise RegistryError(
             f"{self.kind} {name!r}: option {parameter.name} is {value!r}, which is not {_type_name(allowed)}"
         )
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST_TEXT:
+        raise RegistryError(f"a name of {len(text)} characters; at most {LONGEST_TEXT} are read")
 
 
 @cache
@@ -155,6 +164,8 @@ def _value(node: ast.expr, text: str) -> Any:
         raise RegistryError(f"{text!r}: {ast.unparse(node)!r} is not a number, text or list")
     if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
         raise RegistryError(f"{text!r}: a number of more than {LONGEST_NUMBER} digits")
+    if isinstance(value, float) and not isfinite(value):
+        raise RegistryError(f"{text!r}: {ast.unparse(node)!r} is larger than any number")
     return value
 
 
@@ -169,16 +180,15 @@ def _spell(value: Any) -> str:
 def _is_plain(text: str) -> bool:
     """Whether a text may stand without quotes and still be read back as itself."""
     try:
-        name, options = parse_call(text)
+        return parse_call(f"_(_={text})") == ("_", {"_": text})
     except RegistryError:
         return False
-    reserved = {"true", "false", "null", "True", "False", "None"}
-    return text == call_text(name, options) and text not in reserved
 
 
 def _as_declared(parameter: inspect.Parameter, value: Any) -> Any:
-    """An int where a float is declared is that float, so that 1 and 1.0 are one spelling."""
-    if isinstance(value, int) and not isinstance(value, bool) and parameter.annotation is float:
+    """A whole number where a float is declared is that float, so that 1 and 1.0 are one spelling."""
+    declared = typing.get_args(parameter.annotation) or (parameter.annotation,)
+    if isinstance(value, int) and not isinstance(value, bool) and float in declared and int not in declared:
         return float(value)
     return value
 
@@ -201,14 +211,22 @@ def _fits(value: Any, allowed: Any) -> bool:
 
 
 def _type_name(allowed: Any) -> str:
+    parts = typing.get_args(allowed)
     if typing.get_origin(allowed) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(allowed)))
+        return "one of " + ", ".join(map(str, parts))
+    if typing.get_origin(allowed) in (typing.Union, types.UnionType):
+        return " or ".join(map(_type_name, parts))
+    if typing.get_origin(allowed) in (list, tuple):
+        return f"a list of {_type_name(parts[0])} each"
     names = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
-    return names.get(allowed) or str(allowed).replace("typing.", "")
+    return names.get(allowed) or ("null" if allowed in (None, type(None)) else str(allowed))
 
 
 def _declare(parameter: inspect.Parameter) -> str:
     kind = parameter.annotation
-    shown = "" if kind is parameter.empty else f": {getattr(kind, '__name__', str(kind))}"
+    shown = getattr(kind, "__name__", str(kind)) if typing.get_origin(kind) is None else str(kind)
+    if typing.get_origin(kind) is typing.Literal:
+        shown = " | ".join(map(str, typing.get_args(kind)))
+    colon = "" if kind is parameter.empty else f": {shown}"
     default = "" if parameter.default is parameter.empty else f" = {_spell(parameter.default)}"
-    return f"{parameter.name}{shown}{default}"
+    return f"{parameter.name}{colon}{default}"
