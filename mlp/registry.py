@@ -174,6 +174,8 @@ def _spell(value: Any) -> str:
         return f"[{', '.join(_spell(item) for item in value)}]"
     if isinstance(value, str) and _is_plain(value):
         return value
+    if isinstance(value, float) and abs(value) < 1e15 and value == int(value):
+        return repr(int(value))  # 2.0 and 2 are one spelling, whatever the option's declared type
     return repr(value)
 
 
