@@ -30,9 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import published
+from experiments.generators import GENERATORS, check_drawn
 from experiments.preparation import Parts, Preparation, Scale, check_within, fair_order, held_out
-from experiments.readers import LARGEST_ARRAY, DataError, check_file, file_digest
-from experiments.tables import LARGEST_CLASSES, check_table, read_table
+from experiments.readers import DataError, check_file, file_digest
+from experiments.tables import check_table, read_table
 from mlp.registry import Registry
 
 __all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]
@@ -41,7 +42,8 @@ DATASETS = Registry("dataset")
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 
-Examples = tuple[NDArray, NDArray[np.int64]]
+Examples = tuple[NDArray[Any], NDArray[np.int64]]
+Stamps = tuple[tuple[str, int, int], ...]  # absolute path, bytes and time of change of each file
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class Source:
 
 def load(text: str) -> Dataset:
     """The data set that a call-text names, kept for the next call; errors: RegistryError, DataError."""
-    source = DATASETS.bind(text)()
+    source = _source(text)
     source.fetch()
     return _load(DATASETS.canonical(text), _stamps(source))
 
@@ -86,22 +88,19 @@ def training_size(text: str) -> int | None:
 
     Checks the range of every option and that the files are there: the door for a config's data sets.
     """
-    return DATASETS.bind(text)().training
+    return _source(text).training
 
 
 def fingerprint(text: str) -> str:
     """What of the data its call-text does not settle: a hash of a user's file, "" for built-in data."""
-    source = DATASETS.bind(text)()
+    source = _source(text)
     source.fetch()
     return _fingerprint(DATASETS.canonical(text), _stamps(source))
 
 
-Stamps = tuple[tuple[str, int, int], ...]
-
-
 @lru_cache(maxsize=KEPT)
 def _load(name: str, stamps: Stamps) -> Dataset:
-    source = DATASETS.bind(name)()
+    source = _source(name)
     parts = source.read()
     try:
         x, x_test = source.preparation.apply(parts)
@@ -115,7 +114,12 @@ def _load(name: str, stamps: Stamps) -> Dataset:
 
 @lru_cache
 def _fingerprint(name: str, stamps: Stamps) -> str:
-    return DATASETS.bind(name)().fingerprint()
+    return _source(name).fingerprint()
+
+
+def _source(text: str) -> Source:
+    source: Source = DATASETS.bind(text)()
+    return source
 
 
 def _stamps(source: Source) -> Stamps:
@@ -242,18 +246,9 @@ def file(
 
 # Generated classes ----------------------------------------------------------------------------------------
 
-LIMITS = {  # what an option may be wherever it occurs
-    "n": (4, LARGEST_ARRAY),
-    "noise": (0, 1e6),
-    "factor": (0, 1),
-    "turns": (0, 100),
-    "features": (1, LARGEST_ARRAY),
-    "classes": (2, LARGEST_CLASSES),
-}
 
-
-def generator(draw: Callable[..., Examples]) -> Callable[..., Source]:
-    """Register ``draw(rng, *, n, …) -> (x, y)`` as a data set with the shared options added to its own."""
+def _register(draw: Callable[..., Examples]) -> None:
+    """Make ``draw(rng, *, n, …) -> (x, y)`` a data set, the shared options added to its own."""
     own = [p for name, p in inspect.signature(draw, eval_str=True).parameters.items() if name != "rng"]
 
     @wraps(draw)
@@ -266,7 +261,7 @@ def generator(draw: Callable[..., Examples]) -> Callable[..., Source]:
         **given: Any,
     ) -> Source:
         options = {p.name: p.default for p in own} | given
-        _check_drawn(**options)
+        check_drawn(**options)
         preparation, n = Preparation(scale, shift, split_seed), options["n"]
         training = n - held_out(test, n)
 
@@ -278,72 +273,8 @@ def generator(draw: Callable[..., Examples]) -> Callable[..., Source]:
     added = inspect.signature(factory, follow_wrapped=False, eval_str=True).parameters.values()
     shared = [p for p in added if p.kind is p.KEYWORD_ONLY]
     factory.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    return DATASETS(factory)
+    DATASETS(factory)
 
 
-def _check_drawn(n: int, features: int = 2, classes: int = 2, **others: float) -> None:
-    for option, value in {"n": n, "features": features, "classes": classes, **others}.items():
-        check_within(option, value, *LIMITS[option])
-    check_within("n", n, 2 * classes, LARGEST_ARRAY // features)
-
-
-def _on_circle(angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([np.cos(angle), np.sin(angle)])
-
-
-# Circles and moons are scikit-learn's to the last bit but for their noise, without its import of two seconds.
-
-
-@generator
-def circles(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1, factor: float = 0.5) -> Examples:
-    """A circle of radius `factor` inside one of radius 1, each point off by a normal step of `noise`."""
-    angle = np.concatenate([np.linspace(0, 2 * np.pi, part, endpoint=False) for part in (n // 2, n - n // 2)])
-    y = (np.arange(n) >= n // 2).astype(np.int64)
-    radius = np.where(y == 1, factor, 1.0)
-    return radius[:, None] * _on_circle(angle) + rng.normal(0, noise, (n, 2)), y
-
-
-@generator
-def moons(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1) -> Examples:
-    """Two half circles that reach into each other, each point off by a normal step of `noise`."""
-    upper = _on_circle(np.linspace(0, np.pi, n // 2))
-    lower = np.array([1.0, 0.5]) - _on_circle(np.linspace(0, np.pi, n - n // 2))
-    y = (np.arange(n) >= n // 2).astype(np.int64)
-    return np.concatenate([upper, lower]) + rng.normal(0, noise, (n, 2)), y
-
-
-@generator
-def spirals(
-    rng: np.random.Generator, *, n: int = 1000, noise: float = 0.02, classes: int = 2, turns: float = 1.5
-) -> Examples:
-    """One arm a class, from the middle out to radius 1 in so many turns.  After Lang & Witbrock 1988."""
-    y = np.arange(n) % classes
-    radius = (np.arange(n) // classes + 1) / -(-n // classes)
-    arms = radius[:, None] * _on_circle(2 * np.pi * (turns * radius + y / classes))
-    return arms + rng.normal(0, noise, (n, 2)), y
-
-
-@generator
-def xor(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.3) -> Examples:
-    """Clouds around the corners (±1, ±1), opposite corners of one class: no line does better than chance."""
-    right, upper = np.arange(n) % 2, np.arange(n) // 2 % 2
-    corners = 2.0 * np.column_stack([right, upper]) - 1.0
-    return corners + rng.normal(0, noise, (n, 2)), right ^ upper
-
-
-@generator
-def blobs(
-    rng: np.random.Generator, *, n: int = 1000, noise: float = 1.0, features: int = 2, classes: int = 3
-) -> Examples:
-    """A normal cloud of deviation `noise` for each class, centred at random between -10 and 10."""
-    y = np.arange(n) % classes
-    centres = rng.uniform(-10, 10, (classes, features))
-    return centres[y] + rng.normal(0, noise, (n, features)), y
-
-
-@generator
-def gaussian_noise(
-    rng: np.random.Generator, *, n: int = 1000, features: int = 64, classes: int = 10
-) -> Examples:
-    """Normal inputs and labels that have nothing to do with them: only learning by heart fits them."""
-    return rng.normal(0, 1, (n, features)), np.arange(n) % classes
+for _draw in GENERATORS.values():
+    _register(_draw)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from experiments.readers import DataError
 
 Scale = Literal["standard", "global", "sphere", "unit", "none"]
-FARTHEST = 1e6  # of a shift; beyond it the inputs themselves are lost to rounding
+FARTHEST = 1_000_000  # of a shift; beyond it the inputs themselves are lost to rounding
 
 
 class Parts(NamedTuple):
     """A data set divided and not yet scaled; x (n, d) of any type of number."""
 
-    x: NDArray
+    x: NDArray[Any]
     y: NDArray[np.int64]
-    x_test: NDArray
+    x_test: NDArray[Any]
     y_test: NDArray[np.int64]
     classes: int
 
@@ -45,7 +45,7 @@ class Preparation:
         key = tuple(purpose.encode())
         return np.random.default_rng(np.random.SeedSequence(self.split_seed, spawn_key=key))
 
-    def divide(self, x: NDArray, y: NDArray[np.int64], test: float) -> Parts:
+    def divide(self, x: NDArray[Any], y: NDArray[np.int64], test: float) -> Parts:
         """Hold out a share of the examples, the classes in proportion in both parts."""
         order, number = fair_order(y, self.rng("split")), held_out(test, len(y))
         tested, trained = order[:number], order[number:]
@@ -53,7 +53,7 @@ class Preparation:
 
     def apply(self, parts: Parts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Both parts' inputs as new float64 arrays on the scale that the training part settles."""
-        x, x_test = parts.x.astype(np.float64), parts.x_test.astype(np.float64)
+        x, x_test = (part.astype(np.float64, order="C") for part in (parts.x, parts.x_test))
         with np.errstate(all="ignore"):
             if self.scale != "none":
                 _scale(x, x_test, self.scale)
@@ -112,4 +112,5 @@ def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) ->
 def _rms(x: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
     """Root mean square along an axis, or of all, without a squared copy."""
     path = {0: "ij,ij->j", 1: "ij,ij->i", None: "ij,ij->"}[axis]
-    return np.sqrt(np.einsum(path, x, x) / (x.size if axis is None else x.shape[axis]))
+    squares: NDArray[np.float64] = np.einsum(path, x, x)
+    return np.sqrt(squares / (x.size if axis is None else x.shape[axis]))

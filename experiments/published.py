@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -151,6 +150,8 @@ def fetch(name: str, pairs: tuple[Pair, ...]) -> None:
 
 
 def _download(url: str, path: str, sha256: str) -> None:
+    import tempfile
+
     try:
         import pooch
     except ImportError:

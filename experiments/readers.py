@@ -15,7 +15,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def check_shape(shape: Sequence[int], path: str) -> None:
 
 
 @contextmanager
-def opened(path: str, kind: str) -> Iterator[BinaryIO]:
+def opened(path: str, kind: str) -> Iterator[IO[bytes]]:
     """The file's bytes; every failure inside the block is a DataError."""
     check_file(path)
     with reading(path, kind), open(os.path.expanduser(path), "rb") as stream:
@@ -89,7 +89,7 @@ def reading(path: str, kind: str) -> Iterator[None]:
         raise DataError(f"{shown(path)}: cannot be read as {kind}: {shown(str(reason))}") from None
 
 
-def read_at_most(stream: BinaryIO, most: int) -> bytearray:
+def read_at_most(stream: IO[bytes], most: int) -> bytearray:
     """The next `most` bytes, or fewer where the stream ends; taken as they come."""
     taken = bytearray()
     while len(taken) < most and (part := stream.read(min(CHUNK, most - len(taken)))):
@@ -104,8 +104,11 @@ def times(shape: Sequence[int]) -> str:
 
 def file_digest(path: str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
+    total = hashlib.sha256()
     with opened(path, "data") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while part := stream.read(CHUNK):
+            total.update(part)
+    return total.hexdigest()
 
 
 # IDX ------------------------------------------------------------------------------------------------------
@@ -144,7 +147,7 @@ def _idx(path: str) -> tuple[bytearray, tuple[int, ...]]:
     return contents, shape
 
 
-def _contents(stream: BinaryIO, most: int) -> bytearray:
+def _contents(stream: IO[bytes], most: int) -> bytearray:
     """The first `most` bytes of a stream's contents, unpacked if they are packed."""
     stream.seek(0)
     if stream.read(2) != GZIP:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def _parted(numbers: NDArray[np.float64], names: Sequence[str], target: int, pla
 def _check_finite(numbers: NDArray[np.float64], place: Place) -> None:
     finite = np.isfinite(numbers)
     if not finite.all():
-        row, column = np.unravel_index(np.argmin(finite), finite.shape)
+        row, column = map(int, np.unravel_index(np.argmin(finite), finite.shape))
         raise DataError(f"{place(row, column)}: {numbers[row, column]} is not a finite number")
 
 
@@ -126,7 +126,7 @@ def read_csv(path: str, target: Target = None) -> Examples:
         else:
             names, words = [""] * len(head), [f"{i} (the first is 0)" for i in range(len(head))]
         numbers, at = _numbers(rows if headed else chain([(start, head)], rows), words, path)
-    if not at:
+    if not numbers:
         raise DataError(f"{shown(path)}: holds no examples")
     table = np.frombuffer(numbers, np.float64).reshape(len(at), len(names))
 
@@ -208,7 +208,7 @@ def _inputs_and_labels(names: list[str], target: Target, path: str) -> tuple[str
     )
 
 
-def _check_directory(stream: BinaryIO, path: str) -> None:
+def _check_directory(stream: IO[bytes], path: str) -> None:
     """Refuse a table of contents that would fill the memory, for zipfile reads it whole."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - 2**16 - 22))  # the end record has 22 bytes and a comment of up to 2**16

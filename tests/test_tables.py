@@ -1,0 +1,372 @@
+"""A user's .csv, .npz and .parquet: read as pandas and numpy read them, or refused with the place."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hostile import FUZZ, damaged, is_refused, memory_below
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments import readers, tables
+from experiments.readers import DataError
+from experiments.tables import read_table
+
+FLOWERS = "length,width,kind\n5.1,3.5,1\n4.9,3.0,1\n6.3,-3.3e0,7\n"
+X = [[5.1, 3.5], [4.9, 3.0], [6.3, -3.3]]
+Y = [0, 0, 1]
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file of the working folder; the path is relative, as a user would give it."""
+    monkeypatch.chdir(tmp_path)
+
+    def _write(name: str, contents: bytes | str) -> str:
+        (tmp_path / name).write_bytes(contents.encode() if isinstance(contents, str) else contents)
+        return name
+
+    return _write
+
+
+def npz(save=np.savez, **arrays) -> bytes:
+    """The bytes of an NPZ as numpy writes it."""
+    stream = io.BytesIO()
+    save(stream, **arrays)
+    return stream.getvalue()
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """The bytes of a Parquet file as pandas writes it."""
+    return frame.to_parquet()
+
+
+def message(path: str, target=None) -> str:
+    """What `read_table` says of a file that it refuses."""
+    with pytest.raises(DataError) as error:
+        read_table(path, target)
+    return str(error.value)
+
+
+def assert_flowers(examples) -> None:
+    x, y = examples
+    np.testing.assert_array_equal(x, np.array(X), strict=True)
+    np.testing.assert_array_equal(y, np.array(Y), strict=True)
+
+
+# CSV
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FLOWERS,
+        FLOWERS.replace(",", ";"),
+        FLOWERS.replace(",", "\t"),
+        FLOWERS.replace("\n", "\r\n"),
+        FLOWERS.replace("\n", "\n\n"),
+        "\ufeff" + FLOWERS,
+        FLOWERS.removesuffix("\n"),
+        FLOWERS.replace("length", '"length"').replace("3.5", '" 3.5 "'),
+        FLOWERS.partition("\n")[2],
+        "\n" + FLOWERS,
+    ],
+)
+def test_csv_dialects(write, text):
+    assert_flowers(read_table(write("a.csv", text)))
+
+
+@pytest.mark.parametrize("target", ["kind", " kind ", 0, -3])
+def test_csv_target_by_name_or_position(write, target):
+    path = write("a.csv", "kind,length,width\n1,5.1,3.5\n1,4.9,3\n7,6.3,-3.3\n")
+    assert_flowers(read_table(path, target.strip() if isinstance(target, str) else target))
+
+
+@FUZZ
+@given(
+    rows=st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 2)), min_size=9)
+)
+def test_csv_gives_back_every_bit(write, rows):
+    rows = [*rows, (0.0, 0), (-0.0, 1)]  # two labels at the least
+    path = write("a.csv", "".join(f"{value!r},{label}\n" for value, label in rows))
+    assert read_table(path)[0].tobytes() == np.array([[value] for value, _ in rows]).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,0\nx,1\n", "a.csv, line 3, column a: 'x' is not a number"),
+        ("1,0\n2,yes\n", "a.csv, line 2, column 1 (the first is 0): 'yes' is not a number"),
+        ('"a\nb",c\n1,0\n\n,1\n', "a.csv, line 5, column 'a\\nb': the cell is empty"),
+        ("a,b\n1,0\nnan,1\n", "a.csv, line 3, column a: nan is not a finite number"),
+        ("a,b\n1,0\n-1e999,1\n", "a.csv, line 3, column a: -inf is not a finite number"),
+        ("a,b\n1,0\n1,1,1\n", "a.csv, line 3: 3 cells, where the first line has 2"),
+        ("a,b\n1,0\n1\n", "a.csv, line 3: 1 cells, where the first line has 2"),
+        ("a,b\n1,0\n1,0.5\n", "a.csv, line 3, column b: the label 0.5 is not a whole number"),
+        ("a,b\n1,0\n1,1e300\n", "a.csv, line 3, column b: the label 1e+300 is not a whole number"),
+        ("a,b\n1,3\n1,3\n", "a.csv: every example has the label 3; two or more are needed"),
+        ("a,b\n", "a.csv: holds no examples"),
+        ("\n\n", "a.csv: holds no examples"),
+        ("", "a.csv: is empty"),
+        (
+            "0\n1\n",
+            "a.csv, line 1, column 0 (the first is 0): is the only column; inputs and a label are needed",
+        ),
+        ('a,b\n1,"0\n', "a.csv: cannot be read as CSV: unexpected end of data"),
+        (b"a,b\n1,\xff\n", "a.csv: is not text in UTF-8 (byte 6)"),
+    ],
+)
+def test_csv_what_is_wrong_is_said(write, text, said):
+    assert message(write("a.csv", text)) == said
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("knd", "a.csv: has no column 'knd'. Did you mean 'kind'? It has length, width, kind"),
+        (3, "a.csv: has no column 3, only 0 to 2"),
+        (-4, "a.csv: has no column -4, only 0 to 2"),
+    ],
+)
+def test_csv_no_such_target(write, target, said):
+    assert message(write("a.csv", FLOWERS), target) == said
+
+
+def test_csv_two_columns_of_the_targets_name(write):
+    assert message(write("a.csv", "a,a\n1,0\n2,1\n"), "a") == "a.csv: has 2 columns 'a'; give a position"
+
+
+def test_csv_too_many_labels_are_a_measurement(write):
+    path = write("a.csv", "".join(f"0,{i}\n" for i in range(1001)))
+    assert message(path) == (
+        "a.csv: 1,001 different labels; at most 1,000 are read. Is the target a measurement?"
+    )
+
+
+def test_csv_limits(write, monkeypatch):
+    monkeypatch.setattr(tables, "LARGEST_ARRAY", 8)
+    assert message(write("a.csv", FLOWERS)).endswith("line 4: more than 8 numbers; that many are read")
+    monkeypatch.setattr(tables, "LARGEST_LINE", 10)
+    assert message(write("a.csv", FLOWERS)).endswith("line 1: longer than 10 characters")
+
+
+def test_csv_of_one_endless_line_takes_no_more_memory_than_a_line(write):
+    path = write("a.csv", b"1" * (4 * tables.LARGEST_LINE))
+    with memory_below(4 * tables.LARGEST_LINE):
+        assert "longer than" in message(path)
+
+
+# NPZ
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "f4", "f2", "i1", "u8", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npz_of_any_kind_of_number(write, save, dtype, order):
+    x = np.array([[0, 1, 1], [1, 0, 0]], dtype, order=order)
+    read, y = read_table(write("a.npz", npz(save, x=x, y=np.array([5, 3]), other=np.array("text"))))
+    np.testing.assert_array_equal(read, x.astype(float), strict=True)
+    assert y.tolist() == [1, 0]
+
+
+def test_npz_images_become_rows(write):
+    x = np.arange(24.0).reshape(2, 3, 4)
+    assert read_table(write("a.npz", npz(x=x, y=[0, 1])))[0].tolist() == x.reshape(2, 12).tolist()
+
+
+def test_npz_by_other_names(write):
+    path = write("a.npz", npz(pixels=np.array(X), kind=np.array([1, 1, 7])))
+    assert_flowers(read_table(path, "kind"))
+    said = "a.npz: needs the inputs in an array 'x' and the labels in 'y'; it has 'pixels', 'kind'"
+    assert message(path) == said
+
+
+def with_member(**entry) -> bytes:
+    """An NPZ whose x is what the entry says and whose y is good."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", entry.get("packing", zipfile.ZIP_DEFLATED)) as archive:
+        archive.writestr("x.npy", entry["x"])
+        labels = io.BytesIO()
+        np.save(labels, np.array([0, 1]))
+        archive.writestr("y.npy", labels.getvalue())
+    return stream.getvalue()
+
+
+def header(text: str) -> bytes:
+    """The beginning of an .npy file with a header of this text."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n"
+
+
+HUGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 9)}"
+SMALL_ARRAY = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 1)}"
+LARGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (60000000, 1)}"
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        (b"PK", "a.npz: is not an NPZ (a ZIP of arrays), or is cut short"),
+        (npz(x=np.array(X), y=[0, 1, 1])[:-30], "a.npz: is not an NPZ (a ZIP of arrays), or is cut short"),
+        (npz(y=[0, 1]), "a.npz: needs the inputs in an array 'x' and the labels in 'y'; it has 'y'"),
+        (npz(x=X, y=[0, 1]), "a.npz: inputs (3, 2), labels (2,); (n, d) and (n,) are needed"),
+        (npz(x=[1, 2], y=[0, 1]), "a.npz: inputs (2,), labels (2,); (n, d) and (n,) are needed"),
+        (npz(x=np.zeros((0, 2)), y=[]), "a.npz: x: holds no examples (shape 0 × 2)"),
+        (npz(x=3.0, y=[0, 1]), "a.npz: x: holds no examples (shape ())"),
+        (npz(x=[[1.0], [np.nan]], y=[0, 1]), "a.npz: x[1, 0]: nan is not a finite number"),
+        (npz(x=[[1.0], [2.0]], y=[0, np.nan]), "a.npz: y[1]: the label nan is not a whole number"),
+        (npz(x=[["a"], ["b"]], y=[0, 1]), "a.npz: x: holds <U1, not numbers"),
+        (npz(x=[[1j], [2j]], y=[0, 1]), "a.npz: x: holds complex128, not numbers"),
+        (
+            with_member(x=header(HUGE)),
+            "a.npz: x: declares 1,000,000,000,000 × 9 numbers; at most 67,108,864 are read",
+        ),
+        (
+            with_member(x=header(LARGE)),
+            "a.npz: x: declares 60,000,000 × 1 float64, 480,000,000 bytes, and has 0",
+        ),
+        (
+            with_member(x=header(HUGE.replace("10", "-10"))),
+            "a.npz: x: holds no examples (shape -1,000,000,000,000 × 9)",
+        ),
+        (
+            with_member(x=b"text"),
+            "a.npz: cannot be read as NPZ: EOF: reading magic string, expected 8 bytes got 4",
+        ),
+        (with_member(x=header("os.system('echo')")), None),
+        (with_member(x=header("(" * 5000)), None),
+        (
+            with_member(x=b"", packing=zipfile.ZIP_LZMA),
+            "a.npz: x: packed by method 14, which numpy does not write",
+        ),
+    ],
+)
+def test_npz_what_is_wrong_is_said(write, contents, said):
+    heard = message(write("a.npz", contents))
+    assert heard.isprintable()
+    assert said is None or heard == said
+
+
+class Trap:
+    """Leaves a folder behind if it is ever unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("sprung",)
+
+
+def test_npz_is_never_unpickled(write):
+    stored = np.empty((2, 1), object)
+    stored[0, 0] = Trap()
+    path = write("a.npz", npz(x=stored, y=[0, 1]))
+    assert message(path) == "a.npz: x: holds object, not numbers"
+    assert not os.path.exists("sprung")
+    with np.load(path, allow_pickle=True) as arrays:
+        arrays["x"]
+    assert os.path.exists("sprung")  # it would have
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 1), "a.npz: x: is not an array of plain numbers"),
+        (header(SMALL_ARRAY), "a.npz: x: declares 2 × 1 float64, 16 bytes, and has more"),
+    ],
+)
+def test_npz_bombs_are_not_unpacked(write, start, said):
+    path = write("a.npz", with_member(x=start + b" " * (50 * 2**20)))
+    with memory_below(5 * 2**20):
+        assert message(path) == said
+
+
+def test_npz_with_a_table_of_contents_beyond_measure(write):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for i in range(2000):
+            archive.writestr(f"{i}.npy", b"")
+    assert message(write("a.npz", stream.getvalue())) == "a.npz: lists too many arrays"
+
+
+# Parquet
+
+
+def test_parquet_leaves_the_index_out(write):
+    frame = pd.DataFrame(
+        {"a": [5.1, 4.9, 6.3], "b.c": [3.5, 3.0, -3.3], "kind": [1, 1, 7]}, index=list("xyz")
+    )
+    assert_flowers(read_table(write("a.parquet", parquet(frame))))
+    frame = frame.rename_axis("name")
+    assert_flowers(read_table(write("a.parquet", parquet(frame)), "kind"))
+
+
+def test_parquet_of_truth_values(write):
+    frame = pd.DataFrame({"a": [True, False], "kind": [False, True]})
+    x, y = read_table(write("a.parquet", parquet(frame)))
+    assert (x.tolist(), y.tolist()) == ([[1.0], [0.0]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        (b"PAR1", None),
+        (
+            parquet(pd.DataFrame({"a": [1.0, None], "b": [0, 1]})),
+            "a.parquet, row 1 (the first is 0), column a: nan is not a finite number",
+        ),
+        (parquet(pd.DataFrame({"a": ["u", "v"], "b": [0, 1]})), None),
+        (
+            parquet(pd.DataFrame({"a": [], "b": []}, dtype=float)),
+            "a.parquet: holds no examples (shape 0 × 2)",
+        ),
+        (
+            parquet(pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 0.5]})),
+            "a.parquet, row 1 (the first is 0), column b: the label 0.5 is not a whole number",
+        ),
+    ],
+)
+def test_parquet_what_is_wrong_is_said(write, contents, said):
+    heard = message(write("a.parquet", contents))
+    assert said is None or heard == said
+
+
+# All three
+
+
+def test_three_formats_one_table(write):
+    frame = pd.read_csv(io.StringIO(FLOWERS))
+    write("a.csv", FLOWERS)
+    write("a.parquet", parquet(frame))
+    write("a.npz", npz(x=frame[["length", "width"]].to_numpy(), y=frame["kind"].to_numpy()))
+    for path in ("a.csv", "a.parquet", "a.npz"):
+        assert_flowers(read_table(path))
+
+
+def test_other_files_and_sizes_are_refused(write, monkeypatch):
+    assert message("a.xlsx") == "a.xlsx: its name ends in none of .csv, .npz, .parquet"
+    assert message("a.csv") == "a.csv: no such file"
+    monkeypatch.setattr(readers, "LARGEST_FILE", 9)
+    for name in ("a.csv", "a.npz", "a.parquet"):
+        assert "at most 9 are read" in message(write(name, b"0" * 10))
+
+
+SMALL = {
+    "a.csv": [FLOWERS.encode(), FLOWERS.replace(",", ";").encode(), b'"a","b"\n1,0\n2,1\n'],
+    "a.npz": [npz(s, x=np.array(X), y=np.array(Y)) for s in (np.savez, np.savez_compressed)],
+    "a.parquet": [parquet(pd.read_csv(io.StringIO(FLOWERS)))],
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@FUZZ
+@given(data=st.data())
+def test_fuzz_tables(write, name, data):
+    path = write(name, data.draw(damaged(*SMALL[name])))
+    if not is_refused(lambda: read_table(path), DataError):
+        x, y = read_table(path)
+        assert np.isfinite(x).all()
+        assert len(x) == len(y)
+        assert set(np.unique(y)) == set(range(y.max() + 1))
