@@ -1,0 +1,21 @@
+"""The science: a YAML question in; tidy frames, verdicts and figures out.
+
+``from experiments import run, load`` is all a notebook needs; both are imported when first asked for, so
+that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.pipeline import load, run
+
+__all__ = ["load", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("experiments.pipeline"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

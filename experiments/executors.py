@@ -19,7 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+from experiments.config import ConfigError
 
 ATTEMPTS = 2  # a second try costs one stack and cures what chance did: a killed worker, a lost machine
 PATIENCE = 5.0  # seconds that a killed process has to be gone
@@ -29,10 +32,7 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VEC
 PRELOAD = ("experiments.runner", "pandas")  # what every worker needs, imported once for all of them
 
 Stack = Sequence[Any]
-
-
-class ExecutorError(ValueError):
-    """The workers that were asked for cannot be had; the message says why."""
+AnyExecutor = TypeVar("AnyExecutor", bound="Here | Workers | Dask")
 
 
 class WorkerLost(RuntimeError):
@@ -46,6 +46,16 @@ class Outcome:
     stack: Stack
     result: Any = None
     error: str = ""
+
+
+def cores() -> int:
+    """The cores this process may use: not the machine's, where it was given fewer."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(count, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control groups, or no quota ("max")
+        return count
 
 
 def outcomes(
@@ -93,6 +103,17 @@ def _landed(future: Future[tuple[Any, str]]) -> tuple[Any, str]:
         return future.result()
     except (Exception, CancelledError) as lost:
         return None, "".join(traceback.format_exception_only(lost))
+
+
+@contextlib.contextmanager
+def ending(executor: AnyExecutor) -> Iterator[AnyExecutor]:
+    """Shut an executor down at the end; whatever is raised meanwhile ends its workers at once."""
+    try:
+        yield executor
+    except BaseException:
+        executor.kill()
+        raise
+    executor.shutdown()
 
 
 class Here(Executor):
@@ -302,19 +323,19 @@ class Dask(Executor):
 
 
 def _connect(address: str) -> tuple[Any, Any]:
-    """(the cluster if one was started here, a client); errors: ExecutorError."""
+    """(the cluster if one was started here, a client); errors: ConfigError."""
     try:
         import dask
         from distributed import Client, LocalCluster
     except ImportError:
-        raise ExecutorError(
-            "--dask needs the extra 'cluster': pip install 'vanishing-gradients[cluster]'"
+        raise ConfigError(
+            ["--dask needs the extra 'cluster': pip install 'vanishing-gradients[cluster]'"]
         ) from None
     kind, _, count = address.partition(":")
     cluster = None
     if kind == "local":
         if not (count.isdigit() and int(count) > 0):
-            raise ExecutorError(f"--dask {address}: write local:4 for four workers on this machine")
+            raise ConfigError([f"--dask {address}: write local:4 for four workers on this machine"])
         # one death is one lost attempt: counting attempts is done above, the same for every executor
         dask.config.set({"distributed.scheduler.allowed-failures": 0})
         cluster = LocalCluster(
@@ -323,7 +344,7 @@ def _connect(address: str) -> tuple[Any, Any]:
     try:
         client = Client(cluster or address, timeout=f"{ANSWER} s", set_as_default=False)
     except (OSError, ValueError) as error:
-        raise ExecutorError(f"--dask {address}: no Dask scheduler answers there ({error})") from None
+        raise ConfigError([f"--dask {address}: no Dask scheduler answers there ({error})"]) from None
     return cluster, client
 
 

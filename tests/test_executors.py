@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from experiments import executors
-from experiments.executors import Dask, ExecutorError, Here, Workers, outcomes
+from experiments.config import ConfigError
+from experiments.executors import Dask, Here, Workers, outcomes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -119,8 +120,8 @@ def test_once_stopped_what_runs_is_finished_and_nothing_is_started(make, tmp_pat
     with make() as executor:
         work = partial(behave, str(tmp_path))
         stacks = [(f"s{n:02}", "fine") for n in range(40)]
-        for outcome in outcomes(stacks, work, executor, stopped=lambda: len(done) >= 3):
-            done.append(outcome.result)
+        coming = outcomes(stacks, work, executor, stopped=lambda: len(done) >= 3)
+        done.extend(outcome.result for outcome in coming)
     started = {path.stem for path in tmp_path.iterdir()}
     assert {f"fine {name}" for name in started} == set(done)
     assert 3 <= len(done) <= 3 + 2
@@ -198,21 +199,21 @@ def until(condition, seconds=20.0):
 
 def test_dask_without_the_extra_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ExecutorError, match=r"pip install 'vanishing-gradients\[cluster\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'vanishing-gradients\[cluster\]'"):
         Dask("local:2")
 
 
 @pytest.mark.parametrize("address", ["local:", "local:0", "local:x", "local"])
 def test_dask_local_wants_a_number(address):
     pytest.importorskip("distributed")
-    with pytest.raises(ExecutorError, match="write local:4 for four workers"):
+    with pytest.raises(ConfigError, match="write local:4 for four workers"):
         Dask(address)
 
 
 def test_dask_where_nobody_answers(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(executors, "ANSWER", 0.3)
-    with pytest.raises(ExecutorError, match="no Dask scheduler answers there"):
+    with pytest.raises(ConfigError, match="no Dask scheduler answers there"):
         Dask("tcp://127.0.0.1:9")
 
 

@@ -1,0 +1,194 @@
+"""The whole program in order: question, plan, training, summary, figures, verdicts, manifest.
+
+`run`, `load` and `plot` are for Python, `command` is what `scripts/run.py` calls. What is heavy to import is
+imported where it is used, so that a config error answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments import config
+from experiments.config import Experiment
+from experiments.store import Store
+from experiments.sweep import How, Sweep, check, named, survey, train
+
+if TYPE_CHECKING:
+    from experiments.records import Records
+    from experiments.terminal import Terminal
+
+Source = str | Path | Mapping[str, Any] | Experiment
+
+
+def run(
+    source: Source,
+    overrides: Iterable[str] = (),
+    *,
+    jobs: int | None = 1,
+    dask: str | None = None,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    rerun_failed: bool = False,
+    fresh: bool = False,
+    quiet: bool = True,
+) -> Records:
+    """Train what is not stored yet; store, summarise and draw it. The records of all runs asked for.
+
+    `source` is a config file, a dict of its keys or an Experiment as it is; `overrides` are texts such as
+    ``depth=[2,4]``. A run that crashes is a row with status "crashed". Errors: ConfigError, DataError,
+    StoreError; KeyboardInterrupt once what was running is stored.
+    """
+    from experiments.terminal import terminal
+
+    how = How(jobs, dask, limit, fail_fast, rerun_failed, fresh)
+    records, _ = whole(experiment_of(source, overrides), how, terminal(quiet=quiet))
+    return records
+
+
+def load(name: str) -> Records:
+    """The stored records of what an experiment's last call asked for."""
+    store = Store(name)
+    return store.load(named(_stored(store)))
+
+
+def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
+    """Draw these figures, or all that the config names, from the stored records; the files written."""
+    store = Store(name)
+    experiment = _stored(store)
+    records = store.load(named(experiment))
+    return [path for text in figures or experiment.figures for path in draw(text, records, store)]
+
+
+def plan_only(source: Source, overrides: Iterable[str] = (), how: How | None = None) -> Sweep:
+    """What `run` would train; nothing is trained and nothing written."""
+    how = how or How()
+    experiment = experiment_of(source, overrides)
+    runs = named(experiment)
+    done = set() if how.fresh else Store(experiment.name).finished(how.rerun_failed)
+    check(experiment, [run for name, run in runs.items() if name not in done])
+    return survey(experiment, runs, done, how)
+
+
+def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
+    """The experiment that a file or a dict describes; errors: ConfigError."""
+    if isinstance(source, Experiment):
+        return source
+    if isinstance(source, Mapping):
+        return config.from_mapping(source, overrides=overrides)
+    return config.load(source, overrides)
+
+
+def whole(experiment: Experiment, how: How, voice: Terminal) -> tuple[Records, list[str]]:
+    """All of it, in order: the records, and one line for everything that failed."""
+    runs, store = named(experiment), Store(experiment.name)
+    done = set() if how.fresh else store.finished(how.rerun_failed)
+    check(experiment, [run for name, run in runs.items() if name not in done])
+    with store.sweep() as set_aside:
+        for line in set_aside:
+            voice.say(line)
+        if how.fresh:
+            store.fresh()
+        sweep = survey(experiment, runs, store.finished(how.rerun_failed), how)
+        voice.plan(sweep)
+        store.write_manifest(**described(sweep))
+        if sweep.stacks:
+            began = time.monotonic()
+            train(sweep, store, how, voice)
+            store.write_manifest(**trained(sweep, time.monotonic() - began))
+        records = store.load(runs)
+        failures = crashes(records) + report(experiment, records, store, voice)
+    return records, failures
+
+
+def report(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> list[str]:
+    """Summary, figures and verdicts into the store and to the terminal; a line for each that failed."""
+    from experiments.analysis import summary
+
+    table = summary(records)
+    written = [store.write("summary.csv", table.to_csv(index=False).encode())]
+    voice.summary(table)
+    failures = []
+    for text in experiment.figures:
+        try:
+            written += draw(text, records, store)
+        except ValueError as error:
+            failures.append(f"figures: {text}: {error}")
+    if experiment.claims:
+        written.append(_judge(experiment, records, store, voice))
+    names = [path.relative_to(store.folder).as_posix() for path in written]
+    store.write_manifest(written=names)
+    voice.wrote(store.folder, names)
+    return failures
+
+
+def draw(text: str, records: Records, store: Store) -> list[Path]:
+    """One figure's files; errors: ValueError where the records do not hold what it shows, StoreError."""
+    from experiments.plots import FIGURES, images
+
+    name = re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_")[:100]
+    files = images(FIGURES.bind(text)(records), name)
+    return [store.write(f"figures/{file}", data) for file, data in files.items()]
+
+
+def _judge(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> Path:
+    from experiments import claims
+
+    table = claims.table(claims.judge(experiment.claims, records))
+    voice.verdicts(table)
+    return store.write("claims.csv", table.to_csv(index=False).encode())
+
+
+def crashes(records: Records) -> list[str]:
+    """One line for each stack that crashed: what its runs have in common, and how it ended."""
+    from experiments.analysis import varying
+
+    lost = records.runs[records.runs["status"] == "crashed"]
+    lines = []
+    for error, runs in lost.groupby("error", sort=False):
+        shared = [name for name in varying(records.runs) if runs[name].nunique(dropna=False) == 1]
+        which = ", ".join(f"{name}={runs[name].iloc[0]}" for name in shared)
+        last = str(error).strip().rpartition("\n")[2] or "no reason is known"
+        lines.append(f"{len(runs)} runs crashed ({which or 'all alike'}): {last}")
+    return lines
+
+
+# The manifest ---------------------------------------------------------------------------------------------
+
+
+def described(sweep: Sweep) -> dict[str, Any]:
+    """What was asked for."""
+    asked = config.to_mapping(sweep.experiment)
+    return {
+        "name": sweep.experiment.name,
+        "question": sweep.experiment.question,
+        "config": asked,
+        "config_sha256": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
+        "runs": len(sweep.runs),
+    }
+
+
+def trained(sweep: Sweep, seconds: float) -> dict[str, Any]:
+    """Where the numbers come from that this call has added."""
+    from experiments.provenance import facts
+
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    call = {"runs": sweep.missing, "seconds": round(seconds, 2), "workers": sweep.workers, "ended": now}
+    call["blas_threads_a_run"] = 1
+    return {"last_training": call, **facts()}
+
+
+def _stored(store: Store) -> Experiment:
+    """The experiment that a store's manifest describes; errors: StoreError."""
+    from experiments.files import StoreError
+
+    asked = store.manifest().get("config")
+    if asked is None:
+        raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
+    return config.from_mapping(asked, store.folder.name)

@@ -1,0 +1,144 @@
+"""One stack of runs -> Records: build, train, measure. No file is written, nothing is printed."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from experiments import datasets
+from experiments.config import Recording, Run
+from experiments.plan import run_id, watched_steps
+from experiments.records import Records
+from mlp.network import create
+from mlp.probes import PROBES
+from mlp.train import Data, Snapshot, train
+
+FIELDS = tuple(field.name for field in fields(Run))
+MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy", "lr")  # columns of `steps`, fields of Snapshot
+
+
+def run_stack(runs: Sequence[Run], recording: Recording) -> Records:
+    """Train runs that differ in `plan.STACKED` only, together, with one BLAS thread.
+
+    A run's rows are the same alone, in any stack, in any order and any process, but for `seconds`, which is
+    the stack's time over its runs (reading the data set, once a process, is not counted).
+    """
+    from threadpoolctl import threadpool_limits
+
+    data = datasets.load(runs[0].dataset)
+    began = time.perf_counter()
+    with threadpool_limits(limits=1, user_api="blas"):
+        columns = _Columns(runs, recording)
+        for snap in _train(runs, recording, data):
+            columns.add(snap)
+    return columns.records((time.perf_counter() - began) / len(runs))
+
+
+def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:
+    """Snapshots of the stack at the watched steps."""
+    shared = runs[0]
+    seeds = [run.seed for run in runs]
+    net = create(
+        (data.x.shape[1], *[shared.width] * shared.depth, data.classes),
+        shared.activation,
+        seeds=seeds,
+        init=[run.init for run in runs],
+        bias=[run.bias for run in runs],
+        dtype=shared.dtype,
+        norm=shared.norm,
+        residual=shared.residual,
+    )
+    return train(
+        net,
+        Data(data.x, data.y, data.x_test, data.y_test),
+        seeds=seeds,
+        lr=[run.lr for run in runs],
+        steps=shared.steps,
+        batch=shared.batch,
+        watch=set(watched_steps(recording.watch, shared.steps)),
+        loss=shared.loss,
+        optimiser=shared.optimiser,
+        schedule=shared.schedule,
+        clip=shared.clip,
+        weight_decay=shared.weight_decay,
+        trace=recording.trace,
+        probe_set=recording.probe_set,
+    )
+
+
+class _Columns:
+    """Measurements collected as arrays; the frames are built once, at the end."""
+
+    def __init__(self, runs: Sequence[Run], recording: Recording) -> None:
+        self.runs, self.recording = runs, recording
+        self.probes = {text: PROBES.bind(text) for text in recording.probes}
+        self.steps: dict[str, list[Any]] = defaultdict(list)
+        self.layers: dict[str, list[Any]] = defaultdict(list)
+        self.diverged_at = np.full(len(runs), -1)
+
+    def add(self, snap: Snapshot) -> None:
+        """Keep what a snapshot shows: one row a run, and one row a run and layer."""
+        everyone = np.arange(len(self.runs))
+        _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
+        for trace in snap.layers:
+            with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
+                values = {text: probe(trace) for text, probe in self.probes.items()}
+            keys = {"step": snap.step, "layer": trace.layer}
+            _append(self.layers, everyone[trace.runs], keys, values)
+        self.diverged_at = np.array(snap.diverged_at)
+
+    def records(self, seconds: float) -> Records:
+        """The frames; of a run that diverged, its rows up to the step at which it did."""
+        ids = np.array([run_id(run, self.recording) for run in self.runs])
+        lost = self.diverged_at >= 0
+        runs: dict[str, Any] = {name: [getattr(run, name) for run in self.runs] for name in FIELDS}
+        runs |= {
+            "run_id": ids,
+            "status": np.where(lost, "diverged", "ok"),
+            "diverged_at": [int(at) if at >= 0 else None for at in self.diverged_at],
+            "seconds": np.full(len(ids), seconds),
+            "error": [""] * len(ids),
+        }
+        last = np.where(lost, self.diverged_at, np.iinfo(np.int64).max)
+        steps, layers = (_joined(frame, ids, last) for frame in (self.steps, self.layers))
+        return Records.build(runs=runs, steps=steps, layers=layers)
+
+
+def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, int], values: dict[str, Any]) -> None:
+    """One more piece of each column, for the runs with these places in the stack."""
+    frame["run"].append(runs)
+    for name, key in keys.items():
+        frame[name].append(np.full(len(runs), key))
+    for name, value in values.items():
+        frame[name].append(np.array(value, np.float64))  # a copy: the buffer is the engine's
+
+
+def _joined(frame: dict[str, list[Any]], ids: Any, last: Any) -> dict[str, Any]:
+    """The columns whole, each run's rows up to its `last` step, named by its id."""
+    columns = {name: np.concatenate(parts) for name, parts in frame.items()}
+    if not columns:
+        return {}
+    run = columns.pop("run")
+    kept = columns["step"] <= last[run]
+    return {"run_id": ids[run[kept]], **{name: column[kept] for name, column in columns.items()}}
+
+
+def machine_speed(seconds: float = 0.05) -> float:
+    """FLOP a second of one core, in float32 products of a training's shape: the unit of `plan.cost`."""
+    from threadpoolctl import threadpool_limits
+
+    x, w = np.ones((4, 128, 64), np.float32), np.ones((4, 64, 64), np.float32)
+    out = np.empty_like(x)
+    products = 0
+    with threadpool_limits(limits=1, user_api="blas"):
+        np.matmul(x, w, out=out)  # the first call finds its kernel
+        began = time.perf_counter()
+        while (elapsed := time.perf_counter() - began) < seconds:
+            np.matmul(x, w, out=out)
+            products += 1
+    return products * 2.0 * x.size * w.shape[-1] / elapsed

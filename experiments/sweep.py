@@ -1,0 +1,152 @@
+"""Plan and train what an experiment asks for and the store does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments import datasets, plan
+from experiments.config import ConfigError, Experiment, Run
+from experiments.store import Store
+
+if TYPE_CHECKING:
+    from experiments.executors import Dask, Here, Outcome, Workers
+    from experiments.records import Records
+    from experiments.terminal import Terminal
+
+EFFICIENCY = 0.5  # the part of a core's speed at matrix products that a training reaches
+START_UP = 1.0  # seconds until worker processes are at work
+WORTH_WORKERS = 3.0  # seconds of training from which it pays to start them
+SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times what it should take
+
+Stack = tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class How:
+    """In what manner to train; nothing of it changes a number."""
+
+    jobs: int | None = None  # worker processes; 1: this process; None: all cores, if they are worth it
+    dask: str | None = None  # a scheduler's address, or local:4
+    limit: float | None = None  # seconds after which a stack hangs; None: 30 times what it should take
+    fail_fast: bool = False
+    rerun_failed: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What an experiment asks for, and what of it is left to do."""
+
+    experiment: Experiment
+    runs: dict[str, Run]  # by id, in the grid's order
+    stacks: list[Stack]  # to train, the costliest first
+    speed: float  # cost a second that a core is thought to manage
+    workers: int  # processes; 0: this one
+
+    @property
+    def missing(self) -> int:
+        """Runs to train."""
+        return sum(map(len, self.stacks))
+
+    def cost(self, stacks: Iterable[Stack]) -> float:
+        """The work of some stacks."""
+        return sum(plan.cost(stack, self.experiment.recording) for stack in stacks)
+
+    def seconds(self) -> float:
+        """How long training what is missing should take."""
+        longest, share = self.cost(self.stacks[:1]), self.cost(self.stacks) / max(1, self.workers)
+        return max(longest, share) / self.speed + (START_UP if self.workers else 0.0)
+
+    def limit(self) -> float:
+        """Seconds after which a stack counts as hanging."""
+        return max(SHORTEST_LIMIT, SLACK * self.cost(self.stacks[:1]) / self.speed)
+
+
+def named(experiment: Experiment) -> dict[str, Run]:
+    """Every run of an experiment by its id."""
+    return {plan.run_id(run, experiment.recording): run for run in plan.grid(experiment)}
+
+
+def check(experiment: Experiment, runs: Sequence[Run]) -> None:
+    """What only the data and the tables together can tell, before anything is written.
+
+    Errors: ConfigError (a batch that no data set fills, a figure without its probe), DataError.
+    """
+    from experiments.plots import FIGURES
+
+    recorded = {text.split("(")[0] for text in experiment.probes}
+    lacking = [
+        f"figures: {text} needs the probe {probe}, which is not among the probes"
+        for text in experiment.figures
+        for probe in getattr(FIGURES[text.split("(")[0]], "needs", ())
+        if probe not in recorded
+    ]
+    if lacking:
+        raise ConfigError(lacking)
+    for text in dict.fromkeys(run.dataset for run in runs):
+        datasets.load(text)
+    plan.check_sizes(runs)
+
+
+def survey(experiment: Experiment, runs: dict[str, Run], done: Collection[str], how: How) -> Sweep:
+    """What is left to do, and with how many processes."""
+    from experiments.executors import cores
+    from experiments.runner import machine_speed
+
+    missing = [run for name, run in runs.items() if name not in done]
+    speed = EFFICIENCY * machine_speed() if missing else 1.0
+    workers = 0 if how.jobs == 1 else how.jobs or cores()
+    stacks = plan.stacks(missing, experiment.recording, max(1, workers)) if missing else []
+    sweep = Sweep(experiment, runs, stacks, speed, min(workers, len(stacks)))
+    worth = how.jobs or how.dask or sweep.cost(stacks) / speed > WORTH_WORKERS
+    return sweep if worth else Sweep(experiment, runs, stacks, speed, workers=0)
+
+
+def train(sweep: Sweep, store: Store, how: How, voice: Terminal) -> None:
+    """Train every stack and keep each as it completes; KeyboardInterrupt once what was running is kept."""
+    from experiments.executors import ending, outcomes
+    from experiments.interrupts import patient
+    from experiments.runner import run_stack
+    from experiments.terminal import Forecast
+
+    names = {run: name for name, run in sweep.runs.items()}
+    work = partial(run_stack, recording=sweep.experiment.recording)
+    failed: list[Stack] = []
+    with patient() as asked, ending(_executor(sweep, how)) as pool:
+        forecast = Forecast(sweep.cost(sweep.stacks), pool.capacity, sweep.speed)
+        with voice.progress(sweep.missing, forecast) as advance:
+            stop = lambda: asked() or bool(failed and how.fail_fast)  # noqa: E731
+            for outcome in outcomes(sweep.stacks, work, pool, stop):
+                records = _records(outcome, [names[run] for run in outcome.stack])
+                store.save(records)
+                advance(len(outcome.stack), sweep.cost([outcome.stack]), records.runs["seconds"].sum())
+                if outcome.error:
+                    failed.append(outcome.stack)
+        if asked():
+            raise KeyboardInterrupt
+
+
+def _executor(sweep: Sweep, how: How) -> Here | Workers | Dask:
+    """Who trains; errors: ExecutorError."""
+    from experiments.executors import Dask, Here, Workers
+
+    limit = how.limit or sweep.limit()
+    if how.dask:
+        return Dask(how.dask, limit)
+    return Workers(sweep.workers, limit) if sweep.workers else Here()
+
+
+def _records(outcome: Outcome, ids: list[str]) -> Records:
+    """What to keep of a stack: its records, or for each of its runs that it crashed and why."""
+    from experiments.records import Records
+
+    error = outcome.error
+    if not error:
+        records = outcome.result.of(ids)
+        if len(records.runs) == len(ids):
+            return records
+        error = "the worker names runs otherwise: its code or its data differ from those here\n"
+    return Records.crashed(outcome.stack, ids, error)

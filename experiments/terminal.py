@@ -1,0 +1,181 @@
+"""What a person at the terminal sees: the question, the plan, progress, the summary, the paths.
+
+On a terminal progress is a bar; where output goes to a file or a pipe it is a plain line every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from experiments.sweep import Sweep
+
+BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
+PLAIN_WIDTH = 180  # characters of a line that goes to a file or a pipe, which has no width of its own
+MOST_ROWS = 60  # of the summary shown; the whole of it is in summary.csv
+COUNTS = ("diverged", "crashed", "zeros")  # columns of the summary, shown where they are not all 0
+SHOWN = {
+    "delta_ratio_start": "delta first/last, start",
+    "delta_ratio_end": "delta first/last, end",
+    "decay_start": "decay a layer, start",
+    "dead": "dead",
+    "saturated": "saturated",
+    "accuracy": "accuracy",
+}
+
+
+class Forecast:
+    """How long the rest of a sweep takes, from what its finished part took; as text: ``about 12 s left``."""
+
+    def __init__(self, cost: float, workers: int, speed: float) -> None:
+        self.cost, self.workers, self.speed = cost, workers, speed  # speed: cost a second of one worker
+        self.done_cost = self.done_seconds = 0.0
+        self.began = time.monotonic()
+
+    def add(self, cost: float, seconds: float) -> None:
+        """A stack of this cost has taken a worker this long."""
+        self.done_cost += cost
+        self.done_seconds += seconds
+
+    def left(self) -> float:
+        """Seconds still to go; the guess of the speed counts only until something has been measured."""
+        speed = self.done_cost / self.done_seconds if self.done_seconds > 0 else self.speed
+        return max(0.0, self.cost / (speed * self.workers) - self.elapsed())
+
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
+
+    def __str__(self) -> str:
+        return f"{duration(self.elapsed())}, about {duration(self.left())} left"
+
+
+class Terminal:
+    """Writes to a rich console, which knows whether it is a terminal, a pipe or to be quiet."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, text: str) -> None:
+        """One line or a few, as they are: a text from a config is not markup and moves no cursor."""
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def plan(self, sweep: Sweep) -> None:
+        """How much there is to do, how much of it is done, and how long the rest should take."""
+        total, missing = len(sweep.runs), sweep.missing
+        if not missing:
+            return self.say(f"{total} runs, all stored: nothing to train")
+        stored = f"{total - missing} stored, {missing} to train" if missing < total else "none stored"
+        where = f"{sweep.workers} worker processes" if sweep.workers else "this process"
+        stacks = f"{len(sweep.stacks)} stacks"
+        return self.say(f"{total} runs, {stored}: {stacks}, about {duration(sweep.seconds())} in {where}")
+
+    @contextmanager
+    def progress(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float, float], None]]:
+        """A function to call with (runs, cost, seconds) for every stack that has come back."""
+        if self.console.is_terminal and not self.console.quiet:
+            with self._bar(runs, forecast) as advance:
+                yield advance
+        else:
+            yield self._lines(runs, forecast)
+
+    @contextmanager
+    def _bar(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float, float], None]]:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        count = TextColumn("{task.completed:.0f}/{task.total:.0f} runs")
+        columns = BarColumn(bar_width=None), count, TextColumn("{task.fields[forecast]}")
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task("", total=runs, forecast=forecast)
+
+            def advance(runs: int, cost: float, seconds: float) -> None:
+                forecast.add(cost, seconds)
+                progress.advance(task, runs)
+
+            yield advance
+
+    def _lines(self, total: int, forecast: Forecast) -> Callable[[int, float, float], None]:
+        done, last = 0, time.monotonic()
+
+        def advance(runs: int, cost: float, seconds: float) -> None:
+            nonlocal done, last
+            forecast.add(cost, seconds)
+            done += runs
+            if time.monotonic() - last >= BETWEEN_LINES:
+                last = time.monotonic()
+                self.say(f"{done}/{total} runs, {forecast}")
+
+        return advance
+
+    def summary(self, table: pd.DataFrame) -> None:
+        """One row a group of runs that differ in the seed: the median and range of each quantity."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        keys = list(table.columns[: table.columns.get_loc("n")])
+        counts = [name for name in COUNTS if table[name].any()]
+        quantities = [name for name in SHOWN if name in table and table[name].notna().any()]
+        shown = Table(box=SIMPLE_HEAD, caption="median, range over n seeds", caption_justify="left")
+        for name in [*keys, "n", *counts, *(SHOWN[name] for name in quantities)]:
+            shown.add_column(name, justify="left" if name == "activation" else "right")
+        for row in table.head(MOST_ROWS).to_dict("records"):
+            texts = [str(row[name]) for name in [*keys, "n", *counts]]
+            cells = [_cell(row, name) for name in quantities]
+            shown.add_row(*(Text(printable(text)) for text in [*texts, *cells]))
+        self.console.print(shown)
+        if len(table) > MOST_ROWS:
+            self.say(f"… and {len(table) - MOST_ROWS} more rows in summary.csv")
+
+    def verdicts(self, table: pd.DataFrame) -> None:
+        """One line a claim: its status, its value with the interval, its bound."""
+        for row in table.to_dict("records"):
+            value = f"{number(row['value'])} ({number(row['low'])} – {number(row['high'])})"
+            rule = f"bound {number(row['bound'])}, n = {row['n']}"
+            self.say(f"{row['status']:13} {row['claim']}: {value}, {rule}")
+
+    def wrote(self, folder: Path, names: Sequence[str]) -> None:
+        """The paths written, those of one sort on one line."""
+        self.say(f"wrote {folder}/")
+        for name in names:
+            self.say(f"  {name}")
+
+
+def terminal(*, quiet: bool = False) -> Terminal:
+    """The voice for standard output."""
+    from rich.console import Console
+
+    console = Console(quiet=quiet)
+    return Terminal(console if console.is_terminal else Console(quiet=quiet, width=PLAIN_WIDTH))
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def number(value: Any) -> str:
+    """Two or three digits, or a dash for what is not defined."""
+    return "–" if value != value else f"{value:.3g}"
+
+
+def printable(text: str) -> str:
+    """Without the characters that steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+def _cell(row: dict[str, Any], quantity: str) -> str:
+    median, low, high = (row[f"{quantity}{end}"] for end in ("", "_low", "_high"))
+    return number(median) if low == high or median != median else f"{number(median)} {low:.2g}–{high:.2g}"
