@@ -1,5 +1,14 @@
 """Claims: records -> Verdict. One function a claim, one file a family; each file fills the one table."""
 
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide, judge, table
+from experiments.claims.verdict import (
+    CLAIMS,
+    Evidence,
+    Undecided,
+    Verdict,
+    decide,
+    decide_parts,
+    judge,
+    table,
+)
 
-__all__ = ["CLAIMS", "Evidence", "Undecided", "Verdict", "decide", "judge", "table"]
+__all__ = ["CLAIMS", "Evidence", "Undecided", "Verdict", "decide", "decide_parts", "judge", "table"]

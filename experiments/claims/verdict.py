@@ -2,8 +2,10 @@
 
 A claim measures one number at one or more settings. At each, the rule holds if the whole range over seeds
 lies on the right side of the bound, fails if the whole range lies on the wrong side, and is open otherwise.
-Everywhere true is *supported*, nowhere *contradicted*, here but not there *conditional*; whatever is open, or
-rests on too few seeds, makes the verdict *inconclusive*: never a crash, never a pass.
+Everywhere true is *supported*, nowhere *contradicted*, here but not there *conditional*: once it is seen to
+hold at one setting and to fail at another, nothing that an open one could turn out to be changes that. Short
+of it, whatever is open makes the verdict *inconclusive*, and too few seeds anywhere always do: never a crash,
+never a pass.
 """
 
 from __future__ import annotations
@@ -64,6 +66,17 @@ class Evidence:
         decided = len(found) >= fewest and (inside or outside)
         return cls(setting, middle, low, high, len(found), bound, bool(inside) if decided else None)
 
+    @classmethod
+    def exact(
+        cls, setting: str, values: Iterable[float], target: float, *, fewest: int = FEWEST_SEEDS
+    ) -> Evidence:
+        """Hold the values against a number that each has to equal to the last digit."""
+        found = np.asarray(list(values), float)
+        middle, low, high = _range(found[~np.isnan(found)])
+        decided = len(found) >= fewest and not np.isnan(found).any()
+        holds = bool((found == target).all()) if decided else None
+        return cls(setting, middle, low, high, int((~np.isnan(found)).sum()), target, holds)
+
 
 def _range(values: np.ndarray) -> tuple[float, float, float]:
     if not len(values):
@@ -77,6 +90,7 @@ class Verdict:
 
     value, low, high, bound and n are those of the leading evidence (the first); `condition` says where the
     claim holds and where it does not, or for an inconclusive one what is missing and what to change.
+    `remarks` are sentences with numbers measured beside it, on which the status does not rest.
     """
 
     status: Status
@@ -84,6 +98,7 @@ class Verdict:
     unit: str = ""
     condition: str = ""
     evidence: tuple[Evidence, ...] = ()
+    remarks: tuple[str, ...] = ()
     claim: str = ""
 
     def row(self) -> dict[str, Any]:
@@ -94,30 +109,64 @@ class Verdict:
         return {name: (numbers | words)[name] for name in COLUMNS}
 
 
-def decide(evidence: Sequence[Evidence], rule: str, unit: str = "", *, condition: str = "") -> Verdict:
+def decide(
+    evidence: Iterable[Evidence],
+    rule: str,
+    unit: str = "",
+    *,
+    condition: str = "",
+    remarks: Iterable[str] = (),
+) -> Verdict:
     """The verdict on a rule that is claimed to hold at every setting of the evidence.
 
     `condition` puts into words what separates the settings where it holds from the others; without it they
     are listed.
     """
     found = tuple(evidence)
-    open_ = [e for e in found if e.holds is None]
-    if open_ or not found:
-        return Verdict("inconclusive", rule, unit, _why_open(open_), found)
-    held = [e.setting for e in found if e.holds]
-    failed = [e.setting for e in found if not e.holds]
-    if not failed:
-        return Verdict("supported", rule, unit, "", found)
-    if not held:
-        return Verdict("contradicted", rule, unit, condition, found)
-    told = condition or f"holds for {', '.join(held)}; fails for {', '.join(failed)}"
-    return Verdict("conditional", rule, unit, told, found)
+    held, failed, open_ = _sides(found)
+    if not found or _few(open_) or (open_ and not (held and failed)):
+        return Verdict("inconclusive", rule, unit, _why_open(open_), found, tuple(remarks))
+    status: Status = "conditional" if held and failed else "supported" if held else "contradicted"
+    told = {"supported": "", "contradicted": condition, "conditional": condition or _listed(found)}[status]
+    return Verdict(status, rule, unit, told, found, tuple(remarks))
+
+
+def decide_parts(
+    evidence: Iterable[Evidence], rule: str, unit: str = "", *, remarks: Iterable[str] = ()
+) -> Verdict:
+    """The verdict on one statement in several parts, all of which it takes: any that fails contradicts it."""
+    found = tuple(evidence)
+    _, failed, open_ = _sides(found)
+    if not found or _few(open_) or (open_ and not failed):
+        return Verdict("inconclusive", rule, unit, _why_open(open_), found, tuple(remarks))
+    return Verdict(
+        "contradicted" if failed else "supported",
+        rule,
+        unit,
+        _listed(found) if failed else "",
+        found,
+        tuple(remarks),
+    )
+
+
+def _sides(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
+    """Where it holds, where it fails, where it is open."""
+    return [[e for e in evidence if e.holds is side] for side in (True, False, None)]
+
+
+def _few(evidence: Iterable[Evidence]) -> bool:
+    return any(e.n < FEWEST_SEEDS for e in evidence)
+
+
+def _listed(evidence: Iterable[Evidence]) -> str:
+    sides = zip(("holds for", "fails for", "open for"), _sides(evidence), strict=True)
+    return "; ".join(f"{word} {', '.join(e.setting for e in side)}" for word, side in sides if side)
 
 
 def _why_open(evidence: Sequence[Evidence]) -> str:
     if not evidence:
         return "nothing was measured; change the config: add the settings that the claim compares"
-    first = evidence[0]
+    first = min(evidence, key=lambda e: e.n)
     if first.n < FEWEST_SEEDS:
         seeds = f"[{', '.join(map(str, range(FEWEST_SEEDS)))}]"
         return f"{first.setting}: {first.n} usable seeds of at least {FEWEST_SEEDS}; change: seed: {seeds}"
