@@ -1,0 +1,379 @@
+"""Every registered activation: its slope, its bounds, its gains, its tails; a new one is tested unasked."""
+
+from math import erfc, exp, inf, pi, sqrt
+
+import autodiff
+import naive
+import numpy as np
+import pytest
+from autograd import elementwise_grad
+from scipy.integrate import quad
+
+from mlp.activations import ACTIVATIONS, gaussian_mean
+from mlp.initialisers import activation
+
+TEXTS = [*sorted(ACTIVATIONS), *sorted(set(naive.ACTIVATIONS) - set(ACTIVATIONS)), "elu(alpha=0.5)"]
+DTYPES = [np.float32, np.float64]
+OPTIONS = [(name, option) for name in sorted(ACTIVATIONS) for option in ACTIVATIONS.options(name)]
+EXTREMES = (
+    0.0,
+    1e-30,
+    1e-8,
+    0.1,
+    1.0,
+    3.0,
+    10.0,
+    17.3,
+    19.1,
+    37.0,
+    40.0,
+    88.0,
+    104.0,
+    300.0,
+    710.0,
+    745.0,
+    1e10,
+    1e30,
+)
+
+
+def values(dtype):
+    """Every class of number of a format: both zeros, subnormal, tiny, ordinary, huge, infinite."""
+    info = np.finfo(dtype)
+    sizes = [
+        *EXTREMES,
+        info.smallest_subnormal,
+        info.tiny,
+        info.eps,
+        sqrt(info.max),
+        info.max / 2,
+        info.max,
+        inf,
+    ]
+    positive = np.array(sizes, dtype)
+    return np.concatenate([-positive[::-1], positive])
+
+
+def grid(act, dtype=np.float64, reach=12.0, away=5e-3):
+    """Places all over the curve, none within `away` of a kink."""
+    z = np.linspace(-reach, reach, 4801, dtype=dtype) + dtype(1e-4)
+    return z[np.all([abs(z - kink) > away for kink in act.kinks], axis=0)] if act.kinks else z
+
+
+def everywhere(act, dtype):
+    """All of the above and the kinks with their neighbours."""
+    kinks = np.array(act.kinks, dtype)
+    near = [kinks, np.nextafter(kinks, dtype(-inf)), np.nextafter(kinks, dtype(inf))]
+    return np.concatenate([values(dtype), grid(act, dtype), *near])
+
+
+# -- the slope is the derivative of f -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_slope_is_the_central_difference(text):
+    act, h = activation(text), 1e-3
+    z = grid(act)
+    z = z[abs(z) > 5e-3]  # at 0 the curvature of a softsign jumps, too
+    near, far = act.f(z + h) - act.f(z - h), act.f(z + 2 * h) - act.f(z - 2 * h)
+    difference = (8 * near - far) / (12 * h)
+    # the error is h⁴f⁽⁵⁾/30, under 1e-9 for a curve whose fifth derivative is under 3e4, and rounding, 1e-12
+    np.testing.assert_allclose(act.df(z, act.f(z)), difference, rtol=0, atol=1e-9 * act.max_slope)
+
+
+@pytest.mark.parametrize(
+    "text", ["identity", "tanh", "lecun_tanh", "arctan", "relu", "leaky_relu", "hard_tanh"]
+)
+def test_slope_is_the_complex_step(text):
+    """Im f(z + ih)/h has no cancellation; f must be made of what NumPy continues into the complex plane."""
+    act = activation(text)
+    z = grid(act)
+    step = act.f(z + 1e-30j).imag / 1e-30
+    np.testing.assert_allclose(act.df(z, act.f(z)), step, rtol=1e-13, atol=1e-15)  # a few roundings
+
+
+@pytest.mark.parametrize("text", sorted(autodiff.FORMULAS))
+def test_f_and_slope_are_autograds(text):
+    act, z = activation(text), grid(activation(text), reach=30.0)
+    formula = autodiff.FORMULAS[text]
+    np.testing.assert_allclose(act.f(z), formula(z), rtol=1e-12, atol=1e-14)
+    slope = elementwise_grad(formula)(z)
+    np.testing.assert_allclose(act.df(z, act.f(z)), slope, rtol=0, atol=1e-13 * act.max_slope)
+
+
+@pytest.mark.parametrize("text", sorted(naive.ACTIVATIONS))
+def test_f_and_slope_are_the_textbooks_also_on_the_kinks(text):
+    act = activation(text)
+    f, df = naive.ACTIVATIONS[text]
+    z = np.concatenate([grid(act)[::7], np.array(act.kinks)])
+    np.testing.assert_allclose(act.f(z), [f(each) for each in z], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(act.df(z, act.f(z)), [df(each) for each in z], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", TEXTS)
+def test_on_a_kink_the_slope_is_the_one_from_the_left(text, dtype):
+    act = activation(text)
+    kinks = np.array(act.kinks, dtype)
+    left, right = np.nextafter(kinks, dtype(-inf)), np.nextafter(kinks, dtype(inf))
+    assert np.array_equal(act.df(kinks, act.f(kinks)), act.df(left, act.f(left)))
+    jumps = abs(act.df(right, act.f(right)) - act.df(left, act.f(left))) > 1e-3
+    # elu(alpha=1) is the one curve with a kink only in its slope; a quadrature is split there all the same
+    assert jumps.all() or text == "elu"
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_jump_of_the_slope_is_among_the_kinks(text):
+    act = activation(text)
+    z = np.linspace(-8, 8, 160_001)
+    jumps = abs(np.diff(act.df(z, act.f(z)))) > 0.02 * act.max_slope  # a smooth slope moves by under 1e-3
+    for place in z[:-1][jumps]:
+        assert min(abs(place - kink) for kink in act.kinks) < 2e-4, f"{text} jumps near {place}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", TEXTS)
+def test_float32_is_float64_rounded(text, dtype):
+    act = activation(text)
+    z = grid(act, dtype)
+    a, slope = act.f(z), act.df(z, act.f(z))
+    assert a.dtype == dtype
+    assert slope.dtype == dtype
+    wide = z.astype(np.float64)
+    few = 16 * np.finfo(dtype).eps  # roundings of an exponential of |z| ≤ 12
+    np.testing.assert_allclose(a, act.f(wide), rtol=few, atol=few)
+    np.testing.assert_allclose(slope, act.df(wide, act.f(wide)), rtol=0, atol=few * act.max_slope)
+
+
+# -- the tails ------------------------------------------------------------------------------------------
+
+
+def _bell(z):
+    """σ'(z) with every digit, far out too."""
+    return exp(-abs(z)) / (1 + exp(-abs(z))) ** 2
+
+
+def _left_tail(z):
+    """Φ(z) + z φ(z)."""
+    return erfc(-z / sqrt(2)) / 2 + z * exp(-z * z / 2) / sqrt(2 * pi)
+
+
+TAILS = [  # activation, slope with every digit, how far out it is looked at
+    ("sigmoid", _bell, (-80.0, 80.0)),
+    ("tanh", lambda z: 4 * _bell(2 * z), (-40.0, 40.0)),
+    ("lecun_tanh", lambda z: 1.7159 * 8 / 3 * _bell(4 * z / 3), (-60.0, 60.0)),
+    ("softplus", lambda z: exp(z) / (1 + exp(z)), (-80.0, 0.0)),
+    ("elu", exp, (-80.0, 0.0)),
+    ("selu", lambda z: 1.0507009873554805 * 1.6732632423543772 * exp(z), (-80.0, -1.0)),
+    ("softsign", lambda z: (1 + abs(z)) ** -2, (-1e9, 1e9)),
+    ("arctan", lambda z: 1 / (1 + z * z), (-1e9, 1e9)),
+    ("silu", lambda z: exp(z) * (1 + exp(z) + z) / (1 + exp(z)) ** 2, (-80.0, -5.0)),
+    ("gelu", _left_tail, (-12.0, -3.0)),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("text", "truth", "reach"), TAILS, ids=[row[0] for row in TAILS])
+def test_the_slope_keeps_its_digits_in_both_tails(text, truth, reach, dtype):
+    act = activation(text)
+    z = np.linspace(*reach, 257, dtype=dtype)
+    slope = act.df(z, act.f(z))
+    assert (slope != 0).all(), "a merely saturated unit would be counted dead"
+    # an exponential of z is uncertain by |z| roundings of its exponent, gelu's of z²
+    few = 400 * np.finfo(dtype).eps
+    np.testing.assert_allclose(slope, [truth(float(each)) for each in z], rtol=few)
+
+
+@pytest.mark.parametrize(("dtype", "place"), [(np.float64, 700.0), (np.float32, 87.0)])
+def test_a_saturated_sigmoid_is_not_dead_to_the_end_of_the_format(dtype, place):
+    act = activation("sigmoid")
+    z = np.array([-place, place], dtype)
+    np.testing.assert_allclose(act.df(z, act.f(z)), exp(-place), rtol=place * np.finfo(dtype).eps)
+
+
+# -- every value ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", TEXTS)
+def test_stable_for_every_value_without_a_warning(text, dtype):
+    """pytest turns a warning into an error; ±inf included."""
+    act, z = activation(text), everywhere(activation(text), dtype)
+    before = z.copy()
+    a, slope = act.f(z), act.df(z, act.f(z))
+    assert np.array_equal(z, before)
+    assert not np.isnan(a).any()
+    assert np.isfinite(slope).all()
+    few = 4 * np.finfo(dtype).eps
+    assert (a >= act.low - few * abs(act.low)).all() if act.low > -inf else True
+    assert (a <= act.high + few * abs(act.high)).all() if act.high < inf else True
+    assert (abs(slope) <= act.max_slope * (1 + few)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", TEXTS)
+def test_bounds_and_max_slope_are_reached(text, dtype):
+    """So that they are the range and the largest slope, and not merely beyond them."""
+    act, z = activation(text), everywhere(activation(text), dtype)
+    a = act.f(z)
+    for bound, reached in ((act.low, a.min()), (act.high, a.max())):
+        if np.isfinite(bound):
+            assert reached == pytest.approx(bound, rel=1e-5, abs=1e-30)  # the grid is 5e-3 wide
+        else:
+            assert abs(reached) > 1e30  # 0.01 of float32's largest is 3e36
+    assert abs(act.df(z, a)).max() == pytest.approx(act.max_slope, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", TEXTS)
+def test_infinity_is_the_limit(text, dtype):
+    act = activation(text)
+    far = np.array([-np.finfo(dtype).max, np.finfo(dtype).max], dtype)
+    ends = np.array([-inf, inf], dtype)
+    limit, end = act.f(far), act.f(ends)
+    assert np.array_equal(end, np.where(abs(limit) > 1e30, np.copysign(inf, limit), limit))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_nan_stays_nan(text):
+    """A run that diverged must not come back to life."""
+    assert np.isnan(activation(text).f(np.array([np.nan]))).all()
+
+
+# -- the forms that work in place -----------------------------------------------------------------------
+
+IN_PLACE = [text for text in TEXTS if activation(text).in_place is not None]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", IN_PLACE)
+def test_in_place_f_is_f(text, dtype):
+    act = activation(text)
+    z = everywhere(act, dtype)
+    a = z.copy()
+    with np.errstate(all="ignore"):  # the training loop hears nothing of an overflow on the way to an exact 0
+        act.in_place.f(a)
+    info = np.finfo(dtype)
+    np.testing.assert_allclose(a, act.f(z), rtol=8 * info.eps, atol=4 * info.tiny)  # below, digits run out
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("text", IN_PLACE)
+def test_in_place_slope_is_the_slope(text, dtype, rng):
+    act = activation(text)
+    z = everywhere(act, dtype)
+    z = z[~np.isin(z, np.array(act.kinks, dtype))]  # the output alone does not tell on which side z lies
+    delta, a = rng.normal(size=z.shape).astype(dtype), z.copy()
+    expected = delta * act.df(z, act.f(z))
+    few = 8 * np.finfo(dtype).eps
+    largest = act.max_slope * abs(delta).max()
+    mask = np.empty(z.shape, np.bool_)
+    with np.errstate(all="ignore"):
+        act.in_place.f(a)
+        act.in_place.pull(delta, a, mask)
+    # of a slope from a alone the tail is lost: right to a few roundings of the largest, not of itself
+    np.testing.assert_allclose(delta, expected, rtol=few, atol=few * largest)
+
+
+# -- options --------------------------------------------------------------------------------------------
+
+
+def _changed(name, option):
+    """The activation with one option at the first other value that it takes."""
+    default = ACTIVATIONS.options(name)[option].default
+    for value in (default * 1.5, default / 2, default + 1, not default):
+        try:
+            return ACTIVATIONS[name](**{option: value})
+        except ValueError:
+            continue
+    raise AssertionError(f"{name}: {option} takes no other value than {default}")
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+def test_every_option_changes_the_output(name, option):
+    default, changed = ACTIVATIONS[name](), _changed(name, option)
+    z = np.linspace(-5, 5, 101)
+    assert abs(default.f(z) - changed.f(z)).max() > 1e-3
+    slopes = [act.df(z, act.f(z)) for act in (default, changed)]
+    assert abs(slopes[0] - slopes[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("leaky_relu(slope=0)", "leaky_relu: slope is 0; it lies above 0 and at most at 1"),
+        ("leaky_relu(slope=1.5)", "leaky_relu: slope is 1.5; it lies above 0 and at most at 1"),
+        ("elu(alpha=-1)", "elu: alpha is -1; it lies above 0"),
+        ("silu(beta=0)", "silu: beta is 0; it lies between 0.001 and 1000"),
+    ],
+)
+def test_a_wrong_option_is_told_so(text, message):
+    with pytest.raises(ValueError, match="^" + message.replace("0.001", r"0\.001") + "$"):
+        activation(text)
+
+
+# -- gains and the quadrature behind them ---------------------------------------------------------------
+
+
+def _reference(act, square):
+    """E square(Z) by adaptive quadrature, another rule than the one under test."""
+    edges = sorted({-12.0, 0.0, 12.0, *act.kinks})
+    density = lambda z: float(square(np.array([z]))[0]) * exp(-z * z / 2) / sqrt(2 * pi)  # noqa: E731
+    return sum(quad(density, low, high, epsabs=1e-13, limit=400)[0]
+               for low, high in zip(edges[:-1], edges[1:], strict=True))  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_gains_are_the_integrals_they_say(text):
+    act = activation(text)
+    assert act.gain == pytest.approx(_reference(act, lambda z: act.f(z) ** 2) ** -0.5, rel=1e-9)
+    slopes = _reference(act, lambda z: act.df(z, act.f(z)) ** 2)
+    assert act.gradient_gain == pytest.approx(slopes**-0.5, rel=1e-9)
+
+
+KNOWN = [  # gain, gradient gain; those in closed form to every digit, the others from tables to theirs
+    ("identity", 1.0, 1.0, 1e-12),
+    ("relu", sqrt(2), sqrt(2), 1e-12),
+    ("leaky_relu(slope=0.3)", sqrt(2 / 1.09), sqrt(2 / 1.09), 1e-12),
+    ("tanh", 1.5925374, 1.4674, 2e-5),
+    ("selu", 1.0, None, 1e-12),  # its two constants are chosen for this
+    ("gelu", 1.5335, 1.4812, 1e-4),
+]
+
+
+@pytest.mark.parametrize(("text", "gain", "gradient_gain", "digits"), KNOWN, ids=[row[0] for row in KNOWN])
+def test_gains_known_from_the_literature(text, gain, gradient_gain, digits):
+    assert activation(text).gain == pytest.approx(gain, rel=digits)
+    if gradient_gain is not None:
+        assert activation(text).gradient_gain == pytest.approx(gradient_gain, rel=digits)
+
+
+@pytest.mark.parametrize("variance", [1e-4, 0.3, 1.0, 7.0, 1e4])
+def test_gaussian_moments(variance):
+    for power, moment in ((0, 1.0), (1, 0.0), (2, 1.0), (4, 3.0), (6, 15.0)):
+        mean = gaussian_mean(lambda z, power=power: z**power, variance)
+        assert mean == pytest.approx(moment * variance ** (power / 2), rel=1e-12, abs=1e-13)
+
+
+def test_a_gaussian_without_variance_is_a_point():
+    assert gaussian_mean(lambda z: np.cos(z) + 1, variance=0) == 2
+
+
+@pytest.mark.parametrize("kink", [0.0, 0.3, -1.71])
+def test_the_quadrature_is_split_at_kinks(kink):
+    step = lambda z: (z > kink).astype(float)  # noqa: E731
+    exact = erfc(kink / sqrt(2)) / 2
+    assert gaussian_mean(step, kinks=[kink]) == pytest.approx(exact, rel=1e-12)
+    assert gaussian_mean(step, variance=4.0, kinks=[kink]) == pytest.approx(
+        erfc(kink / sqrt(8)) / 2, rel=1e-12
+    )
+
+
+def test_unsplit_the_quadrature_is_wrong():
+    """Why activations declare their kinks."""
+    unsplit = gaussian_mean(lambda z: (z > 0.3).astype(float))
+    assert abs(unsplit - erfc(0.3 / sqrt(2)) / 2) > 1e-4
+
+
+def test_one_object_a_text():
+    assert activation("leaky_relu(slope=0.3)") is activation("leaky_relu(slope=0.3)")

@@ -1,0 +1,255 @@
+"""What is drawn: its moments, its pairing by seed, and that no activation's name ever matters."""
+
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+import pytest
+from small import network
+
+from mlp.activations import ACTIVATIONS, Activation
+from mlp.initialisers import BIASES, INITIALISERS, activation, bias_variance, weight_variance
+from mlp.network import create
+from mlp.streams import stream
+
+TEXTS = [
+    *sorted(INITIALISERS), "normal(std=0.3)", "uniform(bound=0.5)", "scaled_normal(gain=1.7)",
+    "scaled_normal(gain=auto_gradient)", "orthogonal(gain=0.9)", "orthogonal(gain=auto)",
+]  # fmt: skip
+BIAS_TEXTS = [*sorted(BIASES), "normal(std=0.2)"]
+ACT = activation("tanh")
+
+
+def draw(init, n_in, n_out, seed=0, act=ACT, table=INITIALISERS):
+    return table.bind(init)().draw(stream(seed, "weights", 1), n_in, n_out, act)
+
+
+# -- moments --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300)], ids=str)
+@pytest.mark.parametrize("init", TEXTS)
+def test_weights_have_the_mean_and_variance_they_promise(init, shape):
+    """60,000 draws: the mean is known to 0.41 % of a deviation, the variance to 0.58 %; allowed are five."""
+    w = draw(init, *shape)
+    std = sqrt(weight_variance(init, *shape, ACT))
+    assert abs(w.mean()) < 5 * std / sqrt(w.size)
+    assert w.var() == pytest.approx(std**2, rel=5 * sqrt(2 / w.size))
+
+
+@pytest.mark.parametrize("bias", BIAS_TEXTS)
+def test_biases_have_the_variance_they_promise(bias):
+    """20,000 draws: the variance is known to 1 %, allowed are five."""
+    noise = BIASES.bind(bias)()
+    b = noise.std(50, 20_000, ACT) * noise.noise(stream(0, "biases", 1), 1, 20_000)
+    assert b.var() == pytest.approx(bias_variance(bias, 50, 20_000, ACT), rel=0.05, abs=0)
+
+
+FORMULAS = [  # variance of a weight of a (6, 10) layer, by the paper's formula
+    ("normal", 0.01**2),
+    ("normal(std=0.3)", 0.09),
+    ("uniform", 0.1**2 / 3),
+    ("uniform(bound=0.5)", 0.25 / 3),
+    ("lecun_normal", 1 / 6),
+    ("lecun_uniform", 1 / 6),
+    ("xavier_normal", 2 / 16),
+    ("xavier_uniform", 2 / 16),
+    ("he_normal", 2 / 6),
+    ("he_uniform", 2 / 6),
+    ("scaled_normal(gain=1.7)", 1.7**2 / 6),
+    ("orthogonal", 1 / 10),
+    ("orthogonal(gain=3)", 9 / 10),
+    ("pytorch_default", 1 / 18),
+]
+
+
+@pytest.mark.parametrize(("init", "variance"), FORMULAS, ids=[row[0] for row in FORMULAS])
+def test_variances_are_the_papers(init, variance):
+    assert weight_variance(init, 6, 10, ACT) == pytest.approx(variance, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("bias", "variance"), [("zeros", 0), ("normal(std=0.2)", 0.04), ("pytorch_default", 1 / 18)]
+)
+def test_bias_variances(bias, variance):
+    assert bias_variance(bias, 6, 10, ACT) == pytest.approx(variance, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("init", "bound"),
+    [("uniform(bound=0.5)", 0.5), ("lecun_uniform", sqrt(3 / 6)), ("xavier_uniform", sqrt(6 / 1006)),
+     ("he_uniform", 1.0), ("pytorch_default", sqrt(1 / 6))],
+)  # fmt: skip
+def test_uniform_draws_fill_their_interval_and_no_more(init, bound):
+    w = draw(init, 6, 1000)  # of 6,000 draws the largest misses the bound by 2e-4 on average
+    assert 0.99 * bound < abs(w).max() <= bound
+    assert np.quantile(abs(w), 0.5) == pytest.approx(bound / 2, rel=0.1)
+
+
+def test_normal_draws_are_normal():
+    w = draw("normal(std=1.0)", 300, 200)
+    assert (w**4).mean() == pytest.approx(3.0, abs=5 * sqrt(96 / w.size))  # Var Z⁴ = 105 − 9
+
+
+@pytest.mark.parametrize("shape", [(7, 7), (9, 4), (4, 9), (1, 5), (5, 1)], ids=str)
+def test_orthogonal_rows_or_columns_are_orthonormal(shape):
+    w = draw("orthogonal(gain=1.5)", *shape) / 1.5
+    gram = w @ w.T if shape[0] <= shape[1] else w.T @ w
+    np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-14)
+
+
+def test_orthogonal_is_uniform_over_rotations():
+    """Without the signs of R's diagonal, the first entry of a QR factor is never positive."""
+    first = np.array([draw("orthogonal", 2, 2, seed)[0, 0] for seed in range(200)])
+    assert 60 < (first > 0).sum() < 140  # 200 fair coins stay within 40 of 100 but once in 1e8
+
+
+# -- gains ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "gain"),
+    [("relu", sqrt(2)), ("identity", 1.0), ("selu", 1.0), ("leaky_relu(slope=0.5)", sqrt(1.6))],
+)
+@pytest.mark.parametrize("init", ["scaled_normal(gain=auto)", "orthogonal(gain=auto)"])
+def test_an_automatic_gain_is_the_activations(init, act, gain):
+    assert weight_variance(init, 8, 8, activation(act)) == pytest.approx(gain**2 / 8, rel=1e-9)
+
+
+@pytest.mark.parametrize("act", sorted(ACTIVATIONS))
+def test_an_automatic_gain_keeps_the_signal(act):
+    """A wide layer of N(0, 1) pre-activations hands on mean square 1: the gain's definition, by sampling."""
+    z = np.random.default_rng(0).standard_normal((400, 1000))
+    a = activation(act).f(z)
+    z_next = a @ draw("scaled_normal(gain=auto)", 1000, 500, act=activation(act))
+    # 200,000 z, of which those of one row or one column depend on each other: 2.5 % at the worst
+    assert (z_next**2).mean() == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("act", sorted(ACTIVATIONS))
+def test_an_automatic_gradient_gain_keeps_the_gradient(act):
+    rng, f = np.random.default_rng(0), activation(act)
+    w = draw("scaled_normal(gain=auto_gradient)", 1000, 1000, act=f)
+    z, delta = rng.standard_normal((100, 1000)), rng.standard_normal((100, 1000))
+    below = (delta @ w.T) * f.df(z, f.f(z))
+    assert (below**2).mean() == pytest.approx(1, rel=0.05)
+
+
+# -- pairing --------------------------------------------------------------------------------------------
+
+
+def _unnamed(act: Activation) -> Activation:
+    """The same curve, another object of another name."""
+    return replace(act, f=lambda z: act.f(z), df=lambda z, a: act.df(z, a))
+
+
+@pytest.mark.parametrize("init", TEXTS)
+def test_what_is_drawn_depends_on_the_curve_and_never_on_a_name(init):
+    for act in map(activation, ("relu", "sigmoid")):
+        assert np.array_equal(draw(init, 6, 5, act=act), draw(init, 6, 5, act=_unnamed(act)))
+
+
+NEEDS_THE_CURVE = ("scaled_normal", "scaled_normal(gain=auto_gradient)", "orthogonal(gain=auto)")
+
+
+@pytest.mark.parametrize("init", [text for text in TEXTS if text not in NEEDS_THE_CURVE])
+def test_equal_seeds_start_equal_whatever_the_activation(init):
+    nets = [network(act, depth=3, init=init, seeds=[3]) for act in ("relu", "sigmoid", "mish")]
+    assert all(np.array_equal(net.params, nets[0].params) for net in nets)
+
+
+def test_equal_seeds_are_paired_across_initialisers():
+    """The same noise, scaled: of two normal initialisers one is a multiple of the other."""
+    he, lecun = (draw(init, 6, 5) for init in ("he_normal", "lecun_normal"))
+    np.testing.assert_allclose(he, sqrt(2) * lecun, rtol=1e-15)
+    he, lecun = (draw(init, 6, 5) for init in ("he_uniform", "pytorch_default"))
+    np.testing.assert_allclose(he, sqrt(6) * lecun, rtol=1e-15)
+
+
+def test_equal_seeds_are_paired_across_depths():
+    shallow, deep = (network(depth=depth, seeds=[5]).layers for depth in (2, 6))
+    for index in range(2):
+        assert np.array_equal(shallow[index].w, deep[index].w)
+        assert np.array_equal(shallow[index].b, deep[index].b)
+    assert np.array_equal(shallow[-1].w, deep[-1].w)  # the output layer is the output layer
+    assert np.array_equal(shallow[-1].b, deep[-1].b)
+
+
+def test_equal_seeds_are_paired_across_widths_biases_norms_and_number_formats():
+    weights = network(seeds=[5], init="normal(std=1.0)").layers
+    for other in (
+        network(seeds=[5], init="normal(std=1.0)", bias="zeros"),
+        network(seeds=[5], init="normal(std=1.0)", norm="batch"),
+        network(seeds=[5], init="normal(std=1.0)", residual=1.0),
+    ):
+        assert all(np.array_equal(a.w, b.w) for a, b in zip(weights, other.layers, strict=True))
+    narrow = network(seeds=[5], dtype="float32").params
+    assert np.array_equal(narrow, network(seeds=[5]).params.astype(np.float32))
+
+
+def test_layers_runs_and_purposes_draw_different_noise():
+    net = network(depth=4, width=4, classes=4, seeds=[0, 1], init="normal(std=1.0)", bias="normal(std=1.0)")
+    matrices = [layer.w[r] for layer in net.layers for r in range(2)]
+    rows = [layer.b[r, 0] for layer in net.layers for r in range(2)]
+    firsts = [m[0] for m in matrices] + rows
+    assert len({row.tobytes() for row in firsts}) == len(firsts)
+
+
+def test_streams_are_keyed_by_what_they_are_for():
+    first = stream(3, "weights", 1).random(4)
+    assert np.array_equal(first, stream(3, "weights", 1).random(4))
+    for other in (stream(4, "weights", 1), stream(3, "biases", 1), stream(3, "weights", 2)):
+        assert not np.isin(other.random(4), first).any()
+
+
+def test_one_initialiser_a_run():
+    inits, biases = ["he_normal", "normal(std=0.5)"], ["zeros", "normal"]
+    net = create((4, 5, 3), "tanh", seeds=[7, 7], init=inits, bias=biases)
+    alone = [
+        create((4, 5, 3), "tanh", seeds=[7], init=[i], bias=[b]) for i, b in zip(inits, biases, strict=True)
+    ]
+    assert np.array_equal(net.params, np.concatenate([each.params for each in alone]))
+    assert (net.layers[0].b[0] == 0).all()
+    assert (net.layers[0].b[1] != 0).all()
+
+
+# -- options --------------------------------------------------------------------------------------------
+
+
+OPTIONS = [
+    (table, name, option)
+    for table in (INITIALISERS, BIASES)
+    for name in sorted(table)
+    for option in table.options(name)
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "option"),
+    OPTIONS,
+    ids=[f"{table.kind}-{name}-{option}" for table, name, option in OPTIONS],
+)
+def test_every_option_changes_what_is_drawn(table, name, option):
+    default, changed = table[name](), table[name](**{option: 0.37})
+    draws = [each.draw(stream(0, "weights", 1), 6, 5, ACT) for each in (default, changed)]
+    assert not np.allclose(*draws)
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "message"),
+    [
+        (INITIALISERS, "normal(std=-1)", "normal: std is -1; it lies between 0 and 1e6"),
+        (INITIALISERS, "uniform(bound=1e7)", "uniform: bound is 10000000.0; it lies between 0 and 1e6"),
+        (INITIALISERS, "orthogonal(gain=-1)", "orthogonal: gain is -1; it lies between 0 and 1e6"),
+        (
+            INITIALISERS,
+            "orthogonal(gain=much)",
+            "orthogonal: gain is 'much'; it is a number, auto or auto_gradient",
+        ),
+        (BIASES, "normal(std=-1)", "normal: std is -1; it lies between 0 and 1e6"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_told_so(table, text, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        table.bind(text)()
+    assert str(error.value) == message
