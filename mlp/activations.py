@@ -125,25 +125,33 @@ def identity() -> Activation:
 
 
 @ACTIVATIONS
-def sigmoid() -> Activation:
-    """σ(z) = 1/(1 + e⁻ᶻ), slope ¼ sech²(z/2).  The logistic function, Verhulst 1845."""
+def sigmoid(shift: float = 0.0) -> Activation:
+    """σ(z) + shift, σ(z) = 1/(1 + e⁻ᶻ), slope ¼ sech²(z/2).  The logistic function, Verhulst 1845.
+
+    shift=-0.5 centres the outputs on 0 and leaves everything else: what they being positive does, alone.
+    """
+    _require(abs(shift) <= 1e3, f"sigmoid: shift is {shift}; it lies between -1000 and 1000")
 
     def in_place(z: Array) -> None:
         np.multiply(z, -1, out=z)
         np.exp(z, out=z)  # overflows to inf where a is 0 to every digit
         np.add(z, 1, out=z)
         np.reciprocal(z, out=z)
+        if shift:
+            np.add(z, shift, out=z)
 
     def pull(delta: Array, a: Array, mask: Any) -> None:
+        if shift:
+            np.subtract(a, shift, out=a)
         np.multiply(delta, a, out=delta)
         np.subtract(1, a, out=a)
         np.multiply(delta, a, out=delta)
 
     return Activation(
-        f=expit,
+        f=(lambda z: expit(z) + shift) if shift else expit,
         df=lambda z, a: 0.25 * _sech(z / 2) ** 2,
-        low=0,
-        high=1,
+        low=shift,
+        high=1 + shift,
         max_slope=0.25,
         in_place=InPlace(in_place, pull),
     )

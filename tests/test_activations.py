@@ -275,6 +275,21 @@ def test_in_place_slope_is_the_slope(text, dtype, rng):
     np.testing.assert_allclose(delta, expected, rtol=few, atol=few * largest)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_shifted_sigmoid_is_the_sigmoid_moved(dtype, rng):
+    plain, centred = activation("sigmoid"), activation("sigmoid(shift=-0.5)")
+    z = everywhere(plain, dtype)
+    delta, a = np.ones_like(z), z.copy()
+    few = 4 * np.finfo(dtype).eps  # roundings of numbers up to 1
+    with np.errstate(all="ignore"):
+        centred.in_place.f(a)
+        np.testing.assert_allclose(a, plain.f(z) - dtype(0.5), rtol=0, atol=few)
+        assert a.dtype == centred.f(z).dtype == dtype
+        centred.in_place.pull(delta, a, np.empty(z.shape, np.bool_))
+    np.testing.assert_allclose(delta, plain.df(z, plain.f(z)), rtol=0, atol=few)
+    assert (centred.low, centred.high) == (-0.5, 0.5)
+
+
 # -- options --------------------------------------------------------------------------------------------
 
 
@@ -282,6 +297,8 @@ def _changed(name, option):
     """The activation with one option at the first other value that it takes."""
     default = ACTIVATIONS.options(name)[option].default
     for value in (default * 1.5, default / 2, default + 1, not default):
+        if value == default:
+            continue
         try:
             return ACTIVATIONS[name](**{option: value})
         except ValueError:
@@ -295,7 +312,10 @@ def test_every_option_changes_the_output(name, option):
     z = np.linspace(-5, 5, 101)
     assert abs(default.f(z) - changed.f(z)).max() > 1e-3
     slopes = [act.df(z, act.f(z)) for act in (default, changed)]
-    assert abs(slopes[0] - slopes[1]).max() > 1e-3
+    if option == "shift":  # of the output alone: that is what it is for
+        assert np.array_equal(*slopes)
+    else:
+        assert abs(slopes[0] - slopes[1]).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -305,6 +325,7 @@ def test_every_option_changes_the_output(name, option):
         ("leaky_relu(slope=1.5)", "leaky_relu: slope is 1.5; it lies above 0 and at most at 1"),
         ("elu(alpha=-1)", "elu: alpha is -1; it lies above 0"),
         ("silu(beta=0)", "silu: beta is 0; it lies between 0.001 and 1000"),
+        ("sigmoid(shift=1e4)", "sigmoid: shift is 10000.0; it lies between -1000 and 1000"),
     ],
 )
 def test_a_wrong_option_is_told_so(text, message):
