@@ -5,8 +5,8 @@ divides it and scales it. The options that all of them share:
 
 ``test``        the share of examples held out; where the publisher has divided the set, a number of them
 ``scale``       "standard": mean 0 and variance 1 for each feature; a constant feature becomes 0
-                "global": one mean and one variance for all, so that the inputs' mean square is exactly 1
-                "sphere": global, then every example brought to mean square 1 by itself, as theory has it
+                "overall": one mean and one variance for all, so that the inputs' mean square is exactly 1
+                "sphere": overall, then every example brought to mean square 1 by itself, as theory has it
                 "unit": for each feature the smallest value becomes 0 and the largest 1; not centred
                 "none": as they come
 ``shift``       added to every input after scaling: the same problem, its inputs not centred
@@ -21,7 +21,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def fashion_mnist(
     *,
     train: int | None = None,
     test: int | None = None,
-    scale: Scale = "global",
+    scale: Scale = "overall",
     shift: float = 0.0,
     split_seed: int = 0,
 ) -> Source:
@@ -174,7 +174,7 @@ def mnist(
     *,
     train: int | None = None,
     test: int | None = None,
-    scale: Scale = "global",
+    scale: Scale = "overall",
     shift: float = 0.0,
     split_seed: int = 0,
 ) -> Source:
@@ -232,8 +232,8 @@ def file(
     """The user's .csv, .npz or .parquet; `target` is the labels' column (the last) or array ("y")."""
     if not path:
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
-    check_table(path)
     check_within("test", test, 0, 1)
+    check_table(path)
     preparation = Preparation(scale, shift, split_seed)
     return Source(
         lambda: preparation.divide(*read_table(path, target), test),
@@ -251,7 +251,6 @@ def _register(draw: Callable[..., Examples]) -> None:
     """Make ``draw(rng, *, n, …) -> (x, y)`` a data set, the shared options added to its own."""
     own = [p for name, p in inspect.signature(draw, eval_str=True).parameters.items() if name != "rng"]
 
-    @wraps(draw)
     def factory(
         *,
         test: float = 0.2,
@@ -270,7 +269,8 @@ def _register(draw: Callable[..., Examples]) -> None:
 
         return Source(read, preparation, training)
 
-    added = inspect.signature(factory, follow_wrapped=False, eval_str=True).parameters.values()
+    factory.__name__, factory.__doc__ = draw.__name__, draw.__doc__
+    added = inspect.signature(factory, eval_str=True).parameters.values()
     shared = [p for p in added if p.kind is p.KEYWORD_ONLY]
     factory.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     DATASETS(factory)

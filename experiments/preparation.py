@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from experiments.readers import DataError
 
-Scale = Literal["standard", "global", "sphere", "unit", "none"]
+Scale = Literal["standard", "overall", "sphere", "unit", "none"]
 FARTHEST = 1_000_000  # of a shift; beyond it the inputs themselves are lost to rounding
+BEYOND = "the inputs are too large or too small to be scaled in float64"
 
 
 class Parts(NamedTuple):
@@ -60,7 +61,7 @@ class Preparation:
             for part in (x, x_test):
                 part += self.shift
         if not (np.isfinite(x).all() and np.isfinite(x_test).all()):
-            raise DataError("the inputs are too large or too small to be scaled in float64")
+            raise DataError(BEYOND)
         return x, x_test
 
 
@@ -84,13 +85,13 @@ def held_out(test: float, n: int) -> int:
 def fair_order(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.intp]:
     """A random order in which any first m examples hold the classes in proportion, to within one each.
 
-    Example i of a class of s stands at (i + 1/2) / s of the way.
+    Example i of a class of s stands at (i + 1/2) / s of the way; of those that stand level chance decides.
     """
     order = rng.permutation(len(y))
     by_class = order[np.argsort(y[order], kind="stable")]
     sizes = np.unique(y, return_counts=True)[1]
     position = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes])
-    return by_class[np.argsort(position, kind="stable")]
+    return by_class[np.lexsort((rng.random(len(y)), position))]
 
 
 def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) -> None:
@@ -101,7 +102,10 @@ def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) ->
     for part in (x, x_test):
         part -= centre
     width = high - low if scale == "unit" else _rms(x, axis)
-    width = np.where(high > low, width, np.inf)  # a constant feature becomes 0 in both parts
+    varies = np.asarray(high > low)
+    if not (np.isfinite(width) & (width > 0))[varies].all():
+        raise DataError(BEYOND)
+    width = np.where(varies, width, np.inf)  # a constant feature becomes 0 in both parts
     for part in (x, x_test):
         part /= width
         if scale == "sphere":

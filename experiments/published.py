@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -86,7 +87,7 @@ def locate(name: str) -> tuple[Pair, ...]:
     if whole:
         return whole[0]
     if _may_download():
-        return _pairs(_cache() / name)
+        return _pairs(cache_folder() / name)
     halves = [pairs[1:] for pairs in found if pairs[1].there]
     if halves:
         return halves[0]
@@ -102,7 +103,7 @@ def _folders(name: str) -> list[Path]:
     """Where the set may lie, the likeliest first."""
     given = os.environ.get("VG_DATA")
     roots = [Path(os.path.expanduser(given))] if given else []
-    roots.append(_cache())
+    roots.append(cache_folder())
     return [root / folder for root in roots for folder in (*PUBLISHED[name].folders, name, ".")]
 
 
@@ -113,7 +114,7 @@ def _pairs(folder: Path) -> tuple[Pair, Pair]:
     return Pair(*paths[:2]), Pair(*paths[2:])
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """The folder where this platform keeps what can be fetched again."""
     home = Path(os.path.expanduser("~"))
     usual = {"darwin": home / "Library" / "Caches", "win32": os.environ.get("LOCALAPPDATA") or home}
@@ -129,7 +130,7 @@ def _how_to_get(name: str) -> str:
     folder = os.environ.get("VG_DATA")
     where = f"VG_DATA ({shown(folder)})" if folder else "VG_DATA (not set)"
     return (
-        f"{name}: {FILES[0]}.gz and its kin are neither in {where} nor in {shown(str(_cache()))}. "
+        f"{name}: {FILES[0]}.gz and its kin are neither in {where} nor in {shown(str(cache_folder()))}. "
         f"Put the four files of {PUBLISHED[name].url} into a folder {PUBLISHED[name].folders[0]} and set "
         "VG_DATA to the folder around it; or set VG_DOWNLOAD=1 and they are fetched once "
         "(needs pip install 'vanishing-gradients[download]')"
@@ -161,8 +162,11 @@ def _download(url: str, path: str, sha256: str) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as scratch:
             arrived = pooch.retrieve(url, known_hash=None, fname=os.path.basename(path), path=scratch)
-            if idx_digest(arrived) != sha256:
-                raise DataError(f"{url}: is not the published file; its contents' SHA-256 is {sha256}")
+            genuine = False
+            with suppress(DataError):
+                genuine = idx_digest(arrived) == sha256
+            if not genuine:
+                raise DataError(f"{url}: is not the published file, whose contents have the SHA-256 {sha256}")
             os.replace(arrived, path)  # at once, so that no other process sees half a file
     except OSError as error:
         raise DataError(f"{url}: could not be fetched into {shown(os.path.dirname(path))}: {error}") from None

@@ -293,7 +293,10 @@ def test_the_real_images_or_how_to_get_them(name, sizes, tmp_path, monkeypatch):
         with pytest.raises(DataError, match=f"{name}: .* set VG_DATA to the folder around it"):
             load(name)
         return
-    alone = len(published.locate(name)) == 1
+    pairs = published.locate(name)
+    alone = len(pairs) == 1
+    shapes = [(10_000, 784)] if alone else [(60_000, 784), (10_000, 784)]
+    assert [published.read_pair(name, pair)[0].shape for pair in pairs] == shapes
     data = load(f"{name}(train=2000, test=1000)")
     assert (data.x.shape, data.x_test.shape, data.classes) == ((2000, 784), (1000, 784), 10)
     assert np.bincount(data.y).min() > 150
