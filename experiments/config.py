@@ -15,12 +15,12 @@ from dataclasses import MISSING, Field, asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.kinds import Kind, ListOf
+from experiments.kinds import Kind, ListOf, table
 from experiments.overrides import SECTIONS, apply_override
 from experiments.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.vocabulary import Experiment, Recording, Run, keys_of
 from experiments.yaml_strict import LARGEST, read
-from mlp.registry import did_you_mean
+from mlp.registry import did_you_mean, parse_call
 
 __all__ = ["ConfigError", "Experiment", "Recording", "Run", "from_mapping", "load", "to_mapping"]
 
@@ -101,6 +101,7 @@ def _experiment(
     faults.raise_if_any()
     experiment = Experiment(name=name, **values, **origin)
     _check_size(experiment, root, faults)
+    experiment = _check_figures(experiment, root, faults)
     faults.raise_if_any()
     return experiment
 
@@ -247,6 +248,27 @@ def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
         if size is not None and run.batch > size:
             place, path = _where(root, "batch", run.batch)
             faults.add(place, path, f"{run.batch} examples a batch, but {run.dataset} has {size} to train on")
+
+
+def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experiment:
+    """That what a figure draws is recorded; of the default figures, those that can be drawn are kept."""
+    if "probes" not in root.value:
+        return experiment
+    lacking = {figure: _not_recorded(figure, experiment.probes) for figure in experiment.figures}
+    if "figures" not in root.value:
+        return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
+    for index, (figure, probes) in enumerate(lacking.items()):
+        if probes:
+            place = root.value["figures"].value[index].place
+            text = f"{figure} draws {', '.join(probes)}: add that to the probes"
+            faults.add(place, f"figures[{index}]", text)
+    return experiment
+
+
+def _not_recorded(figure: str, probes: Iterable[str]) -> list[str]:
+    recorded = {parse_call(probe)[0] for probe in probes}
+    needs = getattr(table("figure")[parse_call(figure)[0]], "needs", ())
+    return [probe for probe in needs if probe not in recorded]
 
 
 def _where(root: Node, key: str, value: Any) -> tuple[Place, str]:

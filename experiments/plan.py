@@ -66,10 +66,21 @@ def run_id(run: Run, recording: Recording) -> str:
     """
     from experiments.datasets import fingerprint
 
+    return _name(run, recording, fingerprint(run.dataset))
+
+
+def named(runs: Iterable[Run], recording: Recording) -> dict[str, Run]:
+    """Runs by their `run_id`; each data set is looked at once."""
+    from experiments.datasets import fingerprint
+
+    prints = cache(fingerprint)
+    return {_name(run, recording, prints(run.dataset)): run for run in runs}
+
+
+def _name(run: Run, recording: Recording, data: str) -> str:
     chosen = {name: value for name, value in vars(run).items() if value != getattr(_DEFAULT, name)}
-    mark = fingerprint(run.dataset)
-    if mark:
-        chosen["dataset"] = f"{_without_path(run.dataset)} {mark}"
+    if data:
+        chosen["dataset"] = f"{_without_path(run.dataset)} {data}"
     text = json.dumps([SCHEMA, chosen, _measured(recording, run.steps)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -19,9 +19,12 @@ LARGEST_SEED = 2**63 - 1  # the frames keep it as int64
 DEFAULT_FIGURES = ("gradient_by_layer",)
 
 
-def key(kind: Kind | None, meaning: str, **default: Any) -> Any:
-    """A dataclass field that knows its kind and its meaning; a section of keys has no kind."""
-    return field(metadata={"kind": kind, "meaning": meaning}, **default)
+def key(kind: Kind | None, meaning: str, shown: str = "", **default: Any) -> Any:
+    """A dataclass field that knows its kind and meaning, and how its default is shown if not as it is.
+
+    A section, whose values are keys again, has no kind.
+    """
+    return field(metadata={"kind": kind, "meaning": meaning, "shown": shown}, **default)
 
 
 def keys_of(owner: type) -> dict[str, Field[Any]]:
@@ -79,15 +82,15 @@ class Experiment:
     """One question: a base, what is varied over it, what is measured and what is made of it."""
 
     name: str
-    question: str = key(Text(), "what this experiment asks, in a sentence")
-    base: Run = key(None, "the fields of a run that all runs share", default=Run())
+    question: str = key(Text(), "what this experiment asks, in a sentence", "required")
+    base: Run = key(None, "the fields of a run that all runs share", "as below", default=Run())
     sweep: dict[str, tuple[Any, ...]] = key(
-        None, "fields of a run, each with a list; the runs are all combinations", default_factory=dict
+        None, "fields of a run, each with a list; the runs are all combinations", "none", default_factory=dict
     )
     zip: dict[str, tuple[Any, ...]] = key(
-        None, "fields of a run with lists of equal length that go together", default_factory=dict
+        None, "fields of a run with lists of equal length that go together", "none", default_factory=dict
     )
-    probes: tuple[str, ...] = key(ListOf(Name("probe")), "what is measured in every layer", default=())
+    probes: tuple[str, ...] = key(ListOf(Name("probe")), "what is measured in every layer", "all", default=())
     watch: int | tuple[int, ...] = key(
         Watch(),
         "about how many steps to measure at, log-spaced, or which; 0 and the last are always among them",
