@@ -104,6 +104,12 @@ def _sech(z: Array) -> Array:
     return 2 * e / (1 + e * e)
 
 
+@lru_cache(maxsize=64)
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A block of zeros: against it `maximum` runs at full width, against a scalar at a fifth of the speed."""
+    return np.zeros(shape, dtype)
+
+
 def _positive(z: Array) -> Array:
     """1 where z > 0, else 0, in z's dtype."""
     return (z > 0).astype(z.dtype)
@@ -200,7 +206,7 @@ def relu() -> Activation:
         df=lambda z, a: _positive(z),
         low=0,
         kinks=(0.0,),
-        in_place=InPlace(lambda z: np.maximum(z, 0, out=z), pull),
+        in_place=InPlace(lambda z: np.maximum(z, _zeros(z.shape[1:], z.dtype), out=z), pull),
     )
 
 
@@ -355,7 +361,7 @@ def hard_sigmoid() -> Activation:
     """clip(z/6 + ½, 0, 1).  Courbariaux et al. 2015, with the slope of Howard et al. 2019."""
     return Activation(
         f=lambda z: np.clip(z / 6 + 0.5, 0, 1),
-        df=lambda z, a: (np.abs(z) < 3) / z.dtype.type(6),
+        df=lambda z, a: ((z > -3) & (z <= 3)) / z.dtype.type(6),
         low=0,
         high=1,
         max_slope=1 / 6,
@@ -368,7 +374,7 @@ def hard_tanh() -> Activation:
     """clip(z, −1, 1).  Collobert 2004."""
     return Activation(
         f=lambda z: np.clip(z, -1, 1),
-        df=lambda z, a: (np.abs(z) < 1).astype(z.dtype),
+        df=lambda z, a: ((z > -1) & (z <= 1)).astype(z.dtype),
         low=-1,
         high=1,
         kinks=(-1.0, 1.0),

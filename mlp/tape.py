@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.network import Layer, Network
+from mlp.products import product, product_transposed
 
 # A gradient is rescaled when its largest entry leaves 2^±REACH. It enters an update as zero where its
 # exponent says that it lies under 2^-FLOOR: far less than the last place of any weight it would be added to.
@@ -69,6 +70,13 @@ class Tape:
             self._buffers[key] = np.empty((*self.shape, width), self.net.params.dtype)
         return self._buffers[key]
 
+    def _transposed(self, w: Array) -> Array:
+        """A block that takes wᵀ."""
+        key = ("w", w.shape[-1], w.shape[-2])
+        if key not in self._buffers:
+            self._buffers[key] = np.empty((len(w), w.shape[-1], w.shape[-2]), w.dtype)
+        return self._buffers[key]
+
     # -- forward ---------------------------------------------------------------------------------------
 
     @np.errstate(all="ignore")
@@ -79,7 +87,8 @@ class Tape:
         self.saved.clear()
         self.moments.clear()
         for index, p in enumerate(net.layers):
-            z = np.matmul(self.x[index], p.w, out=self.z[index])
+            z = self.z[index]
+            product(self.x[index], p.w, out=z)
             np.add(z, p.b, out=z)
             if index == net.depth:
                 return z
@@ -179,7 +188,8 @@ class Tape:
         """dLoss/d(the output of the layer below) = du·wᵀ, and past a skip also g itself."""
         w = self.net.layers[index].w
         below = self._buffer("g", index - 1 if self.keep else index % 2, w.shape[-2])
-        np.matmul(self._du, w.mT, out=below)
+        scratch = self._transposed(w)
+        product_transposed(self._du, w, below, scratch)
         if self.net.is_skip(index):
             np.add(below, g, out=below)
         return below
