@@ -155,6 +155,13 @@ def _decay_square(s: Array, g: Array, rho: float, scratch: Array) -> None:
     np.add(s, scratch, out=s)
 
 
+def _norm(g: Array) -> Array:
+    """(R, 1) Frobenius norms in float64; scaled first, because a square overflows long before a norm does."""
+    largest = np.maximum(g.max(axis=1, keepdims=True), -g.min(axis=1, keepdims=True))
+    unit = g / np.where(largest > 0, largest, 1)
+    return np.sqrt(np.vecdot(unit, unit))[:, None] * largest.astype(np.float64)
+
+
 class UpdateRule:
     """From gradients to the step that is added: clipping by global norm, weight decay, the optimiser.
 
@@ -178,8 +185,7 @@ class UpdateRule:
     def step(self, grads: Array, lr: Array) -> Array:
         """(R, P) steps for (R, P) gradients and (R, 1) rates, written over the gradients."""
         if self.clip is not None:
-            norm = np.sqrt(np.vecdot(grads, grads))[:, None]
-            grads *= np.minimum(1, self.clip / norm)
+            grads *= np.minimum(1, self.clip / _norm(grads))
         if self.decay is None:
             return self.optimise(grads, lr)
         if not self.decoupled:
