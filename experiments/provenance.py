@@ -1,0 +1,100 @@
+"""What a number was computed with: versions, BLAS and its threads, processor, commit.
+
+Nothing here names a machine, a person or a path, so that a manifest can be published as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pydantic", "pyyaml")
+CODE = ("mlp", "experiments")  # the folders that numbers come from
+PATIENCE = 10  # seconds that git may take
+
+
+def facts() -> dict[str, Any]:
+    """Everything about this process that its numbers may depend on, for the manifest."""
+    return {"versions": versions(), "blas": blas(), "machine": machine(), "git": git()}
+
+
+def versions() -> dict[str, str]:
+    """Python's version and that of each package that is installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def blas() -> list[dict[str, Any]]:
+    """The linear algebra and OpenMP libraries loaded, each with its threads."""
+    import numpy as np  # noqa: F401  (loads the library that is asked about)
+    from threadpoolctl import threadpool_info
+
+    wanted = ("internal_api", "version", "architecture", "threading_layer", "num_threads")
+    return [{key: pool[key] for key in wanted if key in pool} for pool in threadpool_info()]
+
+
+def machine() -> dict[str, Any]:
+    """The kind of machine: processor, cores this process may use, memory, system."""
+    return {
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def git(folder: Path | None = None) -> dict[str, Any] | None:
+    """The commit, whether the code differs from it, and a hash of how; None outside a checkout.
+
+    Only the folders that numbers come from are compared, with files that are not yet added: a new config or
+    result does not make the code dirty.
+    """
+    root = folder or Path(__file__).resolve().parent.parent
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None or not (root / ".git").exists():
+        return None
+    difference = _git(root, "diff", "--no-ext-diff", "HEAD", "--", *CODE)
+    added = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *CODE)
+    if difference is None or added is None:
+        return None
+    for name in filter(None, added.split(b"\0")):
+        difference += name + (root / os.fsdecode(name)).read_bytes()
+    digest = hashlib.sha256(difference).hexdigest()[:12] if difference else ""
+    return {"commit": commit.decode().strip(), "dirty": bool(difference), "diff": digest}
+
+
+def _git(root: Path, *arguments: str) -> bytes | None:
+    """What git says, or None if it cannot."""
+    try:
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
+
+def _cpu() -> str:
+    """The processor's name; Linux has it in a file, other systems in what platform asks."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
