@@ -199,15 +199,18 @@ class Tape:
     def _rescale(self, g: Array, exponent: npt.NDArray[np.int64]) -> None:
         """Bring runs whose gradient leaves 2^±REACH back to about 1, in place, and count the exponent."""
         examples = max(1, g.shape[1] // SAMPLE) if self.lean else 1
-        largest = _largest(g[:, ::examples])
-        if largest.min() > 1 / self._reach and largest.max() < self._reach:
+        asked = ~self._within_reach(_largest(g[:, ::examples]))
+        if not asked.any():
             return
         largest = _largest(g)
-        out = (largest > 0) & ((largest <= 1 / self._reach) | (largest >= self._reach)) & np.isfinite(largest)
-        if out.any():
+        out = asked & (largest > 0) & ~self._within_reach(largest) & np.isfinite(largest)
+        if out.any():  # of the runs that asked: whether a neighbour did must not matter
             shift = np.where(out, -np.frexp(largest)[1], 0)
             _shift(g, shift)
             exponent += shift
+
+    def _within_reach(self, largest: Array) -> npt.NDArray[np.bool_]:
+        return (largest > 1 / self._reach) & (largest < self._reach)
 
     @np.errstate(all="ignore")
     def unscale(self, grads: Array) -> None:

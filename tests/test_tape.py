@@ -1,0 +1,356 @@
+"""Forward and backward passes: gradients by three independent ways, exponents, Euler's identity."""
+
+from math import log10, sqrt
+
+import autodiff
+import naive
+import numpy as np
+import pytest
+from small import NORMS as KNOWN_NORMS
+from small import data, gradients, losses, network, off_kinks, shaken, watch
+
+from mlp import tape
+from mlp.activations import ACTIVATIONS, gaussian_mean
+from mlp.initialisers import INITIALISERS, activation
+from mlp.losses import LOSSES
+from mlp.network import Network
+from mlp.norms import NORMS
+from mlp.tape import Tape
+
+ACTS = [*sorted(ACTIVATIONS), "leaky_relu(slope=0.3)", "elu(alpha=2.0)", "silu(beta=3.0)"]
+INITS = ["xavier_normal", "he_uniform", "orthogonal(gain=auto)"]  # three runs of one stack
+RESIDUALS = [0.0, 0.7]
+DTYPES = ["float32", "float64"]
+
+
+def build(act, norm, residual, seed=0, inits=INITS, **options) -> Network:
+    """Three layers of five units; normal biases, so that no z lies on a kink by construction."""
+    seeds = range(1000 * seed, 1000 * seed + len(inits))
+    net = network(act, depth=3, seeds=list(seeds), init=inits, norm=norm, residual=residual, **options)
+    return shaken(net, np.random.default_rng(seed))
+
+
+def case(act, norm, residual, rng, **options):
+    sample = data(rng, n=6)
+    return off_kinks(lambda seed: build(act, norm, residual, seed, **options), sample.x), sample.x, sample.y
+
+
+def by_layer(net, flat, r):
+    """A run's row of a flat block as a list of {w, b, gain, shift}."""
+    parts = [{"w": p.w[r], "b": p.b[r, 0], "gain": p.gain, "shift": p.shift} for p in net.views(flat)]
+    return [
+        {k: v[r, 0] if k in ("gain", "shift") else v for k, v in p.items() if v is not None} for p in parts
+    ]
+
+
+# -- against differences of the loss --------------------------------------------------------------------
+
+
+def check_by_differences(net, x, y, loss, rng, h=1e-4):
+    """⟨gradient, direction⟩ of every run against a fourth-order difference along one random direction.
+
+    Its error is rounding, 1e-16/h, and h⁴ times a fifth derivative: together under 1e-11 of a loss near 1.
+    """
+    direction = rng.normal(size=net.params.shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    start = net.params.copy()
+
+    def along(distance):
+        net.params[:] = start + distance * direction
+        return losses(net, x, y, loss)
+
+    near, far = along(h) - along(-h), along(2 * h) - along(-2 * h)
+    net.params[:] = start
+    exact = gradients(net, x, y, loss)
+    size = np.linalg.norm(exact, axis=1) / sqrt(exact.shape[1])  # of a projection on a random direction
+    error = abs((exact * direction).sum(axis=1) - (8 * near - far) / (12 * h))
+    assert (error <= 1e-6 * size).all(), f"off by {error / size} of the gradient's typical projection"
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("norm", sorted(NORMS))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("act", ACTS)
+def test_gradients_are_the_differences_of_the_loss(act, loss, norm, residual, rng):
+    net, x, y = case(act, norm, residual, rng)
+    check_by_differences(net, x, y, loss, rng)
+
+
+@pytest.mark.parametrize("init", sorted(INITIALISERS))
+@pytest.mark.parametrize("norm", sorted(NORMS))
+def test_gradients_are_the_differences_of_the_loss_from_every_start(init, norm, rng):
+    net, x, y = case("tanh", norm, 0.7, rng, inits=[init] * 2)
+    check_by_differences(net, x, y, "softmax_cross_entropy", rng)
+
+
+# -- against autograd -----------------------------------------------------------------------------------
+
+
+def assert_near(actual, expected, rtol, noise=0.0):
+    """To `rtol` of the largest entry of each array: a small entry is a difference of large ones."""
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * abs(expected).max() + noise)
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("norm", sorted({"none", *autodiff.NORM_AXES}))
+@pytest.mark.parametrize("loss", sorted(autodiff.LOSSES))
+@pytest.mark.parametrize("act", ACTS)
+def test_gradients_are_autograds(act, loss, norm, residual, rng):
+    net, x, y = case(act, norm, residual, rng)
+    ours, f, one_hot = gradients(net, x, y, loss), autodiff.traced(act, net.act), np.eye(3)[y]
+    for r in range(net.runs):
+        start = by_layer(net, net.params, r)
+        theirs = autodiff.gradients(start, x, one_hot, f, loss, norm, residual)
+        noise = 1e-13 * abs(ours[r]).max()  # of what is truly 0, as a bias under a norm over the batch
+        for layer, expected in zip(by_layer(net, ours, r), theirs, strict=True):
+            for name, value in layer.items():
+                assert_near(value, expected[name], 1e-10, noise)
+
+
+# -- against plain loops --------------------------------------------------------------------------------
+
+
+def plain(net, act, r, norm, residual) -> naive.Net:
+    scalar = naive.ACTIVATIONS.get(act) or (
+        lambda z: float(net.act.f(np.array([z]))[0]),
+        lambda z: float(net.act.df(np.array([z]), net.act.f(np.array([z])))[0]),
+    )
+    none = np.empty(0)
+    layers = [
+        naive.Layer(*(part.get(name, none).tolist() for name in ("w", "b", "gain", "shift")))
+        for part in by_layer(net, net.params, r)
+    ]
+    return naive.Net(layers, *scalar, norm=norm, residual=residual)
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("norm", KNOWN_NORMS)
+@pytest.mark.parametrize("loss", sorted(naive.LOSSES))
+@pytest.mark.parametrize("act", ACTS)
+def test_both_passes_are_the_plain_loops(act, loss, norm, residual, rng):
+    """Every z, a and delta of every layer, every gradient; 1e-12 is a few hundred roundings."""
+    net, x, y = case(act, norm, residual, rng, inits=["xavier_normal", "he_uniform"])
+    taped = Tape(net, len(x), lean=False, keep=True)
+    value, d_logits = LOSSES[loss](taped.forward(x[None]), y[None])
+    views = net.views(np.zeros_like(net.params))
+    taped.gradients(d_logits, views)
+    for r in range(net.runs):
+        slow = plain(net, act, r, norm, residual)
+        passes = naive.forward(slow, x.tolist())
+        slow_value, slow_d = naive.LOSSES[loss](passes[-1].z, y.tolist())
+        deltas, grads = naive.backward(slow, passes, slow_d)
+        assert value[r] == pytest.approx(slow_value, rel=1e-12)
+        for index, (seen, delta, grad) in enumerate(zip(passes, deltas, grads, strict=True)):
+            if index < net.depth:
+                assert_near(taped.saved[index].z[r], np.array(seen.z), 1e-12)
+                assert_near(taped.saved[index].a[r], np.array(seen.a), 1e-12)
+            assert_near(taped.delta[index][r], np.array(delta), 1e-12)
+            assert_near(views[index].w[r], np.array(grad.w), 1e-12)
+
+
+@pytest.mark.parametrize("norm", KNOWN_NORMS)
+def test_three_updates_are_the_plain_loops(norm, rng):
+    sample = data(rng, n=6)
+    net = build("tanh", norm, 0.7, inits=["xavier_normal"])
+    slow = plain(net, "tanh", 0, norm, 0.7)
+    watch(net, sample, seeds=[0], steps=3, batch=6, lr=0.3, watch=[])
+    for _ in range(3):  # the batch is the whole set, in another order
+        passes = naive.forward(slow, sample.x.tolist())
+        _, d_logits = naive.softmax_cross_entropy(passes[-1].z, sample.y.tolist())
+        naive.sgd(slow, naive.backward(slow, passes, d_logits)[1], 0.3)
+    for part, layer in zip(by_layer(net, net.params, 0), slow.layers, strict=True):
+        for name, value in part.items():
+            np.testing.assert_allclose(value, getattr(layer, name), rtol=1e-11, atol=1e-13)
+
+
+# -- the training loop's own form -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("norm", sorted(NORMS))
+@pytest.mark.parametrize("act", ACTS)
+def test_the_lean_form_gives_the_same_gradients(act, norm, residual, rng):
+    net, x, y = case(act, norm, residual, rng)
+    full, lean = gradients(net, x, y), gradients(net, x, y, lean=True)
+    np.testing.assert_allclose(lean, full, rtol=0, atol=1e-13 * abs(full).max())  # a slope from a alone
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_tape_is_used_again_and_gives_the_same(lean, dtype, rng):
+    """Buffers hold nothing over, not even after a pass that went wrong."""
+    x, y = rng.normal(size=(2, 6, 4)).astype(dtype), np.arange(6)[None] % 3
+    net = build("sigmoid", "batch", 0.7, dtype=dtype)
+    tape_, views = Tape(net, 6, lean=lean), net.views(np.zeros_like(net.params))
+    flats = []
+    for sample in (x[:1], x[1:] * np.inf, x[1:], x[:1]):
+        flat = np.zeros_like(net.params)
+        logits = tape_.forward(sample)
+        with np.errstate(all="ignore"):
+            _, d_logits = LOSSES["softmax_cross_entropy"](logits, y)
+        tape_.gradients(d_logits, net.views(flat))
+        flats.append(flat)
+    assert np.isnan(flats[1]).any()
+    assert np.array_equal(flats[0], flats[3])
+    assert len(views) == 4
+
+
+def test_every_run_may_have_examples_of_its_own(rng):
+    x, y = rng.normal(size=(3, 6, 4)), rng.integers(0, 3, size=(3, 6))
+    net = build("tanh", "none", 0.0)
+    flat, tape_ = np.zeros_like(net.params), Tape(net, 6, lean=False)
+    _, d_logits = LOSSES["softmax_cross_entropy"](tape_.forward(x), y)
+    tape_.gradients(d_logits, net.views(flat))
+    for r in range(3):
+        alone = net.part(slice(r, r + 1))
+        assert np.array_equal(gradients(alone, x[r], y[r]), flat[r : r + 1])
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_shallow_networks(depth, rng):
+    """Depth 0 is a linear classifier: its gradient is xᵀ(p − t)."""
+    sample = data(rng)
+    net = network("tanh", depth=depth, seeds=[0, 1])
+    check_by_differences(net, sample.x, sample.y, "softmax_cross_entropy", rng)
+    if depth == 0:
+        logits = sample.x @ net.layers[0].w + net.layers[0].b
+        p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+        expected = sample.x.T @ (p - np.eye(3)[sample.y]) / len(sample.x)
+        dw = net.views(gradients(net, sample.x, sample.y))[0].w
+        np.testing.assert_allclose(dw, expected, rtol=1e-12)
+
+
+# -- Euler's identity -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("act", ["identity", "relu", "leaky_relu", "leaky_relu(slope=0.3)"])
+def test_eulers_identity(act, loss, rng):
+    """Of a network that is homogeneous in every layer's weights, ⟨w, dw⟩ is one number in all layers."""
+    sample = data(rng, n=20)
+    net = network(act, depth=7, width=9, seeds=[0, 1, 2], init="he_normal", bias="zeros")
+    grads = net.views(gradients(net, sample.x, sample.y, loss))
+    products = np.array([(p.w * g.w).sum(axis=(1, 2)) for p, g in zip(net.layers, grads, strict=True)])
+    assert (abs(products[0]) > 1e-4).all()
+    np.testing.assert_allclose(products, products[:1].repeat(8, axis=0), rtol=1e-11)
+
+
+# -- exponents: nothing underflows, and nothing else changes ----------------------------------------------
+
+
+def unchanged(net):
+    return net
+
+
+def gradient_norms(dtype, depth, act="sigmoid", width=64, init="pytorch_default", prepare=unchanged):
+    """{probe: (depth + 1,) of one run} at the start, layers in order."""
+    rng = np.random.default_rng(0)
+    net = network(act, depth, width, n_in=width, seeds=[0], init=init, bias="zeros", dtype=dtype)
+    probes = ["delta_norm", "dw_norm", "db_norm", "delta_log10", "dw_log10"]
+    sample = data(rng, n=8, n_in=width)
+    start = watch(prepare(net), sample, seeds=[0], steps=0, probes=probes, batch=4)[0]
+    return {probe: np.array([start.layers[i + 1][probe][0] for i in range(depth + 1)]) for probe in probes}
+
+
+def test_float32_norms_are_float64s_where_plain_float32_has_only_zeros():
+    narrow, wide = (gradient_norms(dtype, depth=50) for dtype in DTYPES)
+    assert wide["delta_norm"][0] < 1e-40  # beyond float32, whose squares end at 1e-22
+    for probe in ("delta_norm", "dw_norm", "db_norm"):
+        assert (narrow[probe] > 0).all()
+        np.testing.assert_allclose(narrow[probe], wide[probe], rtol=1e-4)
+
+
+def test_the_gradient_of_a_thousand_layers_falls_along_a_straight_line():
+    """Far below the smallest number, at the rate that mean-field theory says: √(⅓ E σ'²), about 0.1415.
+
+    One network of width 64: a layer's factor scatters by 1/8 about it, a thousand layers' mean by 0.4 %, and
+    the logarithm of so narrow a layer's factor lies 1/128 lower than that of its mean.
+    """
+    log_norm = gradient_norms("float32", depth=1000)["delta_log10"][:-1]
+    assert log_norm[0] < -800
+    layers = np.arange(1000)
+    slope, offset = np.polyfit(layers[50:950], log_norm[50:950], 1)
+    assert slope == pytest.approx(-log10(sigmoid_factor()), rel=0.02)
+    assert abs(log_norm - (slope * layers + offset))[20:980].max() < 3  # of 800 decades, a random walk
+
+
+def sigmoid_factor():
+    """‖delta‖ a layer towards the input for weights of variance 1/(3 n), where the signal has settled."""
+    act, variance = activation("sigmoid"), 0.1
+    for _ in range(100):
+        variance = gaussian_mean(lambda z: act.f(z) ** 2, variance) / 3
+    factor = sqrt(gaussian_mean(lambda z: act.df(z, act.f(z)) ** 2, variance) / 3)
+    assert factor == pytest.approx(0.1415, abs=1e-4)
+    return factor
+
+
+def test_a_gradient_that_grows_beyond_the_format_is_followed_too():
+    """Orthogonal layers shrink the signal to 1e-36 and let it grow back to 1e10: halfway delta is 1e46."""
+
+    def hourglass(net):
+        for index, layer in enumerate(net.layers):
+            layer.w[:] *= 0.1 if index < 36 else 20
+        return net
+
+    narrow, wide = (
+        gradient_norms(dtype, 71, act="identity", init="orthogonal", prepare=hourglass) for dtype in DTYPES
+    )
+    assert wide["delta_norm"].max() > 1e42
+    np.testing.assert_allclose(narrow["delta_norm"], wide["delta_norm"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("lean", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("act", ["sigmoid", "relu", "tanh"])
+@pytest.mark.parametrize("norm", sorted(NORMS))
+@pytest.mark.parametrize("residual", RESIDUALS)
+def test_rescaling_changes_not_one_bit(act, norm, residual, dtype, lean, monkeypatch, rng):
+    sample = data(rng, n=16).astype(dtype)
+    net = build(act, norm, residual, dtype=dtype)
+    results, exponents = [], []
+    for reach in (120 if dtype == "float32" else 1000, 1):
+        monkeypatch.setattr(tape, "REACH", dict.fromkeys(DTYPES, reach))
+        taped = Tape(net, 16, lean=lean)
+        _, d_logits = LOSSES["softmax_cross_entropy"](taped.forward(sample.x[None]), sample.y[None])
+        flat = np.zeros_like(net.params)
+        taped.gradients(d_logits, net.views(flat))
+        taped.unscale(flat)
+        results.append(flat)
+        exponents.append(taped.exponent.copy())
+    assert not exponents[0].any()
+    assert exponents[1].any(axis=1).sum() >= (1 if lean else 3)
+    assert np.array_equal(*results)
+
+
+def test_a_neighbour_never_causes_a_rescaling(monkeypatch, rng):
+    """Whether a run is rescaled follows from its own gradient, also where only a sample is looked at."""
+    monkeypatch.setattr(tape, "REACH", {"float64": 8})
+    net = network("identity", depth=1, seeds=[0, 1], n_in=4)
+    x = rng.normal(size=(2, 64, 4))
+    d_logits = rng.normal(size=(2, 64, 3))
+    d_logits[0, 1] = 1e4  # beyond reach, but not among the examples that a check in training looks at
+    d_logits[1] *= 1e-6  # the neighbour is rescaled
+
+    def exponents(runs):
+        part = net.part(runs)
+        taped = Tape(part, 64, lean=True)
+        taped.forward(x[runs])
+        taped.gradients(d_logits[runs].copy(), part.views(np.zeros_like(part.params)))
+        return taped.exponent
+
+    together = exponents(slice(0, 2))
+    assert together[:, 1].any()
+    assert np.array_equal(together[:, :1], exponents(slice(0, 1)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_too_small_to_move_a_weight_moves_none(dtype):
+    net = network("sigmoid", depth=400, width=8, seeds=[0], init="pytorch_default", bias="zeros", dtype=dtype)
+    sample = data(np.random.default_rng(0)).astype(dtype)
+    grads = net.views(gradients(net, sample.x, sample.y, lean=True))
+    assert all(np.isfinite(g.w).all() for g in grads)
+    sizes = np.array([abs(g.w).max() for g in grads])
+    assert sizes[-1] > 0.01
+    assert sizes[0] == 0
+    small = sizes[(sizes > 0) & (sizes < 2.0 ** -tape.FLOOR[dtype])]
+    assert (small > np.finfo(dtype).tiny).all(), "a subnormal number slows the update"
