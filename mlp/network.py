@@ -85,7 +85,8 @@ class Network:
             if index == self.depth:
                 return z
             if self.norm is not None and p.gain is not None and p.shift is not None:
-                z = self.norm.apply(z, *moments[index]) * p.gain + p.shift
+                seen = moments[index] if self.norm.over_batch else ()
+                z = self.norm.apply(z, *seen) * p.gain + p.shift
             a = self.act.f(z)
             h = h + self.residual * a if self.is_skip(index) else a
         raise AssertionError("a network has an output layer")
