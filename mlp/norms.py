@@ -32,11 +32,17 @@ class Norm:
         np.subtract(g, u_hat * along, out=g)
         return np.multiply(g, scale, out=g)
 
-    def apply(self, u: Array, mean: Array, scale: Array) -> Array:
-        """û of unseen examples, in place: a batch by the given moments, a layer by its own."""
-        if self.axis == -1:
+    @property
+    def over_batch(self) -> bool:
+        """Whether an example depends on the others, so that an unseen one needs the moments of seen ones."""
+        return self.axis == -2
+
+    def apply(self, u: Array, *moments: Array) -> Array:
+        """û of unseen examples, in place: over the batch by the given moments, over the layer by their own."""
+        if not self.over_batch:
             self.forward(u)
             return u
+        mean, scale = moments
         np.subtract(u, mean, out=u)
         return np.multiply(u, scale, out=u)
 
