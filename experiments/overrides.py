@@ -20,10 +20,13 @@ def apply_override(root: Node, text: str) -> list[Fault]:
     place = Place(f"override {text if text.isprintable() and len(text) < 80 else shown(text)}")
     if not equals:
         return [Fault(place, "", "not of the form key=value")]
-    section, _, key = name.strip().rpartition(".")
-    known = {*keys_of(Run), *(() if section else keys_of(Experiment))}
-    if section not in ("", *SECTIONS) or key not in known:
-        return [Fault(place, "", f"unknown key {shown(name)}.{did_you_mean(key[:60], sorted(known))}")]
+    name = name.strip()
+    section, _, key = name.rpartition(".")
+    known = [*keys_of(Run), *keys_of(Experiment), *(f"{s}.{k}" for s in SECTIONS for k in keys_of(Run))]
+    if name not in known:
+        elsewhere = f" {key} stands at the top level." if section in SECTIONS and key in known else ""
+        hint = elsewhere or did_you_mean(name[:60], known)
+        return [Fault(place, "", f"unknown key {shown(name)}.{hint}")]
     node, faults = read_value(value, place)
     if not faults:
         _put(root, section, key, node or Node(None, place))
