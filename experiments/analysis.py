@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.vocabulary import Run, keys_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.records import Records
 
-OUTCOMES = ("run_id", "status", "diverged_at", "seconds", "error")  # columns of `runs` that were not chosen
-
-
 # Fields and rows ------------------------------------------------------------------------------------------
 
 
 def fields(runs: pd.DataFrame) -> list[str]:
-    """The columns of `runs` that were chosen (the fields of Run), in order."""
-    return [name for name in runs.columns if name not in OUTCOMES]
+    """The columns of `runs` that are fields of Run, in its order."""
+    return [name for name in keys_of(Run) if name in runs]
 
 
 def varying(runs: pd.DataFrame) -> list[str]:
@@ -85,14 +84,15 @@ def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     1; none gives no row. 0/0 (nothing arrives even at the last layer) is NaN, 0/x is 0: data.
     Columns: the fields of Run, step, first, last, ratio.
     """
-    layers = hidden(records.layers[["run_id", "step", "layer", signal]], records.runs)
+    layers = hidden(_signal(records.layers, signal), records.runs)
     keys = ["run_id", "step"]
-    first = layers[layers["layer"] == 1]
     last = layers[layers["layer"] == _of_run(layers, records.runs, "depth")]
-    both = first[[*keys, signal]].merge(last[[*keys, signal]], on=keys, validate="one_to_one")
-    both.columns = [*keys, "first", "last"]
-    both["ratio"] = both["first"] / both["last"]
-    return join(both, records.runs)
+    both = layers[layers["layer"] == 1].merge(last, on=keys, validate="one_to_one", suffixes=("", "_last"))
+    both["ratio"] = both["norm"] / both["norm_last"]
+    far = (both[["norm", "norm_last"]] < np.finfo(float).tiny).any(axis=1)  # there the norm lost digits
+    both.loc[far, "ratio"] = 10 ** (both["log10"] - both["log10_last"])[far]
+    named = both.rename(columns={"norm": "first", "norm_last": "last"})
+    return join(named[[*keys, "first", "last", "ratio"]], records.runs)
 
 
 def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
@@ -103,19 +103,32 @@ def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     norm that is not finite (a diverged run), give NaN.
     Columns: the fields of Run, step, factor, layers (fitted), zeros.
     """
-    rows = hidden(records.layers[["run_id", "step", "layer", signal]], records.runs)
-    norm = rows[signal].to_numpy(float)
-    log = np.log(norm, where=norm > 0, out=np.full(norm.shape, np.nan))
-    used = rows.assign(log=log, x=rows["layer"].where(norm > 0), zero=norm == 0, bad=~np.isfinite(norm))
-    groups = used.groupby(["run_id", "step"], sort=False)
-    used["x"] -= groups["x"].transform("mean")
-    used["xx"], used["xy"] = used["x"] ** 2, used["x"] * used["log"]
-    fit = used.groupby(["run_id", "step"], sort=False).agg(
-        xx=("xx", "sum"), xy=("xy", "sum"), layers=("log", "count"), zeros=("zero", "sum"), bad=("bad", "any")
+    rows = hidden(_signal(records.layers, signal), records.runs)
+    zero = np.isneginf(rows["log10"])
+    rows = rows.assign(zero=zero, x=rows["layer"].where(~zero), y=rows["log10"].where(~zero))
+    rows["bad"] = ~np.isfinite(rows["log10"]) & ~zero
+    rows["x"] -= rows.groupby(["run_id", "step"], sort=False)["x"].transform("mean")
+    rows["xx"], rows["xy"] = rows["x"] ** 2, rows["x"] * rows["y"]
+    fit = rows.groupby(["run_id", "step"], sort=False).agg(
+        xx=("xx", "sum"), xy=("xy", "sum"), layers=("y", "count"), zeros=("zero", "sum"), bad=("bad", "any")
     )
-    defined = (fit["layers"] >= 2) & ~fit["bad"]
-    fit["factor"] = np.exp(-(fit["xy"] / fit["xx"]).where(defined))
+    slope = (fit["xy"] / fit["xx"]).where((fit["layers"] >= 2) & ~fit["bad"])
+    fit["factor"] = 10 ** (-slope)
     return join(fit[["factor", "layers", "zeros"]].reset_index(), records.runs)
+
+
+def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
+    """run_id, step, layer, norm and its log10 (−inf for an exact 0).
+
+    The log is the recorded one (`delta_log10` beside `delta_norm`) where there is one: it is right where the
+    norm itself is smaller than any number.
+    """
+    norm = layers[signal].to_numpy(float)
+    log = np.log10(norm, where=norm > 0, out=np.where(norm == 0, -np.inf, np.nan))
+    recorded = layers.get(signal.removesuffix("_norm") + "_log10")
+    if recorded is not None:
+        log = np.where(recorded.isna(), log, recorded)
+    return layers[["run_id", "step", "layer"]].assign(norm=norm, log10=log)
 
 
 # Over seeds -----------------------------------------------------------------------------------------------
@@ -130,7 +143,7 @@ def median_range(frame: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataF
     Raises ValueError if a group holds a seed twice, that is if something but the seed would be averaged.
     """
     by = list(by)
-    if "seed" in frame and frame.duplicated([*by, "seed"]).any():
+    if "seed" in frame and frame.duplicated(list({*by, "seed"})).any():
         raise ValueError(f"grouping by {', '.join(by) or 'nothing'} would average over more than seeds")
     groups = (frame.groupby(by, dropna=False, observed=True) if by else frame.groupby(lambda _: 0))[value]
     table = groups.agg(median="median", low="min", high="max", n="count", size="size")

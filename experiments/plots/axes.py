@@ -1,0 +1,127 @@
+"""The axes of panels: scales, limits and ticks, and where an exact zero goes on a logarithmic one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil, floor, log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.plots.style import FAINT, LABEL, show
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = npt.NDArray[Any]
+
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def power(exponent: int) -> str:
+    """10⁻³ as plain characters, which draw ten times faster than a formula."""
+    return f"10{str(exponent).translate(SUPERSCRIPT)}"
+
+
+def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) -> float:
+    """Give panels one logarithmic y axis over all of `values`, and return the height at which 0 is drawn.
+
+    Exact zeros have no place on such an axis; where there are any, a floor under the smallest number is
+    marked 0 and carries them. Values that are not finite do not stretch the axis.
+    """
+    values = np.asarray(values, float)
+    positive = values[np.isfinite(values) & (values > 0)]
+    seen = positive if guide is None else np.append(positive, guide)
+    low, high = (log10(seen.min()), log10(seen.max())) if seen.size else (-1.0, 0.0)
+    pad = max(0.15, 0.06 * (high - low))
+    ticks, labels = _log_ticks(low - pad, high + pad)
+    zeros = bool((values == 0).any())
+    bottom = max(low - pad - zeros * max(0.35, 0.13 * (high - low)), -320)
+    ground = 10 ** (bottom + 0.3 * (low - pad - bottom))
+    if zeros:
+        ticks, labels = (ticks, labels) if seen.size else ([], [])
+        ticks, labels = [ground, *ticks], ["0", *labels]
+    for axes in panels:
+        axes.set_yscale("log")
+        axes.set_ylim(10**bottom, 10 ** min(high + pad, 308))
+        axes.set_yticks(ticks, labels)
+        axes.minorticks_off()
+        if zeros:
+            axes.axhline(ground, color=FAINT, linewidth=1, dashes=(2, 2), label="_floor", zorder=1)
+    return ground
+
+
+def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """At most six ticks between two exponents: powers of ten, or 1, 2 and 5 times them where they are few."""
+    first, last = ceil(low), floor(high)
+    if last - first >= 2:
+        stride = ceil((last - first + 1) / 6)
+        exponents = range(ceil(first / stride) * stride, last + 1, stride)
+        return [10.0**e for e in exponents], [power(e) for e in exponents]
+    ticks = [m * 10.0**e for e in range(floor(low), last + 1) for m in (1, 2, 5)]
+    kept = [tick for tick in ticks if low <= log10(tick) <= high]
+    return kept, [_plainly(tick) for tick in kept]
+
+
+def _plainly(number: float) -> str:
+    """0.02, 50 or 5·10⁻⁴."""
+    if 1e-3 <= number < 1e4:
+        return f"{number:g}"
+    digit, exponent = f"{number:.0e}".split("e")
+    return f"{digit}·{power(int(exponent))}"
+
+
+def linear_axis(panels: Sequence[Axes], values: Array) -> None:
+    """Give panels one linear y axis over all finite `values`."""
+    values = np.asarray(values, float)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    pad = 0.06 * (high - low) or max(abs(high) * 0.1, 0.1)
+    for axes in panels:
+        axes.set_ylim(low - pad, high + pad)
+        axes.locator_params(axis="y", nbins=5)
+
+
+def share_axis(panels: Sequence[Axes], values: Array) -> None:
+    """Give panels a y axis for fractions, 0 to 1 whatever the values."""
+    for axes in panels:
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+
+
+def layer_ticks(last: int) -> list[int]:
+    """1, `last` and at most five round numbers between them, none so near its neighbour as to touch it."""
+    stride = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if last <= 6 * s or s == 1000)
+    inner = [k for k in range(stride, last, stride) if k > 1 and last - k >= 0.6 * stride]
+    return sorted({1, *inner, last})
+
+
+def layer_axis(axes: Axes, last: int) -> None:
+    """An x axis of layers, from 1 beside the input to the output layer."""
+    axes.set_xlim(1 - 0.04 * max(last - 1, 1), last + 0.04 * max(last - 1, 1))
+    axes.set_xticks(layer_ticks(last))
+    axes.set_xlabel("layer  (1 = nearest the input)", size=LABEL)
+
+
+def step_axis(axes: Axes, last: int) -> None:
+    """An x axis of steps, logarithmic from 1 on: the watched steps are spaced like that."""
+    axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+    powers = [10**k for k in range(len(str(last))) if 10**k <= last]
+    axes.set_xticks([0, *powers], ["0", *(f"{p}" if p < 10_000 else power(len(str(p)) - 1) for p in powers)])
+    axes.minorticks_off()
+    axes.set_xlim(-0.15, max(last, 1) * 1.15)
+    axes.set_xlabel("step", size=LABEL)
+
+
+def number_axis(axes: Axes, values: Iterable[float], label: str) -> None:
+    """An x axis with a tick at each value, and its name where that does not touch the one to the right."""
+    values = sorted(values, reverse=True)
+    width = (values[0] - values[-1]) or 1.0
+    named = values[:1]
+    for value in values[1:]:
+        if named[-1] - value >= 0.09 * width:
+            named.append(value)
+    axes.set_xlim(values[-1] - 0.05 * width, values[0] + 0.05 * width)
+    axes.set_xticks(values, [show(value) if value in named else "" for value in values])
+    axes.set_xlabel(label, size=LABEL)

@@ -1,0 +1,132 @@
+"""Medians over seeds -> a sheet of maps of layer × step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.plots import axes, style
+from experiments.plots.captions import caption
+from experiments.plots.views import Column, View, facets, name_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_MAPS = 36  # all activations twice; beyond, what is left out is said
+WIDE = 4  # maps in a row
+ZERO, HOLE = "#000000", "#D9D9D9"  # colours of an exact zero on a logarithmic scale, and of no number
+
+
+def draw_maps(view: View, columns: Sequence[Column], figure: Callable[..., Any]) -> Figure:
+    """Maps of layer × step, the colour a median: each quantity over all facets, in rows of up to four."""
+    maps, wide, left_out = _in_rows(view, columns)
+    colours = _Colours.over([column for _, column in maps])
+    title, words = caption(figure, view, [column.curves for column in columns], interval=False)
+    titles = style.lines_of((name for name, _ in maps), style.PANEL_WIDTH)
+    sheet, grid = style.sheet(
+        ceil(len(maps) / wide), wide, title=title, caption=words + left_out, legend=colours.legend(),
+        space=style.Spacing(across=0.55, right=1.4, titles=titles),
+    )  # fmt: skip
+    for i, (panel, (name, column)) in enumerate(zip(grid.flat, maps, strict=False)):
+        style.name_panel(panel, name)
+        colours.draw(panel, column.curves)
+        panel.set_ylabel("" if i % wide else "layer  (1 = nearest the input)", size=style.LABEL)
+    for panel in grid.flat[len(maps) :]:
+        panel.set_visible(False)
+    colours.bar(sheet, grid, columns[0].label)
+    return sheet
+
+
+def _in_rows(view: View, columns: Sequence[Column]) -> tuple[list[tuple[str, Column]], int, str]:
+    """Named maps in the order in which they fill rows, how many a row has, and what to say is left out."""
+    kept, left_out = facets(view, MOST_MAPS // len(columns))
+    if len(kept) <= WIDE:  # a row for each quantity, else the quantities of a setting beside one another
+        cells = [(key, column) for column in columns for key in kept]
+    else:
+        cells = [(key, column) for key in kept for column in columns]
+    names = [": ".join(filter(None, (name_of(view.facet, key), column.title))) for key, column in cells]
+    maps = [column.only(view.facet, key) for key, column in cells]
+    return list(zip(names, maps, strict=True)), min(WIDE, len(kept)), left_out
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """One colour scale for all maps of a figure; exact zeros and missing values have colours of their own."""
+
+    low: float
+    high: float
+    log: bool
+    zeros: bool  # whether there are any
+    holes: bool
+
+    @classmethod
+    def over(cls, columns: Sequence[Column]) -> _Colours:
+        values = np.concatenate([column.curves["median"].to_numpy(float) for column in columns])
+        finite, log = values[np.isfinite(values)], columns[0].scale == "log"
+        holes = finite.size < values.size
+        if not log:
+            return cls(0, 1, log, False, holes)
+        exponents = np.log10(finite[finite > 0])
+        low, high = (exponents.min(), exponents.max()) if exponents.size else (-1.0, 0.0)
+        return cls(low, max(high, low + 0.1), log, bool((finite == 0).any()), holes)
+
+    def draw(self, panel: Axes, curves: pd.DataFrame) -> None:
+        """One map; the steps are evenly spaced as watched, layer 1 is at the bottom."""
+        if not len(curves):
+            panel.set_xticks([])
+            panel.set_yticks([])
+            style.note(panel, "nothing to show")
+            return
+        table = curves.set_index(["layer", "step"])["median"].unstack()  # noqa: PD010 - a pivot_table drops NaN
+        panel.grid(False)
+        panel.imshow(
+            self.shades(table.to_numpy(float)), origin="lower", aspect="auto", interpolation="nearest",
+            cmap=self.map(), vmin=self.low, vmax=self.high,
+            extent=(-0.5, table.shape[1] - 0.5, table.index[0] - 0.5, table.index[-1] + 0.5),
+        )  # fmt: skip
+        panel.set_yticks(axes.layer_ticks(int(table.index[-1])))
+        places = style.spread(table.shape[1], 6)
+        panel.set_xticks(places, [f"{table.columns[i]}" for i in places])
+        panel.set_xlabel("step  (as watched)", size=style.LABEL)
+
+    def shades(self, values: np.ndarray) -> np.ma.MaskedArray:
+        """Values as colours are looked up: log₁₀, with 0 under the scale and what is not finite masked."""
+        values = np.ma.masked_invalid(values)
+        if not self.log:
+            return values
+        zero = np.ma.filled(values == 0, False)
+        return np.ma.where(zero, self.low - 1, np.ma.log10(np.ma.where(zero, 1.0, values)))
+
+    def map(self) -> Any:
+        """The colour map with its two colours for what is not on the scale."""
+        from matplotlib import colormaps
+
+        colours = colormaps[style.ORDERED if self.log else style.SHARES]
+        return colours.with_extremes(under=ZERO, bad=HOLE)
+
+    def bar(self, sheet: Figure, grid: np.ndarray, label: str) -> None:
+        """The colour bar, right of all panels."""
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        wide, high = sheet.get_size_inches()
+        top, bottom = grid[0, 0].get_position().y1, grid[-1, 0].get_position().y0
+        tall = min(top - bottom, 5.0 / high)
+        place = sheet.add_axes((1 - 1.15 / wide, top - tall, 0.18 / wide, tall), label="colour bar")
+        bar = sheet.colorbar(ScalarMappable(Normalize(self.low, self.high), self.map()), cax=place)
+        bar.set_label(f"log₁₀ {label}" if self.log else label, size=style.LABEL)
+        bar.ax.tick_params(labelsize=style.TICK)
+
+    def legend(self) -> list[Artist]:
+        """Keys for the colours that are not on the scale, where they occur."""
+        from matplotlib.patches import Patch
+
+        found = [(self.zeros, ZERO, "exactly 0"), (self.holes, HOLE, "no finite value")]
+        return [Patch(color=colour, label=label) for there, colour, label in found if there]

@@ -1,0 +1,206 @@
+"""Which runs a figure shows, and as which curves and panels.
+
+Nothing is ever averaged but seeds. A field that varies is the colour (`hue`), or the axis, or its values get
+panels of their own, whether or not the figure was told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from experiments.analysis import at_end, at_start, fields, goes_with, join, median_range, varying
+from experiments.plots import style
+from experiments.records import Records
+from experiments.vocabulary import Run, keys_of
+from mlp.registry import did_you_mean, parse_call
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Field = Literal[tuple(keys_of(Run))]  # a misspelt field in a config is found before anything trains
+Fields = Field | list[Field] | None
+
+# Choosing and arranging -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class View:
+    """The runs that a figure shows, the fields that colour its lines and those that split its panels."""
+
+    records: Records
+    hue: tuple[str, ...]
+    facet: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The fields that tell one curve from another."""
+        return [*self.facet, *self.hue]
+
+    def medians(self, frame: pd.DataFrame, value: str, *x: str) -> pd.DataFrame:
+        """Median and range over seeds of a column of steps or layers, for each curve and each place `x`."""
+        if value not in frame:
+            held = ", ".join(name for name in frame.columns if name not in {"run_id", "step", "layer"})
+            raise ValueError(f"a figure needs {value}, which was not recorded; the records hold {held}")
+        measured = [name for name in x if name in {"step", "layer"}]
+        rows = frame[["run_id", *measured, value]].rename(columns={value: "value"})
+        by = list(dict.fromkeys([*self.keys, *x]))
+        settings = [name for name in dict.fromkeys([*by, "seed"]) if name not in measured]
+        return median_range(join(rows, self.records.runs, settings), "value", by)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One quantity: medians over seeds along an axis (lines), or over steps and layers (maps).
+
+    `curves` has the view's keys, what `x` names (for maps: step and layer), median, low, high and n. Lines of
+    equal `label` share their y axis within a row of panels. `predicted`, if given, has the same columns but n
+    and is drawn dotted over a hatched band: the place for theory.
+    """
+
+    title: str
+    curves: pd.DataFrame
+    label: str
+    x: Literal["layer", "step", "depth"] = "layer"
+    scale: Literal["log", "linear", "share"] = "log"
+    guide: float | None = None
+    predicted: pd.DataFrame | None = None
+
+    def only(self, names: Sequence[str], values: Sequence[Any]) -> Column:
+        """The rows in which the fields of these names have these values."""
+
+        def rows(frame: pd.DataFrame) -> pd.DataFrame:
+            kept = np.ones(len(frame), bool)
+            for name, value in zip(names, values, strict=True):
+                kept &= (frame[name] == value).to_numpy()
+            return frame[kept]
+
+        predicted = None if self.predicted is None else rows(self.predicted)
+        return replace(self, curves=rows(self.curves), predicted=predicted)
+
+
+def arrange(
+    records: Records, hue: Fields = None, facet: Fields = None, where: str = "", *,
+    across: Sequence[str] = (), default: Sequence[str] = (),
+) -> View:
+    """Which fields are colours and which are panels.
+
+    `where` keeps some of the runs: ``runs(depth=[10, 50], init=he_normal)``. `across` are fields along an
+    axis of the figure and `default` those it would make panels of. Without a `hue` the activation is the
+    colour, or what varies in its place. Whatever else varies is added to the facets, unless it goes with
+    (has one value for each combination of) those chosen, as zipped keys do: then it is remarked.
+    """
+    records = _select(records, where)
+    remarks = [f"Only {where}."] if where else []
+    free = [name for name in varying(records.runs) if name not in across]
+    wanted = _listed(facet) or list(default)
+    colours = _listed(hue) or _default_hue(free, wanted)
+    panels = [name for name in wanted if name not in colours and name in {"seed", *free}]
+    for name in free:
+        chosen = [*colours, *panels, *across]
+        if name in chosen:
+            continue
+        if goes_with(records.runs, name, chosen):
+            remarks.append(f"{name} goes with {' and '.join(chosen)}.")
+        else:
+            panels.append(name)
+    return View(records, tuple(colours), tuple(panels), tuple(remarks))
+
+
+def _default_hue(free: Sequence[str], panels: Sequence[str]) -> list[str]:
+    others = [name for name in free if name not in panels]
+    return ["activation"] if "activation" in free or not others else others[:1]
+
+
+def _listed(names: Fields) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def _select(records: Records, where: str) -> Records:
+    """The runs that `where` asks for, with what is missing in a field (clip: null) named "none"."""
+    runs = records.runs
+    for name, wanted in _wanted(where).items():
+        if name not in fields(runs):
+            raise ValueError(f"where={where}: a run has no field {name!r}.{did_you_mean(name, fields(runs))}")
+        values = wanted if isinstance(wanted, list) else [wanted]
+        runs = runs[runs[name].isin(values) | (runs[name].isna() & (None in values))]
+    if not len(runs):
+        raise ValueError(f"where={where}: there is no such run" if where else "there is no run to draw")
+    kept = records.of(runs["run_id"])
+    holes = [name for name in fields(runs) if runs[name].isna().any()]
+    named = {name: kept.runs[name].astype(object).where(kept.runs[name].notna(), "none") for name in holes}
+    return replace(kept, runs=kept.runs.assign(**named))
+
+
+def _wanted(where: str) -> dict[str, Any]:
+    """The fields that ``runs(field=value or list, …)`` names."""
+    name, wanted = parse_call(where) if where else ("runs", {})
+    if name != "runs":
+        raise ValueError(f"where={where}: it is not of the form runs(field=value, …)")
+    return wanted
+
+
+def as_panels(view: View) -> View:
+    """The view with its colours made panels too, for figures whose colour is the measurement."""
+    return replace(view, hue=(), facet=(*view.hue, *view.facet))
+
+
+def deepest(view: View, facet: Fields, where: str) -> View:
+    """Without all but the deepest networks, and a remark that says so, unless depths were asked for."""
+    if "depth" not in view.facet or "depth" in _listed(facet) or "depth" in _wanted(where):
+        return view
+    runs = view.records.runs
+    most = runs["depth"].max()
+    return replace(
+        view,
+        records=view.records.of(runs.loc[runs["depth"] == most, "run_id"]),
+        facet=tuple(name for name in view.facet if name != "depth"),
+        remarks=(*view.remarks, "Only the deepest networks."),
+    )
+
+
+def groups(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """The rows of each combination of `keys`, in the order that all figures use."""
+    if not keys:
+        yield (), frame
+        return
+    found = {_tuple(key): rows for key, rows in frame.groupby(list(keys), sort=False, observed=True)}
+    order = [style.in_order((key[i] for key in found), name) for i, name in enumerate(keys)]
+    for key in sorted(found, key=lambda key: [order[i].index(part) for i, part in enumerate(key)]):
+        yield key, found[key]
+
+
+def _tuple(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def facets(view: View, most: int) -> tuple[list[tuple[Any, ...]], str]:
+    """The combinations of facets to draw, the first and last among them, and what to say of the others."""
+    keys = [key for key, _ in groups(view.records.runs, view.facet)]
+    kept = [keys[i] for i in style.spread(len(keys), most)]
+    said = f" Only {len(kept)} of {len(keys)} panels are drawn; where= chooses others."
+    return kept, said if len(kept) < len(keys) else ""
+
+
+def name_of(keys: Sequence[str], values: Sequence[Any]) -> str:
+    """``relu, depth=10``: an activation speaks for itself, other values are named."""
+    parts = [
+        style.show(value) if name == "activation" else f"{name}={style.show(value)}"
+        for name, value in zip(keys, values, strict=True)
+    ]
+    return ", ".join(parts)
+
+
+def moments(view: View, frame: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
+    """Rows of `layers` (or another frame) at the start and, if anything was trained, at the end, by name."""
+    runs, frame = view.records.runs, view.records.layers if frame is None else frame
+    found = {"at the start": at_start(frame)}
+    if (runs["steps"] > 0).any():
+        steps = runs["steps"].unique()
+        when = f"after {steps[0]} steps" if len(steps) == 1 else "after the last step"
+        found[when] = at_end(frame, runs)
+    return found

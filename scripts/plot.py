@@ -1,0 +1,31 @@
+"""Draw figures from the records that are stored; nothing is trained.
+
+    python scripts/plot.py deep_sigmoid
+    python scripts/plot.py deep_sigmoid ratio_by_depth "gradient_by_layer(hue=init)"
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("name", help="an experiment: the stem of its config, a folder of results/")
+    parser.add_argument("figures", nargs="*", help="which, with options if need be (default: the config's)")
+    return parser
+
+
+if __name__ == "__main__":
+    options = arguments().parse_args()
+    from experiments.files import StoreError
+    from experiments.pipeline import plot
+
+    try:
+        print(*plot(options.name, options.figures), sep="\n")
+    except (StoreError, ValueError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,103 @@
+"""Records of a training that never took place, for whatever reads records: analyses, figures, claims.
+
+Norms decay by a factor a layer that depends on the activation, with scatter over seeds, so that what an
+analysis should find is known beforehand. `records(activation=[...], depth=[...], seed=[...], lr=0.1)` makes
+the grid of every field that is given a list.
+"""
+
+from dataclasses import asdict
+from itertools import product
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from experiments.records import Records
+from experiments.vocabulary import Run
+
+FACTOR = {"sigmoid": 0.236, "tanh": 0.93, "relu": 0.71, "leaky_relu": 0.75}  # of delta, a layer to the input
+OTHER = 0.85
+SCATTER = 0.15  # standard deviation over seeds of each log norm
+WATCHED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300)
+
+
+def records(diverged=(), dead=(), **values):
+    """Records of a grid of runs.
+
+    `diverged` lists (field, value) pairs whose runs diverge at step 5, `dead` those whose gradients are
+    exactly 0 in the lower half of the layers from step 5 on.
+    """
+    axes = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
+    runs = [Run(**dict(zip(axes, row, strict=True))) for row in product(*axes.values())]
+    settings = pd.DataFrame([asdict(run) for run in runs])
+    settings.insert(0, "run_id", [f"{crc32(repr(run).encode()):08x}" for run in runs])
+    fails = _matching(settings, diverged)
+    settings["status"] = np.where(fails, "diverged", "ok")
+    settings["diverged_at"] = pd.array(np.where(fails, 5, -1), dtype="Int64")
+    settings.loc[~fails, "diverged_at"] = pd.NA
+    settings["seconds"], settings["error"] = 0.1, ""
+    return Records.build(
+        runs=settings,
+        steps=_steps(settings, fails),
+        layers=_layers(settings, fails, _matching(settings, dead)),
+    )
+
+
+def _matching(settings, pairs):
+    rows = np.zeros(len(settings), bool)
+    for field, value in pairs:
+        rows |= (settings[field] == value).to_numpy()
+    return rows
+
+
+def _grid(settings, with_layers):
+    """One row for each run, watched step and (if asked for) layer, with the run's number in `run`."""
+    parts = []
+    for i, (steps, depth) in enumerate(zip(settings["steps"], settings["depth"], strict=True)):
+        watched = sorted({step for step in WATCHED if step < steps} | {steps})
+        layers = range(1, depth + 2) if with_layers else [0]
+        parts.append(np.array([(i, step, layer) for step in watched for layer in layers]))
+    rows = pd.DataFrame(np.concatenate(parts), columns=["run", "step", "layer"])
+    return settings.reset_index(drop=True).loc[rows["run"]].reset_index(drop=True).assign(**rows)
+
+
+def _noise(rows, name):
+    return np.random.default_rng(crc32(name.encode())).normal(0, SCATTER, len(rows))
+
+
+def _layers(settings, fails, dead):
+    rows = _grid(settings, with_layers=True)
+    share = rows["step"] / 300
+    factor = rows["activation"].str.split("(").str[0].map(FACTOR).fillna(OTHER)
+    height = (rows["depth"] + 1 - rows["layer"]).to_numpy(float)
+    decay = np.log(factor) * height * (1 - 0.3 * share)
+    columns = rows[["run_id", "step", "layer"]].copy()
+    columns["delta_norm"] = 0.1 * np.exp(decay + _noise(rows, "delta"))
+    columns["dw_norm"] = 0.3 * np.exp(0.6 * decay + _noise(rows, "dw"))
+    columns["w_norm"] = 8.0
+    columns["a_mean"] = np.where(factor < 0.5, 0.5, 0.0) + 0.1 * _noise(rows, "a")
+    columns["a_var"] = 0.3 * np.exp(0.1 * decay + _noise(rows, "v"))
+    columns["z_mean"] = 0.1 * _noise(rows, "z")
+    columns["z_var"] = np.exp(0.1 * decay + _noise(rows, "zv"))
+    columns["dead_fraction"] = np.where(rows["activation"] == "relu", 0.3 * share, 0.0)
+    columns["inactive_fraction"] = columns["dead_fraction"]
+    columns["saturated_fraction"] = np.clip(0.2 + 0.02 * height * share, 0, 1)
+    columns["update_ratio"] = 1e-3 * columns["dw_norm"] / columns["w_norm"] * 100
+    columns["displacement"] = 1e-2 * share * columns["dw_norm"]
+    lower = dead[rows["run"]] & (rows["step"] >= 5) & (rows["layer"] <= rows["depth"] / 2)
+    columns.loc[lower, ["delta_norm", "dw_norm", "update_ratio"]] = 0.0
+    columns.loc[fails[rows["run"]] & (rows["step"] >= 5), columns.columns[3:]] = np.nan
+    return columns
+
+
+def _steps(settings, fails):
+    rows = _grid(settings, with_layers=False)
+    learnt = 1 - np.exp(-rows["step"] / 80)
+    columns = rows[["run_id", "step"]].copy()
+    columns["loss"] = 2.3 * np.exp(-3 * learnt + 0.3 * _noise(rows, "loss"))
+    columns["accuracy"] = np.clip(0.1 + 0.88 * learnt + 0.1 * _noise(rows, "acc"), 0, 1)
+    columns["test_loss"] = columns["loss"] * 1.1
+    columns["test_accuracy"] = columns["accuracy"] * 0.97
+    columns["lr"] = rows["lr"]
+    columns.loc[fails[rows["run"]] & (rows["step"] >= 5), columns.columns[2:-1]] = np.nan
+    return columns
