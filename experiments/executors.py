@@ -119,7 +119,7 @@ def ending(executor: AnyExecutor) -> Iterator[AnyExecutor]:
 class Here(Executor):
     """This process: `submit` returns when the work is done."""
 
-    capacity = 1
+    workers = capacity = 1
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Do the work now; an exception is kept in the future, an interrupt is not."""
@@ -143,6 +143,7 @@ class Workers(Executor):
     """
 
     def __init__(self, jobs: int, limit: float | None = None) -> None:
+        self.workers = jobs
         self.capacity = jobs + 1  # one waits, so that no worker does while this process saves
         self._limit = limit
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
@@ -254,25 +255,37 @@ def _context() -> Any:
 
 
 def _start_server() -> None:
-    """Start the process that workers are forked from, with the imports done and one BLAS thread.
+    """Start the process that workers are forked from, with the imports done.
 
-    The thread count is read when NumPy is first imported, so it must be in the environment before; SIGINT is
-    blocked from the first instant, before `_serve` can ask for it.
+    SIGINT is blocked in it from the first instant, before `_serve` can ask for that.
     """
     context = _context()
     if context.get_start_method() != "forkserver":
-        os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+        os.environ.update(_of_worker())
         return
     from multiprocessing import forkserver
 
     context.set_forkserver_preload(list(PRELOAD))
-    path = os.pathsep.join(p for p in sys.path if p)
-    with _environment(dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": path}):
+    with _environment(_of_worker()):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _of_worker() -> dict[str, str]:
+    """Environment in which a worker's numbers are this process's, bit for bit.
+
+    OpenBLAS reads its threads and its kernels when NumPy is first imported; left to itself it might choose
+    other kernels than here, where it may have been asked otherwise.
+    """
+    from threadpoolctl import threadpool_info
+
+    kernels = {pool["architecture"] for pool in threadpool_info() if pool["internal_api"] == "openblas"}
+    chosen = {"OPENBLAS_CORETYPE": kernels.pop()} if len(kernels) == 1 else {}
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    return dict.fromkeys(ONE_THREAD, "1") | chosen | {"PYTHONPATH": path}
 
 
 @contextlib.contextmanager
@@ -298,9 +311,11 @@ class Dask(Executor):
         self._inner = self._client.get_executor(pure=False)
 
     @property
-    def capacity(self) -> int:
-        """The threads there are at the moment: Dask blames a worker's death on all that it had been given."""
+    def workers(self) -> int:
+        """The threads there are at the moment."""
         return max(1, sum(self._client.nthreads().values()))
+
+    capacity = workers  # not one more: Dask blames a worker's death on all that it had been given
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """The future counts as running at once: what the cluster was given is not called back."""
@@ -338,9 +353,10 @@ def _connect(address: str) -> tuple[Any, Any]:
             raise ConfigError([f"--dask {address}: write local:4 for four workers on this machine"])
         # one death is one lost attempt: counting attempts is done above, the same for every executor
         dask.config.set({"distributed.scheduler.allowed-failures": 0})
-        cluster = LocalCluster(
-            n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
-        )
+        with _environment(_of_worker()):
+            cluster = LocalCluster(
+                n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+            )
     try:
         client = Client(cluster or address, timeout=f"{ANSWER} s", set_as_default=False)
     except (OSError, ValueError) as error:

@@ -85,7 +85,7 @@ class _Columns:
         """Keep what a snapshot shows: one row a run, and one row a run and layer."""
         everyone = np.arange(len(self.runs))
         _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
-        for trace in snap.layers:
+        for trace in snap.layers if self.probes else ():
             with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
                 values = {text: probe(trace) for text, probe in self.probes.items()}
             keys = {"step": snap.step, "layer": trace.layer}

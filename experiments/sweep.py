@@ -98,11 +98,17 @@ def survey(experiment: Experiment, runs: dict[str, Run], done: Collection[str], 
 
     missing = [run for name, run in runs.items() if name not in done]
     speed = EFFICIENCY * machine_speed() if missing else 1.0
-    workers = 0 if how.jobs == 1 else how.jobs or cores()
+    workers = _workers(how) if how.dask else 0 if how.jobs == 1 else how.jobs or cores()
     stacks = plan.stacks(missing, experiment.recording, max(1, workers)) if missing else []
     sweep = Sweep(experiment, runs, stacks, speed, min(workers, len(stacks)))
     worth = how.jobs or how.dask or sweep.cost(stacks) / speed > WORTH_WORKERS
     return sweep if worth else Sweep(experiment, runs, stacks, speed, workers=0)
+
+
+def _workers(how: How) -> int:
+    """Of a cluster that was not asked yet: those it will have here, or one, for an estimate."""
+    count = (how.dask or "").removeprefix("local:")
+    return int(count) if count.isdecimal() else 1
 
 
 def train(sweep: Sweep, store: Store, how: How, voice: Terminal) -> None:
@@ -115,11 +121,14 @@ def train(sweep: Sweep, store: Store, how: How, voice: Terminal) -> None:
     names = {run: name for name, run in sweep.runs.items()}
     work = partial(run_stack, recording=sweep.experiment.recording)
     failed: list[Stack] = []
+
+    def stopped() -> bool:
+        return asked() or bool(failed and how.fail_fast)
+
     with patient() as asked, ending(_executor(sweep, how)) as pool:
-        forecast = Forecast(sweep.cost(sweep.stacks), pool.capacity, sweep.speed)
+        forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
         with voice.progress(sweep.missing, forecast) as advance:
-            stop = lambda: asked() or bool(failed and how.fail_fast)  # noqa: E731
-            for outcome in outcomes(sweep.stacks, work, pool, stop):
+            for outcome in outcomes(sweep.stacks, work, pool, stopped):
                 records = _records(outcome, [names[run] for run in outcome.stack])
                 store.save(records)
                 advance(len(outcome.stack), sweep.cost([outcome.stack]), records.runs["seconds"].sum())
@@ -130,7 +139,7 @@ def train(sweep: Sweep, store: Store, how: How, voice: Terminal) -> None:
 
 
 def _executor(sweep: Sweep, how: How) -> Here | Workers | Dask:
-    """Who trains; errors: ExecutorError."""
+    """Who trains; errors: ConfigError."""
     from experiments.executors import Dask, Here, Workers
 
     limit = how.limit or sweep.limit()

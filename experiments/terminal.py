@@ -32,29 +32,31 @@ SHOWN = {
 
 
 class Forecast:
-    """How long the rest of a sweep takes, from what its finished part took; as text: ``about 12 s left``."""
+    """How long the rest of a sweep takes, from what its finished part took: ``12 s, about 7 s left``.
+
+    Cost is what `plan.cost` counts; speed is the cost a second of one worker, guessed until one is measured.
+    """
 
     def __init__(self, cost: float, workers: int, speed: float) -> None:
-        self.cost, self.workers, self.speed = cost, workers, speed  # speed: cost a second of one worker
+        self.left_cost, self.workers, self.guess = cost, workers, speed
         self.done_cost = self.done_seconds = 0.0
-        self.began = time.monotonic()
+        self.began = self.last = time.monotonic()
 
     def add(self, cost: float, seconds: float) -> None:
-        """A stack of this cost has taken a worker this long."""
-        self.done_cost += cost
-        self.done_seconds += seconds
+        """A stack of this cost has taken a worker this long; 0 s: it crashed and tells no speed."""
+        self.left_cost -= cost
+        self.last = time.monotonic()
+        if seconds > 0:
+            self.done_cost += cost
+            self.done_seconds += seconds
 
     def left(self) -> float:
-        """Seconds still to go; the guess of the speed counts only until something has been measured."""
-        speed = self.done_cost / self.done_seconds if self.done_seconds > 0 else self.speed
-        return max(0.0, self.cost / (speed * self.workers) - self.elapsed())
-
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.began
+        """Seconds still to go."""
+        speed = self.done_cost / self.done_seconds if self.done_seconds > 0 else self.guess
+        return max(0.0, self.left_cost / (speed * self.workers) - (time.monotonic() - self.last))
 
     def __str__(self) -> str:
-        return f"{duration(self.elapsed())}, about {duration(self.left())} left"
+        return f"{duration(time.monotonic() - self.began)}, about {duration(self.left())} left"
 
 
 class Terminal:
@@ -73,9 +75,9 @@ class Terminal:
         if not missing:
             return self.say(f"{total} runs, all stored: nothing to train")
         stored = f"{total - missing} stored, {missing} to train" if missing < total else "none stored"
-        where = f"{sweep.workers} worker processes" if sweep.workers else "this process"
+        where = f"with {sweep.workers} workers" if sweep.workers else "in this process"
         stacks = f"{len(sweep.stacks)} stacks"
-        return self.say(f"{total} runs, {stored}: {stacks}, about {duration(sweep.seconds())} in {where}")
+        return self.say(f"{total} runs, {stored}: {stacks}, about {duration(sweep.seconds())} {where}")
 
     @contextmanager
     def progress(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float, float], None]]:

@@ -1,0 +1,140 @@
+"""A run's rows are the same in every company; what diverges harms nobody; one BLAS thread."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from threadpoolctl import threadpool_info
+
+from experiments import datasets, runner
+from experiments.config import Recording, Run
+from experiments.plan import run_id
+from experiments.records import Records
+from experiments.runner import machine_speed, run_stack
+from mlp.network import create
+
+SMALL = Run(dataset="moons(n=200)", width=8, depth=3, batch=16, steps=12, lr=0.1, activation="tanh")
+PROBES = ("delta_norm", "dw_norm", "dead_fraction", "update_ratio")
+RECORDING = Recording(probes=PROBES, watch=(0, 3, 12), probe_set=64)
+
+
+def rows(records: Records, run: Run, recording: Recording = RECORDING) -> list[pd.DataFrame]:
+    found = records.of([run_id(run, recording)])
+    return [found.runs.drop(columns="seconds"), found.steps, found.layers]
+
+
+def same(a: list[pd.DataFrame], b: list[pd.DataFrame]) -> None:
+    for left, right in zip(a, b, strict=True):
+        assert len(left)
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+def test_the_frames_hold_every_run_step_and_layer():
+    stack = [replace(SMALL, seed=seed) for seed in range(3)]
+    records = run_stack(stack, RECORDING).check()
+    assert list(records.runs["run_id"]) == [run_id(run, RECORDING) for run in stack]
+    assert list(records.runs["seed"]) == [0, 1, 2]
+    assert (records.runs["status"] == "ok").all()
+    assert records.runs["diverged_at"].isna().all()
+    assert (records.runs["error"] == "").all()
+    assert (records.runs["seconds"] > 0).all()
+    assert records.runs["seconds"].nunique() == 1
+    assert records.probes == PROBES
+    steps = records.steps.groupby("run_id")["step"].agg(list)
+    assert all(found == [0, 3, 12] for found in steps)
+    layers = records.layers.groupby(["run_id", "step"])["layer"].agg(sorted)
+    assert len(layers) == 9
+    assert all(found == [1, 2, 3, 4] for found in layers)
+    assert np.isfinite(records.layers[list(PROBES)]).all(axis=None)
+
+
+@pytest.mark.parametrize("changes", [{}, {"dtype": "float32"}, {"optimiser": "adam", "norm": "batch"}])
+def test_a_run_is_the_same_alone_and_in_any_stack(changes):
+    base = replace(SMALL, **changes)
+    stack = [
+        base,
+        replace(base, seed=7),
+        replace(base, lr=0.3),
+        replace(base, init="he_normal"),
+        replace(base, seed=7, bias="normal(std=0.1)"),
+    ]
+    together = run_stack(stack, RECORDING)
+    turned = run_stack(stack[::-1], RECORDING)
+    for run in stack:
+        alone = rows(run_stack([run], RECORDING), run)
+        same(alone, rows(together, run))
+        same(alone, rows(turned, run))
+
+
+def test_the_loss_of_step_0_is_that_of_the_untrained_network():
+    run = replace(SMALL, seed=3)
+    data = datasets.load(run.dataset)
+    net = create((2, 8, 8, 8, 2), run.activation, seeds=[3], init=[run.init], bias=[run.bias])
+    logits = net.predict(data.x[:64])[0]
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    chosen = shifted[np.arange(64), data.y[:64]]
+    expected = np.mean(np.log(np.exp(shifted).sum(axis=1)) - chosen)
+    first = run_stack([run], RECORDING).steps.iloc[0]
+    assert first["loss"] == pytest.approx(expected, rel=1e-12)  # the same sums in another order
+    assert first["accuracy"] == np.mean(logits.argmax(axis=1) == data.y[:64])
+    assert first["lr"] == 0.1
+
+
+def test_a_run_that_diverges_is_marked_kept_and_harms_no_neighbour():
+    wild = replace(SMALL, activation="relu", lr=1e200, steps=40)
+    calm = replace(wild, lr=0.1)
+    recording = replace(RECORDING, watch=tuple(range(41)))
+    records = run_stack([calm, wild], recording)
+    same(rows(records, calm, recording), rows(run_stack([calm], recording), calm, recording))
+    same(rows(records, wild, recording), rows(run_stack([wild], recording), wild, recording))
+    state = records.runs.set_index("lr")
+    assert list(state.loc[[0.1, 1e200], "status"]) == ["ok", "diverged"]
+    at = state.loc[1e200, "diverged_at"]
+    assert 0 < at < 40
+    kept = records.of([run_id(wild, recording)])
+    assert list(kept.steps["step"]) == list(range(at + 1))
+    assert np.isfinite(kept.steps["loss"].iloc[:-1]).all()
+    assert not np.isfinite(kept.steps["loss"].iloc[-1])
+    assert kept.layers["step"].max() == at
+
+
+def test_no_training_is_the_initialisation_alone():
+    run = replace(SMALL, steps=0)
+    records = run_stack([run], RECORDING)
+    assert list(records.steps["step"]) == [0]
+    longer = run_stack([SMALL], RECORDING)
+    first = longer.layers[longer.layers["step"] == 0]
+    measured = ["layer", "delta_norm", "dw_norm", "dead_fraction"]
+    pd.testing.assert_frame_equal(
+        records.layers[measured], first[measured].reset_index(drop=True), check_exact=True
+    )
+
+
+def test_without_probes_there_are_no_layers():
+    records = run_stack([SMALL], Recording(probes=()))
+    assert len(records.layers) == 0
+    assert len(records.steps)
+
+
+def test_training_has_one_blas_thread_wherever_it_runs(monkeypatch):
+    seen = []
+
+    def spy(*args, **options):
+        seen.extend(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
+        return train(*args, **options)
+
+    train = runner.train
+    monkeypatch.setattr(runner, "train", spy)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(2, "blas"):
+        run_stack([SMALL], RECORDING)
+        after = {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"}
+    assert seen
+    assert set(seen) == {1}
+    assert after == {2}
+
+
+def test_the_machines_speed_is_that_of_a_matrix_product():
+    assert 1e8 < machine_speed(0.01) < 1e13  # from a core of 2005 at half load to one of the next decade
