@@ -36,8 +36,8 @@ def varying(runs: pd.DataFrame) -> list[str]:
 
 def goes_with(runs: pd.DataFrame, field: str, others: Sequence[str]) -> bool:
     """Whether `field` has one value for each combination of `others`, as zipped keys have."""
-    groups = runs[list(others)].drop_duplicates()
-    return len(runs[[*others, field]].drop_duplicates()) <= max(1, len(groups))
+    settings = len(runs[list(others)].drop_duplicates()) if others else 1
+    return len(runs[[*others, field]].drop_duplicates()) <= settings
 
 
 def join(frame: pd.DataFrame, runs: pd.DataFrame, only: Sequence[str] | None = None) -> pd.DataFrame:
