@@ -96,12 +96,12 @@ def _whole(labels: NDArray[np.float64], place: Callable[[int], str]) -> NDArray[
 
 
 def _column(names: list[str], target: Target, path: str) -> int:
-    """The position of the target's column, from 0."""
+    """The position of the target's column, from either end."""
     if target is None or isinstance(target, int):
         position = -1 if target is None else target
         if not -len(names) <= position < len(names):
             raise DataError(f"{shown(path)}: has no column {position}, only 0 to {len(names) - 1:,}")
-        return position % len(names)
+        return position
     if names.count(target) == 1:
         return names.index(target)
     if target in names:

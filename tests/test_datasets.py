@@ -209,14 +209,25 @@ def test_a_users_file_is_known_by_its_bytes_and_read_again_when_they_change(flow
     assert len(_all_of(load(text))[0]) == 31
 
 
+def test_a_change_that_leaves_the_size_is_seen_by_its_time(flowers):
+    text, path = flowers
+    before, data = fingerprint(text), load(text)
+    path.write_text(CSV.replace("29,841,2", "29,842,2"))
+    os.utime(path, ns=(0, 1))
+    assert fingerprint(text) != before
+    assert load(text).x.tobytes() != data.x.tobytes()
+
+
 def test_a_path_is_taken_from_the_working_folder(flowers, tmp_path, monkeypatch):
-    text, _ = flowers
-    load(text)
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "flowers.csv").write_text(CSV.replace("29,841,2\n", ""))
-    monkeypatch.chdir(other)
-    assert len(_all_of(load(text))[0]) == 29
+    text, path = flowers
+    other = tmp_path / "other" / "flowers.csv"
+    other.parent.mkdir()
+    other.write_text(CSV.replace("29,841,2", "29,842,2"))
+    for same in (path, other):
+        os.utime(same, ns=(0, 1))
+    here = load(text)
+    monkeypatch.chdir(other.parent)
+    assert load(text).x.tobytes() != here.x.tobytes()
 
 
 def test_a_file_too_large_to_scale_is_named(flowers):
@@ -238,6 +249,8 @@ def test_a_published_set_keeps_its_division(place):  # noqa: F811
     pixels = np.arange(40.0).reshape(10, 4)
     np.testing.assert_array_equal(data.x, pixels[data.y])  # image i has the label i
     assert sorted(data.y_test) == [1, 1, 3, 4, 5]
+    orders = {tuple(load(f"mnist(split_seed={seed})").y) for seed in range(3)}
+    assert len(orders | {tuple(range(10))}) == 4  # none as in the file, nor like another
 
 
 def test_a_part_of_a_published_set(place):  # noqa: F811

@@ -75,6 +75,7 @@ def assert_flowers(examples) -> None:
         FLOWERS.removesuffix("\n"),
         FLOWERS.replace("length", '"length"').replace("3.5", '" 3.5 "'),
         FLOWERS.partition("\n")[2],
+        "\ufeff" + FLOWERS.partition("\n")[2],
         "\n" + FLOWERS,
     ],
 )
