@@ -222,8 +222,8 @@ SNIPPETS = st.lists(st.sampled_from([*WORDS, *MARKS]) | st.text(max_size=5), max
 SETTERS = st.builds("{}{}{}".format, st.sampled_from(WORDS), st.sampled_from(["=", "", "=["]), st.text())
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS), inner),
-    max_leaves=12,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=2),
+    max_leaves=5,
 )
 
 
@@ -251,8 +251,8 @@ def test_any_overrides_are_an_experiment_or_a_config_error(tmp_path_factory, ove
 
 @SETTINGS
 @given(
-    st.dictionaries(st.sampled_from(KEYS), VALUES),
-    st.dictionaries(st.sampled_from(FIELDS), VALUES),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3),
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=3),
     st.dictionaries(st.sampled_from(FIELDS), st.lists(VALUES, max_size=3), max_size=3),
 )
 def test_any_mapping_is_an_experiment_or_a_config_error(top, base, sweep):
