@@ -1,0 +1,124 @@
+"""What is written about configs is read off the code: the JSON Schema and the tables of configs/README.md.
+
+``python -m experiments.schema`` writes both anew; a test fails while they are not current.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import Field
+from functools import partial
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+from experiments.kinds import TABLES, table
+from experiments.vocabulary import Experiment, Run, keys_of
+from experiments.yaml_strict import read
+from mlp.registry import call_text
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MARKED = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a config, so that editors complete its keys and names and mark what is wrong."""
+    run = keys_of(Run)
+    definitions = {name: field.metadata["kind"].schema() for name, field in run.items()}
+    one = {name: _described(field, {"$ref": f"#/$defs/{name}"}) for name, field in run.items()}
+    many = {
+        name: _described(field, {"type": "array", "items": {"$ref": f"#/$defs/{name}"}, "minItems": 1})
+        for name, field in run.items()
+    }
+    swept = {name: {**schema, "uniqueItems": True} for name, schema in many.items()}
+    sections = {"base": one, "sweep": swept, "zip": many}
+    top = {}
+    for name, field in keys_of(Experiment).items():
+        kind = field.metadata["kind"]
+        section = {"type": "object", "properties": sections.get(name), "additionalProperties": False}
+        top[name] = _described(field, kind.schema() if kind else section)
+    return {
+        "$schema": DIALECT,
+        "title": "An experiment: one question",
+        "type": "object",
+        "properties": top,
+        "required": ["question"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _described(field: Field[Any], schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": f"{field.metadata['meaning']} (default: {_default(field)})", **schema}
+
+
+def _default(field: Field[Any]) -> str:
+    """A field's default as YAML writes it."""
+    if field.metadata["shown"]:
+        return str(field.metadata["shown"])
+    if isinstance(field.default, tuple):
+        return f"[{', '.join(field.default)}]"
+    return "null" if field.default is None else str(field.default)
+
+
+# Tables of configs/README.md ------------------------------------------------------------------------------
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _keys_of(owner: type) -> str:
+    """Every key that a class has: value, default, meaning."""
+    rows = []
+    for name, field in keys_of(owner).items():
+        kind = field.metadata["kind"] or "keys of a run, see below"
+        rows.append((f"`{name}`", str(kind), f"`{_default(field)}`", field.metadata["meaning"]))
+    return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _names_of(kind: str) -> str:
+    """Every name that a table has, with its options and their defaults, and what its docstring says."""
+    names = table(kind)
+    rows = []
+    for name, function in sorted(names.items()) if kind == "claim" else names.items():
+        defaults = {key: "…" if p.default is p.empty else p.default for key, p in names.options(name).items()}
+        meaning = cleandoc(function.__doc__ or "").split("\n\n")[0]
+        rows.append((f"`{call_text(name, defaults)}`", " ".join(meaning.split())))
+    return _table(("name and options", "meaning"), rows)
+
+
+def _questions() -> str:
+    """Every config of the folder and what it asks."""
+    rows = []
+    for path in sorted(CONFIGS.rglob("*.yaml")):
+        root, _ = read(path.read_bytes(), str(path))
+        name = path.relative_to(CONFIGS).as_posix()
+        rows.append((f"[`{name}`]({name})", root.value["question"].value if root else ""))
+    return _table(("config", "question"), rows)
+
+
+def up_to_date(readme: str) -> str:
+    """The text with each ``<!-- name -->`` … ``<!-- end -->`` block written anew from the code."""
+    blocks = {"configs": _questions, "keys": lambda: _keys_of(Experiment), "run": lambda: _keys_of(Run)}
+    blocks |= {kind: partial(_names_of, kind) for kind in TABLES}
+    return MARKED.sub(lambda at: f"<!-- {at[1]} -->\n\n{blocks[at[1]]()}\n\n<!-- end -->", readme)
+
+
+def schema_text() -> str:
+    """The schema as it is written to configs/schema.json."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write configs/schema.json and the tables of configs/README.md."""
+    (CONFIGS / "schema.json").write_text(schema_text(), encoding="utf-8")
+    readme = CONFIGS / "README.md"
+    readme.write_text(up_to_date(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
