@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.registry import Registry
-from mlp.trace import LayerTrace, frobenius
+from mlp.trace import LayerTrace, count, frobenius
 
 Measure = npt.NDArray[np.float64]
 
 PROBES = Registry("probe")
+
+_quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; the others must not hear of it
 
 
 def _true(t: LayerTrace, name: str) -> Measure:
@@ -101,6 +103,7 @@ def z_var(t: LayerTrace) -> Measure:
 
 
 @PROBES
+@_quiet
 def z_rms(t: LayerTrace) -> Measure:
     """Root mean square of the pre-activations over examples and units."""
     mean, variance = t.moments("z")
@@ -120,6 +123,7 @@ def a_var(t: LayerTrace) -> Measure:
 
 
 @PROBES
+@_quiet
 def a_rms(t: LayerTrace) -> Measure:
     """Root mean square of the activation's outputs over examples and units."""
     mean, variance = t.moments("a")
@@ -135,7 +139,7 @@ def dead_fraction(t: LayerTrace) -> Measure:
 @PROBES
 def inactive_fraction(t: LayerTrace) -> Measure:
     """Share of units with z ≤ 0 on every example; of a leaky activation they still learn."""
-    return (t.z.max(axis=-2) <= 0).mean(axis=-1)
+    return (count(t.z > 0, axis=-2) == 0).mean(axis=-1)
 
 
 @PROBES
@@ -151,35 +155,38 @@ def slope_rms(t: LayerTrace) -> Measure:
 
 
 @PROBES
+@_quiet
 def update_ratio(t: LayerTrace) -> Measure:
     """‖step‖/‖w‖ of the update that follows."""
     return t.norm("step") / t.norm("w")
 
 
 @PROBES
+@_quiet
 def displacement(t: LayerTrace) -> Measure:
     """‖w − w₀‖/‖w₀‖, how far the weights are from where they started."""
     return frobenius(t.w - t.w0) / frobenius(t.w0)
 
 
-def _count(mask: npt.NDArray[np.bool_]) -> Array:
-    """How many are True along the last axis; a product with ones is the fastest way."""
-    return mask.astype(np.float64) @ np.ones(mask.shape[-1])
-
-
 def _agreement(values: Array) -> Array:
     """|n₊ − n₋|/(n₊ + n₋) along the last axis: 1 all of one sign, 0 evenly split; NaN if all are zero."""
-    plus, minus = _count(values > 0), _count(values < 0)
+    plus, minus = count(values > 0, axis=-1), count(values < 0, axis=-1)
     with np.errstate(invalid="ignore"):
         return np.abs(plus - minus) / (plus + minus)
 
 
 def _by_example(t: LayerTrace) -> tuple[Array, Array]:
-    """(R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
+    """(R, B) agreement of one example's gradients into any unit, and 1 where it sends any gradient.
 
     An example's gradient of w_ij is x_i·delta_j, so into every unit its signs agree just as those of x do.
     """
-    return t.once("agreement by example", lambda: (_agreement(t.x), _count(t.scaled_delta != 0)))
+
+    def measure() -> tuple[Array, Array]:
+        each = _agreement(t.x)
+        sends = np.isfinite(each) & (count(t.scaled_delta != 0, axis=-1) > 0)  # a square could underflow
+        return each, sends.astype(np.float64)
+
+    return t.once("agreement by example", measure)
 
 
 def _of_the_mean(t: LayerTrace) -> tuple[Array, Array]:
@@ -201,7 +208,10 @@ def _weighted_mean(values: Array, weights: Array) -> Measure:
 
 @PROBES
 def sign_agreement(t: LayerTrace) -> Measure:
-    """How far one example pushes a unit's incoming weights the same way: 1 all, 0 evenly split; the mean."""
+    """How far one example pushes a unit's incoming weights the same way: 1 all, 0 evenly split.
+
+    The mean over the examples that send a gradient.
+    """
     return _weighted_mean(*_by_example(t))
 
 
@@ -213,9 +223,9 @@ def sign_agreement_batch(t: LayerTrace) -> Measure:
 
 @PROBES
 def one_sign_fraction(t: LayerTrace) -> Measure:
-    """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
-    agreement, units = _by_example(t)
-    return _weighted_mean(agreement == 1, units)
+    """Share of examples whose gradients of a unit's incoming weights all have one sign, at any unit."""
+    agreement, sends = _by_example(t)
+    return _weighted_mean(agreement == 1, sends)
 
 
 @PROBES
