@@ -176,15 +176,15 @@ def _agreement(values: Array) -> Array:
 
 
 def _by_example(t: LayerTrace) -> tuple[Array, Array]:
-    """(R, B) agreement of one example's gradients into any unit, and 1 where it sends any gradient.
+    """(R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
 
     An example's gradient of w_ij is x_i·delta_j, so into every unit its signs agree just as those of x do.
     """
 
     def measure() -> tuple[Array, Array]:
         each = _agreement(t.x)
-        sends = np.isfinite(each) & (count(t.scaled_delta != 0, axis=-1) > 0)  # a square could underflow
-        return each, sends.astype(np.float64)
+        units = count(t.scaled_delta != 0, axis=-1)
+        return each, np.where(np.isfinite(each), units, 0)  # an input of zeros sends none
 
     return t.once("agreement by example", measure)
 
@@ -210,7 +210,7 @@ def _weighted_mean(values: Array, weights: Array) -> Measure:
 def sign_agreement(t: LayerTrace) -> Measure:
     """How far one example pushes a unit's incoming weights the same way: 1 all, 0 evenly split.
 
-    The mean over the examples that send a gradient.
+    The mean over the (example, unit) pairs with a gradient.
     """
     return _weighted_mean(*_by_example(t))
 
@@ -223,9 +223,9 @@ def sign_agreement_batch(t: LayerTrace) -> Measure:
 
 @PROBES
 def one_sign_fraction(t: LayerTrace) -> Measure:
-    """Share of examples whose gradients of a unit's incoming weights all have one sign, at any unit."""
-    agreement, sends = _by_example(t)
-    return _weighted_mean(agreement == 1, sends)
+    """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
+    agreement, units = _by_example(t)
+    return _weighted_mean(agreement == 1, units)
 
 
 @PROBES
