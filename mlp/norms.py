@@ -38,7 +38,7 @@ class Norm:
         return self.axis == -2
 
     def apply(self, u: Array, *moments: Array) -> Array:
-        """The same of unseen examples, in place: over the batch by given moments, over the layer by their own."""
+        """Normalise unseen examples in place: over the batch by the given moments, else by their own."""
         if not self.over_batch:
             self.forward(u)
             return u

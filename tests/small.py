@@ -107,3 +107,11 @@ def _copied(layers, probes):
         for text in probes:
             parts[trace.layer][text].append(PROBES.bind(text)(trace))
     return {layer: {name: np.concatenate(p) for name, p in named.items()} for layer, named in parts.items()}
+
+
+def traces(net: Network, data: Data, *, step=0, batch=4, steps=1, lr=0.1, **options):
+    """The traces of one step as they come, from the output layer to the first."""
+    rates = [lr] * net.runs
+    seeds = list(range(net.runs))
+    for snap in train(net, data, seeds=seeds, lr=rates, steps=steps, batch=batch, watch=[step], **options):
+        yield from snap.layers
