@@ -16,7 +16,7 @@ import sys
 import textwrap
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -360,6 +360,28 @@ def listing_of_drafts(target):
     return sorted(target.folder.rglob(".*.partial"))
 
 
+def test_everything_is_durable_before_what_relies_on_it(results, monkeypatch):
+    """What a power cut needs: contents before names, the names of layers and steps before the commit mark."""
+    events = []
+    replace = os.replace
+
+    def note_replace(source, target):
+        events.append(f"name {Path(target).parent.name}")
+        replace(source, target)
+
+    with results.sweep():
+        results.save(WHOLE.of(IDS[:2]))
+        monkeypatch.setattr(os, "fsync", lambda handle: events.append("sync draft"))
+        monkeypatch.setattr(files, "sync", lambda folder: events.append(f"sync {folder.name}"))
+        monkeypatch.setattr(os, "replace", note_replace)
+        results.save(WHOLE.of(IDS[2:4]))
+    assert events == [
+        *["sync draft"] * 3,
+        *["name layers", "sync layers", "name steps", "sync steps"],
+        *["name runs", "sync runs"],
+    ]
+
+
 SWEEPER = """
     import sys, time
     sys.path[:0] = [{tests!r}, {root!r}]
@@ -444,6 +466,24 @@ def test_a_damaged_part_is_never_data_but_named_set_aside_and_made_again(full, f
     assert (full.folder / "set_aside" / "runs" / path.name).exists()
     same(full.load(IDS), WHOLE.of(IDS))
     assert sweep(full) == []
+
+
+def test_a_kill_while_a_damaged_part_is_set_aside_loses_no_file_of_it(full):
+    """All three files are set aside together, in however many sweeps."""
+    path = some_part(full)
+    edit(path)
+    for at in range(MANY):
+        target = Store(f"copy{at}", full.root)
+        shutil.copytree(full.folder, target.folder)
+        with faults(at, *KINDS["killed"]) as made, suppress(Killed), target.sweep():
+            pass
+        if made.count <= at:
+            break
+        sweep(target)
+        aside = {p.relative_to(target.folder / "set_aside") for p in target.folder.glob("set_aside/*/*")}
+        assert aside == {Path(frame, path.name) for frame in COLUMNS}
+        same(target.load(IDS), WHOLE.of(IDS))
+    assert 5 < at < MANY - 1
 
 
 def test_every_single_bit_counts(full, rng):
