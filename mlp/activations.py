@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import exp, inf, pi, sqrt
+from math import erfc, exp, inf, pi, sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erfc, expit, ndtr
 
 from mlp.registry import Registry
+from mlp.special import expit, ndtr
 
 Array = npt.NDArray[Any]
 

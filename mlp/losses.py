@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from mlp.activations import Array
 from mlp.registry import Registry
+from mlp.special import expit
 
 Labels = npt.NDArray[np.int64]
 
