@@ -285,7 +285,7 @@ try:
     load({str(path)!r})
 except ConfigError as error:
     assert len(error.messages) == 4, error
-heavy = "pandas pyarrow matplotlib sklearn rich jinja2 distributed pydantic scipy.stats scipy.integrate"
+heavy = "pandas pyarrow matplotlib sklearn rich jinja2 distributed pydantic scipy"
 print([name for name in heavy.split() if name in sys.modules])
 """
     python = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "capture_output": True, "text": True}
