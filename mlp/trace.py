@@ -53,8 +53,8 @@ class LayerTrace:
     update that follows. All arrays are read-only and valid until the next trace is asked for.
 
     Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
-    `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size (in
-    float64 wherever an exponent is not 0).
+    `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size, in
+    float64.
     """
 
     layer: int
@@ -115,8 +115,10 @@ class LayerTrace:
             self._known[key] = measure()
         return cast("T", self._known[key])
 
+    @np.errstate(all="ignore")
     def _unscaled(self, scaled: Array) -> Array:
+        wide = scaled.astype(np.float64, copy=False)  # always: a neighbour must not choose the format
         if not self.exponent.any():
-            return scaled
+            return wide
         shape = (-1,) + (1,) * (scaled.ndim - 1)
-        return np.ldexp(scaled.astype(np.float64), -self.exponent.reshape(shape).astype(np.int32))
+        return np.ldexp(wide, -self.exponent.reshape(shape).astype(np.int32))
