@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlp.activations import Array
-from mlp.network import Network
 from mlp.registry import Registry
 
 Step = Callable[[Array, Array], Array]
@@ -153,48 +152,3 @@ def _decay_square(s: Array, g: Array, rho: float, scratch: Array) -> None:
     np.square(g, out=scratch)
     np.multiply(scratch, 1 - rho, out=scratch)
     np.add(s, scratch, out=s)
-
-
-def _norm(g: Array) -> Array:
-    """(R, 1) Frobenius norms in float64; scaled first, because a square overflows long before a norm does."""
-    largest = np.maximum(g.max(axis=1, keepdims=True), -g.min(axis=1, keepdims=True))
-    unit = g / np.where(largest > 0, largest, 1)
-    return np.sqrt(np.vecdot(unit, unit))[:, None] * largest.astype(np.float64)
-
-
-class UpdateRule:
-    """From gradients to the step that is added: clipping by global norm, weight decay, the optimiser.
-
-    Decay acts on weights, not on biases or gains: added to the gradient (L2), or where the optimiser is
-    decoupled a step of its own.
-    """
-
-    def __init__(self, net: Network, optimiser: str, clip: float | None, weight_decay: float) -> None:
-        rule: Optimiser = OPTIMISERS.bind(optimiser)()
-        self.net, self.clip, self.decoupled = net, clip, rule.decoupled
-        self.optimise = rule.start(net.params)
-        self.decay = self._decay(weight_decay) if weight_decay else None
-
-    def _decay(self, weight_decay: float) -> Array:
-        decay = np.zeros_like(self.net.params[:1])
-        for layer in self.net.views(decay):
-            layer.w[:] = weight_decay
-        return decay
-
-    @np.errstate(all="ignore")
-    def step(self, grads: Array, lr: Array) -> Array:
-        """(R, P) steps for (R, P) gradients and (R, 1) rates, written over the gradients."""
-        if self.clip is not None:
-            grads *= np.minimum(1, self.clip / _norm(grads))
-        if self.decay is None:
-            return self.optimise(grads, lr)
-        if not self.decoupled:
-            return self.optimise(grads + self.decay * self.net.params, lr)
-        steps = self.optimise(grads, lr)
-        steps -= lr * self.decay * self.net.params
-        return steps
-
-    @np.errstate(all="ignore")
-    def apply(self, steps: Array) -> None:
-        """Add the steps to the parameters."""
-        np.add(self.net.params, steps, out=self.net.params)

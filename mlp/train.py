@@ -12,11 +12,11 @@ import numpy.typing as npt
 from mlp.activations import ACTIVATIONS, Array
 from mlp.losses import LOSSES, Labels, accuracy
 from mlp.network import Layer, Network
-from mlp.optimisers import UpdateRule
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
 from mlp.tape import Tape
 from mlp.trace import LayerTrace
+from mlp.update import UpdateRule
 
 Measure = npt.NDArray[np.float64]
 _Loss = Callable[[Array, Labels], tuple[Array, Array]]
