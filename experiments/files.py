@@ -39,6 +39,7 @@ ADVICE = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _DENIED),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _BLOCKED),
 }
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a lock file that is a link would be written through
 LONGEST_NAME = 200  # bytes; systems allow 255, and a draft's name is longer than its file's
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # what a file system without locks answers
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)  # what one answers that has no durable folders
@@ -136,7 +137,7 @@ def locked(path: Path) -> Iterator[None]:
     The system drops the lock with the process, however that ends, so none is ever stale.
     """
     with explained("lock", path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         _held.add(handle)
     try:
         _take(handle, path)

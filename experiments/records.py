@@ -1,16 +1,18 @@
 """The three tidy frames every result is made of, and what each of their columns means.
 
-`COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables in
-`results/README.md` are printed from it. The settings of a run are the fields of `Run`, under their names.
-The frame `layers` has one further float column a probe, named by the probe's call-text and explained by its
-docstring.
+`COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables of
+`results/README.md` are printed from it (``python -m experiments.records`` renews them). The settings of a run
+are the fields of `Run`, under their names. The frame `layers` has one further float column a probe, named by
+the probe's call-text and explained by its docstring.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -205,6 +207,11 @@ def _pandas(dtype: str) -> Any:
     return pd.Series(dtype=dtype).dtype
 
 
+# Tables of results/README.md ------------------------------------------------------------------------------
+
+MARKED = re.compile(r"(?<=<!-- columns -->).*(?=<!-- end -->)", re.DOTALL)
+
+
 def document(probes: Iterable[str] | None = None) -> str:
     """Every column with its type, unit and meaning, as Markdown tables; `probes` defaults to all."""
     from mlp.probes import PROBES
@@ -212,7 +219,14 @@ def document(probes: Iterable[str] | None = None) -> str:
     rows = {name: dict(columns) for name, columns in COLUMNS.items()}
     for probe in PROBES if probes is None else probes:
         rows["layers"][probe] = probe_column(probe)
-    return "\n\n".join(f"### `{name}`\n\n{_table(columns)}" for name, columns in rows.items()) + "\n"
+    return "\n\n".join(f"### `{name}`\n\n{_table(columns)}" for name, columns in rows.items())
+
+
+def main() -> None:
+    """Write the tables of results/README.md."""
+    readme = Path(__file__).parent.parent / "results" / "README.md"
+    text = MARKED.sub(lambda _: f"\n\n{document()}\n\n", readme.read_text(encoding="utf-8"))
+    readme.write_text(text, encoding="utf-8")
 
 
 def probe_column(probe: str) -> Column:
@@ -232,3 +246,7 @@ def _table(columns: Mapping[str, Column]) -> str:
 def _cell(text: str) -> str:
     """A text that cannot end its cell."""
     return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,7 @@ from experiments.records import COLUMNS, Records, typed, with_defaults
 ASIDE = "set_aside"
 DRAFTS = ".partial"
 MANIFEST = "manifest.json"
-TABLES = ("claims.csv", "summary.csv", "report.html")  # what else a sweep leaves, beside its figures
+TABLES = ("claims.csv", "summary.csv", "report.html")  # a sweep's, also where a kill kept it from saying so
 NAMED = 5  # files named in one message
 
 
@@ -144,15 +144,15 @@ class Store:
         return path
 
     def write_manifest(self, **facts: Any) -> None:
-        """Add facts to the manifest; with them go the names of all that `write` has written."""
-        facts = self.manifest() | facts | {"written": sorted(self._known())}
+        """Add facts to the manifest; ``written`` gathers the names of all that `write` ever wrote."""
+        facts = self.manifest() | facts | {"written": sorted(self._known() | set(facts.get("written", ())))}
         text = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
         files.write(self.folder / MANIFEST, text.encode(), self.folder / DRAFTS)
 
     def fresh(self) -> None:
         """Delete what sweeps have written here, and nothing else: parts, tables, figures, the manifest."""
         parts = list(self._holding().values())
-        others = [files.inside(self.folder, name) for name in sorted(self._known())]
+        others = [files.inside(self.folder, name) for name in (*TABLES, *sorted(self._known()))]
         with explained("delete", self.folder):
             for part in parts:
                 self._drop(part)
@@ -164,9 +164,9 @@ class Store:
         self._written.clear()
 
     def _known(self) -> set[str]:
-        """The files, other than parts, that sweeps have written here."""
+        """The files, other than parts, that this store and those before it have written here."""
         listed = self.manifest().get("written")
-        return {*TABLES, *self._written, *map(str, listed if isinstance(listed, list) else ())}
+        return {*self._written, *map(str, listed if isinstance(listed, list) else ())}
 
     def _holding(self) -> dict[str, Part]:
         if self._parts is None:

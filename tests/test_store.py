@@ -698,6 +698,16 @@ def test_a_link_inside_the_folder_is_not_followed(tmp_path, inner):
     assert list((tmp_path / "outside").iterdir()) == []
 
 
+def test_a_lock_that_is_a_link_is_not_written_through(full):
+    victim = full.root / "victim.txt"
+    victim.write_text("theirs")
+    (full.folder / ".lock").unlink()
+    (full.folder / ".lock").symlink_to(victim)
+    with pytest.raises(StoreError, match=r"x/.lock: cannot lock: too many levels of symbolic links"):
+        sweep(full)
+    assert victim.read_text() == "theirs"
+
+
 def test_the_root_may_be_a_link_and_is_named_by_the_environment(tmp_path, monkeypatch):
     (tmp_path / "big disk").mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "big disk")
@@ -725,7 +735,10 @@ def test_the_manifest_gathers_facts_and_survives_its_own_tearing(results):
     sweep(results)
     results.write_manifest(question="why? – ½", runs=IDS, path=Path("a"))
     results.write_manifest(seconds=1.5)
+    results.write("figures/a.svg", b"")
+    results.write_manifest(written=["summary.csv"])
     facts = results.manifest()
+    assert facts["written"] == ["figures/a.svg", "summary.csv"]
     assert (facts["question"], facts["runs"], facts["seconds"], facts["path"]) == ("why? – ½", IDS, 1.5, "a")
     for content in (b'{"question": "wh', b"\xff\xfe", b"[1]", b""):
         (results.folder / "manifest.json").write_bytes(content)
