@@ -1,0 +1,107 @@
+"""What the report says of one claim: gathered from its docstring, its verdict and its experiment."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from experiments.claims import CLAIMS, Verdict
+from mlp.registry import parse_call
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from experiments.config import Experiment
+    from experiments.records import Records
+
+DOTS_PER_INCH = 80  # sharp at the width of a page, and fifteen claims' figures stay under 5 MB
+PARTS = ("Measured", "Rule", "Nuance")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page embeds it: a data URI, its title and the text read out in its place."""
+
+    uri: str
+    title: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A claim with all that belongs to it; `id` is its anchor in the page."""
+
+    id: str
+    name: str
+    says: str
+    measured: str
+    ruled: str
+    nuance: str
+    verdict: Verdict
+    question: str
+    config: str
+    pictures: tuple[Picture, ...]
+
+    @property
+    def command(self) -> str:
+        """What makes this verdict again."""
+        return f"python scripts/run.py {self.config}"
+
+
+def cards(experiment: Experiment, records: Records, verdicts: Iterable[Verdict]) -> list[Card]:
+    """One card a claim of an experiment; the figures are drawn once and go with the first of them."""
+    pictures = tuple(_pictures(experiment, records))
+    found = []
+    for verdict in verdicts:
+        name, _ = parse_call(verdict.claim)
+        says, *rest = (inspect.getdoc(CLAIMS[name]) or "").split("\n\n")
+        parts = _parts(rest)
+        label = name.partition("_")[0]
+        config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
+        card = Card(
+            label, name, _flat(says), *(parts.get(part, "") for part in PARTS), verdict,
+            experiment.question, config, () if found else pictures,
+        )  # fmt: skip
+        found.append(card)
+    return found
+
+
+def _parts(paragraphs: Iterable[str]) -> dict[str, str]:
+    """The docstring's paragraphs by their label: ``Measured: …``."""
+    split = (paragraph.partition(":") for paragraph in paragraphs)
+    return {label: _flat(text) for label, _, text in split if label in PARTS}
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _pictures(experiment: Experiment, records: Records) -> Iterable[Picture]:
+    """The config's figures; one that these records cannot fill is left out, as the pipeline has said."""
+    from experiments.plots import FIGURES
+    from experiments.plots.captions import words
+
+    for text in experiment.figures:
+        draw = FIGURES.bind(text)
+        title, guide = words(draw.func)
+        try:
+            figure = draw(records)
+        except ValueError:
+            continue
+        swept = ", ".join(f"{key} {_some(values)}" for key, values in experiment.sweep.items())
+        yield Picture(_uri(figure), title, f"{title}. {guide} Shown: {swept}.")
+
+
+def _some(values: Iterable[object]) -> str:
+    shown = [str(value) for value in values]
+    return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "…", shown[-1]])
+
+
+def _uri(figure: Figure) -> str:
+    data = BytesIO()
+    figure.savefig(data, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

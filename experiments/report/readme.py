@@ -1,0 +1,38 @@
+"""The table of verdicts in the README, written from claims.csv between two marks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING
+
+from experiments.claims import CLAIMS
+from experiments.report.page import MARKS, interval, number
+from mlp.registry import parse_call
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BEGIN, END = "<!-- verdicts: written by scripts/reproduce.py -->", "<!-- end of verdicts -->"
+
+
+def readme_table(claims: pd.DataFrame) -> str:
+    """claims.csv as a Markdown table: what the write-up says, the verdict, the number with its range."""
+    lines = ["| | the write-up says | verdict | measured (range over n) |", "|---|---|---|---|"]
+    for row in claims.fillna({"unit": "", "condition": ""}).to_dict("records"):
+        name, _ = parse_call(row["claim"])
+        says = " ".join((inspect.getdoc(CLAIMS[name]) or "").split("\n\n")[0].split())
+        measured = f"{number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']})"
+        if row["unit"]:
+            measured = f"{row['unit']}: {measured}"
+        cells = [name.partition("_")[0], says, f"{MARKS[row['status']]} {row['status']}", measured]
+        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def with_table(text: str, table: str) -> str:
+    """The README with the table put between its marks; errors: ValueError where they are missing."""
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
+    return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
