@@ -1,0 +1,211 @@
+"""The arrows: scripts → experiments → mlp → numpy, and inside each package from a row to the rows below.
+
+Read from the source, so that an import inside a function counts as well; one for annotations alone does not.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MLP = """
+train
+probes tape update
+network trace
+initialisers losses norms optimisers schedules products
+activations
+registry special streams
+"""
+
+# The modules and packages that carry the program; what they are helped by may stand anywhere below them.
+EXPERIMENTS = """
+command
+pipeline
+report
+claims plots
+analysis theory
+store runner executors
+plan records
+config
+datasets
+"""
+
+# Imported where they are used, never on the way to a --help or a config error.
+HEAVY = {
+    "dask", "distributed", "jinja2", "matplotlib", "pandas", "pooch", "pyarrow", "rich", "scipy.integrate",
+    "scipy.stats", "sklearn",
+}  # fmt: skip
+
+
+@cache
+def sources(*folders: str) -> dict[str, Path]:
+    """{dotted name: file} of every module; a package goes by its own name."""
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in files
+    }
+
+
+@cache
+def imports(path: Path) -> tuple[tuple[str, bool], ...]:
+    """(dotted name, whether it is imported as the module itself is) of everything a file imports."""
+
+    def walk(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, at_once) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}: a relative import hides an arrow"
+                yield from ((f"{child.module}.{alias.name}", at_once) for alias in child.names)
+            else:
+                yield from walk(child, at_once and not isinstance(child, ast.FunctionDef | ast.Lambda))
+
+    return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), at_once=True))
+
+
+def module_of(name: str, known: dict[str, Path]) -> str | None:
+    """`mlp.tape.Tape` is of `mlp.tape`; None where no such module is ours."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+@cache
+def arrows(*folders: str) -> dict[str, set[str]]:
+    known = sources(*folders)
+    own = {name: {module_of(target, known) for target, _ in imports(path)} for name, path in known.items()}
+    return {name: {target for target in targets if target} - {name} for name, targets in own.items()}
+
+
+def rows(table: str, package: str) -> dict[str, int]:
+    lines = reversed(table.strip().splitlines())
+    return {f"{package}.{name}": height for height, line in enumerate(lines) for name in line.split()}
+
+
+def row_of(name: str, height: dict[str, int]) -> tuple[str, int] | None:
+    """The row a module stands in; of a package's module it is the package's."""
+    carrier = ".".join(name.split(".")[:2])
+    return (carrier, height[carrier]) if carrier in height else None
+
+
+def reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
+    seen, waiting = set(), [start]
+    while waiting:
+        new = edges.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+# -- the rows -------------------------------------------------------------------------------------------
+
+
+def test_every_module_of_mlp_has_its_row():
+    assert set(sources("mlp")) - {"mlp"} == set(rows(MLP, "mlp"))
+
+
+@pytest.mark.parametrize("name", sorted(set(sources("mlp")) - {"mlp"}))
+def test_mlp_imports_only_from_rows_below(name):
+    height = rows(MLP, "mlp")
+    for target in arrows("mlp")[name]:
+        assert height[target] < height[name], f"{name} imports {target}"
+
+
+def test_the_carrying_modules_of_experiments_reach_only_rows_below():
+    """Through however many of the others: what plan uses may not come back to the store."""
+    edges, height = arrows("experiments"), rows(EXPERIMENTS, "experiments")
+    for name in edges:
+        start = row_of(name, height)
+        for target in reachable(name, edges) if start else ():
+            end = row_of(target, height)
+            if end and end[0] != start[0]:
+                assert end[1] < start[1], f"{name} reaches {target}"
+
+
+@pytest.mark.parametrize("name", sorted(sources("mlp", "experiments")))
+def test_no_module_reaches_itself(name):
+    assert name not in reachable(name, arrows("mlp", "experiments"))
+
+
+def test_packages_point_downwards():
+    """No test and no script is imported, and mlp knows nothing of the science done with it."""
+    for name, path in sources("mlp", "experiments", "scripts").items():
+        first = {target.partition(".")[0] for target, _ in imports(path)} & {
+            "mlp",
+            "experiments",
+            "scripts",
+            "tests",
+        }
+        allowed = {"mlp": {"mlp"}, "experiments": {"mlp", "experiments"}, "scripts": {"experiments"}}
+        assert first <= allowed[name.partition(".")[0]], name
+
+
+# -- the world outside ----------------------------------------------------------------------------------
+
+
+def test_mlp_needs_numpy_and_scipy_special_alone():
+    for name, path in sources("mlp").items():
+        outside = {target for target, _ in imports(path) if not target.startswith(("mlp.", "__future__."))}
+        third_party = {t for t in outside if t.partition(".")[0] not in sys.stdlib_module_names}
+        assert all(t.split(".")[0] == "numpy" or t.startswith("scipy.special") for t in third_party), name
+        files = {
+            "os",
+            "io",
+            "pathlib",
+            "shutil",
+            "json",
+            "csv",
+            "logging",
+            "subprocess",
+            "socket",
+            "tempfile",
+        }
+        assert not {t.partition(".")[0] for t in outside} & files, name
+
+
+def test_mlp_knows_no_file_and_no_experiment():
+    for name, path in sources("mlp").items():
+        text = path.read_text(encoding="utf-8")
+        assert "experiment" not in text.lower(), name
+        assert "yaml" not in text.lower(), name
+        calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        names = {call.id for call in calls if isinstance(call, ast.Name)}
+        assert not names & {"open", "print", "input", "exec", "eval"}, name
+
+
+@pytest.mark.parametrize("name", sorted(sources("mlp", "experiments", "scripts")))
+def test_nothing_heavy_is_imported_before_it_is_used(name):
+    path = sources("mlp", "experiments", "scripts")[name]
+    at_once = [target for target, first in imports(path) if first]
+    heavy = [t for t in at_once if any(t == h or t.startswith(h + ".") for h in HEAVY)]
+    assert not heavy, f"{name} imports {heavy} at its top"
+
+
+@pytest.mark.parametrize(
+    ("library", "place"),
+    [
+        ("yaml", "experiments.yaml_strict"),
+        ("matplotlib", "experiments.plots"),
+        ("distributed", "experiments.executors"),
+    ],
+)
+def test_a_library_is_known_in_one_place(library, place):
+    users = {
+        name for name, path in sources("mlp", "experiments", "scripts").items()
+        if library in {target.partition(".")[0] for target, _ in imports(path)}
+    }  # fmt: skip
+    assert users
+    assert all(name == place or name.startswith(place + ".") for name in users), users
+
+
+def test_pyplot_and_its_global_state_are_used_nowhere():
+    for name, path in sources("mlp", "experiments", "scripts", "tests").items():
+        assert not any("pyplot" in target for target, _ in imports(path)), name
