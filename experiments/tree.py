@@ -56,14 +56,14 @@ class Node:
 
 
 class Faults:
-    """What was found so far: one fault a place, for a broken value is often wrong in more than one way."""
+    """What was found so far; of a value that is wrong in more than one way, the first."""
 
     def __init__(self) -> None:
-        self.found: dict[Any, Fault] = {}
+        self.found: dict[tuple[Place, str], Fault] = {}
 
     def add(self, place: Place, path: str, text: str) -> None:
         """Note a fault; at `MOST_FAULTS` of them the search ends."""
-        self.found.setdefault(place if place.line else (place, path), Fault(place, path, text))
+        self.found.setdefault((place, path), Fault(place, path, text))
         if len(self.found) == MOST_FAULTS:
             self.raise_if_any(f"… and possibly more: the first {MOST_FAULTS} are shown")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
 from experiments.plan import (
     MOST_STACKED,
+    OVERHEAD,
     SCHEMA,
     STACKED,
     check_sizes,
@@ -40,16 +41,16 @@ def swept(**sweep) -> list[Run]:
 
 
 def test_the_last_key_of_the_sweep_changes_fastest_and_zip_slowest():
-    runs = grid(
-        from_mapping(
-            {
-                "question": "q",
-                "base": {"width": 8},
-                "sweep": {"depth": [1, 2], "seed": [5, 6]},
-                "zip": {"activation": ["tanh", "relu"], "init": ["xavier_normal", "he_normal"]},
-            }
-        )
+    experiment = from_mapping(
+        {
+            "question": "q",
+            "base": {"width": 8},
+            "sweep": {"depth": [1, 2], "seed": [5, 6]},
+            "zip": {"activation": ["tanh", "relu"], "init": ["xavier_normal", "he_normal"]},
+        }
     )
+    runs = grid(experiment)
+    assert experiment.size() == len(runs) == 8
     assert [(r.activation, r.init, r.depth, r.seed) for r in runs] == [
         ("tanh", "xavier_normal", 1, 5),
         ("tanh", "xavier_normal", 1, 6),
@@ -271,6 +272,8 @@ def test_a_run_more_in_a_stack_costs_its_matrix_products(dtype, times):
         run = Run(depth=1, width=64, batch=10, steps=steps, dtype=dtype)
         one_more = cost([run] * 2, recording) - cost([run], recording)
         assert one_more == products * (steps * 10 + looks * 100)
+        calls = 2 * OVERHEAD * (steps + looks)  # of two layers, in each step and look, whatever the stack
+        assert cost([run], recording) == one_more + calls
 
 
 def test_cost_grows_with_everything_that_takes_time():
