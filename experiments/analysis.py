@@ -66,7 +66,8 @@ def at_end(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_run(frame: pd.DataFrame, runs: pd.DataFrame, field: str) -> pd.Series:
-    return frame["run_id"].map(runs.set_index("run_id")[field])
+    values = runs.set_index("run_id")[field]
+    return frame["run_id"].map(values).astype(values.dtype)  # no rows would be left as texts
 
 
 def probe_column(layers: pd.DataFrame, probe: str) -> str | None:
@@ -198,7 +199,8 @@ def summary(records: Records) -> pd.DataFrame:
     ``_low`` and ``_high``, their range; NaN where its probe was not recorded or no run has a value.
     """
     runs = records.runs
-    by = [name for name in fields(runs) if name in {"activation", "depth", *varying(runs)}]
+    told_apart = {"activation", "depth", *varying(runs)}
+    by = [name for name in fields(runs) if name in told_apart]
     table = runs.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
     table = table.groupby(by, dropna=False, observed=True).agg(
         n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")

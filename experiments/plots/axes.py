@@ -24,11 +24,11 @@ def power(exponent: int) -> str:
     return f"10{str(exponent).translate(SUPERSCRIPT)}"
 
 
-def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) -> float:
-    """Give panels one logarithmic y axis over all of `values`, and return the height at which 0 is drawn.
+def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) -> float | None:
+    """Give panels one logarithmic y axis over all of `values` and the guide.
 
     Exact zeros have no place on such an axis; where there are any, a floor under the smallest number is
-    marked 0 and carries them. Values that are not finite do not stretch the axis.
+    marked 0 to carry them, and its height returned. Values that are not finite do not stretch the axis.
     """
     values = np.asarray(values, float)
     positive = values[np.isfinite(values) & (values > 0)]
@@ -49,7 +49,7 @@ def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) 
         axes.minorticks_off()
         if zeros:
             axes.axhline(ground, color=FAINT, linewidth=1, dashes=(2, 2), label="_floor", zorder=1)
-    return ground
+    return ground if zeros else None
 
 
 def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:

@@ -66,7 +66,8 @@ def _lost(view: View) -> str:
 def _fixed(view: View) -> str:
     """What all runs of the figure share: the main fields, and every other that is not at its default."""
     runs, defaults = view.records.runs, asdict(Run())
-    shared = [name for name in fields(runs) if name not in {"seed", *view.keys, *varying(runs)}]
+    apart = {"seed", *view.keys, *varying(runs)}
+    shared = [name for name in fields(runs) if name not in apart]
     first = runs.iloc[0]
     told = [name for name in shared if name in ALWAYS_TOLD or first[name] not in (defaults[name], "none")]
     return f"Throughout: {name_of(told, first[told])}." if told else ""

@@ -21,7 +21,7 @@ from experiments.plots import style
 from experiments.plots.captions import words
 from experiments.plots.lines import draw_lines
 from experiments.plots.maps import draw_maps
-from experiments.plots.views import Column, Fields, arrange, as_panels, deepest, moments
+from experiments.plots.views import Column, Fields, View, arrange, as_panels, deepest, moments, require
 from experiments.records import Records
 from mlp.activations import ACTIVATIONS
 from mlp.registry import Registry
@@ -97,6 +97,7 @@ def ratio_by_depth(records: Records, *, hue: Fields = None, facet: Fields = None
     view = arrange(records, hue, facet, where, across=["depth"])
     columns = []
     for signal, name in SIGNALS.items():
+        require(view.records.layers, signal)
         ratios = first_to_last(view.records, signal)[["run_id", "step", "ratio"]]
         for when, rows in moments(view, ratios).items():
             curves = view.medians(rows, "ratio", "depth")
@@ -124,24 +125,39 @@ def dead_and_saturated(records: Records, *, facet: Fields = None, where: str = "
 
 
 @FIGURES
-@needs("a_mean", "a_var", "z_mean", "z_var")
+@needs("a_mean", "a_var")
 def forward_by_layer(
-    records: Records, *, signal: Literal["a", "z"] = "a", hue: Fields = None, facet: Fields = None,
-    where: str = "",
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
 ) -> Figure:
     """Forward signal by layer, at the start and after training.
 
-    Mean and variance over units and examples of the outputs a = f(z), or of the inputs z. A mean away from 0
-    pushes all weights of a unit of the next layer the same way; a variance that falls from layer to layer
-    loses the input, one that rises saturates or overflows.
+    Mean and variance, over units and examples, of the outputs a = f(z). A mean away from 0 pushes all weights
+    of a unit of the next layer the same way; a variance that falls from layer to layer loses the input, one
+    that rises saturates or overflows.
     """
-    view = arrange(records, hue, facet, where, default=["depth"])
+    return _forward("a", forward_by_layer, arrange(records, hue, facet, where, default=["depth"]))
+
+
+@FIGURES
+@needs("z_mean", "z_var")
+def preactivation_by_layer(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+) -> Figure:
+    """Signal before the activation by layer, at the start and after training.
+
+    Mean and variance, over units and examples, of z = x @ w + b. Beside the slope's shape it says where on
+    its curve an activation works: a variance that rises saturates it, one that falls leaves it nearly linear.
+    """
+    return _forward("z", preactivation_by_layer, arrange(records, hue, facet, where, default=["depth"]))
+
+
+def _forward(signal: str, figure: Callable[..., Figure], view: View) -> Figure:
     columns = []
     for kind, probe, scale in (("mean", f"{signal}_mean", "linear"), ("variance", f"{signal}_var", "log")):
         for when, rows in moments(view).items():
             curves = view.medians(rows, probe, "layer")
             columns.append(Column(f"{kind} {when}", curves, f"{kind} of {signal}", scale=scale))
-    return draw_lines(view, columns, forward_by_layer)
+    return draw_lines(view, columns, figure)
 
 
 @FIGURES

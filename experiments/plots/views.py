@@ -43,14 +43,19 @@ class View:
 
     def medians(self, frame: pd.DataFrame, value: str, *x: str) -> pd.DataFrame:
         """Median and range over seeds of a column of steps or layers, for each curve and each place `x`."""
-        if value not in frame:
-            held = ", ".join(name for name in frame.columns if name not in {"run_id", "step", "layer"})
-            raise ValueError(f"a figure needs {value}, which was not recorded; the records hold {held}")
+        require(frame, value)
         measured = [name for name in x if name in {"step", "layer"}]
         rows = frame[["run_id", *measured, value]].rename(columns={value: "value"})
         by = list(dict.fromkeys([*self.keys, *x]))
         settings = [name for name in dict.fromkeys([*by, "seed"]) if name not in measured]
         return median_range(join(rows, self.records.runs, settings), "value", by)
+
+
+def require(frame: pd.DataFrame, column: str) -> None:
+    """ValueError if the records lack a column that a figure shows."""
+    if column not in frame:
+        held = ", ".join(name for name in frame.columns if name not in {"run_id", "step", "layer"})
+        raise ValueError(f"a figure needs {column}, which was not recorded; the records hold {held}")
 
 
 @dataclass(frozen=True)
