@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +100,9 @@ def test_strange_numbers_survive_to_the_bit(results):
         results.save(wild.of(IDS[:5]))
         results.save(wild.of(IDS[5:]))
     same(results.load(IDS), wild.of(IDS))
+    measured, unset = pq.read_table(some_part(results)), pq.read_table(some_part(results, "runs"))
+    assert measured["dw_norm"].null_count == 0  # but NaN
+    assert unset["clip"].null_count == len(unset)
 
 
 def test_a_choice_of_runs_comes_in_its_own_order_and_without_what_is_not_there(full):
@@ -497,6 +501,23 @@ def test_every_single_bit_counts(full, rng):
         good, bad = parts.scan(full.folder)
         assert path.stem in bad, f"byte {place} of {len(sound)}"
         assert path.stem not in good
+
+
+def test_a_part_that_is_deleted_while_the_folder_is_read_is_no_damage(full, monkeypatch):
+    """As where --rerun-failed replaces it after the folder was listed."""
+    path = some_part(full, "runs")
+    held = pd.read_parquet(path)["run_id"]
+
+    def open_part(folder, name):
+        if name == path.stem and path.exists():
+            for frame in ("runs", "steps"):
+                parts.path_of(folder, frame, name).unlink()
+            raise parts.BadPart("has lost its steps")
+        return sound(folder, name)
+
+    sound = parts.open_part
+    monkeypatch.setattr(parts, "open_part", open_part)
+    same(full.load(IDS), WHOLE.of([run for run in IDS if run not in set(held)]))
 
 
 def test_foreign_files_are_set_aside_each_under_its_name(full):
