@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from test_published import ALONE, CONTENTS, SUMS, place  # noqa: F401 - place is a fixture
 
-from experiments import datasets, published
-from experiments.datasets import DATASETS, DataError, fingerprint, load, training_size
+from experiments.datasets import DATASETS, DataError, fingerprint, load, published, training_size
+from experiments.datasets import catalogue as datasets
 from mlp.registry import RegistryError
 
 CSV = "length,width,kind\n" + "".join(f"{i},{i * i},{i % 3}\n" for i in range(30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.generators import GENERATORS
+from experiments.datasets.generators import GENERATORS
 
 
 def draw(name: str, rng, **options):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.preparation import Parts, Preparation, fair_order, held_out
-from experiments.readers import DataError
+from experiments.datasets.preparation import Parts, Preparation, fair_order, held_out
+from experiments.datasets.readers import DataError
 
 SCALES = ["standard", "overall", "sphere", "unit", "none"]
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from test_readers import idx
 
-from experiments import published
-from experiments.readers import DataError
+from experiments.datasets import published
+from experiments.datasets.readers import DataError
 
 CONTENTS = {  # ten images of 2 × 2 to train on, five to test
     "train-images-idx3-ubyte": idx(np.arange(40, dtype=np.uint8).reshape(10, 2, 2)),

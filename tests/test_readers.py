@@ -13,8 +13,8 @@ import pytest
 from hostile import FUZZ, damaged, is_refused, memory_below
 from hypothesis import given
 
-from experiments import readers
-from experiments.readers import DataError, check_file, file_digest, idx_digest, idx_shape, read_idx
+from experiments.datasets import readers
+from experiments.datasets.readers import DataError, check_file, file_digest, idx_digest, idx_shape, read_idx
 
 
 def idx(array: np.ndarray) -> bytes:

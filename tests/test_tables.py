@@ -14,9 +14,9 @@ from hostile import FUZZ, damaged, is_refused, memory_below
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import readers, tables
-from experiments.readers import DataError
-from experiments.tables import read_table
+from experiments.datasets import readers, tables
+from experiments.datasets.readers import DataError
+from experiments.datasets.tables import read_table
 
 FLOWERS = "length,width,kind\n5.1,3.5,1\n4.9,3.0,1\n6.3,-3.3e0,7\n"
 X = [[5.1, 3.5], [4.9, 3.0], [6.3, -3.3]]

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.readers import DataError
+from experiments.datasets.readers import DataError
 
 Scale = Literal["standard", "overall", "sphere", "unit", "none"]
 FARTHEST = 1_000_000  # of a shift; beyond it the inputs themselves are lost to rounding

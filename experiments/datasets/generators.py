@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.preparation import check_within
-from experiments.readers import LARGEST_ARRAY
-from experiments.tables import LARGEST_CLASSES
+from experiments.datasets.preparation import check_within
+from experiments.datasets.readers import LARGEST_ARRAY
+from experiments.datasets.tables import LARGEST_CLASSES
 from mlp.registry import Registry
 
 GENERATORS = Registry("generator")

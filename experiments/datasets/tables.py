@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.readers import (
+from experiments.datasets.readers import (
     LARGEST_ARRAY,
     DataError,
     check_file,

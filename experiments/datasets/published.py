@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.readers import DataError, idx_digest, idx_shape, read_idx, shown
+from experiments.datasets.readers import DataError, idx_digest, idx_shape, read_idx, shown
 
 FILES = (
     "train-images-idx3-ubyte",

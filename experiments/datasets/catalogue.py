@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import published
-from experiments.generators import GENERATORS, check_drawn
-from experiments.preparation import Parts, Preparation, Scale, check_within, fair_order, held_out
-from experiments.readers import DataError, check_file, file_digest
-from experiments.tables import check_table, read_table
+from experiments.datasets import published
+from experiments.datasets.generators import GENERATORS, check_drawn
+from experiments.datasets.preparation import Parts, Preparation, Scale, check_within, fair_order, held_out
+from experiments.datasets.readers import DataError, check_file, file_digest
+from experiments.datasets.tables import check_table, read_table
 from mlp.registry import Registry
 
 __all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]

@@ -1,0 +1,10 @@
+"""Data sets by name: bundled, published, generated, or the user's own file.
+
+`catalogue` has the names; `generators` draw, `published` finds and fetches, `tables` reads a user's file,
+`preparation` divides and scales, `readers` opens any file within limits.
+"""
+
+from experiments.datasets.catalogue import DATASETS, Dataset, fingerprint, load, training_size
+from experiments.datasets.readers import DataError
+
+__all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]
