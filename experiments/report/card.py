@@ -24,11 +24,16 @@ PARTS = ("Measured", "Rule", "Nuance")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the page embeds it: a data URI, its title and the text read out in its place."""
+    """A figure as a PNG, its title and the text that is read out in its place."""
 
-    uri: str
+    png: bytes
     title: str
     alt: str
+
+    @property
+    def uri(self) -> str:
+        """The picture itself as an address, so that the page fetches nothing."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def _pictures(experiment: Experiment, records: Records) -> Iterable[Picture]:
         except ValueError:
             continue
         swept = ", ".join(f"{key} {_some(values)}" for key, values in experiment.sweep.items())
-        yield Picture(_uri(figure), title, f"{title}. {guide} Shown: {swept}.")
+        yield Picture(_png(figure), title, f"{title}. {guide} Shown: {swept}.")
 
 
 def _some(values: Iterable[object]) -> str:
@@ -101,7 +106,7 @@ def _some(values: Iterable[object]) -> str:
     return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "…", shown[-1]])
 
 
-def _uri(figure: Figure) -> str:
+def _png(figure: Figure) -> bytes:
     data = BytesIO()
     figure.savefig(data, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+    return data.getvalue()
