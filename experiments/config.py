@@ -254,13 +254,15 @@ def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experi
     """That what a figure draws is recorded; of the default figures, those that can be drawn are kept."""
     if "probes" not in root.value:
         return experiment
-    lacking = {figure: _not_recorded(figure, experiment.probes) for figure in experiment.figures}
+    recorded = (*experiment.probes, *experiment.unit_probes)
+    lacking = {figure: _not_recorded(figure, recorded) for figure in experiment.figures}
     if "figures" not in root.value:
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
     for index, (figure, probes) in enumerate(lacking.items()):
         if probes:
             place = root.value["figures"].value[index].place
-            text = f"{figure} draws {', '.join(probes)}: add that to the probes"
+            kind = "unit_probes" if probes[0].startswith("unit_") else "probes"
+            text = f"{figure} draws {', '.join(probes)}: add that to the {kind}"
             faults.add(place, f"figures[{index}]", text)
     return experiment
 

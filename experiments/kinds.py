@@ -30,6 +30,7 @@ TABLES = {
     "norm": ("mlp.norms", "NORMS"),
     "dataset": ("experiments.datasets", "DATASETS"),
     "probe": ("mlp.probes", "PROBES"),
+    "unit_probe": ("mlp.probes", "UNIT_PROBES"),
     "figure": ("experiments.plots", "FIGURES"),
     "claim": ("experiments.claims", "CLAIMS"),
 }

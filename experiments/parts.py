@@ -1,7 +1,7 @@
-"""One stack's records as three Parquet files that vouch for each other.
+"""One stack's records as three Parquet files, four where units were measured, that vouch for each other.
 
-The runs part is the commit mark: it carries the SHA-256 of its steps and layers parts, of itself, the version
-of the numbers and the names of its runs. A part that is torn, edited or from elsewhere does not open.
+The runs part is the commit mark: it carries the SHA-256 of its other parts, of itself, the version of the
+numbers and the names of its runs. A part that is torn, edited or from elsewhere does not open.
 """
 
 from __future__ import annotations
@@ -38,6 +38,16 @@ class Part:
     name: str
     runs: dict[str, str]
     probes: tuple[str, ...]
+    unit_probes: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """The frames that it has a file of, the commit mark first."""
+        return FRAMES if self.unit_probes else FRAMES[:-1]
+
+    def columns(self, frame: str) -> tuple[str, ...]:
+        """The probes measured in one of its frames."""
+        return {"layers": self.probes, "units": self.unit_probes}.get(frame, ())
 
 
 def path_of(folder: Path, frame: str, name: str) -> Path:
@@ -46,9 +56,11 @@ def path_of(folder: Path, frame: str, name: str) -> Path:
 
 
 def seal(records: Records, name: str) -> dict[str, bytes]:
-    """The three files of a part, by frame."""
-    files = {frame: encode(frame, getattr(records, frame), name) for frame in ("layers", "steps")}
-    facts = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
+    """The files of a part, by frame, in the order in which they are put in place: the runs last."""
+    measured = ("units", "layers", "steps") if records.unit_probes else ("layers", "steps")
+    files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
+    facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
+    facts |= {"unit_probes": records.unit_probes} if records.unit_probes else {}
     status = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
     raw = encode("runs", records.runs, name, seal=UNSEALED, runs=status, probes=records.probes, **facts)
     digest = hashlib.sha256(raw).hexdigest()
@@ -99,7 +111,7 @@ def _table(frame: str, rows: pd.DataFrame) -> pa.Table:
 
 
 def open_part(folder: Path, name: str) -> Part:
-    """The part of that name once all three of its files are found sound; else BadPart."""
+    """The part of that name once all of its files are found sound; else BadPart."""
     raw = _bytes(path_of(folder, "runs", name))
     facts = facts_of(raw)
     if facts.get("schema") != SCHEMA:
@@ -110,9 +122,10 @@ def open_part(folder: Path, name: str) -> Part:
     unsealed = raw.replace(sealed, UNSEALED.encode()) if len(sealed) == len(UNSEALED) else b""
     if hashlib.sha256(unsealed).hexdigest().encode() != sealed:
         raise BadPart("was changed after it was written")
-    for frame in ("steps", "layers"):
+    part = Part(name, facts["runs"], tuple(facts["probes"]), tuple(facts.get("unit_probes", ())))
+    for frame in part.frames[1:]:
         _check(path_of(folder, frame, name), facts[frame])
-    return Part(name, facts["runs"], tuple(facts["probes"]))
+    return part
 
 
 def _check(path: Path, expected: str) -> None:
@@ -187,7 +200,8 @@ def read(folder: Path, frame: str, take: Mapping[Part, list[str]]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    probes = dict.fromkeys(probe for part in take for probe in part.probes) if frame == "layers" else ()
+    take = {part: ids for part, ids in take.items() if frame in part.frames}
+    probes = dict.fromkeys(probe for part in take for probe in part.columns(frame))
     fields = schema(frame, (*COLUMNS[frame], *probes))
 
     def rows(parts: list[Part], only: ds.Expression | None = None) -> pa.Table:

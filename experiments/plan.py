@@ -108,7 +108,8 @@ def _measured(recording: Recording, steps: int) -> dict[str, object]:
     """What of a recording the numbers depend on: the steps themselves, however they were asked for."""
     on = "batch" if recording.trace == "batch" else recording.probe_set
     watched = watched_steps(recording.watch, steps)
-    return {"probes": sorted(recording.probes), "watched": watched, "on": on}
+    units = {"unit_probes": sorted(recording.unit_probes)} if recording.unit_probes else {}
+    return {"probes": sorted(recording.probes), "watched": watched, "on": on, **units}
 
 
 def _without_path(dataset: str) -> str:

@@ -1,9 +1,10 @@
-"""The three tidy frames every result is made of, and what each of their columns means.
+"""The tidy frames every result is made of, and what each of their columns means.
 
 `COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables of
 `results/README.md` are printed from it (``python -m experiments.records`` renews them). The settings of a run
-are the fields of `Run`, under their names. The frame `layers` has one further float column a probe, named by
-the probe's call-text and explained by its docstring.
+are the fields of `Run`, under their names. The frame `layers` has one further float column a probe, `units` one
+a unit probe, named by the probe's call-text and explained by its docstring. `units` is empty unless a config
+asks for unit probes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("ok", "diverged", "crashed")
 PROBE_DTYPE = "float64"
+PROBED = ("layers", "units")  # the frames that have a column a probe
 
 
 class RecordsError(ValueError):
@@ -40,6 +42,8 @@ class Column(NamedTuple):
 
 _RUN_ID = Column("str", "", "the run's name: a hash of everything that changes its numbers")
 _STEP = Column("int64", "updates", "updates made so far; 0 is the initialisation")
+
+_LAYER = Column("int64", "", "counted from the input: 1 to depth hidden, depth + 1 the output")
 
 _DTYPES = {"str": "str", "int": "int64", "float": "float64", "float | None": "float64"}
 _UNITS = {"depth": "layers", "width": "units", "batch": "examples", "steps": "updates"}
@@ -69,19 +73,31 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "layers": {
         "run_id": _RUN_ID,
         "step": _STEP,
-        "layer": Column("int64", "", "counted from the input: 1 to depth hidden, depth + 1 the output"),
+        "layer": _LAYER,
+    },
+    "units": {
+        "run_id": _RUN_ID,
+        "step": _STEP,
+        "layer": _LAYER,
+        "unit": Column("int64", "", "the unit's column in its layer's weights, from 0"),
     },
 }
 KEYS = {"runs": ("run_id",), "steps": ("run_id", "step"), "layers": ("run_id", "step", "layer")}
+KEYS["units"] = (*KEYS["layers"], "unit")
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The frames `runs`, `steps` and `layers`; one row a run, a run's step, a run's step's layer."""
+    """The frames: one row a run, a run's step, a step's layer and, where asked for, a layer's unit."""
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     layers: pd.DataFrame
+    units: pd.DataFrame = None  # type: ignore[assignment]  # left out: no rows
+
+    def __post_init__(self) -> None:
+        if self.units is None:
+            object.__setattr__(self, "units", typed("units", {}))
 
     @classmethod
     def build(cls, **frames: Mapping[str, Any]) -> Records:
@@ -120,6 +136,11 @@ class Records:
         """The measured columns of `layers`."""
         return tuple(self.layers.columns[len(KEYS["layers"]) :])
 
+    @property
+    def unit_probes(self) -> tuple[str, ...]:
+        """The measured columns of `units`."""
+        return tuple(self.units.columns[len(KEYS["units"]) :])
+
     def of(self, ids: Iterable[str]) -> Records:
         """The rows of these runs, in the order of `ids`, then by step and layer; unknown ids have none."""
         import pandas as pd
@@ -139,7 +160,7 @@ class Records:
         strange = set(self.runs["status"]) - set(STATUSES)
         if strange:
             raise RecordsError(f"runs.status: {sorted(strange)[0]!r} is none of {', '.join(STATUSES)}")
-        for name in ("steps", "layers"):
+        for name in ("steps", *PROBED):
             strays = set(getattr(self, name)["run_id"].unique()) - set(self.runs["run_id"])
             if strays:
                 raise RecordsError(f"{name}: run {min(strays)!r} is not in runs")
@@ -162,7 +183,7 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     if missing:
         raise RecordsError(f"{name}: no column {missing[0]!r}")
     probes = [c for c in columns if c not in known]
-    if probes and name != "layers":
+    if probes and name not in PROBED:
         raise RecordsError(f"{name}: unknown column {probes[0]!r}")
     cast = {}
     for column, dtype in dtypes(name, [*known, *probes]).items():
@@ -192,7 +213,7 @@ def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.
 def _check_types(name: str, frame: pd.DataFrame) -> None:
     columns = list(frame.columns)
     known = list(COLUMNS[name])
-    if columns[: len(known)] != known or (name != "layers" and len(columns) > len(known)):
+    if columns[: len(known)] != known or (name not in PROBED and len(columns) > len(known)):
         raise RecordsError(f"{name}: columns are {columns}; they should be {known}")
     for (column, dtype), found in zip(dtypes(name, columns).items(), frame.dtypes, strict=True):
         if found != _pandas(dtype):
@@ -214,11 +235,13 @@ MARKED = re.compile(r"(?<=<!-- columns -->).*(?=<!-- end -->)", re.DOTALL)
 
 def document(probes: Iterable[str] | None = None) -> str:
     """Every column with its type, unit and meaning, as Markdown tables; `probes` defaults to all."""
-    from mlp.probes import PROBES
+    from mlp.probes import PROBES, UNIT_PROBES
 
     rows = {name: dict(columns) for name, columns in COLUMNS.items()}
     for probe in PROBES if probes is None else probes:
         rows["layers"][probe] = probe_column(probe)
+    for probe in UNIT_PROBES:
+        rows["units"][probe] = probe_column(probe)
     return "\n\n".join(f"### `{name}`\n\n{_table(columns)}" for name, columns in rows.items())
 
 
@@ -231,9 +254,10 @@ def main() -> None:
 
 def probe_column(probe: str) -> Column:
     """What a probe's column holds, as the first line of its docstring says."""
-    from mlp.probes import PROBES
+    from mlp.probes import PROBES, UNIT_PROBES
 
-    meaning = (PROBES.bind(probe).func.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    table = UNIT_PROBES if probe.split("(")[0] in UNIT_PROBES else PROBES
+    meaning = (table.bind(probe).func.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     return Column(PROBE_DTYPE, "fraction" if "fraction" in probe else "", meaning)
 
 

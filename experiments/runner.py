@@ -15,7 +15,7 @@ from experiments.config import Recording, Run
 from experiments.plan import run_id, watched_steps
 from experiments.records import Records
 from mlp.network import create
-from mlp.probes import PROBES
+from mlp.probes import PROBES, UNIT_PROBES
 from mlp.train import Data, Snapshot, train
 
 FIELDS = tuple(field.name for field in fields(Run))
@@ -77,19 +77,27 @@ class _Columns:
     def __init__(self, runs: Sequence[Run], recording: Recording) -> None:
         self.runs, self.recording = runs, recording
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
+        self.unit_probes = {text: UNIT_PROBES.bind(text) for text in recording.unit_probes}
         self.steps: dict[str, list[Any]] = defaultdict(list)
         self.layers: dict[str, list[Any]] = defaultdict(list)
+        self.units: dict[str, list[Any]] = defaultdict(list)
         self.diverged_at = np.full(len(runs), -1)
 
     def add(self, snap: Snapshot) -> None:
-        """Keep what a snapshot shows: one row a run, and one row a run and layer."""
+        """Keep what a snapshot shows: a row a run, a row a run and layer, and if asked for a row a unit."""
         everyone = np.arange(len(self.runs))
         _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
-        for trace in snap.layers if self.probes else ():
+        for trace in snap.layers if self.probes or self.unit_probes else ():
             with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
                 values = {text: probe(trace) for text, probe in self.probes.items()}
-            keys = {"step": snap.step, "layer": trace.layer}
-            _append(self.layers, everyone[trace.runs], keys, values)
+                of_units = {text: probe(trace) for text, probe in self.unit_probes.items()}
+            keys, runs = {"step": snap.step, "layer": trace.layer}, everyone[trace.runs]
+            if values:
+                _append(self.layers, runs, keys, values)
+            if of_units:
+                unit = np.tile(np.arange(trace.z.shape[-1]), len(runs))
+                flat = {text: value.ravel() for text, value in of_units.items()}
+                _append(self.units, runs.repeat(trace.z.shape[-1]), keys | {"unit": unit}, flat)
         self.diverged_at = np.array(snap.diverged_at)
 
     def records(self, seconds: float) -> Records:
@@ -105,15 +113,15 @@ class _Columns:
             "error": [""] * len(ids),
         }
         last = np.where(lost, self.diverged_at, np.iinfo(np.int64).max)
-        steps, layers = (_joined(frame, ids, last) for frame in (self.steps, self.layers))
-        return Records.build(runs=runs, steps=steps, layers=layers)
+        frames = {"steps": self.steps, "layers": self.layers, "units": self.units}
+        return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
 
 
-def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, int], values: dict[str, Any]) -> None:
+def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, Any], values: dict[str, Any]) -> None:
     """One more piece of each column, for the runs with these places in the stack."""
     frame["run"].append(runs)
     for name, key in keys.items():
-        frame[name].append(np.full(len(runs), key))
+        frame[name].append(np.broadcast_to(key, len(runs)))
     for name, value in values.items():
         frame[name].append(np.array(value, np.float64))  # a copy: the buffer is the engine's
 

@@ -1,9 +1,10 @@
 """results/<experiment>/: what a sweep has finished, kept so that nothing can spoil it.
 
-A stack's records are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``. The runs part
-is written last and is the commit mark. Beside the parts each folder holds ``0-columns.parquet``: no rows, and
-all columns, so that ``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if
-the parts were measured with different probes (a reader takes the columns from the file that sorts first).
+A stack's records are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``, and in
+``units/`` where units were measured. The runs part is written last and is the commit mark. Beside the parts each
+folder holds ``0-columns.parquet``: no rows, and all columns, so that
+``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if the parts were measured
+with different probes (a reader takes the columns from the file that sorts first).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Store:
         self.folder = files.inside(self.root, name)
         self._parts: dict[str, Part] | None = None  # by name; known while this store holds the lock
         self._home: dict[str, str] = {}  # run_id -> the name of its part
-        self._probes: tuple[str, ...] = ()  # the columns that layers/0-columns.parquet has
+        self._probes: dict[str, tuple[str, ...]] = {}  # by frame, the columns that its 0-columns.parquet has
         self._written: set[str] = set()
 
     # Reading ----------------------------------------------------------------------------------------------
@@ -131,7 +132,8 @@ class Store:
         before = {self._home[run] for run in ids if run in self._home}
         with explained("write", self.folder):
             if ids:
-                self._widen(records.probes)
+                self._widen("layers", records.probes)
+                self._widen("units", records.unit_probes)
                 self._add(records.of(ids), stack or _name(ids))
             for name in sorted(before):
                 self._take_out(held[name], set(ids))
@@ -197,21 +199,24 @@ class Store:
         """Give every run one home, and the folders the columns that their parts have."""
         parts = self._holding()
         self._home = homes(parts)
-        self._probes = tuple(dict.fromkeys(probe for part in parts.values() for probe in part.probes))
         for frame in FRAMES:
-            self._write_columns(frame, self._probes)
+            probes = dict.fromkeys(probe for part in parts.values() for probe in part.columns(frame))
+            self._probes[frame] = tuple(probes)
+            self._write_columns(frame, self._probes[frame])
         for part in list(parts.values()):
             if elsewhere := {run for run in part.runs if self._home[run] != part.name}:
                 self._take_out(part, elsewhere)
 
     def _strays(self) -> list[Path]:
         """What lies in the parts' folders and belongs to no sound part."""
-        known = {f"{name}.parquet" for name in (COLUMNS_ONLY, *self._holding())}
+        known = {(frame, COLUMNS_ONLY) for frame in FRAMES}
+        known |= {(frame, part.name) for part in self._holding().values() for frame in part.frames}
+        known = {f"{frame}/{name}.parquet" for frame, name in known}
         return [
             path
             for frame in FRAMES
             for path in sorted((self.folder / frame).iterdir())
-            if path.name not in known and path.name[0] not in "._"  # those no reader reads
+            if f"{frame}/{path.name}" not in known and path.name[0] not in "._"  # those no reader reads
         ]
 
     def _set_aside(self, path: Path) -> None:
@@ -224,14 +229,15 @@ class Store:
         if os.path.lexists(path):
             os.rename(path, target)
 
-    def _widen(self, probes: Iterable[str]) -> None:
-        """Make sure that readers of the folder see these columns of `layers`."""
-        if new := [probe for probe in probes if probe not in self._probes]:
-            self._write_columns("layers", (*self._probes, *new))
-            self._probes += tuple(new)
+    def _widen(self, frame: str, probes: Iterable[str]) -> None:
+        """Make sure that readers of the folder see these columns of `frame`."""
+        held = self._probes[frame]
+        if new := [probe for probe in probes if probe not in held]:
+            self._write_columns(frame, (*held, *new))
+            self._probes[frame] = (*held, *new)
 
     def _write_columns(self, frame: str, probes: tuple[str, ...]) -> None:
-        rows = typed(frame, dict.fromkeys([*COLUMNS[frame], *(probes if frame == "layers" else ())], ()))
+        rows = typed(frame, dict.fromkeys([*COLUMNS[frame], *probes], ()))
         raw, path = encode(frame, rows, COLUMNS_ONLY), path_of(self.folder, frame, COLUMNS_ONLY)
         if not path.exists() or path.read_bytes() != raw:
             files.write(path, raw, self.folder / DRAFTS)
@@ -246,23 +252,23 @@ class Store:
             name = f"{stack}-{count}"
         self._commit(name, seal(records, name))
         runs = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
-        self._holding()[name] = Part(name, runs, records.probes)
+        self._holding()[name] = Part(name, runs, records.probes, records.unit_probes)
         self._home |= dict.fromkeys(runs, name)
 
     def _commit(self, name: str, raw: dict[str, bytes]) -> None:
         """Put a part's files in their places, the runs last."""
-        paths = {frame: path_of(self.folder, frame, name) for frame in ("layers", "steps", "runs")}
+        paths = {frame: path_of(self.folder, frame, name) for frame in raw}
         unseen: dict[str, Path] = {}
         try:
             for frame, path in paths.items():
                 unseen[frame] = files.draft(raw[frame], path, self.folder / DRAFTS)
-            for frame in ("layers", "steps"):
+            for frame in list(paths)[:-1]:
                 os.replace(unseen[frame], paths[frame])
                 files.sync(paths[frame].parent)
             os.replace(unseen["runs"], paths["runs"])
         except BaseException:
             if not paths["runs"].exists():
-                for path in (*unseen.values(), paths["layers"], paths["steps"]):
+                for path in (*unseen.values(), *list(paths.values())[:-1]):
                     files.remove(path)
             raise
         files.sync(paths["runs"].parent)
@@ -277,7 +283,7 @@ class Store:
         """Delete a part, its commit mark first."""
         path_of(self.folder, "runs", part.name).unlink()
         files.sync(self.folder / "runs")
-        for frame in ("steps", "layers"):
+        for frame in part.frames[1:]:
             path_of(self.folder, frame, part.name).unlink()
         del self._holding()[part.name]
         for run in part.runs:

@@ -69,12 +69,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Recording:
-    """What is measured in every run (call-texts of probes), when, and on which examples."""
+    """What is measured in every run (call-texts of probes, of unit probes), when, and on which examples."""
 
     probes: tuple[str, ...]
     watch: int | tuple[int, ...] = 20
     trace: str = "probe_set"
     probe_set: int = 2048
+    unit_probes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ class Experiment:
         None, "fields of a run with lists of equal length that go together", "none", default_factory=dict
     )
     probes: tuple[str, ...] = key(ListOf(Name("probe")), "what is measured in every layer", "all", default=())
+    unit_probes: tuple[str, ...] = key(
+        ListOf(Name("unit_probe")), "what is measured of every unit; a row a unit: many", default=()
+    )
     watch: int | tuple[int, ...] = key(
         Watch(),
         "about how many steps to measure at, log-spaced, or which; 0 and the last are always among them",
@@ -114,7 +118,7 @@ class Experiment:
     @property
     def recording(self) -> Recording:
         """What decides, with the run, which numbers are stored."""
-        return Recording(self.probes, self.watch, self.trace, self.probe_set)
+        return Recording(self.probes, self.watch, self.trace, self.probe_set, self.unit_probes)
 
     def size(self) -> int:
         """How many runs there are, without making them."""

@@ -250,3 +250,60 @@ def subnormal_fraction(t: LayerTrace) -> Measure:
 
 
 DEFAULT_PROBES = tuple(PROBES)
+
+# Of every unit ----------------------------------------------------------------------------------------------
+
+UNIT_PROBES = Registry("unit probe")  # a layer's trace -> (R, n_out), one number per run and unit
+
+
+def _lengths(rows: Array, exponent: npt.NDArray[np.int64]) -> Measure:
+    """(R, n) Euclidean norms along axis −2 of (R, m, n) scaled by 2^exponent, at their true size."""
+    wide = rows.astype(np.float64, copy=False)
+    largest = np.abs(wide).max(axis=-2, keepdims=True)
+    with np.errstate(all="ignore"):  # a unit with nothing but zeros: 0/0
+        norm = largest[:, 0] * np.sqrt(np.square(wide / largest).sum(axis=-2))
+    norm = np.where(largest[:, 0] == 0, 0.0, norm)
+    return np.asarray(np.ldexp(norm, -exponent.astype(np.int32)[:, None]))
+
+
+@UNIT_PROBES
+def unit_dead(t: LayerTrace) -> Measure:
+    """1 if the unit's slope is 0 on every example, so that it gets no gradient; else 0."""
+    return t.dead.astype(np.float64)
+
+
+@UNIT_PROBES
+def unit_inactive(t: LayerTrace) -> Measure:
+    """1 if z ≤ 0 on every example, else 0; a leaky unit that is still learns."""
+    return (count(t.z > 0, axis=-2) == 0).astype(np.float64)
+
+
+@UNIT_PROBES
+@_quiet
+def unit_z_mean(t: LayerTrace) -> Measure:
+    """Mean of the unit's pre-activation over examples."""
+    return np.asarray(t.z.mean(axis=-2, dtype=np.float64))
+
+
+@UNIT_PROBES
+def unit_bias(t: LayerTrace) -> Measure:
+    """The unit's bias."""
+    return np.asarray(t.b[:, 0], np.float64)
+
+
+@UNIT_PROBES
+def unit_w_norm(t: LayerTrace) -> Measure:
+    """‖w‖ of the weights into the unit."""
+    return _lengths(t.w, np.zeros(len(t.w), np.int64))
+
+
+@UNIT_PROBES
+def unit_step_norm(t: LayerTrace) -> Measure:
+    """‖step‖ of the update that follows, of the weights into the unit."""
+    return _lengths(t.step, np.zeros(len(t.w), np.int64))
+
+
+@UNIT_PROBES
+def unit_gradient_norm(t: LayerTrace) -> Measure:
+    """‖(dLoss/dw, dLoss/db)‖ of the mean loss: the weights into the unit and its bias together."""
+    return _lengths(np.concatenate([t.scaled_dw, t.scaled_db], axis=-2), t.exponent)

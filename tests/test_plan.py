@@ -102,7 +102,8 @@ def test_a_new_schema_renames_every_run(monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"probes": ("dw_norm",)}, {"watch": 5}, {"watch": (0, 7)}, {"trace": "batch"}, {"probe_set": 100}],
+    [{"probes": ("dw_norm",)}, {"unit_probes": ("unit_dead",)}, {"watch": 5},
+     {"watch": (0, 7)}, {"trace": "batch"}, {"probe_set": 100}],
 )
 def test_what_is_recorded_is_part_of_the_name(change):
     assert run_id(Run(), replace(RECORDING, **change)) != run_id(Run(), RECORDING)

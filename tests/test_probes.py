@@ -7,7 +7,7 @@ import pytest
 from small import data, network, shaken, traces, watch
 
 from mlp.initialisers import activation
-from mlp.probes import DEFAULT_PROBES, PROBES
+from mlp.probes import DEFAULT_PROBES, PROBES, UNIT_PROBES
 from mlp.trace import LayerTrace
 
 DTYPES = ["float32", "float64"]
@@ -93,13 +93,52 @@ PLAIN = {
 }
 
 
+# The same of one unit: (a run's trace, its column) -> a number.
+OF_A_UNIT = {
+    "unit_dead": lambda t, j: all(s == 0 for s in t.slope[:, j]),
+    "unit_inactive": lambda t, j: all(z <= 0 for z in t.z[:, j]),
+    "unit_z_mean": lambda t, j: mean(t.z[:, j]),
+    "unit_bias": lambda t, j: float(t.b[0, j]),
+    "unit_w_norm": lambda t, j: norm(t.w[:, j]),
+    "unit_step_norm": lambda t, j: norm(t.step[:, j]),
+    "unit_gradient_norm": lambda t, j: norm([*t.dw[:, j], *t.db[:, j]]),
+}
+
+
 class OneRun:
     """A trace of run r alone, in float64."""
 
     def __init__(self, t: LayerTrace, r: int) -> None:
-        for name in ("x", "z", "a", "slope", "delta", "dw", "db", "w", "w0", "step"):
+        for name in ("x", "z", "a", "slope", "delta", "dw", "db", "w", "b", "w0", "step"):
             setattr(self, name, getattr(t, name)[r].astype(np.float64))
         self.max_slope, self.tiny = t.act.max_slope, np.finfo(t.w.dtype).tiny
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("act", ["relu", "leaky_relu", "tanh"])
+def test_every_unit_probe_is_its_definition(act, dtype, rng):
+    """At the third step of a training, of every unit of every layer, some of them dead."""
+    net = network(act, depth=3, seeds=[0, 1, 2], bias="normal(std=0.8)", dtype=dtype)
+    dead = 0
+    for t in traces(net, data(rng), step=2, steps=3, lr=0.5):
+        for text, plain in OF_A_UNIT.items():
+            found = UNIT_PROBES.bind(text)(t)
+            expected = [[plain(OneRun(t, r), j) for j in range(t.z.shape[-1])] for r in range(3)]
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)  # as above
+            assert found.dtype == np.float64
+        dead += UNIT_PROBES.bind("unit_dead")(t).sum()
+    assert set(OF_A_UNIT) == set(UNIT_PROBES)
+    assert (dead > 0) == (act == "relu")
+
+
+def test_a_unit_s_gradient_is_neither_lost_nor_made(rng):
+    """Exactly 0 for a unit that no gradient reaches, and for no other, however small it is."""
+    net = network("relu", depth=70, width=3, seeds=[0, 1], init="normal(std=0.001)", n_in=3)
+    first = [t for t in traces(net, data(rng, n_in=3), step=0, steps=0) if t.layer <= 2]
+    for t in first:
+        found = UNIT_PROBES.bind("unit_gradient_norm")(t)
+        arrived = (t.scaled_delta != 0).any(axis=-2)
+        assert ((found > 0) == arrived).all()
 
 
 @pytest.mark.parametrize("trace", ["probe_set", "batch"])

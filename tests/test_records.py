@@ -103,7 +103,7 @@ def test_no_warning_and_no_other_type_where_a_crashed_run_is_joined(some):
         assert_frame_equal(joined.layers, some.layers)
 
 
-@pytest.mark.parametrize("name", list(COLUMNS))
+@pytest.mark.parametrize("name", ["runs", "steps", "layers"])
 def test_a_row_that_is_there_twice_is_an_error_that_names_it(some, name):
     frame = getattr(some, name)
     doubled = Records(**{n: getattr(some, n) for n in COLUMNS} | {name: pd.concat([frame, frame.iloc[[7]]])})

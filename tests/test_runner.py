@@ -39,7 +39,7 @@ def test_the_frames_hold_every_run_step_and_layer():
     assert records.runs["diverged_at"].isna().all()
     assert (records.runs["error"] == "").all()
     assert (records.runs["seconds"] > 0).all()
-    assert records.runs["seconds"].nunique() == 1
+    assert len(set(records.runs["seconds"])) == 1
     assert records.probes == PROBES
     steps = records.steps.groupby("run_id")["step"].agg(list)
     assert all(found == [0, 3, 12] for found in steps)
@@ -47,6 +47,35 @@ def test_the_frames_hold_every_run_step_and_layer():
     assert len(layers) == 9
     assert all(found == [1, 2, 3, 4] for found in layers)
     assert np.isfinite(records.layers[list(PROBES)]).all(axis=None)
+
+
+def test_units_are_recorded_where_they_are_asked_for():
+    """A row a unit, whose column is that of its layer's weights; nothing else changes but the names."""
+    asked = replace(RECORDING, unit_probes=("unit_bias", "unit_dead"))
+    stack = [replace(SMALL, activation="relu", seed=seed) for seed in range(3)]
+    records = run_stack(stack, asked)
+    assert records.unit_probes == asked.unit_probes
+    assert len(records.units) == 3 * 3 * (3 * SMALL.width + 2)
+    hidden = records.units[records.units["layer"] <= SMALL.depth]
+    dead = hidden.groupby(["run_id", "step", "layer"])["unit_dead"].mean()
+    layers = records.layers.set_index(["run_id", "step", "layer"])["dead_fraction"]
+    assert dead.to_dict() == layers[layers.index.get_level_values("layer") <= SMALL.depth].to_dict()
+    name = [run_id(stack[2], asked)]
+    alone = run_stack(stack[2:], asked).of(name).units
+    pd.testing.assert_frame_equal(alone, records.of(name).units, check_exact=True)
+    plain = run_stack(stack, RECORDING)
+    assert len(plain.units) == 0
+    pd.testing.assert_frame_equal(plain.layers[list(PROBES)], records.layers[list(PROBES)], check_exact=True)
+    assert set(plain.runs["run_id"]).isdisjoint(records.runs["run_id"])
+
+
+def test_a_run_that_diverged_has_units_up_to_then():
+    """And units alone, where no layer is to be measured."""
+    wild = replace(SMALL, activation="relu", lr=1e200, steps=40)
+    asked = Recording(probes=(), watch=tuple(range(41)), probe_set=64, unit_probes=("unit_bias",))
+    records = run_stack([wild], asked)
+    assert records.units["step"].max() == records.runs["diverged_at"].item()
+    assert len(records.layers) == 0
 
 
 @pytest.mark.parametrize("changes", [{}, {"dtype": "float32"}, {"optimiser": "adam", "norm": "batch"}])

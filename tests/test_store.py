@@ -17,6 +17,7 @@ import textwrap
 import threading
 import warnings
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,24 @@ from synthetic import records as synthetic
 
 from experiments import files, parts, store
 from experiments.files import StoreError, StoreWarning
-from experiments.records import COLUMNS, Records
+from experiments.records import COLUMNS, Records, typed
 from experiments.store import Store
 from experiments.vocabulary import Run
 
 ROOT = Path(__file__).parent.parent
 WHOLE = synthetic(activation=["tanh", "relu"], depth=[1, 2], seed=[0, 1, 2], steps=1, diverged=[("depth", 2)])
+
+
+def with_units(records, width=2):
+    """The same records with a row a unit, as if a config had asked for a unit probe."""
+    rows = np.repeat(np.arange(len(records.layers)), width)
+    layers = records.layers[["run_id", "step", "layer"]].iloc[rows].reset_index(drop=True)
+    unit = np.arange(len(layers)) % width
+    values = layers["layer"].to_numpy() / 7 + unit
+    return replace(records, units=typed("units", {**layers, "unit": unit, "unit_bias": values}))
+
+
+WHOLE = with_units(WHOLE)
 IDS = WHOLE.runs["run_id"].tolist()
 STACKS = [IDS[:3], IDS[3:6], IDS[6:8], IDS[8:]]
 
@@ -95,7 +108,7 @@ def test_tables_do_not_depend_on_how_the_runs_were_parted(tmp_path_factory, orde
 def test_strange_numbers_survive_to_the_bit(results):
     strange = [np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308, 1 / 3]
     layers = WHOLE.layers.assign(w_norm=np.resize(strange, len(WHOLE.layers)), dw_norm=np.nan)
-    wild = Records(WHOLE.runs, WHOLE.steps, layers)
+    wild = replace(WHOLE, layers=layers)
     with results.sweep():
         results.save(wild.of(IDS[:5]))
         results.save(wild.of(IDS[5:]))
@@ -168,6 +181,24 @@ def test_parts_with_other_probes_make_one_table_that_has_them_all(results, swapp
         sweep(results, [])
     assert results.load(IDS[:6]).probes == ("w_norm",)
     assert results.load(IDS).probes == ("w_norm", "mine(below=0.1)")
+
+
+def test_parts_with_and_without_units_lie_side_by_side(results):
+    """A file of units is written only where some were measured; the folder is a table at any moment."""
+    plain = replace(WHOLE.of(IDS[:6]), units=None)
+    with results.sweep():
+        results.save(plain, "a")
+        assert not parts.path_of(results.folder, "units", "a").exists()
+        assert len(pd.read_parquet(results.folder / "units")) == 0
+        results.save(WHOLE.of(IDS[4:]), "b")
+    found = Store("x", results.root).load(IDS)
+    assert found.unit_probes == ("unit_bias",)
+    assert_frame_equal(found.units, WHOLE.of(IDS[4:]).units, check_exact=True)
+    assert len(pd.read_parquet(results.folder / "units")) == len(found.units)
+    path = parts.path_of(results.folder, "units", "b")
+    edit(path)
+    with pytest.warns(StoreWarning, match="has units that were changed after they were written"):
+        assert set(results.load().runs["run_id"]) == set(IDS[:4])
 
 
 def test_pandas_can_read_while_a_sweep_writes(results):
@@ -249,7 +280,9 @@ def test_a_run_in_two_parts_is_read_once_and_the_parts_are_mended(full, tmp_path
         other.save(WHOLE.of(IDS[2:7]), "zlast")
     for frame in COLUMNS:
         for name in ("0first", "zlast"):
-            shutil.copy(parts.path_of(other.folder, frame, name), full.folder / frame)
+            path = parts.path_of(other.folder, frame, name)
+            if path.exists() or frame != "units":  # of crashed runs no unit was measured
+                shutil.copy(path, full.folder / frame)
     same(full.load(IDS), WHOLE.of(IDS))
     assert sweep(full) == []
     same(full.load(IDS), WHOLE.of(IDS))
@@ -365,7 +398,7 @@ def listing_of_drafts(target):
 
 
 def test_everything_is_durable_before_what_relies_on_it(results, monkeypatch):
-    """What a power cut needs: contents before names, the names of layers and steps before the commit mark."""
+    """What a power cut needs: contents before names, all other names before the commit mark."""
     events = []
     replace = os.replace
 
@@ -380,7 +413,8 @@ def test_everything_is_durable_before_what_relies_on_it(results, monkeypatch):
         monkeypatch.setattr(os, "replace", note_replace)
         results.save(WHOLE.of(IDS[2:4]))
     assert events == [
-        *["sync draft"] * 3,
+        *["sync draft"] * 4,
+        *["name units", "sync units"],
         *["name layers", "sync layers", "name steps", "sync steps"],
         *["name runs", "sync runs"],
     ]
@@ -473,7 +507,7 @@ def test_a_damaged_part_is_never_data_but_named_set_aside_and_made_again(full, f
 
 
 def test_a_kill_while_a_damaged_part_is_set_aside_loses_no_file_of_it(full):
-    """All three files are set aside together, in however many sweeps."""
+    """All its files are set aside together, in however many sweeps."""
     path = some_part(full)
     edit(path)
     for at in range(MANY):
@@ -585,7 +619,7 @@ def test_parts_from_before_a_field_was_added_have_its_default(results, monkeypat
     with monkeypatch.context() as patch:
         before = {name: column for name, column in COLUMNS["runs"].items() if name not in ("width", "norm")}
         patch.setitem(COLUMNS, "runs", before)
-        old = Records(WHOLE.runs[list(before)], WHOLE.steps, WHOLE.layers)
+        old = replace(WHOLE, runs=WHOLE.runs[list(before)])
         with results.sweep():
             results.save(old.of(IDS[:6]))
     sweep(results)
