@@ -169,8 +169,14 @@ def _why_open(evidence: Sequence[Evidence]) -> str:
     first = min(evidence, key=lambda e: e.n)
     if first.n < FEWEST_SEEDS:
         seeds = f"[{', '.join(map(str, range(FEWEST_SEEDS)))}]"
-        return f"{first.setting}: {first.n} usable seeds of at least {FEWEST_SEEDS}; change: seed: {seeds}"
-    return f"{first.setting}: the range over {first.n} seeds straddles {first.bound:g}; add seeds"
+        return (
+            f"{first.setting}: {first.n} seeds of at least {FEWEST_SEEDS} have a value, which one that "
+            f"diverged has not; change the config: seed: {seeds}"
+        )
+    return (
+        f"{first.setting}: over {first.n} seeds from {first.low:.3g} to {first.high:.3g}, around "
+        f"{first.bound:g} or with a value missing; change the config: seed: more of them"
+    )
 
 
 def judge(claims: Iterable[str], records: Records) -> list[Verdict]:
