@@ -32,6 +32,7 @@ def command(
         print(error, file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again while Python shuts down
         print("interrupted; what was finished is stored, the same command does the rest", file=sys.stderr)
         return INTERRUPTED
 

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from experiments.config import ConfigError
 
 ATTEMPTS = 2  # a second try costs one stack and cures what chance did: a killed worker, a lost machine
+LONGEST_LIMIT = 1e6  # seconds, eleven days; the system counts milliseconds in 31 bits
 PATIENCE = 5.0  # seconds that a killed process has to be gone
 ANSWER = 10  # seconds that a Dask scheduler has to answer
 TICK = 0.2  # seconds between two looks at whether to stop
@@ -145,7 +146,7 @@ class Workers(Executor):
     def __init__(self, jobs: int, limit: float | None = None) -> None:
         self.workers = jobs
         self.capacity = jobs + 1  # one waits, so that no worker does while this process saves
-        self._limit = limit
+        self._limit = limit and min(limit, LONGEST_LIMIT)
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -171,16 +172,16 @@ class Workers(Executor):
             worker.end()
 
     def _run(self, work: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._closed:
-            raise WorkerLost("the sweep was stopped")
         try:
             worker = self._idle.pop()
         except IndexError:
             worker = _Worker()
         self._busy.add(worker)
         try:
+            if self._closed:  # asked after the worker is on the list that `kill` goes through, not before
+                raise WorkerLost("the workers were ended")
             done, value = worker.ask((work, args, kwargs), self._limit)
-        except WorkerLost:
+        except BaseException:
             worker.end()
             raise
         finally:
@@ -238,7 +239,10 @@ def _serve(pipe: Connection) -> None:
             answer = True, work(*args, **kwargs)
         except Exception as error:
             answer = False, error
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except BrokenPipeError:
+            return
 
 
 def _follow_driver() -> None:
@@ -306,7 +310,7 @@ class Dask(Executor):
     """A Dask cluster: a scheduler's address, or ``local:4`` for four workers on this machine."""
 
     def __init__(self, address: str, limit: float | None = None) -> None:
-        self._limit = limit
+        self._limit = limit and min(limit, LONGEST_LIMIT)
         self._cluster, self._client = _connect(address)
         self._inner = self._client.get_executor(pure=False)
 

@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import config
+from experiments import config, plan
 from experiments.config import Experiment
 from experiments.store import Store
-from experiments.sweep import How, Sweep, check, named, survey, train
+from experiments.sweep import How, Sweep, executor, survey, train
 
 if TYPE_CHECKING:
     from experiments.records import Records
@@ -55,25 +55,25 @@ def run(
 def load(name: str) -> Records:
     """The stored records of what an experiment's last call asked for."""
     store = Store(name)
-    return store.load(named(_stored(store)))
+    return store.load(_asked(_stored(store)))
 
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     """Draw these figures, or all that the config names, from the stored records; the files written."""
     store = Store(name)
     experiment = _stored(store)
-    records = store.load(named(experiment))
+    records = store.load(_asked(experiment))
     return [path for text in figures or experiment.figures for path in draw(text, records, store)]
 
 
 def plan_only(source: Source, overrides: Iterable[str] = (), how: How | None = None) -> Sweep:
     """What `run` would train; nothing is trained and nothing written."""
-    how = how or How()
     experiment = experiment_of(source, overrides)
-    runs = named(experiment)
-    done = set() if how.fresh else Store(experiment.name).finished(how.rerun_failed)
-    check(experiment, [run for name, run in runs.items() if name not in done])
-    return survey(experiment, runs, done, how)
+    return survey(experiment, Store(experiment.name), how or How())
+
+
+def _asked(experiment: Experiment) -> Iterable[str]:
+    return plan.named(plan.grid(experiment), experiment.recording)
 
 
 def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
@@ -87,22 +87,25 @@ def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
 
 def whole(experiment: Experiment, how: How, voice: Terminal) -> tuple[Records, list[str]]:
     """All of it, in order: the records, and one line for everything that failed."""
-    runs, store = named(experiment), Store(experiment.name)
-    done = set() if how.fresh else store.finished(how.rerun_failed)
-    check(experiment, [run for name, run in runs.items() if name not in done])
-    with store.sweep() as set_aside:
+    from experiments.executors import ending
+
+    store = Store(experiment.name)
+    sweep = survey(experiment, store, how)
+    pool = executor(sweep, how)  # as with data: what cannot be had is refused before anything is written
+    with ending(pool), store.sweep() as set_aside:
         for line in set_aside:
             voice.say(line)
         if how.fresh:
             store.fresh()
-        sweep = survey(experiment, runs, store.finished(how.rerun_failed), how)
+        done = store.finished(how.rerun_failed)
+        sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         voice.plan(sweep)
         store.write_manifest(**described(sweep))
         if sweep.stacks:
             began = time.monotonic()
-            train(sweep, store, how, voice)
+            train(sweep, store, pool, voice, fail_fast=how.fail_fast)
             store.write_manifest(**trained(sweep, time.monotonic() - began))
-        records = store.load(runs)
+        records = store.load(sweep.runs)
         failures = crashes(records) + report(experiment, records, store, voice)
     return records, failures
 
@@ -148,6 +151,7 @@ def _judge(experiment: Experiment, records: Records, store: Store, voice: Termin
 def crashes(records: Records) -> list[str]:
     """One line for each stack that crashed: what its runs have in common, and how it ended."""
     from experiments.analysis import varying
+    from experiments.terminal import count
 
     lost = records.runs[records.runs["status"] == "crashed"]
     lines = []
@@ -155,7 +159,7 @@ def crashes(records: Records) -> list[str]:
         shared = [name for name in varying(records.runs) if runs[name].nunique(dropna=False) == 1]
         which = ", ".join(f"{name}={runs[name].iloc[0]}" for name in shared)
         last = str(error).strip().rpartition("\n")[2] or "no reason is known"
-        lines.append(f"{len(runs)} runs crashed ({which or 'all alike'}): {last}")
+        lines.append(f"{count(len(runs), 'run')} crashed{f' ({which})' if which else ''}: {last}")
     return lines
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments import datasets, plan
-from experiments.config import ConfigError, Experiment, Run
+from experiments.config import Experiment, Run
 from experiments.store import Store
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ class Sweep:
 
     experiment: Experiment
     runs: dict[str, Run]  # by id, in the grid's order
-    stacks: list[Stack]  # to train, the costliest first
+    done: Collection[str]  # the ids that need no training
     speed: float  # cost a second that a core is thought to manage
     workers: int  # processes; 0: this one
+    stacks: Sequence[Stack] = ()  # to train, the costliest first
 
     @property
     def missing(self) -> int:
@@ -64,88 +65,81 @@ class Sweep:
         """Seconds after which a stack counts as hanging."""
         return max(SHORTEST_LIMIT, SLACK * self.cost(self.stacks[:1]) / self.speed)
 
+    def without(self, done: Collection[str]) -> Sweep:
+        """The same but for what is done, stacked anew."""
+        missing = [run for name, run in self.runs.items() if name not in done]
+        stacks = plan.stacks(missing, self.experiment.recording, max(1, self.workers)) if missing else []
+        return replace(self, done=done, stacks=stacks)
 
-def named(experiment: Experiment) -> dict[str, Run]:
-    """Every run of an experiment by its id."""
-    return {plan.run_id(run, experiment.recording): run for run in plan.grid(experiment)}
 
+def survey(experiment: Experiment, store: Store, how: How) -> Sweep:
+    """What is left to do, and with how many processes; nothing is trained and nothing written.
 
-def check(experiment: Experiment, runs: Sequence[Run]) -> None:
-    """What only the data and the tables together can tell, before anything is written.
-
-    Errors: ConfigError (a batch that no data set fills, a figure without its probe), DataError.
+    The data of what is left are read: errors: DataError, and ConfigError for a batch that they do not fill.
     """
-    from experiments.plots import FIGURES
-
-    recorded = {text.split("(")[0] for text in experiment.probes}
-    lacking = [
-        f"figures: {text} needs the probe {probe}, which is not among the probes"
-        for text in experiment.figures
-        for probe in getattr(FIGURES[text.split("(")[0]], "needs", ())
-        if probe not in recorded
-    ]
-    if lacking:
-        raise ConfigError(lacking)
-    for text in dict.fromkeys(run.dataset for run in runs):
-        datasets.load(text)
-    plan.check_sizes(runs)
-
-
-def survey(experiment: Experiment, runs: dict[str, Run], done: Collection[str], how: How) -> Sweep:
-    """What is left to do, and with how many processes."""
-    from experiments.executors import cores
     from experiments.runner import machine_speed
 
+    runs = plan.named(plan.grid(experiment), experiment.recording)
+    done = set() if how.fresh else store.finished(how.rerun_failed)
     missing = [run for name, run in runs.items() if name not in done]
+    for text in dict.fromkeys(run.dataset for run in missing):
+        datasets.load(text)
+    plan.check_sizes(missing)
     speed = EFFICIENCY * machine_speed() if missing else 1.0
-    workers = _workers(how) if how.dask else 0 if how.jobs == 1 else how.jobs or cores()
-    stacks = plan.stacks(missing, experiment.recording, max(1, workers)) if missing else []
-    sweep = Sweep(experiment, runs, stacks, speed, min(workers, len(stacks)))
-    worth = how.jobs or how.dask or sweep.cost(stacks) / speed > WORTH_WORKERS
-    return sweep if worth else Sweep(experiment, runs, stacks, speed, workers=0)
+    sweep = Sweep(experiment, runs, done, speed, _workers(how)).without(done)
+    sweep = replace(sweep, workers=min(sweep.workers, len(sweep.stacks)))
+    worth = how.jobs or how.dask or sweep.cost(sweep.stacks) / speed > WORTH_WORKERS
+    return sweep if worth else replace(sweep, workers=0)
 
 
 def _workers(how: How) -> int:
-    """Of a cluster that was not asked yet: those it will have here, or one, for an estimate."""
-    count = (how.dask or "").removeprefix("local:")
-    return int(count) if count.isdecimal() else 1
+    """Processes to have; of a cluster that is elsewhere and was not asked yet, one, for an estimate."""
+    from experiments.executors import cores
+
+    if how.dask:
+        count = how.dask.removeprefix("local:")
+        return int(count) if count.isdecimal() else 1
+    return 0 if how.jobs == 1 else how.jobs or cores()
 
 
-def train(sweep: Sweep, store: Store, how: How, voice: Terminal) -> None:
+def executor(sweep: Sweep, how: How) -> Here | Workers | Dask:
+    """Who trains; errors: ConfigError."""
+    from experiments.executors import Dask, Here, Workers
+
+    if not sweep.stacks:
+        return Here()
+    limit = how.limit or sweep.limit()
+    if how.dask:
+        return Dask(how.dask, limit)
+    return Workers(sweep.workers, limit) if sweep.workers else Here()
+
+
+def train(
+    sweep: Sweep, store: Store, pool: Here | Workers | Dask, voice: Terminal, *, fail_fast: bool = False
+) -> None:
     """Train every stack and keep each as it completes; KeyboardInterrupt once what was running is kept."""
-    from experiments.executors import ending, outcomes
+    from experiments.executors import outcomes
     from experiments.interrupts import patient
     from experiments.runner import run_stack
     from experiments.terminal import Forecast
 
     names = {run: name for name, run in sweep.runs.items()}
     work = partial(run_stack, recording=sweep.experiment.recording)
-    failed: list[Stack] = []
+    forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
+    crashed: list[Stack] = []
 
     def stopped() -> bool:
-        return asked() or bool(failed and how.fail_fast)
+        return asked() or bool(crashed and fail_fast)
 
-    with patient() as asked, ending(_executor(sweep, how)) as pool:
-        forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
-        with voice.progress(sweep.missing, forecast) as advance:
-            for outcome in outcomes(sweep.stacks, work, pool, stopped):
-                records = _records(outcome, [names[run] for run in outcome.stack])
-                store.save(records)
-                advance(len(outcome.stack), sweep.cost([outcome.stack]), records.runs["seconds"].sum())
-                if outcome.error:
-                    failed.append(outcome.stack)
+    with patient() as asked, voice.progress(sweep.missing, forecast) as advance:
+        for outcome in outcomes(sweep.stacks, work, pool, stopped):
+            records = _records(outcome, [names[run] for run in outcome.stack])
+            store.save(records)
+            if outcome.error:
+                crashed.append(outcome.stack)
+            advance(len(outcome.stack), sweep.cost([outcome.stack]), records.runs["seconds"].sum())
         if asked():
             raise KeyboardInterrupt
-
-
-def _executor(sweep: Sweep, how: How) -> Here | Workers | Dask:
-    """Who trains; errors: ConfigError."""
-    from experiments.executors import Dask, Here, Workers
-
-    limit = how.limit or sweep.limit()
-    if how.dask:
-        return Dask(how.dask, limit)
-    return Workers(sweep.workers, limit) if sweep.workers else Here()
 
 
 def _records(outcome: Outcome, ids: list[str]) -> Records:

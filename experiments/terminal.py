@@ -71,13 +71,15 @@ class Terminal:
 
     def plan(self, sweep: Sweep) -> None:
         """How much there is to do, how much of it is done, and how long the rest should take."""
-        total, missing = len(sweep.runs), sweep.missing
+        runs, missing = count(len(sweep.runs), "run"), sweep.missing
         if not missing:
-            return self.say(f"{total} runs, all stored: nothing to train")
-        stored = f"{total - missing} stored, {missing} to train" if missing < total else "none stored"
-        where = f"with {sweep.workers} workers" if sweep.workers else "in this process"
-        stacks = f"{len(sweep.stacks)} stacks"
-        return self.say(f"{total} runs, {stored}: {stacks}, about {duration(sweep.seconds())} {where}")
+            self.say(f"{runs}, all stored: nothing to train")
+            return
+        stored = len(sweep.runs) - missing
+        state = f"{stored} stored, {missing} to train" if stored else "none stored"
+        where = f"with {count(sweep.workers, 'worker')}" if sweep.workers else "in this process"
+        time = f"about {duration(sweep.seconds())} {where}"
+        self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}")
 
     @contextmanager
     def progress(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float, float], None]]:
@@ -156,6 +158,11 @@ def terminal(*, quiet: bool = False) -> Terminal:
 
     console = Console(quiet=quiet)
     return Terminal(console if console.is_terminal else Console(quiet=quiet, width=PLAIN_WIDTH))
+
+
+def count(number: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -79,10 +79,15 @@ def test_a_killed_worker_costs_one_attempt_of_its_own_stack_only(tmp_path):
 
 def test_a_hanging_stack_is_ended_at_its_limit(tmp_path):
     stacks = [("a", "hang"), ("b", "hang", "fine"), ("c", "fine"), ("d", "fine")]
-    result = run(stacks, tmp_path, Workers(2, limit=0.5))
-    assert "no result within the limit of 0.5 s" in result["a"].error
+    run([("warm", "fine")], tmp_path, Workers(1))  # the limit includes a worker's start
+    result = run(stacks, tmp_path, Workers(2, limit=1.5))
+    assert "no result within the limit of 1.5 s" in result["a"].error
     assert [result[name].result for name in "bcd"] == ["fine b", "fine c", "fine d"]
     assert [attempts(tmp_path, name) for name in "abcd"] == [2, 2, 1, 1]
+
+
+def test_a_limit_of_years_is_no_error(tmp_path):
+    assert run([("a", "fine")], tmp_path, Workers(1, limit=1e12))["a"].result == "fine a"
 
 
 class Recorder(Executor):
@@ -133,6 +138,20 @@ def test_kill_ends_the_workers_at_once(tmp_path):
     until(lambda: attempts(tmp_path, "a") and attempts(tmp_path, "b"))
     executor.kill()
     assert all("SIGKILL" in str(future.exception(timeout=5)) for future in futures)
+    until(lambda: not multiprocessing.active_children())
+
+
+def test_a_worker_that_is_hired_while_all_are_ended_is_ended_too(monkeypatch):
+    executor = Workers(1)
+    hire = executors._Worker.__init__
+
+    def hire_late(worker):
+        hire(worker)
+        executor.kill()
+
+    monkeypatch.setattr(executors._Worker, "__init__", hire_late)
+    with pytest.raises(executors.WorkerLost):
+        executor.submit(signal.pause).result(timeout=10)
     until(lambda: not multiprocessing.active_children())
 
 

@@ -1,0 +1,165 @@
+"""Killed anywhere, a sweep goes on; in the end its tables are those of one left alone, bit for bit."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import experiments
+from experiments.records import COLUMNS
+from experiments.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = """
+question: Does a kill change a number?
+base: {dataset: 'moons(n=200)', width: 8, batch: 16, lr: 0.1, optimiser: momentum}
+sweep:
+  activation: [sigmoid, relu, tanh]
+  depth: [1, 2, 4]
+  steps: [300, 900]
+  seed: [0, 1, 2]
+watch: 6
+unit_probes: [unit_dead]
+probes: [delta_norm, dw_norm, dead_fraction, update_ratio, displacement]
+figures: []
+"""
+RUNS = 54
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("killed.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+@pytest.fixture
+def undisturbed(tmp_path, monkeypatch):
+    """The records of a sweep that ran through, in this process; later results go elsewhere."""
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "undisturbed"))
+    records = experiments.run("killed.yaml")
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "results"))
+    return records
+
+
+def start():
+    options = ["killed.yaml", "--quiet", "--jobs", "2"]
+    command = [sys.executable, str(ROOT / "scripts" / "run.py"), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(sweep):
+    _, said = sweep.communicate(timeout=120)
+    return sweep.returncode, said
+
+
+def same(a, b):
+    """All but the time it took."""
+    for name in COLUMNS:
+        left, right = (getattr(records, name).drop(columns="seconds", errors="ignore") for records in (a, b))
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+def children(pid):
+    """The processes below one: a driver's fork server, and below that its workers."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+        except (OSError, IndexError):
+            continue  # it ended meanwhile
+    return found
+
+
+def workers(driver):
+    return [worker for server in children(driver) for worker in children(server)]
+
+
+def parts():
+    return len(list(Path("results/killed/runs").glob("*.parquet")))
+
+
+def wait_for(condition, sweep, seconds=60.0):
+    """Until a condition holds or the sweep is over; whether it holds."""
+    end = time.monotonic() + seconds
+    gate = threading.Event()
+    while not condition():
+        if sweep.poll() is not None or time.monotonic() > end:
+            return False
+        gate.wait(0.005)
+    return True
+
+
+def kill_driver(draw):
+    """One sweep, its driver killed at a random moment from its first import to its last table."""
+    sweep = start()
+    before = parts()
+    if draw.random() < 0.8:  # while it trains and stores; else before or just after it starts to
+        wait_for(lambda: parts() > before, sweep)
+    threading.Event().wait(draw.uniform(0, 0.3))
+    sweep.kill()
+    finish(sweep)
+    return sweep.returncode == -signal.SIGKILL
+
+
+def kill_worker(draw):
+    """One sweep, one of its workers killed; the sweep has to end well by itself."""
+    sweep = start()
+    if not wait_for(lambda: workers(sweep.pid), sweep):
+        assert finish(sweep) == (0, "")
+        return False
+    threading.Event().wait(draw.uniform(0, 0.3))
+    hit = False
+    for worker in workers(sweep.pid)[:1]:
+        os.kill(worker, signal.SIGKILL)
+        hit = True
+    assert finish(sweep) == (0, "")
+    return hit
+
+
+def kill_often(times, draw, ways):
+    """Kill sweeps of one experiment, starting anew whenever it is complete; how often it was resumed."""
+    kills = resumed = 0
+    while kills < times:
+        if len(finished()) == RUNS:
+            shutil.rmtree("results/killed")
+        resumed += 0 < len(finished()) < RUNS
+        kills += draw.choice(ways)(draw)
+    return resumed
+
+
+def finished():
+    return Store("killed").finished()
+
+
+def check_the_end(undisturbed):
+    assert finish(start()) == (0, "")
+    same(experiments.load("killed"), undisturbed)
+    assert not list(Path("results/killed/.partial").iterdir())
+    assert not Path("results/killed/set_aside").exists()
+
+
+def test_a_sweep_whose_driver_is_killed_goes_on_where_it_was(undisturbed):
+    assert kill_often(3, random.Random(1), [kill_driver]) >= 1
+    check_the_end(undisturbed)
+
+
+def test_a_sweep_whose_worker_is_killed_does_not_even_stop(undisturbed):
+    assert kill_worker(random.Random(2))
+    check_the_end(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_sixteen_kills_at_random_moments(undisturbed, seed):
+    assert kill_often(16, random.Random(seed), [kill_driver, kill_driver, kill_worker]) >= 2
+    check_the_end(undisturbed)
