@@ -2,12 +2,12 @@
 
 from math import log
 
-import autodiff
 import naive
 import numpy as np
 import pytest
 from autograd import grad
 
+from experiments.verification import forward as autodiff
 from mlp.losses import LOSSES, accuracy
 
 DTYPES = [np.float32, np.float64]
@@ -106,6 +106,14 @@ def test_a_right_and_sure_example_has_almost_no_softmax_loss():
     value, gradient = LOSSES["softmax_cross_entropy"](z.copy(), np.array([[0]]))
     assert value == pytest.approx(np.exp(-30), rel=1e-3)
     assert gradient[0, 0, 1] == pytest.approx(np.exp(-30), rel=1e-12)
+
+
+def test_every_example_is_stable_at_its_own_level():
+    """The largest logit of one example must not push those of another below every number."""
+    z = np.array([[[1000.0, 999.0], [0.0, -1.0], [-1000.0, -1001.0]]])
+    value, gradient = LOSSES["softmax_cross_entropy"](z.copy(), np.array([[0, 0, 0]]))
+    assert value == pytest.approx(log(1 + np.exp(-1)))
+    assert gradient == pytest.approx(np.full((1, 3, 2), [-1, 1]) / (1 + np.e) / 3)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -400,6 +400,17 @@ def test_divergence_between_watched_steps_is_noticed(rng):
     assert 0 < seen[-1].columns["diverged_at"][0] < 30
 
 
+def test_divergence_on_the_probe_set_alone_is_noticed(rng):
+    """One example too large for its square, not yet met in a batch."""
+    sample = data(rng, n=40)
+    unmet = next(i for i in range(40) if i not in next(batches(40, 4, [0])))
+    sample.x[unmet] = 1e200
+    net = network("identity", seeds=[0], bias="zeros")
+    start = watch(net, sample, seeds=[0], steps=1, batch=4, loss="mean_squared_error")[0]
+    assert start.columns["loss"] == inf
+    assert start.columns["diverged_at"] == [0]
+
+
 def test_a_run_that_starts_without_numbers_diverged_at_step_0(rng):
     net = network(seeds=[0])
     net.params[:] = np.nan
