@@ -8,11 +8,12 @@ import numpy as np
 
 from mlp.losses import LOSSES
 from mlp.network import Network, create
-from mlp.probes import PROBES
+from mlp.probes import PROBES, UNIT_PROBES
 from mlp.tape import Tape
 from mlp.train import Data, train
 
 NORMS = ("none", "batch", "layer")
+ALL_PROBES = sorted({**PROBES, **UNIT_PROBES})
 TRACED = ("x", "z", "a", "slope", "delta", "dw", "db", "w", "b", "w0", "step")
 
 
@@ -105,7 +106,8 @@ def _copied(layers, probes):
         for name in TRACED:
             parts[trace.layer][name].append(np.array(getattr(trace, name)))
         for text in probes:
-            parts[trace.layer][text].append(PROBES.bind(text)(trace))
+            table = UNIT_PROBES if text in UNIT_PROBES else PROBES
+            parts[trace.layer][text].append(table.bind(text)(trace))
     return {layer: {name: np.concatenate(p) for name, p in named.items()} for layer, named in parts.items()}
 
 

@@ -4,7 +4,7 @@ from math import exp, log10, sqrt
 
 import numpy as np
 import pytest
-from small import data, network, shaken, traces, watch
+from small import ALL_PROBES, data, network, shaken, traces, watch
 
 from mlp.initialisers import activation
 from mlp.probes import DEFAULT_PROBES, PROBES, UNIT_PROBES
@@ -203,11 +203,11 @@ def test_no_probe_complains_or_disturbs_a_neighbour(trouble, rng):
         net = network(act, depth=depth, width=3, seeds=seeds, init="pytorch_default", bias="zeros")
         if len(seeds) > 1:
             worry(net, trouble)
-        return watch(net, sample, seeds=seeds, steps=1, probes=sorted(PROBES))
+        return watch(net, sample, seeds=seeds, steps=1, probes=ALL_PROBES)
 
     for alone, together in zip(measured([0]), measured([0, 1]), strict=True):
         for layer, arrays in alone.layers.items():
-            for name in PROBES:
+            for name in ALL_PROBES:
                 pair = arrays[name][0], together.layers[layer][name][0]
                 assert np.array_equal(*pair, equal_nan=True), name
 

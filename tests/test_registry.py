@@ -11,11 +11,11 @@ from mlp.initialisers import BIASES, INITIALISERS
 from mlp.losses import LOSSES
 from mlp.norms import NORMS
 from mlp.optimisers import OPTIMISERS
-from mlp.probes import PROBES
+from mlp.probes import PROBES, UNIT_PROBES
 from mlp.registry import Registry, RegistryError, call_text, did_you_mean, parse_call
 from mlp.schedules import SCHEDULES
 
-TABLES = [ACTIVATIONS, INITIALISERS, BIASES, LOSSES, NORMS, OPTIMISERS, PROBES, SCHEDULES]
+TABLES = [ACTIVATIONS, INITIALISERS, BIASES, LOSSES, NORMS, OPTIMISERS, PROBES, UNIT_PROBES, SCHEDULES]
 
 DISHES = Registry("dish")
 

@@ -4,13 +4,12 @@ from math import exp, inf, log
 
 import numpy as np
 import pytest
-from small import COLUMNS, NORMS, data, gradients, network, shaken, watch
+from small import ALL_PROBES, COLUMNS, NORMS, data, gradients, network, shaken, watch
 
 from mlp.losses import LOSSES, accuracy
 from mlp.network import create
 from mlp.norms import NORMS as NORM_TABLE
 from mlp.optimisers import OPTIMISERS
-from mlp.probes import PROBES
 from mlp.schedules import SCHEDULES
 from mlp.train import Data, batches, train
 
@@ -143,7 +142,7 @@ def trained(which, sample, *, shape, options, break_run=None):
     net = network(seeds=list(seeds), init=list(inits), n_in=sample.x.shape[1], **shape)
     if break_run is not None:
         break_run(net)
-    return watch(net, sample, seeds=seeds, lr=list(rates), steps=3, probes=sorted(PROBES), **options)
+    return watch(net, sample, seeds=seeds, lr=list(rates), steps=3, probes=ALL_PROBES, **options)
 
 
 def check_in_company(sample, *, shape, options):
@@ -229,7 +228,7 @@ def test_a_neighbour_that_diverges_changes_not_one_bit(trouble, norm, trace, dty
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_neighbours_rate_of_1e30_changes_not_one_bit(dtype, rng):
     sample = data(rng, n=40)
-    options = {"steps": 6, "batch": 16, "probes": sorted(PROBES)}
+    options = {"steps": 6, "batch": 16, "probes": ALL_PROBES}
     alone = watch(network(seeds=[1], dtype=dtype), sample, seeds=[1], lr=[0.1], **options)
     stack = watch(network(seeds=[0, 1], dtype=dtype), sample, seeds=[0, 1], lr=[1e30, 0.1], **options)
     same_bits(alone, stack, 0, 1)
