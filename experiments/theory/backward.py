@@ -24,7 +24,8 @@ class Returned:
     """Gradients at a layer, times exp(−log_scale/2).
 
     delta, du: (D, M, M) sums over units of delta·delta', after and before normalisation. noise: (M, M),
-    n·cov of ln‖delta_e‖² for given u at this layer; lean: (M,) d ln‖delta_e‖²/d ln u.
+    n·cov of ln‖delta_e‖² for given u at this layer; lean: (M,) d ln‖delta_e‖²/d ln u. centred: whether du is
+    0 in the mean over the examples, unit by unit.
     """
 
     log_scale: float
@@ -32,6 +33,7 @@ class Returned:
     du: Array
     noise: Array
     lean: Array
+    centred: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,11 @@ def _noises(layer: Hidden, above: _Above) -> _Noises:
 
 def _layer(inputs: Inputs, layer: Hidden, above: _Above, noises: _Noises) -> Returned:
     delta = (layer.rule.skip**2 or 1.0) * layer.slopes * above.g
-    du = delta
-    if layer.rule.norm is not None:
-        if layer.rule.norm.axis == -2:
-            du = _through_batch_norm(inputs, layer, du)
-        du = du * np.outer(layer.scale, layer.scale)
+    over_batch = layer.rule.norm is not None and layer.rule.norm.axis == -2
+    du = _through_batch_norm(inputs, layer, delta) if over_batch else delta
+    du = du * np.outer(layer.scale, layer.scale)
     noise = above.noise + noises.own + noises.stray + noises.mixed
-    return Returned(above.log_scale, delta, du, noise, layer.bend + noises.passed)
+    return Returned(above.log_scale, delta, du, noise, layer.bend + noises.passed, over_batch)
 
 
 def _through_batch_norm(inputs: Inputs, layer: Hidden, delta: Array) -> Array:

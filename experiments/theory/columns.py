@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from experiments.theory.kernels import Hidden, Output, Signal
 from experiments.theory.mean_field import flat_fraction
 
 SATURATED_BELOW = 0.1  # of the largest slope: the default of the probe `saturated_fraction`
-NOTHING = 1e-12  # of ‖delta‖²·total: a sum over pairs that cancels to less is 0 but for rounding
+NOTHING = 1e-9  # of ‖delta‖²·total: a sum over pairs that cancels to less is rounding
+UNKNOWN = 3.0  # variance over mean² of the draws; chi-square of one degree of freedom has 2
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Columns:
     sds: dict[str, Array] = field(default_factory=dict)
     plain: dict[str, Array] = field(default_factory=dict)
 
-    def put(self, column: str, logs: Sequence[float], sds: Sequence[float]) -> None:
+    def put(self, column: str, logs: Any, sds: Any) -> None:
         """Add a column with a band."""
         self.logs[column], self.sds[column] = np.array(logs), np.array(sds)
 
@@ -73,7 +75,7 @@ def _norms(
     floor = NOTHING * inputs.total * share.sum()
     shift = back.log_scale / 2 - np.log(inputs.total)
     dw = n_in * (back.du * x.products * inputs.pairs).sum(axis=(1, 2))
-    db = (back.du * inputs.pairs).sum(axis=(1, 2))
+    db = (back.du * inputs.pairs).sum(axis=(1, 2)) * (not back.centred)
     return {
         "delta": _log_norm(each.sum(axis=1), noise, shift, floor),
         "dw": _log_norm(dw, noise_dw, shift, floor),
@@ -82,13 +84,16 @@ def _norms(
 
 
 def _log_norm(squares: Array, noise: float, shift: float, floor: float) -> tuple[float, float]:
-    """(mean, sd) of ln norm for squares over draws of the logits, log-normal, with a variance of ln squares.
+    """(mean, sd) of ln norm for squares over draws of the logits, log-normal, and the variance of their log.
 
-    −inf, exactly 0, where they cancel (db before a batch normalisation).
+    −inf, exactly 0, where they cancel by construction, as db does before a batch normalisation. NaN where
+    they cancel so far that a choice of examples cannot tell what is left.
     """
     mean = squares.mean()
-    if mean < floor:
+    if not squares.any():
         return -np.inf, 0.0
+    if mean < floor or squares.var() > UNKNOWN * mean**2:
+        return np.nan, np.nan
     variance = noise + float(np.log1p(squares.var() / mean**2))
     return float(np.log(mean) / 2 + shift - variance / 4), float(np.sqrt(variance) / 2)
 

@@ -88,7 +88,7 @@ class Inputs:
         for stratum in np.unique(self.strata):
             mine = np.flatnonzero(self.strata == stratum)
             pairs[np.ix_(mine, mine)] = _different(self.weights[mine])
-        return pairs + np.diag(self.weights)
+        return np.asarray(pairs + np.diag(self.weights))
 
     @cached_property
     def excess(self) -> Array:
@@ -109,7 +109,7 @@ class Inputs:
 
 def _cut(mine: npt.NDArray[np.int64], size: Array, parts: int) -> list[npt.NDArray[np.int64]]:
     """Examples in order of size, cut into at most `parts` bins of equal share."""
-    share = 1 / mine.size + size[mine] / max(size[mine].sum(), np.finfo(float).tiny)
+    share = sum(size[mine] ** k / max((size[mine] ** k).sum(), np.finfo(float).tiny) for k in (0, 1, 2))
     middle = np.cumsum(share) - share / 2
     bins = np.minimum((middle / share.sum() * parts).astype(int), parts - 1)
     return [mine[bins == b] for b in np.unique(bins)]
@@ -129,8 +129,8 @@ def _different(weights: Array) -> Array:
     """
     total = weights.sum()
     apart = np.outer(weights, weights) * (1 - np.eye(weights.size))
-    if weights.size == 1:
-        return apart
+    if weights.size == 1:  # the others of its stratum are taken to be like it
+        return np.array([[total * (total - 1)]])
     if weights.max() > MOST_OF_STRATUM * total:
         return apart * (total * total - total) / apart.sum()
     factor = weights.copy()

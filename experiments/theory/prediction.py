@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments.theory.columns import backward_columns, forward_columns
 from experiments.theory.gaussian import Array
@@ -35,7 +36,8 @@ class Prediction:
     """Layers 1 … depth + 1 at step 0; columns are named as the probes that measure them.
 
     reason: why there is no prediction, or "" if there is one. logs, sds: natural logs of what is positive,
-    so that depth 1000 does not underflow, and their sd over seeds; plain: what has no band.
+    so that depth 1000 does not underflow, and their sd over seeds; plain: what has no band. Of dw and db,
+    −inf is an exact 0 and NaN a sum that cancels too far to be told.
     """
 
     depth: int
@@ -50,7 +52,7 @@ class Prediction:
         return not self.reason
 
     @property
-    def layers(self) -> Array:
+    def layers(self) -> npt.NDArray[np.int64]:
         """1 … depth hidden, depth + 1 the output layer."""
         return np.arange(1, self.depth + 2)
 
@@ -81,7 +83,7 @@ class Prediction:
 
         Least squares of log norm on layer over the hidden layers; NaN for fewer than two or no prediction.
         """
-        if self.reason or self.depth < 2:
+        if self.reason or self.depth < 2 or not np.isfinite(self.logs[column][:-1]).all():
             return float("nan")
         return float(np.exp(-np.polyfit(self.layers[:-1], self.logs[column][:-1], 1)[0]))
 
@@ -137,8 +139,10 @@ def predict(
 ) -> Prediction:
     """Everything at step 0 of a net of `depth` hidden layers of `width`; all texts as in a config.
 
-    Inside the band lie most seeds, not their distance from the theory of an infinite width: that is what
-    the band is made of. Check `applies` first.
+    Check `applies` first. Measured on digits, width 64 to 256, up to 20 layers: ‖delta‖ and the forward
+    signal are right to a few per cent and their bands to a third; ‖dw‖ and ‖db‖ over a set of examples live
+    on how these differ and are right to 10 to 30 %. The band takes weights as Gaussian: orthogonal ones stray
+    less. Under batch normalisation of inputs of low rank ‖delta‖ errs by about 2 % a layer.
     """
     act = activation_of(activation)
     if depth > DEEPEST:
