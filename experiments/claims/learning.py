@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis import at_end, at_start, decay, hidden
-from experiments.claims.settings import alike, judged, on_edges, only, recorded
+from experiments.claims.settings import alike, judged, on_edges, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from mlp.initialisers import activation as curve
 
@@ -45,7 +45,10 @@ def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: fl
     if len(still):
         where = f"depth {still['depth'].iloc[0]} with {still['optimiser'].iloc[0]}"
         raise Undecided(f"{where}: the output layer, too, moved by less than {stays:g}", "steps or lr: more")
-    settings = [(f"depth {depth} with {optimiser}", rows) for (depth, optimiser), rows in best.groupby(by)]
+    settings = [
+        (f"depth {depth} with {optimiser}", rows)
+        for (depth, optimiser), rows in sorted(best.groupby(by), key=lambda item: item[0], reverse=True)
+    ]
     return decide(
         [Evidence.of(name, rows["first"], "below", stays) for name, rows in settings],
         f"after training ‖w − w₀‖/‖w₀‖ is under {stays:g} in layer 1 and over it in the output layer",
@@ -66,7 +69,7 @@ def _moved(best: pd.DataFrame, records: Records, column: str) -> pd.DataFrame:
 def _accuracies(name: str, records: Records, rows: pd.DataFrame) -> str:
     ends = at_end(records.steps, records.runs).set_index("run_id").reindex(rows["run_id"])
     train, test = (ends[column].median() for column in ("accuracy", "test_accuracy"))
-    return f"{name}: training accuracy {train:.2f}, test accuracy {test:.2f} at lr {rows['lr'].iloc[0]:g}."
+    return f"{name}: training accuracy {train:.2f}, test accuracy {test:.2f} at lr {rates(rows)}."
 
 
 # W09 ------------------------------------------------------------------------------------------------------
@@ -97,7 +100,8 @@ def W09_always_avoid(
     best = judged(asked, "test_accuracy", by, larger=True)
     base = _plain(best, against)
     evidence = []
-    for (depth, *remedy), rows in best[best["activation"] == activation].groupby(["depth", *REMEDIES]):
+    settings = best[best["activation"] == activation].groupby(["depth", *REMEDIES])
+    for (depth, *remedy), rows in sorted(settings, key=lambda item: _deep_and_plain_first(item[0])):
         if depth not in base:
             raise Undecided(f"no plain {against} of depth {depth}", f"activation {against}, depth {depth}")
         gap = base[depth] - rows.set_index("seed")["value"].reindex(base[depth].index)
@@ -108,6 +112,12 @@ def W09_always_avoid(
         "accuracy",
         remarks=[*_reached(best, by), *on_edges(best, by)],
     )
+
+
+def _deep_and_plain_first(setting: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Where the claim is expected to hold leads the evidence."""
+    depth, *remedy = setting
+    return -depth, [value != plain for value, plain in zip(remedy, REMEDIES.values(), strict=True)]
 
 
 def _plain(best: pd.DataFrame, against: str) -> dict[int, pd.Series]:
@@ -128,8 +138,7 @@ def _name(depth: int, remedy: Sequence[Any]) -> str:
 def _reached(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
     """The accuracy of every setting and the learning rate that was its best."""
     return [
-        f"{text} at {_name(depth, remedy)}: test accuracy {rows['value'].median():.3f} at lr "
-        f"{rows['lr'].iloc[0]:g}."
+        f"{text} at {_name(depth, remedy)}: test accuracy {rows['value'].median():.3f} at lr {rates(rows)}."
         for (text, depth, *remedy), rows in best.groupby(list(by))
     ]
 
@@ -169,7 +178,7 @@ def W10_tanh_better(
     column = recorded(records, "a_mean")
     asked = only(records, activation=[tanh, sigmoid, centred])
     alike(asked.runs, ["activation", "depth", "lr"], "runs of one activation, depth and lr")
-    depths = [depth for depth in sorted(set(asked.runs["depth"])) if depth >= shallowest]
+    depths = sorted({depth for depth in asked.runs["depth"] if depth >= shallowest}, reverse=True)
     if not depths:
         raise Undecided(f"no network is {shallowest} layers deep", f"depth: [{shallowest}] under sweep")
     best = judged(asked, "test_accuracy", ["activation", "depth"], larger=True)
@@ -191,6 +200,7 @@ def W10_tanh_better(
         [*better, *hence, centre, *_identities(tanh, sigmoid, ulp)],
         f"better at every depth from {shallowest} on; over {most:g} of the advantage by centring alone where "
         f"it is over {clear:g}; mean within {mean:g} of 0; identities within {ulp:g} ulp",
+        "accuracy",
         remarks=[
             f"Size of {sigmoid}'s mean: {means[sigmoid].median():.2f}.",
             *_reached(best, ["activation", "depth"]),

@@ -3,7 +3,7 @@ undecided."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import probe_column, varying
@@ -51,24 +51,29 @@ def alike(runs: pd.DataFrame, but: Sequence[str], which: str) -> None:
 def judged(records: Records, column: str, by: Sequence[str], *, larger: bool) -> pd.DataFrame:
     """`column` of `steps` after training, as `value`, for each setting of `by` at its own best learning rate.
 
-    The rows of `own_best`: those of the judging seeds. Undecided if they are too few.
+    The rows of `own_best`. Undecided if there is no grid to choose from, or too few seeds.
     """
-    enough(records.runs["seed"])
+    enough(records.runs)
     return own_best(at_last_step(records, column), by, larger=larger)
 
 
-def enough(seeds: Iterable[int]) -> None:
-    """That one half of the seeds can choose a learning rate and the other still decide."""
-    found, needed = len(set(seeds)), 2 * FEWEST_SEEDS
-    if found < needed:
-        listed = ", ".join(map(str, range(needed)))
-        reason = f"{found} seeds of at least {needed}, for one half of them chooses the learning rate"
-        raise Undecided(reason, f"seed: [{listed}]")
+def enough(runs: pd.DataFrame) -> None:
+    """That there is a grid of learning rates to choose from, and seeds enough to judge."""
+    if runs["lr"].nunique() < 2:
+        raise Undecided("one learning rate, where each setting is judged at its own best", "lr: a list")
+    if runs["seed"].nunique() < FEWEST_SEEDS:
+        listed = ", ".join(map(str, range(FEWEST_SEEDS)))
+        raise Undecided(f"{runs['seed'].nunique()} seeds of at least {FEWEST_SEEDS}", f"seed: [{listed}]")
+
+
+def rates(rows: pd.DataFrame) -> str:
+    """The learning rates at which rows are judged: one, or one a half of the seeds."""
+    return " or ".join(f"{lr:g}" for lr in sorted(rows["lr"].unique()))
 
 
 def on_edges(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
     """A remark on every setting whose own best lies at an end of its grid, and may lie beyond it."""
-    rows = best[best["on_edge"]].drop_duplicates(list(by))
+    rows = best[best["on_edge"]].drop_duplicates([*by, "lr"])
     return [
         f"{', '.join(str(row[field]) for field in by)}: its best lr, {row['lr']:g}, is at an end of the grid."
         for _, row in rows.iterrows()

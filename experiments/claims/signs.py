@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.claims.settings import alike, enough, on_edges, only, recorded
+from experiments.claims.settings import alike, enough, on_edges, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.datasets import DATASETS
-from experiments.selection import own_best
+from experiments.selection import own_best, steps_to
 from mlp.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def W07_slow_convergence(
     Nuance: At one small learning rate both take about as long. What slows it is that the mean makes the loss
     steep in one direction: the rate that this direction stands is too small for all others.
     """
-    found = _steps_to(records, target)
+    _check_every_step(records)
+    found = steps_to(records, target)
     pairs = [
         *_pairs(found, "dataset", [_canonical(DATASETS, text) for text in inputs], "activation"),
         *_pairs(found, "activation", [_canonical(ACTIVATIONS, text) for text in units], "dataset"),
@@ -137,7 +138,7 @@ def W07_slow_convergence(
     if not pairs:
         change = f"dataset: [{', '.join(inputs)}] or activation: [{', '.join(units)}]"
         raise Undecided("no two settings differ in being centred only", change)
-    enough(found["seed"])
+    enough(found)
     return decide(
         [Evidence.of(pair.name, pair.ratio(), "above", slower) for pair in pairs],
         f"over {slower:g} times the steps to a training loss of {target:g} where not centred, for every seed",
@@ -153,13 +154,10 @@ def _canonical(table: Any, text: str) -> str:
         raise Undecided(str(error), "the claim's inputs and units: texts that the runs have") from None
 
 
-def _steps_to(records: Records, target: float) -> pd.DataFrame:
-    """Every run with, as `value`, the first step whose loss is at most the target; inf if none is."""
+def _check_every_step(records: Records) -> None:
     steps = records.steps.sort_values(["run_id", "step"])
     if (steps.groupby("run_id")["step"].diff() > 1).any():
         raise Undecided("the loss was not watched at every step", f"watch: {records.runs['steps'].max() + 1}")
-    reached = steps[steps["loss"] <= target].groupby("run_id")["step"].min()
-    return records.runs.assign(value=records.runs["run_id"].map(reached).astype(float).fillna(np.inf))
 
 
 @dataclass(frozen=True)
@@ -204,9 +202,8 @@ def _at_one_rate(rows: pd.DataFrame, field: str, values: Sequence[str]) -> tuple
 def _mechanism(records: Records, pairs: Iterable[Pair]) -> Iterator[str]:
     """What it is that slows: the learning rates, the steps at one of them, and how straight the path is."""
     for pair in pairs:
-        rates = [side["lr"].iloc[0] for side in (pair.other, pair.centred)]
         lr, ratio = pair.at_one_rate
-        yield f"{pair.name}: best lr {rates[0]:g} against {rates[1]:g}."
+        yield f"{pair.name}: best lr {rates(pair.other)} against {rates(pair.centred)}."
         yield f"{pair.name}: at lr {lr:g} for both, {ratio:.2f} times the steps."
         if set(PATH) <= set(records.layers.columns):
             longer = [np.median(_detours(records, side)) for side in (pair.other, pair.centred)]
