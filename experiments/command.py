@@ -1,18 +1,19 @@
-"""What `scripts/run.py` does: the pipeline for a person at a terminal, and an exit status."""
+"""What the scripts do: the program for a person at a terminal, and an exit status."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from experiments.config import ConfigError, Experiment
 from experiments.datasets import DataError
 from experiments.files import StoreError
-from experiments.pipeline import experiment_of, plan_only, whole
+from experiments.pipeline import experiment_of, plan_only, stored_experiment, stored_records, whole
 from experiments.store import Store
 from experiments.sweep import How
 from mlp.registry import RegistryError
@@ -23,11 +24,30 @@ OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 def command(
     config: str, overrides: list[str], how: How, *, plan: bool = False, yes: bool = False, quiet: bool = False
 ) -> int:
-    """Run an experiment and say so; every error is a line on standard error, and no traceback."""
+    """`scripts/run.py`: run an experiment and say so."""
+
+    def work() -> int:
+        experiment = experiment_of(config, overrides)
+        return _run(experiment, how, plan=plan, yes=yes, quiet=quiet)
+
+    return status_of(work)
+
+
+def reproduce_command(given: Namespace) -> int:
+    """`scripts/reproduce.py`: run a collection of configs, judge it and report it."""
+    return status_of(lambda: _reproduce(given))
+
+
+def verify_command(name: str, runs: str, seed: int) -> int:
+    """`scripts/verify.py`: re-derive stored runs, chosen by chance, and print what agrees."""
+    return status_of(lambda: _verify(name, runs, seed))
+
+
+def status_of(work: Callable[[], int]) -> int:
+    """The exit status of a script's work; a refusal is a line on standard error, and no traceback."""
     try:
         with _plain_warnings(), _terminable():
-            experiment = experiment_of(config, overrides)
-            return _run(experiment, how, plan=plan, yes=yes, quiet=quiet)
+            return work()
     except (ConfigError, DataError, RegistryError, StoreError) as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -38,7 +58,7 @@ def command(
 
 
 def _run(experiment: Experiment, how: How, *, plan: bool, yes: bool, quiet: bool) -> int:
-    from experiments.terminal import printable, terminal
+    from experiments.terminal import terminal
 
     voice = terminal(quiet=quiet)
     voice.say(f"{experiment.name}: {experiment.question}")
@@ -47,10 +67,59 @@ def _run(experiment: Experiment, how: How, *, plan: bool, yes: bool, quiet: bool
         return OK
     if how.fresh and not yes:
         _confirm(experiment)
-    _, failures = whole(experiment, how, voice)
-    for line in failures:
+    return _told(whole(experiment, how, voice).failures)
+
+
+def _told(failures: Iterable[str]) -> int:
+    """The status after every failure has had its line on standard error."""
+    from experiments.terminal import printable
+
+    lines = list(failures)
+    for line in lines:
         print(printable(line), file=sys.stderr)
-    return FAILED if failures else OK
+    return FAILED if lines else OK
+
+
+def _reproduce(given: Namespace) -> int:
+    from experiments.reproduction import reproduce, update_readme
+    from experiments.terminal import terminal
+
+    voice = terminal(quiet=given.quiet)
+    how = How(given.jobs)
+    done = reproduce(given.collection, how, voice, overrides=given.overrides, expect=given.expect)
+    voice.wrote(done.folder, ["report.html", "claims.csv", "manifest.json", "figures/"])
+    if given.readme:
+        update_readme(done.folder / "claims.csv")
+    return _told([*done.failures, *(f"{name}: inconclusive" for name in done.undecided), *done.changed])
+
+
+def _verify(name: str, runs: str, seed: int) -> int:
+    from experiments.terminal import terminal
+    from experiments.verification import stamp, verify
+
+    store = Store(name)
+    experiment = stored_experiment(store)
+    records = stored_records(store, experiment)
+    usable = records.runs.loc[records.runs["status"] != "crashed", "run_id"]
+    picked = _picked(list(usable), runs, seed)
+    voice = terminal()
+    voice.say(f"{name}: making {len(picked)} of {len(records.runs)} runs again")
+    findings = list(verify(experiment, records, picked))
+    for check, came in stamp(store, findings)["checks"].items():
+        worst = "" if came["worst"] is None else f", worst gap {came['worst']:.2g}"
+        voice.say(f"  {check:18} {came['runs'] - came['disagree']} of {came['runs']} agree{worst}")
+    return _told(finding.said() for finding in findings if finding.agrees is False)
+
+
+def _picked(ids: list[str], runs: str, seed: int) -> list[str]:
+    """`runs` of the ids by chance, or all; errors: ConfigError."""
+    import random
+
+    if runs == "all":
+        return ids
+    if not (runs.isdecimal() and int(runs) > 0):
+        raise ConfigError([f"--runs {runs}: not a whole number from 1, nor all"])
+    return random.Random(seed).sample(ids, min(int(runs), len(ids)))
 
 
 def _confirm(experiment: Experiment) -> None:

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from experiments.store import Store
 from experiments.sweep import How, Sweep, executor, survey, train
 
 if TYPE_CHECKING:
+    from experiments.claims import Verdict
     from experiments.records import Records
     from experiments.terminal import Terminal
 
@@ -48,21 +50,25 @@ def run(
     from experiments.terminal import terminal
 
     how = How(jobs, dask, limit, fail_fast, rerun_failed, fresh)
-    records, _ = whole(experiment_of(source, overrides), how, terminal(quiet=quiet))
-    return records
+    return whole(experiment_of(source, overrides), how, terminal(quiet=quiet)).records
 
 
 def load(name: str) -> Records:
     """The stored records of what an experiment's last call asked for."""
     store = Store(name)
-    return store.load(_asked(_stored(store)))
+    return stored_records(store, stored_experiment(store))
+
+
+def stored_records(store: Store, experiment: Experiment) -> Records:
+    """Of what the store holds, the runs that this experiment asks for."""
+    return store.load(plan.named(plan.grid(experiment), experiment.recording))
 
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     """Draw these figures, or all that the config names, from the stored records; the files written."""
     store = Store(name)
-    experiment = _stored(store)
-    records = store.load(_asked(experiment))
+    experiment = stored_experiment(store)
+    records = stored_records(store, experiment)
     return [path for text in figures or experiment.figures for path in draw(text, records, store)]
 
 
@@ -70,10 +76,6 @@ def plan_only(source: Source, overrides: Iterable[str] = (), how: How | None = N
     """What `run` would train; nothing is trained and nothing written."""
     experiment = experiment_of(source, overrides)
     return survey(experiment, Store(experiment.name), how or How())
-
-
-def _asked(experiment: Experiment) -> Iterable[str]:
-    return plan.named(plan.grid(experiment), experiment.recording)
 
 
 def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
@@ -85,8 +87,17 @@ def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
     return config.load(source, overrides)
 
 
-def whole(experiment: Experiment, how: How, voice: Terminal) -> tuple[Records, list[str]]:
-    """All of it, in order: the records, and one line for everything that failed."""
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment came to; `failures` is a line for everything that failed."""
+
+    records: Records
+    verdicts: list[Verdict]
+    failures: list[str]
+
+
+def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
+    """All of it, in order."""
     from experiments.executors import ending
 
     store = Store(experiment.name)
@@ -106,29 +117,32 @@ def whole(experiment: Experiment, how: How, voice: Terminal) -> tuple[Records, l
             train(sweep, store, pool, voice, fail_fast=how.fail_fast)
             store.write_manifest(**trained(sweep, time.monotonic() - began))
         records = store.load(sweep.runs)
-        failures = crashes(records) + report(experiment, records, store, voice)
-    return records, failures
+        return conclude(experiment, records, store, voice)
 
 
-def report(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> list[str]:
-    """Summary, figures and verdicts into the store and to the terminal; a line for each that failed."""
+def conclude(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> Outcome:
+    """Summary, figures and verdicts into the store and to the terminal."""
+    from experiments import claims
     from experiments.analysis import summary
 
     table = summary(records)
     written = [store.write("summary.csv", table.to_csv(index=False).encode())]
     voice.summary(table)
-    failures = []
+    failures = crashes(records)
     for text in experiment.figures:
         try:
             written += draw(text, records, store)
         except ValueError as error:
             failures.append(f"figures: {text}: {error}")
-    if experiment.claims:
-        written.append(_judge(experiment, records, store, voice))
+    verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
+    if verdicts:
+        table = claims.table(verdicts)
+        voice.verdicts(table)
+        written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
     names = [path.relative_to(store.folder).as_posix() for path in written]
     store.write_manifest(written=names)
     voice.wrote(store.folder, names)
-    return failures
+    return Outcome(records, verdicts, failures)
 
 
 def draw(text: str, records: Records, store: Store) -> list[Path]:
@@ -138,14 +152,6 @@ def draw(text: str, records: Records, store: Store) -> list[Path]:
     name = re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_")[:100]
     files = images(FIGURES.bind(text)(records), name)
     return [store.write(f"figures/{file}", data) for file, data in files.items()]
-
-
-def _judge(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> Path:
-    from experiments import claims
-
-    table = claims.table(claims.judge(experiment.claims, records))
-    voice.verdicts(table)
-    return store.write("claims.csv", table.to_csv(index=False).encode())
 
 
 def crashes(records: Records) -> list[str]:
@@ -188,7 +194,7 @@ def trained(sweep: Sweep, seconds: float) -> dict[str, Any]:
     return {"last_training": call, **facts()}
 
 
-def _stored(store: Store) -> Experiment:
+def stored_experiment(store: Store) -> Experiment:
     """The experiment that a store's manifest describes; errors: StoreError."""
     from experiments.files import StoreError
 

@@ -5,6 +5,7 @@ On a terminal progress is a bar; where output goes to a file or a pipe it is a p
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +22,12 @@ BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
 PLAIN_WIDTH = 180  # characters of a line that goes to a file or a pipe, which has no width of its own
 MOST_ROWS = 60  # of the summary shown; the whole of it is in summary.csv
 COUNTS = ("diverged", "crashed", "zeros")  # columns of the summary, shown where they are not all 0
-SHOWN = {
+SHOWN = {  # of the summary's quantities, those that fit a terminal, and their headings
     "delta_ratio_start": "delta first/last, start",
-    "delta_ratio_end": "delta first/last, end",
     "decay_start": "decay a layer, start",
-    "dead": "dead",
-    "saturated": "saturated",
-    "accuracy": "accuracy",
+    "dead": "dead, end",
+    "saturated": "saturated, end",
+    "accuracy": "accuracy, end",
 }
 
 
@@ -129,7 +129,7 @@ class Terminal:
         quantities = [name for name in SHOWN if name in table and table[name].notna().any()]
         shown = Table(box=SIMPLE_HEAD, caption="median, range over n seeds", caption_justify="left")
         for name in [*keys, "n", *counts, *(SHOWN[name] for name in quantities)]:
-            shown.add_column(name, justify="left" if name == "activation" else "right")
+            shown.add_column(name, justify="left" if name == "activation" else "right", overflow="fold")
         for row in table.head(MOST_ROWS).to_dict("records"):
             texts = [str(row[name]) for name in [*keys, "n", *counts]]
             cells = [_cell(row, name) for name in quantities]
@@ -139,11 +139,13 @@ class Terminal:
             self.say(f"… and {len(table) - MOST_ROWS} more rows in summary.csv")
 
     def verdicts(self, table: pd.DataFrame) -> None:
-        """One line a claim: its status, its value with the interval, its bound."""
+        """One line a claim: its status, its number and rule; and one for the condition or what is missing."""
         for row in table.to_dict("records"):
-            value = f"{number(row['value'])} ({number(row['low'])} – {number(row['high'])})"
-            rule = f"bound {number(row['bound'])}, n = {row['n']}"
-            self.say(f"{row['status']:13} {row['claim']}: {value}, {rule}")
+            range_ = f"{number(row['value'])} ({number(row['low'])} – {number(row['high'])})"
+            measured = f": {range_}, bound {number(row['bound'])}, n = {row['n']}" if row["n"] else ""
+            self.say(f"{row['status']:13} {row['claim']}{measured}")
+            if row["condition"]:
+                self.say(f"{'':13} {row['condition']}")
 
     def wrote(self, folder: Path, names: Sequence[str]) -> None:
         """The paths written, those of one sort on one line."""
@@ -175,9 +177,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def number(value: Any) -> str:
-    """Two or three digits, or a dash for what is not defined."""
-    return "–" if value != value else f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """As short as so many digits can be written: ``0.236``, ``8.3e-8``; a dash for what is not defined."""
+    if value != value:
+        return "–"
+    text = f"{value:.{digits}g}"
+    if 0 < abs(value) < 0.001:
+        text = f"{value:.{digits - 1}e}"
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)
 
 
 def printable(text: str) -> str:
@@ -187,4 +194,6 @@ def printable(text: str) -> str:
 
 def _cell(row: dict[str, Any], quantity: str) -> str:
     median, low, high = (row[f"{quantity}{end}"] for end in ("", "_low", "_high"))
-    return number(median) if low == high or median != median else f"{number(median)} {low:.2g}–{high:.2g}"
+    if low == high or median != median:
+        return number(median)
+    return f"{number(median)} {number(low, 2)}–{number(high, 2)}"
