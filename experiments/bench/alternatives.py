@@ -1,0 +1,82 @@
+"""Who runs the step, on how many processes and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from experiments.bench.workload import Engine, Problem
+
+PLAIN, LIMIT = "PyTorch plain", "limit"  # what ratios are taken to
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One competitor: a function of a module beside this one, and what it runs on.
+
+    Several processes train `runs` networks each, all their own. pinned: each process has one core to itself
+    and knows of no other (XLA takes all it sees).
+    """
+
+    name: str
+    function: str
+    processes: int = 1
+    threads: int = 1
+    pinned: bool = False
+    needs: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cores(self) -> int:
+        """That it may use."""
+        return self.processes * self.threads
+
+    @property
+    def of_the_limit(self) -> str:
+        """The setting whose products it is measured against: those of as many cores."""
+        return f"{LIMIT}, {self.cores} processes" if self.cores > 1 else LIMIT
+
+    def build(self, problem: Problem) -> Engine:
+        """The engine itself; imports what it needs."""
+        module, _, name = self.function.partition(":")
+        return getattr(import_module(f"experiments.bench.{module}"), name)(problem, **self.options)
+
+    def can(self, activation: str) -> bool:
+        """scikit-learn has no leaky ReLU."""
+        return self.needs != "sklearn" or activation != "leaky_relu"
+
+
+def _table() -> Iterable[Setting]:
+    one_and_two = (1, 2)
+    for n in one_and_two:
+        two = ", 2 processes" if n > 1 else ""
+        yield Setting(f"{LIMIT}{two}", "ours:limit", n)
+        yield Setting(f"ours{two}", "ours:engine", n)
+        yield Setting(f"ours, default records{two}", "ours:engine", n, options={"records": "default"})
+        yield Setting(f"NumPy tutorial{two}", "naive:engine", n)
+        yield Setting(f"{PLAIN}{two}", "torch_one:plain", n, needs="torch")
+        yield Setting(f"PyTorch tuned{two}", "torch_one:tuned", n, needs="torch")
+        yield Setting(f"PyTorch stacked bmm{two}", "torch_stacked:bmm", n, needs="torch")
+        yield Setting(f"torch.func vmap{two}", "torch_stacked:vmap", n, needs="torch")
+    yield Setting(f"{PLAIN}, 2 threads", "torch_one:plain", 1, 2, needs="torch")
+    yield Setting("PyTorch stacked bmm, 2 threads", "torch_stacked:bmm", 1, 2, needs="torch")
+    yield Setting("JAX vmap scan, 2 cores", "jax_scan:engine", 1, 2, needs="jax")
+    yield Setting("JAX vmap scan, 2 pinned processes", "jax_scan:engine", 2, 1, pinned=True, needs="jax")
+    yield Setting("scikit-learn partial_fit", "sklearn_fit:engine", 1, needs="sklearn")
+
+
+SETTINGS = {setting.name: setting for setting in _table()}
+QUICK = (
+    LIMIT, "limit, 2 processes", "ours", "ours, 2 processes", PLAIN, "PyTorch stacked bmm, 2 processes",
+    "JAX vmap scan, 2 pinned processes",
+)  # fmt: skip
+
+
+def installed(settings: Iterable[Setting]) -> tuple[list[Setting], list[str]]:
+    """Those that can run here, and the names of the libraries that are missing."""
+    settings = list(settings)
+    missing = sorted({s.needs for s in settings if s.needs and find_spec(s.needs) is None})
+    return [s for s in settings if s.needs not in missing], missing

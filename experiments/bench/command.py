@@ -1,0 +1,242 @@
+"""The whole bench in order; what `scripts/bench.py` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from experiments.bench import agreement, report, studies, whole
+from experiments.bench.alternatives import QUICK, SETTINGS, Setting, installed
+from experiments.bench.timing import Budget, Teams
+from experiments.bench.workers import ties
+from experiments.bench.workload import Case, Shape
+
+PARTS = ("agreement", "steps", "grid", "probes", "stacks", "curves", "vanishing", "profile", "start-up")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of the bench is to be run, and for how long."""
+
+    parts: Sequence[str] = PARTS
+    shapes: Sequence[str] = studies.SHAPES
+    dtypes: Sequence[str] = studies.DTYPES
+    activations: Sequence[str] = studies.ACTIVATIONS
+    engines: Sequence[str] = tuple(SETTINGS)
+    rounds: int = 5
+    seconds: float = 1.0
+    runs: int = 5
+    keep_environment: bool = False
+    out: Path | None = None
+
+    def quick(self) -> Asked:
+        """In under two minutes: one shape, the engines that matter, no grid."""
+        less = Asked(
+            parts=("agreement", "steps", "probes", "profile", "start-up"), shapes=("10x64",),
+            dtypes=("float32",), activations=("relu", "tanh"), engines=QUICK, rounds=3, seconds=0.3,
+        )  # fmt: skip
+        return replace(less, keep_environment=self.keep_environment, out=self.out)
+
+    def cases(self) -> list[Case]:
+        """Every shape, dtype and activation; errors: ValueError for a shape that is none."""
+        shapes = [Shape.parse(text) for text in self.shapes]
+        return [Case(s, d, a, self.runs) for s, d, a in product(shapes, self.dtypes, self.activations)]
+
+
+def command(asked: Asked, say: Callable[[str], None] = print) -> int:
+    """Measure what is asked for, say it, and write it if a folder is given; 1 if an engine disagrees."""
+    settings, missing = installed(SETTINGS[name] for name in asked.engines)
+    cases, budget = asked.cases(), Budget(asked.rounds, asked.seconds)
+    sections: dict[str, str] = {}
+    with Teams(keep_environment=asked.keep_environment) as teams:
+        sections["Machine"] = _machine(asked, settings, missing, teams)
+        say(sections["Machine"])
+        bench = _Bench(asked, settings, cases, teams, budget, say)
+        wrong = bench.agreement() if "agreement" in asked.parts else []
+        bench.settings = [s for s in settings if s.name not in wrong]
+        for part in asked.parts:
+            if part != "agreement":
+                getattr(bench, part.replace("-", "_"))()
+    sections |= bench.sections
+    if asked.out:
+        say(f"written: {report.add_entry(asked.out, report.entry(_title(asked), sections))}")
+    return 1 if wrong else 0
+
+
+def _title(asked: Asked) -> str:
+    return f"{asked.rounds} rounds, {asked.seconds:g} s a cell and round"
+
+
+def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], teams: Teams) -> str:
+    """The machine, the libraries, and what was done about the environment."""
+    from importlib.metadata import version
+
+    from experiments.provenance import git, machine, versions
+
+    facts, code = machine(), git()
+    names = {"torch": "torch", "jax": "jax", "sklearn": "scikit-learn"}
+    libraries = sorted({names[s.needs] for s in settings if s.needs})
+    lines = [
+        f"- {facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, {facts['system']}",
+        f"- NumPy {versions()['numpy']} with {teams.of(SETTINGS['limit']).kernels()}; "
+        + ", ".join(f"{name} {version(name)}" for name in libraries),
+        f"- commit {code['commit'][:12]}{' and changes' if code['dirty'] else ''}" if code else "",
+    ]
+    if tied := ", ".join(f"{k}={v}" for k, v in ties().items()):
+        kept = "kept for" if asked.keep_environment else "not passed on to"
+        lines.append(f"- set here and {kept} the engines: {tied}")
+    if missing:
+        lines.append(f"- not installed and left out: {', '.join(missing)}")
+    return "\n".join(filter(None, lines))
+
+
+class _Bench:
+    """One method a part: measure, then a section of the entry and files."""
+
+    def __init__(
+        self, asked: Asked, settings: list[Setting], cases: list[Case], teams: Teams, budget: Budget,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.asked, self.settings, self.cases = asked, settings, cases
+        self.teams, self.budget, self.say = teams, budget, say
+        self.sections: dict[str, str] = {}
+
+    def agreement(self) -> list[str]:
+        """Each engine's first step beside ours; the names of those that differ, which are not timed."""
+        found = []
+        for dtype, activation in product(self.asked.dtypes, self.asked.activations):
+            case = Case(agreement.CHECKED, dtype, activation, runs=2)
+            ours = agreement.reference(case)
+            for setting in _of_one_process(self.settings):
+                if setting.can(activation):
+                    theirs = self.teams.of(setting).check(case)
+                    found.append(agreement.compare(setting.name, case, theirs, ours))
+        wrong = [a for a in found if not a.agrees]
+        named = {a.engine for a in wrong}
+        lines = [f"{a.engine}, {a.dtype} {a.activation}: {a}" for a in wrong]
+        worst = {d: max(a.gradient for a in found if a.dtype == d) for d in self.asked.dtypes}
+        lines += [f"Largest difference of a gradient, {d}: {size:.1e}" for d, size in worst.items()]
+        self._keep("agreement", [asdict(a) | {"agrees": a.agrees} for a in found], "\n".join(lines))
+        functions = {SETTINGS[name].function for name in named}
+        return [s.name for s in self.settings if s.function in functions]
+
+    def steps(self) -> None:
+        """The step itself, every engine."""
+        rows = studies.steps(self.cases, self.settings, self.teams, self.budget, self.say)
+        table = report.ratios(rows)
+        self._keep("steps_rounds", rows)
+        self._keep("steps", table, report.by_shape(table))
+        if self.asked.out and table["x_plain"].notna().any():
+            from experiments.plots.style import save
+
+            save(report.figure(table), self.asked.out, "steps")
+
+    def grid(self) -> None:
+        """The whole grid: uncut by our program, scaled by the others."""
+        rounds, keep = min(3, self.asked.rounds), self.asked.keep_environment
+        uncut = whole.grid(rounds, studies.GRID_STEPS, self.say, keep_environment=keep)
+        budget = Budget(rounds, self.asked.seconds / 2)
+        rows = studies.grid(self.settings, self.teams, budget, self.say)
+        scaled = report.grid_seconds(rows, studies.GRID_STEPS, studies.GRID_SEEDS)
+        seconds = sorted(row["seconds"] for row in uncut)
+        middle = seconds[len(seconds) // 2]
+        scaled["ours_is_faster_by"] = scaled["median"] / middle
+        text = (
+            f"Ours, uncut and cold (`scripts/run.py`): {middle:.1f} s [{seconds[0]:.1f}–{seconds[-1]:.1f}]. "
+            "The others: measured steps times 300 steps and 5 seeds, and their building and compiling.\n\n"
+        )
+        self._keep("grid_uncut", uncut)
+        self._keep("grid", scaled, text + report.markdown(scaled))
+
+    def probes(self) -> None:
+        """What the records cost."""
+        rows = studies.probes(self.cases, self.teams, self.budget, self.say)
+        table = report.ratios(rows)
+        off = table[table["engine"] == "ours, records off"].rename(columns={"us": "off"})
+        table = table.merge(off[[*report.CELL, "off"]], on=report.CELL, validate="many_to_one")
+        table["over_off"] = table["us"] / table["off"]
+        shown = table[[*report.CELL, "engine", "us", "over_off"]]
+        self._keep("probes", shown, report.markdown(shown))
+
+    def stacks(self) -> None:
+        """How many runs to stack."""
+        rows = [
+            row | {"records": records}
+            for records in ("every", "default")
+            for row in studies.stack_sizes(
+                studies.STACKED_SHAPES, self.asked.dtypes, records, self.teams,
+                Budget(3, self.asked.seconds / 3), self.say,
+            )
+        ]  # fmt: skip
+        table = _by_stack(rows)
+        self._keep("stacks", rows, report.markdown(table))
+
+    def curves(self) -> None:
+        """Cost against depth and width."""
+        rows = studies.curves(self.settings, self.teams, self.budget, self.say)
+        table = report.ratios(rows)
+        self._keep("curves", table, report.markdown(table[["shape", "engine", "us", "x_plain", "of_limit"]]))
+
+    def vanishing(self) -> None:
+        """Where gradients go subnormal."""
+        table = report.ratios(studies.vanishing(self.settings, self.teams, self.budget, self.say))
+        self._keep("vanishing", table, report.by_shape(table))
+
+    def profile(self) -> None:
+        """Where our time goes."""
+        self.say("profile")
+        ours = self.teams.of(SETTINGS["ours"])
+        rows = [row for case in self.cases for row in ours.profile(case)]
+        self._keep("profile", rows, report.markdown(_profile_table(rows)))
+
+    def start_up(self) -> None:
+        """How soon the program answers."""
+        import pandas as pd
+
+        self.say("start-up")
+        rows = whole.start_up(self.budget.rounds)
+        times = pd.DataFrame(rows).groupby("what", sort=False)["ms"]
+        table = times.agg(["median", "min", "max"]).reset_index()
+        self._keep("start_up", rows, report.markdown(table))
+
+    def _keep(self, name: str, rows: Any, text: str = "") -> None:
+        """A table into its file, its text into the entry and to the terminal."""
+        if self.asked.out:
+            report.write_csv(self.asked.out, name, rows)
+        if text:
+            self.sections[name] = text
+            self.say(f"\n{name}\n{text}\n")
+
+
+def _of_one_process(settings: Iterable[Setting]) -> list[Setting]:
+    """One setting of each engine, the limit and ours aside: several run the same function."""
+    first: dict[tuple[str, str], Setting] = {}
+    for setting in settings:
+        if not setting.function.startswith("ours"):
+            first.setdefault((setting.function, setting.needs), setting)
+    return list(first.values())
+
+
+def _by_stack(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """µs a step and run by the size of the stack, over the best of its row."""
+    import pandas as pd
+
+    index = ["records", "shape", "dtype", "activation"]
+    wide = pd.DataFrame(list(rows)).pivot_table(
+        index=index, columns="runs", values="us", aggfunc="median", sort=False
+    )
+    relative = wide.div(wide.min(axis=1), axis=0).round(2)
+    return relative.assign(best_us=wide.min(axis=1)).reset_index()
+
+
+def _profile_table(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Shares of a step, operations across."""
+    import pandas as pd
+
+    index = ["shape", "dtype", "activation", "runs"]
+    table = pd.DataFrame(list(rows))
+    shares = table.pivot_table(index=index, columns="operation", values="share", sort=False).round(3)
+    return shares.assign(us=table.groupby(index, sort=False)["us"].sum()).reset_index()

@@ -1,0 +1,157 @@
+"""This engine, and the limit it runs against: its own matrix products and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from experiments.bench.workload import Array, Case, Engine, Problem, Readings
+from experiments.plan import stacks
+from experiments.vocabulary import Recording, Run
+from mlp.network import Network, create
+from mlp.probes import DEFAULT_PROBES, PROBES
+from mlp.products import product, product_transposed
+from mlp.train import Snapshot, train
+
+PROBED = ("dw_norm", "dead_fraction", "saturated_fraction")
+FOREVER = 10**9
+WATCHED_EACH = {"every": 1, "default": 15, "off": 20}  # default: 20 of 300 steps; off: to regain control
+
+
+def engine(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
+    """`mlp.train` in the stacks that the plan makes, or in stacks of `stack` runs.
+
+    records: every (the batch's, at every step), default (all probes on the probe set, as often as by
+    default), off.
+    """
+    trainings = [_Training(problem, part, records) for part in _parts(problem.case, stack)]
+
+    def run(steps: int) -> Readings | None:
+        found = [training.run(steps) for training in trainings]
+        if records != "every":
+            return None
+        names = ("loss", "dw_norm", "dead", "saturated")
+        return Readings(*(np.concatenate([getattr(f, name) for f in found], axis=-1) for name in names))
+
+    def weights() -> list[Array]:
+        for training in trainings:
+            training.apply_the_last_update()
+        layers = zip(*(training.net.layers for training in trainings), strict=True)
+        return [np.concatenate([p.w for p in same]) for same in layers]
+
+    return Engine(run, weights, WATCHED_EACH[records])
+
+
+def _parts(case: Case, stack: int) -> list[slice]:
+    """The runs by stacks."""
+    if not stack:
+        shape = case.shape
+        dataset = "mnist" if shape.inputs == 784 else "digits"
+        runs = [
+            Run(case.text, shape.depth, shape.width, dataset, batch=case.batch, dtype=case.dtype, seed=seed)
+            for seed in range(case.runs)
+        ]
+        sizes = [len(part) for part in stacks(runs, Recording((), trace="batch"))]
+    else:
+        sizes = [min(stack, case.runs - at) for at in range(0, case.runs, stack)]
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+class _Training:
+    """One stack in training."""
+
+    def __init__(self, problem: Problem, part: slice, records: str) -> None:
+        case, seeds = problem.case, problem.seeds[part]
+        self.records, self.part = records, part
+        init = [case.init] * len(seeds)
+        self.net: Network = create(case.shape.sizes, case.text, seeds=seeds, init=init, dtype=case.dtype)
+        self.depth = case.shape.depth
+        self.probes = [PROBES[name] for name in (PROBED if records == "every" else DEFAULT_PROBES)]
+        self.snapshots: Iterator[Snapshot] = train(
+            self.net,
+            problem.data,
+            seeds=seeds,
+            lr=[case.lr] * len(seeds),
+            steps=FOREVER,
+            batch=case.batch,
+            watch=range(0, FOREVER, WATCHED_EACH[records]),
+            trace="probe_set" if records == "default" else "batch",
+        )
+
+    def run(self, steps: int) -> Readings | None:
+        if self.records == "every":
+            return self._every(steps)
+        for snap in islice(self.snapshots, steps // WATCHED_EACH[self.records]):
+            for trace in snap.layers if self.records == "default" else ():
+                with np.errstate(all="ignore"):
+                    for probe in self.probes:
+                        probe(trace)
+        return None
+
+    def _every(self, steps: int) -> Readings:
+        found = Readings.empty(steps, Case(self._shape(), runs=self.net.runs))
+        norm, dead, saturated = self.probes
+        for row, snap in enumerate(islice(self.snapshots, steps)):
+            found.loss[row] = snap.loss
+            with np.errstate(all="ignore"):
+                for trace in snap.layers:
+                    at = trace.layer - 1
+                    found.dw_norm[row, at, trace.runs] = norm(trace)
+                    if at < self.depth:
+                        found.dead[row, at, trace.runs] = dead(trace)
+                        found.saturated[row, at, trace.runs] = saturated(trace)
+        return found
+
+    def _shape(self) -> Any:
+        from experiments.bench.workload import Shape
+
+        return Shape(self.depth, self.net.sizes[1], self.net.sizes[0])
+
+    def apply_the_last_update(self) -> None:
+        """It is held back until the next snapshot is asked for."""
+        next(self.snapshots)
+
+
+def limit(problem: Problem, stack: int = 0) -> Engine:
+    """The matrix products of a step back to back, by the engine's own calls on buffers like its own."""
+    calls = [_Products(problem, part) for part in _parts(problem.case, stack)]
+
+    def run(steps: int) -> None:
+        for call in calls:
+            for _ in range(steps):
+                call.step()
+
+    return Engine(run, lambda: [])
+
+
+class _Products:
+    """The operands of a stack's products: flat parameters and gradients, activations, two deltas in turn."""
+
+    def __init__(self, problem: Problem, part: slice) -> None:
+        case, rng = problem.case, np.random.default_rng(0)
+        seeds = problem.seeds[part]
+        init = [case.init] * len(seeds)
+        self.net = create(case.shape.sizes, case.text, seeds=seeds, init=init, dtype=case.dtype)
+        self.grads = self.net.views(np.zeros_like(self.net.params))
+        block = (len(seeds), case.batch)
+        self.x = [rng.standard_normal((*block, n)).astype(case.dtype) for n in self.net.sizes]
+        self.delta: Sequence[dict[int, Array]] = [
+            {n: rng.standard_normal((*block, n)).astype(case.dtype) for n in set(self.net.sizes[1:])}
+            for _ in range(2)
+        ]
+        self.scratch = {p.w.shape: np.empty_like(p.w.mT, order="C") for p in self.net.layers}
+
+    def step(self) -> None:
+        layers = self.net.layers
+        for index, p in enumerate(layers):
+            product(self.x[index], p.w, self.x[index + 1])
+        for index in reversed(range(len(layers))):
+            w, delta = layers[index].w, self.delta[index % 2][layers[index].w.shape[-1]]
+            np.matmul(self.x[index].mT, delta, out=self.grads[index].w)
+            if index:
+                below = self.delta[(index - 1) % 2][w.shape[-2]]
+                product_transposed(delta, w, below, self.scratch[w.shape])

@@ -1,0 +1,87 @@
+"""What is measured: lists of cells, each of which is timed interleaved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from experiments.bench.alternatives import LIMIT, PLAIN, SETTINGS, Setting
+from experiments.bench.timing import Budget, Cell, Say, Teams, interleaved, variant
+from experiments.bench.workload import Case, Shape
+
+SHAPES = ("10x64", "50x128", "10x512", "784-10x256")
+DTYPES = ("float32", "float64")
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+
+GRID_ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
+GRID_DEPTHS, GRID_WIDTH, GRID_SEEDS, GRID_STEPS = (2, 5, 10, 20, 50), 64, 5, 300
+GRID_ENGINES = (
+    "ours, 2 processes", PLAIN, f"{PLAIN}, 2 processes", "PyTorch stacked bmm, 2 processes",
+    "JAX vmap scan, 2 pinned processes", f"{LIMIT}, 2 processes",
+)  # fmt: skip
+
+STACKS = (1, 2, 3, 5, 8, 12, 20)
+STACKED_SHAPES = ("10x32", "10x64", "50x64", "10x128", "50x128", "10x256", "784-10x256", "10x512")
+CURVE_DEPTHS, CURVE_WIDTHS = (2, 5, 10, 20, 50), (16, 32, 64, 100, 128, 256, 512)
+
+Rows = list[dict[str, Any]]
+
+
+def steps(cases: Sequence[Case], settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
+    """Every engine at every case."""
+    rows: Rows = []
+    for number, case in enumerate(cases, start=1):
+        say(f"step {number}/{len(cases)}: {case.shape} {case.dtype} {case.activation}")
+        cells = [Cell(setting, case) for setting in settings if setting.can(case.activation)]
+        rows += interleaved(cells, teams, budget, say)
+    return rows
+
+
+def grid(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
+    """Every engine of GRID_ENGINES at every cell of the grid: 4 activations × 5 depths, 5 seeds."""
+    cases = [
+        Case(Shape(depth, GRID_WIDTH), "float32", activation, GRID_SEEDS)
+        for activation, depth in product(GRID_ACTIVATIONS, GRID_DEPTHS)
+    ]
+    return steps(cases, [s for s in settings if s.name in GRID_ENGINES], teams, budget, say)
+
+
+def probes(cases: Sequence[Case], teams: Teams, budget: Budget, say: Say) -> Rows:
+    """Our step without records, with the default schedule's, and with the batch's at every step."""
+    ours = SETTINGS["ours"]
+    kinds = [variant(ours, f"ours, records {kind}", records=kind) for kind in ("off", "default", "every")]
+    return steps(cases, kinds, teams, budget, say)
+
+
+def stack_sizes(
+    shapes: Sequence[str], dtypes: Sequence[str], records: str, teams: Teams, budget: Budget, say: Say
+) -> Rows:
+    """A step's cost a run against how many runs are stacked."""
+    rows: Rows = []
+    for text, dtype, activation in product(shapes, dtypes, ("tanh", "relu")):
+        say(f"stacks: {text} {dtype} {activation}")
+        case = Case(Shape.parse(text), dtype, activation)
+        cells = [
+            Cell(variant(SETTINGS["ours"], f"ours, stacks of {r}", stack=r, records=records),
+                 replace(case, runs=r))
+            for r in STACKS
+        ]  # fmt: skip
+        rows += interleaved(cells, teams, budget, say)
+    return rows
+
+
+def curves(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
+    """Cost against depth at width 64 and against width at depth 10."""
+    shapes = [*(Shape(d, 64) for d in CURVE_DEPTHS), *(Shape(10, w) for w in CURVE_WIDTHS if w != 64)]
+    names = ("ours", LIMIT, PLAIN)
+    cases = [Case(shape, "float32", "tanh") for shape in shapes]
+    return steps(cases, [s for s in settings if s.name in names], teams, budget, say)
+
+
+def vanishing(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
+    """A net whose float32 gradients go subnormal: sigmoid, depth 50, nn.Linear's default initialisation."""
+    case = Case(Shape(50, 64), "float32", "sigmoid", init="pytorch_default")
+    names = ("ours", PLAIN, "NumPy tutorial", "JAX vmap scan, 2 cores")
+    return steps([case], [s for s in settings if s.name in names], teams, budget, say)
