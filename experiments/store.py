@@ -1,10 +1,10 @@
 """results/<experiment>/: what a sweep has finished, kept so that nothing can spoil it.
 
 A stack's records are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``, and in
-``units/`` where units were measured. The runs part is written last and is the commit mark. Beside the parts each
-folder holds ``0-columns.parquet``: no rows, and all columns, so that
-``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if the parts were measured
-with different probes (a reader takes the columns from the file that sorts first).
+``units/`` where units were measured. The runs part is written last and is the commit mark. Beside the parts
+each folder holds ``0-columns.parquet``: no rows, and all columns, so that
+``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if the parts were
+measured with different probes (a reader takes the columns from the file that sorts first).
 """
 
 from __future__ import annotations
