@@ -2,13 +2,13 @@
 
 from math import erfc, exp, inf, pi, sqrt
 
-import autodiff
 import naive
 import numpy as np
 import pytest
 from autograd import elementwise_grad
 from scipy.integrate import quad
 
+from experiments.verification import forward as autodiff
 from mlp.activations import ACTIVATIONS, gaussian_mean
 from mlp.initialisers import activation
 
@@ -92,10 +92,13 @@ def test_slope_is_the_complex_step(text):
     np.testing.assert_allclose(act.df(z, act.f(z)), step, rtol=1e-13, atol=1e-15)  # a few roundings
 
 
-@pytest.mark.parametrize("text", sorted(autodiff.FORMULAS))
+WITH_OPTIONS = ["leaky_relu(slope=0.3)", "elu(alpha=2.0)", "silu(beta=3.0)", "sigmoid(shift=-0.5)"]
+
+
+@pytest.mark.parametrize("text", [*sorted(autodiff.FORMULAS), *WITH_OPTIONS])
 def test_f_and_slope_are_autograds(text):
     act, z = activation(text), grid(activation(text), reach=30.0)
-    formula = autodiff.FORMULAS[text]
+    formula = autodiff.formula(text)
     np.testing.assert_allclose(act.f(z), formula(z), rtol=1e-12, atol=1e-14)
     slope = elementwise_grad(formula)(z)
     np.testing.assert_allclose(act.df(z, act.f(z)), slope, rtol=0, atol=1e-13 * act.max_slope)

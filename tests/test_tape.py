@@ -2,13 +2,13 @@
 
 from math import log10, sqrt
 
-import autodiff
 import naive
 import numpy as np
 import pytest
 from small import NORMS as KNOWN_NORMS
 from small import data, gradients, losses, network, off_kinks, shaken, watch
 
+from experiments.verification import forward as autodiff
 from mlp import tape
 from mlp.activations import ACTIVATIONS, gaussian_mean
 from mlp.initialisers import INITIALISERS, activation
@@ -341,6 +341,21 @@ def test_a_neighbour_never_causes_a_rescaling(monkeypatch, rng):
     together = exponents(slice(0, 2))
     assert together[:, 1].any()
     assert np.array_equal(together[:, :1], exponents(slice(0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "power"), [("float32", -145), ("float32", 120), ("float64", -1060), ("float64", 1000)]
+)
+def test_a_gradient_at_the_very_end_of_its_format_is_brought_back(dtype, power):
+    """By a power of two that is itself no number of the format: 2^145 is no float32."""
+    net = network(depth=0, seeds=[0], n_in=1, dtype=dtype)
+    taped, views = Tape(net, 2, lean=False), net.views(np.zeros_like(net.params))
+    taped.forward(np.ones((1, 2, 1), dtype))
+    d_logits = np.ldexp(np.array([[[4, -2, 1], [0, 1, 0]]], dtype), power)
+    taped.gradients(d_logits.copy(), views)
+    assert 0.25 <= abs(taped.delta[0]).max() <= 1
+    back = np.ldexp(taped.delta[0].astype(np.float64), -taped.exponent[0].astype(np.int32))
+    assert np.array_equal(back, d_logits)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,0 +1,129 @@
+"""The network a second time: only its forward pass is written, and others differentiate it.
+
+HIPS autograd does where it is installed; a complex step (Squire & Trapp 1998) always can, since each formula
+here is analytic off its kinks and takes complex numbers. Nothing of `mlp` is used but the parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlp.registry import parse_call
+
+if TYPE_CHECKING:
+    from mlp.activations import Activation
+
+try:
+    import autograd.numpy as anp
+    from autograd.scipy.special import erf
+except ImportError:  # then there is the complex step alone
+    anp = np
+    from scipy.special import erf
+
+Layers = list[dict[str, Any]]
+
+
+def _size(z: Any) -> Any:
+    """|z| by the sign of the real part, which is analytic off 0."""
+    return anp.where(z > 0, z, -z)
+
+
+def _sigma(z: Any) -> Any:
+    e = anp.exp(-_size(z))
+    return anp.where(z > 0, 1 / (1 + e), e / (1 + e))
+
+
+def _softplus(z: Any) -> Any:
+    return anp.where(z > 0, z, 0) + anp.log(1 + anp.exp(-_size(z)))
+
+
+def _elu(z: Any, alpha: float = 1.0, scale: float = 1.0) -> Any:
+    return scale * anp.where(z > 0, z, alpha * (anp.exp(anp.where(z > 0, 0, z)) - 1))
+
+
+# name: f(z, **options)
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "identity": lambda z: z,
+    "sigmoid": lambda z, shift=0.0: _sigma(z) + shift,
+    "tanh": anp.tanh,
+    "lecun_tanh": lambda z: 1.7159 * anp.tanh(2 * z / 3),
+    "relu": lambda z: anp.where(z > 0, z, 0),
+    "leaky_relu": lambda z, slope=0.01: anp.where(z > 0, z, slope * z),
+    "elu": _elu,
+    "selu": lambda z: _elu(z, 1.6732632423543772, 1.0507009873554805),
+    "gelu": lambda z: z * (1 + erf(z / 2**0.5)) / 2,
+    "silu": lambda z, beta=1.0: z * _sigma(beta * z),
+    "softplus": _softplus,
+    "softsign": lambda z: z / (1 + _size(z)),
+    "arctan": anp.arctan,
+    "mish": lambda z: z * anp.tanh(_softplus(z)),
+    "hard_sigmoid": lambda z: anp.where(z > 3, 1.0, anp.where(z < -3, 0.0, z / 6 + 0.5)),
+    "hard_tanh": lambda z: anp.where(z > 1, 1.0, anp.where(z < -1, -1.0, z)),
+}
+
+
+def formula(text: str) -> Callable[[Any], Any] | None:
+    """The second form of an activation's call-text; None for one that has none yet."""
+    name, options = parse_call(text)
+    if name not in FORMULAS:
+        return None
+    return lambda z: FORMULAS[name](z, **options)
+
+
+def traced(text: str, act: Activation) -> Callable[[Any], Any]:
+    """An f that autograd can look into; of an activation that is new here, its own f with its own slope."""
+    from autograd.extend import defvjp, primitive
+
+    if found := formula(text):
+        return found
+    f = primitive(act.f)
+    defvjp(f, lambda a, z: lambda g: g * act.df(z, a))
+    return f
+
+
+def _log_softmax(z: Any) -> Any:
+    shifted = z - anp.max(z, axis=1, keepdims=True)
+    return shifted - anp.log(anp.sum(anp.exp(shifted), axis=1, keepdims=True))
+
+
+LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "softmax_cross_entropy": lambda z, t: -anp.sum(t * _log_softmax(z)) / len(t),
+    "sigmoid_cross_entropy": lambda z, t: anp.sum(_softplus(z) - t * z) / len(t),
+    "mean_squared_error": lambda z, t: anp.mean((z - t) ** 2),
+}
+
+NORM_AXES = {"batch": 0, "layer": 1}
+
+
+def _normalise(u: Any, axis: int, eps: float) -> Any:
+    mean = anp.mean(u, axis=axis, keepdims=True)
+    return (u - mean) / anp.sqrt(anp.mean((u - mean) ** 2, axis=axis, keepdims=True) + eps)
+
+
+def logits(layers: Layers, x: Any, f: Callable[[Any], Any], norm: str, residual: float) -> Any:
+    """(B, C) of one run; a layer is {w, b} and where it is normalised {gain, shift}."""
+    rule, options = parse_call(norm)
+    for index, layer in enumerate(layers):
+        z = anp.dot(x, layer["w"]) + layer["b"]
+        if index == len(layers) - 1:
+            break
+        if rule != "none":
+            u = _normalise(z, NORM_AXES[rule], options.get("eps", 1e-5))
+            z = layer["gain"] * u + layer["shift"]
+        x = x + residual * f(z) if residual and index else f(z)
+    return z
+
+
+def loss_of(layers: Layers, x: Any, target: Any, f: Any, loss: str, norm: str, residual: float) -> Any:
+    """The mean loss of one run; target (B, C) is one-hot."""
+    return LOSSES[loss](logits(layers, x, f, norm, residual), target)
+
+
+def gradients(layers: Layers, x: Any, target: Any, f: Any, loss: str, norm: str, residual: float) -> Layers:
+    """dLoss/d(every parameter) by HIPS autograd, in the form of `layers`."""
+    from autograd import grad
+
+    return grad(lambda p: loss_of(p, x, target, f, loss, norm, residual))(layers)

@@ -1,0 +1,28 @@
+"""Re-derive stored numbers: records to the last bit, gradients by other means, and laws they must obey.
+
+python scripts/verify.py deep_sigmoid
+python scripts/verify.py deep_sigmoid --runs all
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def arguments() -> argparse.Namespace:
+    """What stands on the command line."""
+    status = "exit status: 0 everything agrees, 1 something does not, 2 refused"
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=status)
+    parser.add_argument("experiment", help="the name of a folder in results/")
+    parser.add_argument("--runs", default="5", metavar="N", help="how many, by chance, or all (default: 5)")
+    parser.add_argument("--seed", type=int, default=0, help="of that chance (default: 0)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = arguments()
+    from experiments.command import verify_command
+
+    sys.exit(verify_command(given.experiment, given.runs, given.seed))
