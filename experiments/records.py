@@ -3,8 +3,8 @@
 `COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables of
 `results/README.md` are printed from it (``python -m experiments.records`` renews them). The settings of a run
 are the fields of `Run`, under their names. The frame `layers` has one further float column a probe and
-`units` one a unit probe, named by the probe's call-text and explained by its docstring. `units` is empty unless a
-config asks for unit probes.
+`units` one a unit probe, named by the probe's call-text and explained by its docstring. `units` is empty
+unless a config asks for unit probes.
 """
 
 from __future__ import annotations
