@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.vocabulary import Run, keys_of
+from experiments.config.vocabulary import Run, keys_of
 
 if TYPE_CHECKING:
     import pandas as pd

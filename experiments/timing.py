@@ -55,14 +55,13 @@ def interleaved(jobs: Mapping[Any, Callable[[], float]], rounds: int = ROUNDS) -
 def middle(values: Times) -> Times:
     """The values without as many of the smallest and largest as leaves their range covering the median.
 
-    With the probability that the range of six values has, 97 %, whatever the distribution: the k-th
-    smallest of n and the k-th largest enclose the median but for 2·P(fewer than k of n coins show heads).
+    With the probability that the range of six values has, 97 %, whatever the distribution: the range
+    without k on either side misses the median if at most k of n coins show heads, or at most k tails.
     """
-    n, k, outside = len(values), 0, 2.0 ** (1 - len(values))
-    while outside <= 1 - SURE and 2 * (k + 1) < n:
-        k += 1
-        outside += 2.0 ** (1 - n) * comb(n, k)
-    return np.sort(values)[max(k - 1, 0) : n - max(k - 1, 0)]
+    n = len(values)
+    missed = 2.0 ** (1 - n) * np.cumsum([comb(n, k) for k in range((n + 1) // 2)])
+    aside = max(0, int(np.count_nonzero(missed <= 1 - SURE)) - 1)
+    return np.sort(values)[aside : n - aside]
 
 
 # Per element ----------------------------------------------------------------------------------------------
@@ -76,22 +75,23 @@ class _Pass:
         rng = np.random.default_rng(0)
         self.z0, self.delta0 = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
         self.z, self.delta = np.empty_like(self.z0), np.empty_like(self.z0)
-        self.mask = np.empty(shape, np.bool_)
+        self.a, self.slope = np.empty_like(self.z0), np.empty_like(self.z0)
 
     def __call__(self) -> float:
         """Seconds; filling the buffers anew is not counted."""
         np.copyto(self.delta, self.delta0)
         np.copyto(self.z, self.z0)
         began = thread_time()
-        forward_and_back(self.act, self.z, self.delta, self.mask)
+        forward_and_back(self.act, self.z, self.delta, self.a, self.slope)
         return thread_time() - began
 
 
-def forward_and_back(act: Activation, z: Array, delta: Array, mask: npt.NDArray[np.bool_]) -> None:
-    """a = f(z), then delta times f'(z); in place where the activation can."""
+def forward_and_back(act: Activation, z: Array, delta: Array, a: Array, slope: Array) -> None:
+    """a = f(z), then delta times f'(z); into the blocks given where the activation can."""
     if act.in_place is not None:
-        act.in_place.f(z)
-        act.in_place.pull(delta, z, mask)
+        act.in_place.f(z, a)
+        act.in_place.slope(a, slope)
+        np.multiply(delta, slope, out=delta)
     else:
         np.multiply(delta, act.df(z, act.f(z)), out=delta)
 

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from experiments.records import Records
-from experiments.vocabulary import Run
+from experiments.config.vocabulary import Run
+from mlp.probes import PROBES, UNIT_PROBES
 
 FACTOR = {"sigmoid": 0.236, "tanh": 0.93, "relu": 0.71, "leaky_relu": 0.75}  # of delta, a layer to the input
 OTHER = 0.85
 SCATTER = 0.15  # standard deviation over seeds of each log norm
+UNITS = 3  # recorded of each layer
 WATCHED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300)
 
 
@@ -36,11 +38,9 @@ def records(diverged=(), dead=(), **values):
     settings["diverged_at"] = pd.array(np.where(fails, 5, -1), dtype="Int64")
     settings.loc[~fails, "diverged_at"] = pd.NA
     settings["seconds"], settings["error"] = 0.1, ""
-    return Records.build(
-        runs=settings,
-        steps=_steps(settings, fails),
-        layers=_layers(settings, fails, _matching(settings, dead)),
-    )
+    layers = _layers(settings, fails, _matching(settings, dead))
+    steps, units = _steps(settings, fails), _units(settings, layers)
+    return Records.build(runs=settings, steps=steps, layers=layers, units=dict(units))
 
 
 def _matching(settings, pairs):
@@ -84,10 +84,33 @@ def _layers(settings, fails, dead):
     columns["saturated_fraction"] = np.clip(0.2 + 0.02 * height * share, 0, 1)
     columns["update_ratio"] = 1e-3 * columns["dw_norm"] / columns["w_norm"] * 100
     columns["displacement"] = 1e-2 * share * columns["dw_norm"]
+    for name in ("sign_agreement", "sign_agreement_batch", "one_sign_fraction", "one_sign_fraction_batch"):
+        columns[name] = np.clip(np.where(factor < 0.5, 0.9, 0.2) + 0.1 * _noise(rows, name), 0, 1)
     lower = dead[rows["run"]] & (rows["step"] >= 5) & (rows["layer"] <= rows["depth"] / 2)
     columns.loc[lower, ["delta_norm", "dw_norm", "update_ratio"]] = 0.0
+    with np.errstate(divide="ignore"):
+        for name in ("delta", "dw"):
+            columns[f"{name}_log10"] = np.log10(columns[f"{name}_norm"].to_numpy())
+    others = {name: _any_share(columns, name) for name in PROBES if name not in columns}
+    columns = pd.concat([columns, pd.DataFrame(others)], axis=1)
     columns.loc[fails[rows["run"]] & (rows["step"] >= 5), columns.columns[3:]] = np.nan
     return columns
+
+
+def _any_share(rows, name):
+    """What stands in for a probe of which nothing is known: between 0 and 1, another for each probe."""
+    return np.random.default_rng(crc32(name.encode())).uniform(0.1, 0.9, len(rows))
+
+
+def _units(settings, layers):
+    """A few units for each hidden layer, dead or not at random, with every unit probe."""
+    depth = layers["run_id"].map(settings.set_index("run_id")["depth"]).astype(int)
+    rows = layers.loc[layers["layer"] <= depth, ["run_id", "step", "layer"]]
+    rows = rows.loc[rows.index.repeat(UNITS)].reset_index(drop=True)
+    rows["unit"] = np.arange(len(rows)) % UNITS
+    probes = {name: _any_share(rows, name) for name in UNIT_PROBES}
+    probes |= {name: (probes[name] > 0.6).astype(float) for name in ("unit_dead", "unit_inactive")}
+    return pd.concat([rows, pd.DataFrame(probes)], axis=1)
 
 
 def _steps(settings, fails):

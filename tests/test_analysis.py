@@ -17,7 +17,8 @@ def one_run(norms, depth=None, **columns):
     """The records of one run at step 0 with these delta norms, layer 1 first, the output layer last."""
     depth = len(norms) - 1 if depth is None else depth
     base = records(activation="tanh", depth=depth, steps=0)
-    return Records(base.runs, base.steps, base.layers.assign(delta_norm=norms, **columns))
+    layers = base.layers.drop(columns=["delta_log10", "dw_log10"])
+    return Records(base.runs, base.steps, layers.assign(delta_norm=norms, **columns))
 
 
 # Fields and rows
@@ -126,7 +127,8 @@ def test_zero_over_something_is_zero_and_over_nothing_undefined():
 
 def test_decay_is_numpys_least_squares_of_the_log_norms(rng):
     r = records(activation=FOUR, depth=[2, 7], seed=[0, 1])
-    r.layers["delta_norm"] = np.exp(rng.normal(scale=5, size=len(r.layers)))
+    r.layers["delta_log10"] = rng.normal(scale=2, size=len(r.layers))
+    r.layers["delta_norm"] = 10 ** r.layers["delta_log10"]
     found = analysis.decay(r).set_index(["run_id", "step"])["factor"]
     for run in r.runs.itertuples():
         rows = r.layers[(r.layers["run_id"] == run.run_id) & (r.layers["layer"] <= run.depth)]

@@ -192,7 +192,7 @@ def test_nothing_heavy_is_imported_before_it_is_used(name):
 @pytest.mark.parametrize(
     ("library", "place"),
     [
-        ("yaml", "experiments.yaml_strict"),
+        ("yaml", "experiments.config.yaml_strict"),
         ("matplotlib", "experiments.plots"),
         ("distributed", "experiments.executors"),
     ],

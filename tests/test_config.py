@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from written import HOUSE, messages, written
 
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping, load, to_mapping
-from experiments.kinds import table
-from experiments.vocabulary import keys_of
-from experiments.yaml_strict import LARGEST, read
+from experiments.config.kinds import table
+from experiments.config.vocabulary import keys_of
+from experiments.config.yaml_strict import LARGEST, read
 from mlp.probes import DEFAULT_PROBES
 
 ROOT = Path(__file__).parents[1]
@@ -167,7 +167,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("experiments.config.open", refuse, raising=False)  # root may read anything
+    monkeypatch.setattr("experiments.config.reading.open", refuse, raising=False)  # root may read anything
     assert messages(written(tmp_path, HOUSE)) == ["x.yaml: cannot be read: Permission denied"]
 
 

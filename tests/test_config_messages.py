@@ -4,9 +4,9 @@ import pytest
 from written import DIGITS_TO_TRAIN_ON as DIGITS
 from written import messages, written
 
-from experiments.kinds import TABLES, Name, table
-from experiments.tree import MOST_FAULTS
-from experiments.vocabulary import Experiment, Run, keys_of
+from experiments.config.kinds import TABLES, Name, table
+from experiments.config.tree import MOST_FAULTS
+from experiments.config.vocabulary import Experiment, Run, keys_of
 from mlp.probes import PROBES
 
 KNOWN_KEYS, KNOWN_PROBES = ", ".join(keys_of(Experiment)), ", ".join(sorted(PROBES))

@@ -1,5 +1,6 @@
 """The whole program through its door: files promised, exit statuses, bad input, nothing trained twice."""
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 import experiments
 from experiments import pipeline
+from experiments.command import command
 from experiments.config import ConfigError, load
 from experiments.files import StoreError
 from experiments.pipeline import plan_only, plot
@@ -50,6 +52,13 @@ def shell(*words, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
+def call(capfd, name, *overrides, quiet=True, yes=False, **how):
+    """The same without a process of its own: (exit status, standard output, standard error)."""
+    capfd.readouterr()
+    status = command(f"{name}.yaml", list(overrides), How(**how), quiet=quiet, yes=yes)
+    return status, *capfd.readouterr()
+
+
 def stored(name="tiny"):
     """When each part was written."""
     return {path: path.stat().st_mtime_ns for path in Path("results", name, "runs").glob("*.parquet")}
@@ -58,7 +67,7 @@ def stored(name="tiny"):
 # The program ----------------------------------------------------------------------------------------------
 
 
-def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trains_nothing():
+def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trains_nothing(capfd):
     first = shell("tiny.yaml")
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
@@ -77,9 +86,9 @@ def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trai
     assert facts["last_training"]["runs"] == 8
     assert facts["config"]["sweep"]["depth"] == [1, 3]
 
-    second = shell("tiny.yaml")
-    assert second.returncode == 0
-    assert "8 runs, all stored: nothing to train" in second.stdout
+    status, said, complaints = call(capfd, "tiny", quiet=False)
+    assert (status, complaints) == (0, "")
+    assert "8 runs, all stored: nothing to train" in said
     assert stored() == before
     assert json.loads((results / "manifest.json").read_text())["last_training"] == facts["last_training"]
 
@@ -126,12 +135,11 @@ def test_a_dask_cluster_gives_the_same_numbers_bit_for_bit(tmp_path, monkeypatch
     same(here, there)
 
 
-def test_plan_only_trains_and_writes_nothing():
-    done = shell("tiny.yaml", "--plan")
-    assert done.returncode == 0
-    assert "8 runs, none stored: 4 stacks, about " in done.stdout
-    assert not Path("results").exists()
+def test_plan_only_trains_and_writes_nothing(capfd):
+    assert command("tiny.yaml", [], How(), plan=True) == 0
+    assert "8 runs, none stored: 4 stacks, about " in capfd.readouterr().out
     assert plan_only("tiny.yaml", how=How(jobs=2)).workers == 2
+    assert not Path("results").exists()
 
 
 def test_figures_are_drawn_again_from_what_is_stored():
@@ -149,17 +157,24 @@ def test_an_experiment_that_was_never_run_has_nothing_to_load():
         experiments.load("never")
 
 
-def test_fresh_forgets_what_was_stored_but_asks_first():
+def test_fresh_forgets_what_was_stored_but_asks_first(capfd, monkeypatch):
     experiments.run("tiny.yaml")
     before = stored()
-    refused = shell("tiny.yaml", "--fresh", stdin=subprocess.DEVNULL)
-    assert refused.returncode == 2
-    assert "--fresh deletes the 8 runs that are stored in" in refused.stderr
-    assert "add --yes if that is meant" in refused.stderr
-    assert stored() == before
-    done = shell("tiny.yaml", "--fresh", "--yes", "--quiet")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert all(when > max(before.values()) for path, when in stored().items() if "columns" not in path.name)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # no terminal
+    status, _, complaints = call(capfd, "tiny", fresh=True)
+    assert status == 2
+    assert "--fresh deletes the 8 runs that are stored in" in complaints
+    assert "add --yes if that is meant" in complaints
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    for answer, expected in (("", 130), ("n", 130), ("y", 0)):
+        assert stored() == before
+        monkeypatch.setattr("builtins.input", lambda question, answer=answer: answer)
+        assert call(capfd, "tiny", fresh=True)[0] == expected
+    for again in (stored(), call(capfd, "tiny", fresh=True, yes=True) and stored()):
+        when = {path: time for path, time in again.items() if "columns" not in path.name}
+        assert len(when) == 4
+        assert min(when.values()) > max(before.values())
+        before = again
 
 
 # Failures -------------------------------------------------------------------------------------------------
@@ -172,7 +187,7 @@ figures: [gradient_by_layer]
 """
 
 
-def test_a_stack_that_crashes_is_recorded_and_the_sweep_goes_on():
+def test_a_stack_that_crashes_is_recorded_and_the_sweep_goes_on(capfd):
     Path("large.yaml").write_text(TOO_LARGE)
     done = shell("large.yaml", "--quiet")
     assert done.returncode == 1
@@ -185,12 +200,11 @@ def test_a_stack_that_crashes_is_recorded_and_the_sweep_goes_on():
     assert "run_stack" in runs["error"][1]
 
     before = stored("large")
-    again = shell("large.yaml", "--quiet")
-    assert (again.returncode, again.stderr) == (1, done.stderr)
+    assert call(capfd, "large") == (1, "", done.stderr)
     assert stored("large") == before
-    rerun = shell("large.yaml", "--rerun-failed")
-    assert rerun.returncode == 1
-    assert "3 runs, 2 stored, 1 to train" in rerun.stdout
+    status, said, _ = call(capfd, "large", quiet=False, rerun_failed=True, jobs=1)
+    assert status == 1
+    assert "3 runs, 2 stored, 1 to train" in said
 
 
 def test_fail_fast_starts_nothing_after_a_crash():
@@ -200,11 +214,12 @@ def test_fail_fast_starts_nothing_after_a_crash():
     assert list(experiments.run("large.yaml").runs["status"]) == ["ok", "crashed", "ok"]
 
 
-def test_a_run_that_diverges_is_a_result():
-    done = shell("tiny.yaml", "lr=1e12", "activation=[identity]", "depth=[10]", "steps=40")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_a_run_that_diverges_is_a_result(capfd):
+    changes = ["lr=1e12", "activation=[identity]", "depth=[10]", "steps=40"]
+    status, said, complaints = call(capfd, "tiny", *changes, quiet=False)
+    assert (status, complaints) == (0, "")
     assert set(experiments.load("tiny").runs["status"]) == {"diverged"}
-    assert "diverged" in done.stdout
+    assert "diverged" in said
 
 
 BAD = {  # words on the command line or the text of a config -> what the message must say
@@ -288,7 +303,6 @@ def test_results_that_cannot_be_written_are_an_error_and_no_traceback(tmp_path, 
 
 
 def test_two_sweeps_in_one_folder_the_second_is_told_who_has_it():
-    experiments.run("tiny.yaml")
     with Store("tiny").sweep():
         done = shell("tiny.yaml")
     assert done.returncode == 2

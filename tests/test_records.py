@@ -19,7 +19,7 @@ from experiments.records import (
     probe_column,
     with_defaults,
 )
-from experiments.vocabulary import Run
+from experiments.config.vocabulary import Run
 from mlp.probes import PROBES
 
 README = Path(__file__).parent.parent / "results" / "README.md"

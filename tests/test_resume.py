@@ -24,7 +24,7 @@ base: {dataset: 'moons(n=200)', width: 8, batch: 16, lr: 0.1, optimiser: momentu
 sweep:
   activation: [sigmoid, relu, tanh]
   depth: [1, 2, 4]
-  steps: [300, 900]
+  steps: [200, 600]
   seed: [0, 1, 2]
 watch: 6
 unit_probes: [unit_dead]
@@ -37,17 +37,19 @@ RUNS = 54
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "results"))
     Path("killed.yaml").write_text(CONFIG)
     return tmp_path
 
 
-@pytest.fixture
-def undisturbed(tmp_path, monkeypatch):
-    """The records of a sweep that ran through, in this process; later results go elsewhere."""
-    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "undisturbed"))
-    records = experiments.run("killed.yaml")
-    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "results"))
-    return records
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The records of a sweep that ran through, in this process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "killed.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VG_RESULTS", str(folder))
+        return experiments.run(folder / "killed.yaml")
 
 
 def start():

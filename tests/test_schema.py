@@ -9,15 +9,15 @@ import jsonschema
 import pytest
 
 from experiments.config import ConfigError, from_mapping
-from experiments.kinds import TABLES, table
-from experiments.schema import CONFIGS, json_schema, schema_text, up_to_date
-from experiments.tree import plain
-from experiments.vocabulary import Experiment, Run, keys_of
-from experiments.yaml_strict import read
+from experiments.config.kinds import TABLES, table
+from experiments.config.schema import CONFIGS, json_schema, schema_text, up_to_date
+from experiments.config.tree import plain
+from experiments.config.vocabulary import Experiment, Run, keys_of
+from experiments.config.yaml_strict import read
 
 README = (CONFIGS / "README.md").read_text(encoding="utf-8")
 FILES = sorted(CONFIGS.rglob("*.yaml"))
-REFRESH = "python -m experiments.schema"
+REFRESH = "python -m experiments.config.schema"
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from experiments import files, parts, store
 from experiments.files import StoreError, StoreWarning
 from experiments.records import COLUMNS, Records, typed
 from experiments.store import Store
-from experiments.vocabulary import Run
+from experiments.config.vocabulary import Run
 
 ROOT = Path(__file__).parent.parent
 WHOLE = synthetic(activation=["tanh", "relu"], depth=[1, 2], seed=[0, 1, 2], steps=1, diverged=[("depth", 2)])

@@ -99,7 +99,7 @@ def test_arrays_are_what_the_docstring_says(norm, residual, trace, rng):
 
 def record(**arrays) -> LayerTrace:
     """A trace of one run, two examples, 2 inputs and 2 units, all ones but for what is given."""
-    ones = {name: np.ones((1, 2, 2)) for name in ("x", "z", "a", "slope", "w", "w0", "step")}
+    ones = {name: np.ones((1, 2, 2)) for name in ("x", "z", "a", "passed", "w", "w0", "step")}
     ones |= {"scaled_delta": np.ones((1, 2, 2)), "scaled_dw": np.ones((1, 2, 2))}
     ones |= {"scaled_db": np.ones((1, 1, 2)), "b": np.ones((1, 1, 2)), "exponent": np.zeros(1, np.int64)}
     return LayerTrace(layer=1, runs=slice(None), act=network().act, **(ones | arrays))
@@ -126,7 +126,7 @@ def test_without_an_exponent_gradients_are_as_they_are():
 
 def test_dead_is_no_slope_on_any_example():
     slope = np.array([[[0.0, 0.0, -0.5, 1e-300], [0.0, 1.0, 0.5, 0.0]]])
-    assert record(slope=slope).dead.tolist() == [[True, False, False, False]]
+    assert record(passed=slope).dead.tolist() == [[True, False, False, False]]
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e8])

@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import yaml_strict
-from experiments.tree import Place, plain
-from experiments.yaml_strict import LARGEST, read, read_value
+from experiments.config import yaml_strict
+from experiments.config.tree import Place, plain
+from experiments.config.yaml_strict import LARGEST, read, read_value
 
 
 def value_of(text: str):

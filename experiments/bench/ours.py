@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.bench.workload import Array, Case, Engine, Problem, Readings
 from experiments.plan import stacks
-from experiments.vocabulary import Recording, Run
+from experiments.config.vocabulary import Recording, Run
 from mlp.network import Network, create
 from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.products import product, product_transposed

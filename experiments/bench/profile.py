@@ -89,7 +89,7 @@ class _Step:
         layers, act, inputs = self.net.layers, self.net.act.in_place, [self.x, *self.z]
         ones = np.ones((1, 1, self.x.shape[1]), self.x.dtype)
         hidden = range(self.net.depth)
-        mask = np.empty((self.runs, self.x.shape[1], self.net.sizes[1]), np.bool_)
+        a, slopes = np.empty_like(self.z[0]), np.empty_like(self.z[0])
 
         def forward() -> None:
             for i, p in enumerate(layers):
@@ -101,11 +101,12 @@ class _Step:
 
         def activation() -> None:
             for i in hidden:
-                act.f(self.z[i])
+                act.f(self.z[i], a)
 
         def slope() -> None:
             for i in reversed(hidden):
-                act.pull(self.delta[i], self.z[i], mask)
+                act.slope(self.z[i], slopes)
+                np.multiply(self.delta[i], slopes, out=self.delta[i])
 
         def weights() -> None:
             for i in reversed(range(len(layers))):

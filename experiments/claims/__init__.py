@@ -1,6 +1,6 @@
 """Claims: records -> Verdict. One function a claim, one file a family; each file fills the one table."""
 
-from experiments.claims import cost, instrument, learning, signs
+from experiments.claims import cost, gradient, instrument, learning, signs, units
 from experiments.claims.verdict import (
     CLAIMS,
     Evidence,
@@ -20,9 +20,11 @@ __all__ = [
     "cost",
     "decide",
     "decide_parts",
+    "gradient",
     "instrument",
     "judge",
     "learning",
     "signs",
     "table",
+    "units",
 ]

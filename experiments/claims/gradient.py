@@ -37,7 +37,7 @@ def W04_gradient_shrinks(
     quarter: float = 0.25,
     lost: float = 1e-3,
 ) -> Verdict:
-    """Each sigmoid layer shrinks the gradient to at most 25 %, so the shallow layers of a deep net get almost none.
+    """Each sigmoid layer shrinks the gradient to 25 % or less: the shallow layers of a deep net get almost none.
 
     Measured: The factor by which ‖delta‖ and ‖dw‖ change for each hidden layer nearer the input, fitted by
     least squares of the log, at each depth and with each initialiser of the config, at the start and at the
@@ -54,9 +54,9 @@ def W04_gradient_shrinks(
     which is neither a bound on the product nor its rate.
     """
     rule = (
-        f"factor a layer below 1 at the start and through training, of ‖delta‖ at the start below {quarter:g}; "
-        f"first over last below {lost:g} in the deepest network, with {' and '.join(controls)} above it; theory "
-        f"within {AGREES:g} standard errors"
+        f"factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
+        f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
+        f"above it; theory within {AGREES:g} standard errors"
     )
     mine, others = _asked(records, [activation]), _asked(records, controls)
     evidence = _shrinks(mine, quarter) + _through_training(mine)
@@ -80,7 +80,7 @@ def _asked(records: Records, texts: list[str]) -> Records:
 
 
 def _shrinks(records: Records, quarter: float) -> list[Evidence]:
-    """At the start, for each init: that ‖delta‖ falls in the deepest networks, and to a quarter in all but shallow."""
+    """At the start, for each init: ‖delta‖ in the deepest networks, and to a quarter in all but shallow ones."""
     found = []
     factors = at_start(decay(records))
     deepest = factors[factors["depth"] == factors["depth"].max()]
@@ -127,7 +127,7 @@ def _ends(records: Records, side: Any, bound: float) -> list[Evidence]:
 
 
 def _agreements(records: Records) -> list[Evidence]:
-    """For each activation and init: how far theory is from the mean over seeds, at the depth where it is worst.
+    """For each activation and init: how far theory is from the mean over seeds, at the worst depth.
 
     Only where the log of a single network's ratio is expected to scatter by less than ½: theory is that of
     wide networks, to first order in depth over width.
@@ -235,8 +235,8 @@ def W11_relu_no_vanishing(
     weights, the ratio's spread from network to network grows with depth over width.
     """
     rule = (
-        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; ‖dw‖ of "
-        f"layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
+        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; "
+        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
     )
     recorded(records, "a_rms")
     mine = _asked(records, [activation])
@@ -291,7 +291,7 @@ def _flat(records: Records) -> list[str]:
         chosen.runs.assign(size=chosen.runs["run_id"].map(size)).groupby("init", sort=False)["size"].median()
     )
     return [
-        f"{init}, depth {deepest}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all of them."
+        f"{init}, depth {deepest}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all."
         for init in factors.index
     ]
 

@@ -56,7 +56,7 @@ def _by_seed(rows: pd.DataFrame, seeds: pd.Series, measure: Callable[[pd.DataFra
 def W13_dying_relu(
     records: Records, *, activation: str = "relu", dies: float = 0.1, by_bias: float = 0.5
 ) -> Verdict:
-    """A large gradient can make a ReLU's bias so negative that it outputs 0 for every input and stays so forever.
+    """A large gradient can make a ReLU's bias so negative that it outputs 0 for every input, and forever.
 
     Measured: One update at many times the learning rate, of several sizes, then ordinary training; which
     hidden units are dead (slope 0 on every training example) at each watched step. The share of units that
@@ -71,7 +71,7 @@ def W13_dying_relu(
     the inputs move as the layers below go on learning, and units do come back. And where inputs have a mean
     the weights do more of the killing than the bias, for they move by it, too.
     """
-    rule = f"over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} of the fall is the bias's"
+    rule = f"over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} of the fall by bias"
     mine, at = _asked(
         records, [activation], ["unit_dead", "unit_bias", "unit_w_norm", "unit_z_mean", "unit_step_norm"]
     )
@@ -139,8 +139,8 @@ def _moved(changes: pd.DataFrame) -> list[str]:
     """What the shocks did to the units that died and to those that lived."""
     middle = changes.groupby("died")[["d_bias", "moved", "d_w_norm", "d_z_mean"]].median()
     return [
-        f"Median of units that {'died' if died else 'lived'}: bias {row.d_bias:+.2f}, weights moved by {row.moved:.2f} "
-        f"(their norm {row.d_w_norm:+.2f}), mean z {row.d_z_mean:+.2f}."
+        f"Median of units that {'died' if died else 'lived'}: bias {row.d_bias:+.2f}, weights moved "
+        f"by {row.moved:.2f} (their norm {row.d_w_norm:+.2f}), mean z {row.d_z_mean:+.2f}."
         for died, row in zip(middle.index, middle.itertuples(), strict=True)
     ]
 
@@ -181,7 +181,10 @@ def W14_leaky_recovers(
     A leaky unit that is negative everywhere is linear, passes a signal and learns: it is no dead unit, and
     need not become positive to be of use. "Dead" has to mean "no gradient", not "never positive".
     """
-    rule = f"gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them active again; more accurate"
+    rule = (
+        f"gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them active "
+        f"again; more accurate than {against}"
+    )
     probes = ["unit_inactive", "unit_gradient_norm", "unit_dead"]
     leaky = [ACTIVATIONS.canonical(text) for text in leaky]  # as the records name them
     mine, at = _asked(records, [against, *leaky], probes)
@@ -193,7 +196,17 @@ def W14_leaky_recovers(
     evidence += [_again(rows, seeds, text, at, most) for text in leaky]
     evidence += _better(mine, leaky, against)
     remarks = [_still_silent(rows, text, at) for text in (*leaky, against)]
-    return decide(evidence, rule, "‖gradient‖", remarks=[*remarks, *_accuracies(mine)])
+    condition = _passes_and_recovers(evidence)
+    return decide(evidence, rule, "‖gradient‖", condition=condition, remarks=[*remarks, *_accuracies(mine)])
+
+
+def _passes_and_recovers(evidence: Sequence[Evidence]) -> str:
+    passed = [e for e in evidence if "gradient" in e.setting]
+    again = [f"{e.value:.0%} with {e.setting.partition(':')[0]}" for e in evidence if "again" in e.setting]
+    told = (
+        "a gradient passes as claimed" if all(e.holds for e in passed) else "the gradient is not as claimed"
+    )
+    return f"{told}; of units never positive after the shock become active again: {', '.join(again)}"
 
 
 def _gradient(silent: pd.DataFrame, seeds: pd.Series, text: str, *, is_leaky: bool) -> Evidence:
@@ -253,4 +266,5 @@ def _accuracies(records: Records) -> list[str]:
 
 def _still_silent(rows: pd.DataFrame, text: str, at: int) -> str:
     struck = _recovered(rows[rows["activation"] == text], at)
-    return f"{text}: of {len(struck)} first-layer units never positive after a shock {struck['again'].sum()} are again."
+    again = struck["again"].sum()
+    return f"{text}: of {len(struck)} first-layer units never positive after a shock {again} are again."

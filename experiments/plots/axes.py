@@ -125,3 +125,18 @@ def number_axis(axes: Axes, values: Iterable[float], label: str) -> None:
     axes.set_xlim(values[-1] - 0.05 * width, values[0] + 0.05 * width)
     axes.set_xticks(values, [show(value) if value in named else "" for value in values])
     axes.set_xlabel(label, size=LABEL)
+
+
+def grid_axis(axes: Axes, values: Iterable[float], label: str) -> None:
+    """A logarithmic x axis with a tick at each value, and its number where there is room; 0 has no place."""
+    values = sorted(value for value in values if value > 0) or [1.0]
+    wide = log10(values[-1] / values[0]) or 1.0
+    named = values[:1]
+    for value in values[1:]:
+        if log10(value / named[-1]) >= 0.13 * wide:
+            named.append(value)
+    axes.set_xscale("log")
+    axes.set_xlim(values[0] * 10 ** (-0.06 * wide), values[-1] * 10 ** (0.06 * wide))
+    axes.set_xticks(values, [show(value) if value in named else "" for value in values])
+    axes.minorticks_off()
+    axes.set_xlabel(label, size=LABEL)

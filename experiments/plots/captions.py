@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import coverage, fields, varying
 from experiments.plots.views import View, groups, name_of
-from experiments.vocabulary import Run
+from experiments.config.vocabulary import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.records import Records
 
-ALWAYS_TOLD = ("dataset", "depth", "width", "init", "optimiser", "lr", "steps")
+TOLD_UNTRAINED = ("dataset", "depth", "width", "init", "steps")
+TOLD = (*TOLD_UNTRAINED, "optimiser", "lr")
 
 
 def caption(
@@ -44,11 +45,12 @@ def _seeds(frames: Sequence[pd.DataFrame], interval: bool) -> str:
     if most == 1:
         return "One seed, hence no interval."
     number = f"{most}" if least == most else f"{least} to {most}"
+    fewer = "" if least == most else " (fewer where a value is undefined)"
     if not interval:
-        return f"Median of {number} seeds."
+        return f"Median of {number} seeds{fewer}."
     sure = " to ".join(dict.fromkeys(f"{coverage(n):.3g}" for n in (least, most)))
     band = "their range, which covers the median with probability"
-    return f"Line: median of {number} seeds; band: {band} {sure}."
+    return f"Line: median of {number} seeds{fewer}; band: {band} {sure}."
 
 
 def _lost(view: View) -> str:
@@ -69,7 +71,8 @@ def _fixed(view: View) -> str:
     apart = {"seed", *view.keys, *varying(runs)}
     shared = [name for name in fields(runs) if name not in apart]
     first = runs.iloc[0]
-    told = [name for name in shared if name in ALWAYS_TOLD or first[name] not in (defaults[name], "none")]
+    main = TOLD if (runs["steps"] > 0).any() else TOLD_UNTRAINED
+    told = [name for name in shared if name in main or first[name] not in (defaults[name], "none")]
     return f"Throughout: {name_of(told, first[told])}." if told else ""
 
 

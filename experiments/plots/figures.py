@@ -12,6 +12,7 @@ second the reading guide in the caption; keyword-only parameters are the options
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from mlp.activations import ACTIVATIONS
 from mlp.registry import Registry
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 else:
@@ -40,13 +42,24 @@ HEALTHY_UPDATE = 1e-3  # of the weights' size, a rule of thumb: Karpathy 2022
 
 
 def needs(*probes: str) -> Callable[[Callable[..., Figure]], Callable[..., Figure]]:
-    """Note on a figure, as its attribute `needs`, the probes without which it cannot be drawn."""
+    """Declare the probes without which a figure cannot be drawn, as its attribute `needs`.
 
-    def noted(figure: Callable[..., Figure]) -> Callable[..., Figure]:
-        figure.needs = probes
-        return figure
+    A config that asks for the figure and not for a probe is refused before anything trains; records that
+    lack one are a ValueError that names it.
+    """
 
-    return noted
+    def declared(figure: Callable[..., Figure]) -> Callable[..., Figure]:
+        @wraps(figure)
+        def checked(records: Records, **options: Any) -> Figure:
+            for probe in probes:
+                if probe_column(records.layers, probe) is None and probe not in records.unit_probes:
+                    require(records.layers, probe)
+            return figure(records, **options)
+
+        checked.needs = probes
+        return checked
+
+    return declared
 
 
 @FIGURES
@@ -97,7 +110,6 @@ def ratio_by_depth(records: Records, *, hue: Fields = None, facet: Fields = None
     view = arrange(records, hue, facet, where, across=["depth"])
     columns = []
     for signal, name in SIGNALS.items():
-        require(view.records.layers, signal)
         ratios = first_to_last(view.records, signal)[["run_id", "step", "ratio"]]
         for when, rows in moments(view, ratios).items():
             curves = view.medians(rows, "ratio", "depth")
@@ -131,11 +143,12 @@ def forward_by_layer(
 ) -> Figure:
     """Forward signal by layer, at the start and after training.
 
-    Mean and variance, over units and examples, of the outputs a = f(z). A mean away from 0 pushes all weights
-    of a unit of the next layer the same way; a variance that falls from layer to layer loses the input, one
-    that rises saturates or overflows.
+    Mean and variance, over units and examples, of the hidden layers' outputs a = f(z). A mean away from 0
+    pushes all weights of a unit of the next layer the same way; a variance that falls from layer to layer
+    loses the input, one that rises saturates or overflows.
     """
-    return _forward("a", forward_by_layer, arrange(records, hue, facet, where, default=["depth"]))
+    view = arrange(records, hue, facet, where, default=["depth"])
+    return _forward("a", hidden(view.records.layers, view.records.runs), view, forward_by_layer)
 
 
 @FIGURES
@@ -145,16 +158,18 @@ def preactivation_by_layer(
 ) -> Figure:
     """Signal before the activation by layer, at the start and after training.
 
-    Mean and variance, over units and examples, of z = x @ w + b. Beside the slope's shape it says where on
-    its curve an activation works: a variance that rises saturates it, one that falls leaves it nearly linear.
+    Mean and variance, over units and examples, of z = x @ w + b; the last layer's are the logits. They say
+    where on its curve an activation works: a variance that rises saturates it, one that falls leaves it
+    nearly linear.
     """
-    return _forward("z", preactivation_by_layer, arrange(records, hue, facet, where, default=["depth"]))
+    view = arrange(records, hue, facet, where, default=["depth"])
+    return _forward("z", view.records.layers, view, preactivation_by_layer)
 
 
-def _forward(signal: str, figure: Callable[..., Figure], view: View) -> Figure:
+def _forward(signal: str, layers: pd.DataFrame, view: View, figure: Callable[..., Figure]) -> Figure:
     columns = []
     for kind, probe, scale in (("mean", f"{signal}_mean", "linear"), ("variance", f"{signal}_var", "log")):
-        for when, rows in moments(view).items():
+        for when, rows in moments(view, layers).items():
             curves = view.medians(rows, probe, "layer")
             columns.append(Column(f"{kind} {when}", curves, f"{kind} of {signal}", scale=scale))
     return draw_lines(view, columns, figure)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,55 +19,88 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_ROWS = 8  # more than a screen that is scrolled once; what is left out is said
-MOST_ACROSS = 5  # panels of 3 inches on a sheet that is still read when it is projected
+MOST_PANELS = 32  # more than a screen that is scrolled once; what is left out is said
+WIDE, MOST_ACROSS = 4, 5  # panels of 3 inches on a sheet that is still read when it is projected
 
 Looks = dict[tuple[Any, ...], style.Look]  # by the values of the hue fields
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a panel shows. Those of one row, one `setting` and one label share their y axis."""
+
+    title: str
+    column: Column
+    setting: int = 0
+
+    @property
+    def scale_of(self) -> tuple[int, str]:
+        """The same for cells that are drawn on one scale."""
+        return self.setting, self.column.label
 
 
 def draw_lines(
     view: View, columns: Sequence[Column], figure: Callable[..., Any],
     facets: Literal["across", "down"] = "across",
 ) -> Figure:
-    """A panel for each quantity and combination of the facets, a line and its band for each hue.
-
-    The combinations lie side by side, or are rows where they are many or the quantities are to be compared.
-    """  # fmt: skip
-    kept, left_out = facets_of(view, MOST_ROWS)
-    cells = [[column.only(view.facet, key) for column in columns] for key in kept]
-    names, titles = [name_of(view.facet, key) for key in kept], [column.title for column in columns]
-    if facets == "across" and 1 < len(kept) <= MOST_ACROSS:
-        cells, names, titles = list(zip(*cells, strict=True)), titles, names
+    """A panel for each quantity and combination of the facets, a line and its band for each hue."""
+    rows, names, left_out = _lay_out(view, columns, facets)
     looks = _looks(view)
     title, words = caption(figure, view, [column.curves for column in columns])
-    words += _said_of_zeros(columns) + left_out
-    shared = all(len({column.label for column in row}) == 1 for row in cells)
+    shared = all(len({cell.scale_of for cell in row}) == 1 for row in rows)
     sheet, grid = style.sheet(
-        len(cells), len(cells[0]), title=title, caption=words, legend_title=", ".join(view.hue),
+        len(rows), len(rows[0]), title=title, caption=words + _said_of_zeros(columns) + left_out,
         legend=[style.key(name_of_hue(hue), look) for hue, look in looks.items()],
+        legend_title=", ".join(view.hue),
         space=style.Spacing(
             across=0.3 if shared else 0.85,
             left=1.05 + 0.23 * style.lines_of(names, style.ROW_WIDTH),
-            titles=style.lines_of(titles, style.PANEL_WIDTH),
+            titles=style.lines_of((cell.title for row in rows for cell in row), style.PANEL_WIDTH),
         ),
     )  # fmt: skip
-    for panels, row, name in zip(grid, cells, names, strict=True):
-        _draw_row(panels, row, titles, view, looks)
+    for panels, row, name in zip(grid, rows, names, strict=True):
+        _draw_row(panels, row, view, looks)
         style.name_row(panels[0], name)
     return sheet
 
 
-def _draw_row(
-    panels: Sequence[Axes], row: Sequence[Column], titles: Sequence[str], view: View, looks: Looks
-) -> None:
-    for label in dict.fromkeys(column.label for column in row):
-        places = [i for i, column in enumerate(row) if column.label == label]
-        ground = _share_y([panels[i] for i in places], [row[i] for i in places])
+def _lay_out(
+    view: View, columns: Sequence[Column], facets: Literal["across", "down"]
+) -> tuple[list[list[Cell]], list[str], str]:
+    """Rows of cells, their names, and what to say is left out.
+
+    A row is a quantity over all settings, if these are few; else a setting with all quantities, or as many
+    settings as fit.
+    """
+    kept, left_out = facets_of(view, MOST_PANELS // len(columns))
+    settings = [name_of(view.facet, key) for key in kept]
+    only = [[column.only(view.facet, key) for column in columns] for key in kept]
+    if facets == "across" and 1 < len(kept) <= MOST_ACROSS:
+        by_quantity = zip(*only, strict=True)
+        rows = [[Cell(name, own) for name, own in zip(settings, row, strict=True)] for row in by_quantity]
+        return rows, [column.title for column in columns], left_out
+    fit = max(1, WIDE // len(columns))
+    if len(kept) == 1 or fit == 1:
+        return [[Cell(column.title, column) for column in own] for own in only], settings, left_out
+    cells = [
+        [Cell(f"{name}: {column.title}", column, i) for column in own]
+        for i, (name, own) in enumerate(zip(settings, only, strict=True))
+    ]
+    rows = [list(chain(*cells[i : i + fit])) for i in range(0, len(cells), fit)]
+    return rows, [""] * len(rows), left_out
+
+
+def _draw_row(panels: Sequence[Axes], row: Sequence[Cell], view: View, looks: Looks) -> None:
+    for scale in dict.fromkeys(cell.scale_of for cell in row):
+        places = [i for i, cell in enumerate(row) if cell.scale_of == scale]
+        ground = _share_y([panels[i] for i in places], [row[i].column for i in places])
         for i in places:
-            _draw_panel(panels[i], row[i], view, looks, ground)
-            style.name_panel(panels[i], titles[i])
+            _draw_panel(panels[i], row[i].column, view, looks, ground)
+            style.name_panel(panels[i], row[i].title)
             panels[i].tick_params(labelleft=i == places[0])
-        panels[places[0]].set_ylabel(label, size=style.LABEL)
+        panels[places[0]].set_ylabel(row[places[0]].column.label, size=style.LABEL)
+    for panel in panels[len(row) :]:
+        panel.set_visible(False)
 
 
 def _share_y(panels: Sequence[Axes], columns: Sequence[Column]) -> float | None:
@@ -104,6 +139,8 @@ def _line(rows: pd.DataFrame, x: str, ground: float | None) -> tuple[np.ndarray,
 def _draw_x(panel: Axes, column: Column, view: View) -> None:
     if column.x == "depth":
         return axes.number_axis(panel, view.records.runs["depth"].unique(), "depth  (hidden layers)")
+    if column.x in ("batch", "lr"):
+        return axes.grid_axis(panel, view.records.runs[column.x].unique(), column.x)
     last = int(column.curves[column.x].max()) if len(column.curves) else 1
     return (axes.layer_axis if column.x == "layer" else axes.step_axis)(panel, last)
 

@@ -6,6 +6,7 @@ so that figures come out alike in a script, a notebook and a worker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -56,9 +57,11 @@ FAMILIES = {
     "gated": ("#56B4E9", "P", ("gelu", "silu", "mish")),
 }
 OTHER = ("#7F7F7F", "X")  # an activation that is in no family
+IN_TURN = (*(row[:2] for row in list(FAMILIES.values())[1:]), ("#000000", "X"), ("#7F7F7F", "*"))
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (9, 3)))
 ORDERED = "viridis"  # for numbers: even steps look even, in grey too
 SHARES = "magma_r"  # for fractions: 0 is pale, so that the first dead unit is seen
+NUMBER = re.compile(r"(\d+\.?\d*)")  # in a text, so that factor=50 comes before factor=200
 PALEST = 0.9  # of the ordered map; beyond it a line is lost on white
 
 
@@ -73,7 +76,7 @@ def in_order(values: Iterable[Any], field: str = "") -> list[Any]:
             return (0, float(value))
         name = value.split("(")[0]
         place = members.index(name) if field == "activation" and name in members else len(members)
-        return (1, place, value)
+        return (1, place, [float(part) if i % 2 else part for i, part in enumerate(NUMBER.split(value))])
 
     return sorted(dict.fromkeys(values), key=rank)
 
@@ -92,9 +95,8 @@ def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:
             value: Look(tuple(colormaps[ORDERED](shade)), marks[i % len(marks)])
             for i, (value, shade) in enumerate(zip(values, shades, strict=True))
         }
-    kinds = [(colour, marker) for colour, marker, _ in FAMILIES.values()][1:]
     return {
-        value: Look(*kinds[i % len(kinds)], DASHES[i // len(kinds) % len(DASHES)])
+        value: Look(*IN_TURN[i % len(IN_TURN)], DASHES[i // len(IN_TURN) % len(DASHES)])
         for i, value in enumerate(values)
     }
 
@@ -192,7 +194,10 @@ def _write_legend(figure: Figure, legend: Sequence[Artist], title: str, columns:
 def _legend_columns(legend: Sequence[Artist], total: float) -> int:
     """How many columns fit into `total` inches: each takes its line, its longest text and a gap."""
     wide = [0.95 + 0.09 * len(str(entry.get_label())) for entry in legend]
-    return max(1, len(wide) if sum(wide) <= total else int(total / max(wide)))
+    for columns in range(len(wide), 1, -1):
+        if sum(part.max() for part in np.array_split(wide, columns)) <= total:
+            return columns
+    return 1
 
 
 def _plain(axes: Axes) -> None:

@@ -42,6 +42,8 @@ def unit_life(
     since = _since(view.records)
     columns = _columns(view, f"unit_{state}", since)
     kept, left_out = facets(view, MOST_ROWS)
+    if "schedule" in view.facet:  # by the size of the shock, which a text's order is not
+        kept.sort(key=lambda key: life.shock_factor(key[view.facet.index("schedule")]))
     layers = style.looks(sorted(columns[0][0].curves["layer"].unique()), "layer")
     title, words = caption(unit_life, view, [columns[0][0].curves])
     names = [name_of(view.facet, key) for key in kept]

@@ -15,7 +15,7 @@ import numpy as np
 from experiments.analysis import at_end, at_start, fields, goes_with, join, median_range, varying
 from experiments.plots import style
 from experiments.records import Records
-from experiments.vocabulary import Run, keys_of
+from experiments.config.vocabulary import Run, keys_of
 from mlp.registry import did_you_mean, parse_call
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Column:
     title: str
     curves: pd.DataFrame
     label: str
-    x: Literal["layer", "step", "depth"] = "layer"
+    x: Literal["layer", "step", "depth", "batch", "lr"] = "layer"
     scale: Literal["log", "linear", "share"] = "log"
     guide: float | None = None
     predicted: pd.DataFrame | None = None

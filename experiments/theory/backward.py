@@ -24,8 +24,8 @@ class Returned:
     """Gradients at a layer, times exp(−log_scale/2).
 
     delta, du: (D, M, M) sums over units of delta·delta', after and before normalisation. noise: (M, M),
-    n·cov of ln‖delta_e‖² for given u at this layer; lean: (M,) d ln‖delta_e‖²/d ln u. centred: whether du is
-    0 in the mean over the examples, unit by unit.
+    n·cov of ln‖delta_e‖² for given u at this layer; lean: (M,) d ln‖delta_e‖²/d ln u; du_noise and du_lean
+    those of du. centred: whether du is 0 in the mean over the examples, unit by unit.
     """
 
     log_scale: float
@@ -33,6 +33,8 @@ class Returned:
     du: Array
     noise: Array
     lean: Array
+    du_noise: Array
+    du_lean: Array
     centred: bool = False
 
 
@@ -40,7 +42,8 @@ class Returned:
 class _Above:
     """dLoss/d(a layer's output): products g (D, M, M), with noise and lean as in Returned.
 
-    lean is by ln u of the layer that follows: `weight` (n_in·Var w), `u` (M,).
+    lean is by ln u of the layer that follows: `weight` (n_in·Var w), `u` (M,). scatter: (M, M) by how much
+    cos² of two examples' g exceeds that of g's products, as random weights do by 1/width a layer.
     """
 
     g: Array
@@ -49,6 +52,7 @@ class _Above:
     lean: Array
     weight: float
     u: Array
+    scatter: Array
 
     def rescaled(self) -> _Above:
         """With entries of about 1, so that a thousand sigmoid layers do not underflow."""
@@ -56,17 +60,21 @@ class _Above:
         return replace(self, g=self.g / size, log_scale=self.log_scale + float(np.log(size)))
 
 
-def walk(inputs: Inputs, layers: Sequence[Hidden], output: Output) -> Iterator[Returned]:
-    """From the output layer to the first hidden one."""
+def walk(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -> Iterator[Returned]:
+    """From the output layer to the first hidden one; `width` of the hidden layers."""
     none = np.zeros_like(inputs.gram)
     last = output.deltas @ output.deltas.mT
-    yield Returned(0.0, last, last, none, output.lean)
-    above = _Above(output.weight * last, 0.0, none, output.lean, output.weight, output.u).rescaled()
+    yield Returned(0.0, last, last, none, output.lean, none, output.lean)
+    scatter = (1 - np.eye(len(none))) / width
+    g = output.weight * last
+    above = _Above(g, 0.0, none, output.lean, output.weight, output.u, scatter).rescaled()
     for layer in reversed(layers):
         noises = _noises(layer, above)
         here = _layer(inputs, layer, above, noises)
         yield here
-        above = _below(layer, above, here, noises).rescaled()
+        above = replace(
+            _below(layer, above, here, noises), scatter=_scattered(layer, above) + scatter
+        ).rescaled()
 
 
 def forward_noise(layers: Sequence[Hidden], output: Output) -> Iterator[Array]:
@@ -94,7 +102,7 @@ def _square_noise(layer: Hidden) -> Array:
     skip = layer.rule.skip
     if not skip:
         return layer.square_noise
-    return skip**4 * layer.square_noise + 4 * skip**2 * np.diag(layer.x.products)[:, None] * layer.square
+    return skip**4 * layer.square_noise + 4 * skip**2 * layer.x.products * layer.products
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class _Noises:
 
 def _noises(layer: Hidden, above: _Above) -> _Noises:
     apart, along = _fourth_moments(above.g)
-    own = layer.slope_noise * (apart + 2 * along) - apart
+    own = layer.slope_noise * (apart + 2 * (along + above.scatter)) - apart * (1 + layer.slope_held)
     by_square = above.lean * above.weight / above.u
     mixed = by_square[:, None] * layer.cross_noise * (layer.rule.skip**2 or 1.0)
     stray = np.outer(by_square, by_square) * _square_noise(layer)
@@ -121,11 +129,15 @@ def _noises(layer: Hidden, above: _Above) -> _Noises:
 
 def _layer(inputs: Inputs, layer: Hidden, above: _Above, noises: _Noises) -> Returned:
     delta = (layer.rule.skip**2 or 1.0) * layer.slopes * above.g
-    over_batch = layer.rule.norm is not None and layer.rule.norm.axis == -2
+    noise, lean = above.noise + noises.own + noises.stray + noises.mixed, layer.bend + noises.passed
+    norm = layer.rule.norm
+    if norm is None:
+        return Returned(above.log_scale, delta, delta, noise, lean, noise, lean)
+    over_batch = norm.axis == -2
     du = _through_batch_norm(inputs, layer, delta) if over_batch else delta
     du = du * np.outer(layer.scale, layer.scale)
-    noise = above.noise + noises.own + noises.stray + noises.mixed
-    return Returned(above.log_scale, delta, du, noise, layer.bend + noises.passed, over_batch)
+    sampled = 0.0 if over_batch else 2 * layer.c**2  # the mean square over n units that it is divided by
+    return Returned(above.log_scale, delta, du, noise, lean, noise + sampled, lean - 1, over_batch)
 
 
 def _through_batch_norm(inputs: Inputs, layer: Hidden, delta: Array) -> Array:
@@ -148,15 +160,21 @@ def _below(layer: Hidden, above: _Above, here: Returned, noises: _Noises) -> _Ab
     """Through the layer's weights, and past its skip if it has one."""
     weight = layer.rule.weight
     back = weight * here.du
-    lean = here.lean - (layer.rule.norm is not None)  # normalising divides by u
     if not layer.rule.skip:
-        return _Above(back, here.log_scale, here.noise, lean, weight, layer.u)
+        return _Above(back, here.log_scale, here.du_noise, here.du_lean, weight, layer.u, above.scatter)
     g = above.g + back
     share = np.einsum("dii->i", back) / np.einsum("dii->i", g)
-    noise = above.noise + noises.stray + np.outer(share, share) * noises.own
+    noise = above.noise + noises.stray + np.outer(share, share) * (noises.own + here.du_noise - here.noise)
     noise = noise + (share[:, None] + share) / 2 * noises.mixed + _interference(above.g, back, share)
-    lean = noises.passed + share * (lean - noises.passed)
-    return _Above(g, here.log_scale, noise, lean, weight, layer.u)
+    lean = noises.passed + share * (here.du_lean - noises.passed)
+    return _Above(g, here.log_scale, noise, lean, weight, layer.u, above.scatter)
+
+
+def _scattered(layer: Hidden, above: _Above) -> Array:
+    """What is left below the layer of the scatter above it: examples that pass other units part further."""
+    root = np.sqrt(np.diag(layer.slopes))
+    alike = layer.slopes / np.outer(root, root)
+    return above.scatter if layer.rule.skip else above.scatter * alike**2
 
 
 def _interference(skipped: Array, branch: Array, share: Array) -> Array:

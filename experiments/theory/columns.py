@@ -46,7 +46,9 @@ def backward_columns(inputs: Inputs, layers: Sequence[Hidden], output: Output, w
     entering = [*(layer.x for layer in layers), output.x]
     strays = list(forward_noise(layers, output))
     sizes = [inputs.n_in, *[width] * len(layers), inputs.classes]
-    downwards = zip(walk(inputs, layers, output), entering[::-1], strays[::-1], sizes[-2::-1], strict=True)
+    downwards = zip(
+        walk(inputs, layers, output, width), entering[::-1], strays[::-1], sizes[-2::-1], strict=True
+    )
     rows = [_norms(inputs, x, back, stray / width, n_in, width) for back, x, stray, n_in in downwards][::-1]
     columns = Columns()
     units = {"delta": [inputs.total * n for n in sizes[1:]], "db": sizes[1:],
@@ -64,10 +66,9 @@ def _norms(
     """(mean, sd) over seeds of the log of the three norms of one layer."""
     each = np.einsum("dii->di", back.delta) * inputs.weights
     share, du = each.mean(axis=0), back.du.mean(axis=0)
-    back_noise = back.noise / width
-    noise = _spread(inputs, share, back_noise + np.outer(back.lean, back.lean) * stray)
-    lean = back.lean + 1  # x², of which dw² has a factor, strays as u does
-    noise_dw = _spread(inputs, share, back_noise + np.outer(lean, lean) * stray)
+    noise = _spread(inputs, share, back.noise / width + np.outer(back.lean, back.lean) * stray)
+    lean = back.du_lean + 1  # x², of which dw² has a factor, strays as u does
+    noise_dw = _spread(inputs, share, back.du_noise / width + np.outer(lean, lean) * stray)
     noise_dw += _sampling(inputs, x.products, du) / width
     if stray.any():  # not so for layer 1, whose input is what it is
         noise_dw += _sampling(inputs, du, x.products) / width

@@ -179,6 +179,11 @@ class Basis:
         root = np.sqrt(np.abs(left_out))
         return np.asarray(kept + np.sign(left_out) * np.outer(root, root) * self.tail)
 
+    def low_orders(self, g: Series, h: Series) -> Array:
+        """(M, M): the part of `pairs` that goes with the mean and the mean square of z over units."""
+        part = slice(1, 3)
+        return np.einsum("ki,kj,kij->ij", g.coefficients[part], h.coefficients[part], self.powers[part])
+
 
 def _tail(correlation: Array) -> Array:
     """How the terms from ORDERS on fall with c, 1 at c = 1, for a function that jumps.

@@ -20,7 +20,7 @@ from mlp.losses import LOSSES
 from mlp.norms import Norm
 
 TINY, HUGE = 1e-250, 1e60  # the range of q: below, f² would underflow; above, f⁴ would lose its meaning
-DRAWS = 32  # of the logits: their spread is then known to an eighth of itself
+DRAWS, MOST_DRAWS = 32, 1024  # of the logits, for 64 examples or more and for one: as many as cost the same
 STEP = 0.05  # in the log of a logit: a central difference over the draws
 CACHED = 256  # layers kept: 40 MB for 64 examples; a depth sweep shares all but its output layers
 
@@ -53,9 +53,12 @@ class Hidden:
     """A hidden layer over M examples; a "noise" is n times a covariance between examples, at width n.
 
     x: what enters; out: what leaves. u: (M,) E u² before normalisation; z: (M,) E z²; c: (M, M)
-    correlations of z. scale: (M,) z per u. mean, square: (M,) E f, E f². slopes: (M, M) E f'f'.
+    correlations of z. scale: (M,) z per u. mean, square: (M,) E f, E f²; products, slopes: (M, M)
+    E ff', E f'f'.
     bend: (M,) d ln E f'²/d ln u; mean_slope, square_slope: (M,) d E f/d u, d E f²/d u.
-    slope_noise: E f'²f'²/(E f'² E f'²); square_noise: cov(f², f²); cross_noise: cov(f², f'²/E f'²).
+    slope_noise: E f'²f'²/(E f'² E f'²); square_noise: cov(f², f²); cross_noise: cov(f², f'²/E f'²). Where
+    the layer's own mean and mean square of z are held by a normalisation, what goes with these is taken
+    from the last two and, as slope_held, to be taken from the first.
     """
 
     rule: Rule
@@ -67,11 +70,13 @@ class Hidden:
     scale: Array
     mean: Array
     square: Array
+    products: Array
     slopes: Array
     bend: Array
     mean_slope: Array
     square_slope: Array
     slope_noise: Array
+    slope_held: Array
     square_noise: Array
     cross_noise: Array
 
@@ -123,16 +128,19 @@ def _averages(rule: Rule, x: Signal, u: Array, z: Array, c: Array, scale: Array)
     square, steep = basis.mean(a * a), basis.mean(slope * slope)
     f, df = basis.expand(a), basis.expand(slope)
     f2, df2 = basis.expand(a * a / square[:, None]), basis.expand(slope * slope / steep[:, None])
+    products = basis.pairs(f, f)
+    held = 1.0 if rule.norm is not None and rule.norm.axis == -1 else 0.0
     moves = 1.0 if rule.norm is None else 0.0  # normalised, z stays where it is when u moves
     return Hidden(
-        rule=rule, x=x, out=_out(rule, x, f.coefficients[0], basis.pairs(f, f)),
-        u=u, z=z, c=c, scale=scale, mean=f.coefficients[0], square=square, slopes=basis.pairs(df, df),
+        rule=rule, x=x, out=_out(rule, x, f.coefficients[0], products), u=u, z=z, c=c, scale=scale,
+        mean=f.coefficients[0], square=square, products=products, slopes=basis.pairs(df, df),
         bend=moves * z * basis.mean_slope(slope * slope) / steep,
         mean_slope=moves * basis.mean_slope(a),
         square_slope=moves * basis.mean_slope(a * a),
         slope_noise=basis.pairs(df2, df2),
-        square_noise=np.outer(square, square) * (basis.pairs(f2, f2) - 1),
-        cross_noise=square[:, None] * (basis.pairs(f2, df2) - 1),
+        slope_held=held * basis.low_orders(df2, df2),
+        square_noise=np.outer(square, square) * (basis.pairs(f2, f2) - 1 - held * basis.low_orders(f2, f2)),
+        cross_noise=square[:, None] * (basis.pairs(f2, df2) - 1 - held * basis.low_orders(f2, df2)),
     )  # fmt: skip
 
 
@@ -168,7 +176,8 @@ def output_of(inputs: Inputs, x: Signal, rule: Rule, loss: str) -> Output:
     """Logits are drawn, not integrated: a softmax of C logits has no quadrature. Always the same draws."""
     logits = rule.weight * x.products + rule.bias
     values, vectors = np.linalg.eigh(logits)
-    noise = np.random.default_rng(0).standard_normal((DRAWS // 2, len(logits), inputs.classes))
+    draws = min(MOST_DRAWS, DRAWS * max(1, (64 // len(logits)) ** 2))
+    noise = np.random.default_rng(0).standard_normal((draws // 2, len(logits), inputs.classes))
     half = (vectors * np.sqrt(np.maximum(values, 0))) @ noise
     z = np.concatenate([half, -half])
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from experiments.tree import DEEPEST, Fault, Node, Place, join, shown
+from experiments.config.tree import DEEPEST, Fault, Node, Place, join, shown
 
 LARGEST = 200_000  # bytes; the longest config here has 2,000, and 200 kB are parsed in under a second
 MOST_DIGITS = 40  # Python refuses int() of 4,300 and is slow before; a seed has at most 19

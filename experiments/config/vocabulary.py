@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from experiments.kinds import Kind, ListOf, Name, OneOf, Real, Text, Watch, Whole
+from experiments.config.kinds import Kind, ListOf, Name, OneOf, Real, Text, Watch, Whole
 
 LARGEST_SEED = 2**63 - 1  # the frames keep it as int64
 DEFAULT_FIGURES = ("gradient_by_layer",)

@@ -6,9 +6,9 @@ A field of a run is replaced wherever it stands: a list goes where the lists are
 
 from __future__ import annotations
 
-from experiments.tree import Fault, Node, Place, shown
-from experiments.vocabulary import Experiment, Run, keys_of
-from experiments.yaml_strict import read_value
+from experiments.config.tree import Fault, Node, Place, shown
+from experiments.config.vocabulary import Experiment, Run, keys_of
+from experiments.config.yaml_strict import read_value
 from mlp.registry import did_you_mean
 
 SECTIONS = ("base", "sweep", "zip")

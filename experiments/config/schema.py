@@ -1,6 +1,6 @@
 """What is written about configs is read off the code: the JSON Schema and the tables of configs/README.md.
 
-``python -m experiments.schema`` writes both anew; a test fails while they are not current.
+``python -m experiments.config.schema`` writes both anew; a test fails while they are not current.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from experiments.kinds import TABLES, table
-from experiments.vocabulary import Experiment, Run, keys_of
-from experiments.yaml_strict import read
+from experiments.config.kinds import TABLES, table
+from experiments.config.vocabulary import Experiment, Run, keys_of
+from experiments.config.yaml_strict import read
 from mlp.registry import call_text
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MARKED = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 

@@ -14,8 +14,8 @@ from inspect import Parameter, signature
 from math import isfinite
 from typing import Any
 
-from experiments.tree import shown
-from experiments.yaml_strict import plain_scalar
+from experiments.config.tree import shown
+from experiments.config.yaml_strict import plain_scalar
 from mlp.registry import Registry, did_you_mean
 
 # Where each table of names lives. A module is imported when a name is looked up and not before, for a config

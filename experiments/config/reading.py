@@ -15,14 +15,12 @@ from dataclasses import MISSING, Field, asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.kinds import Kind, ListOf, table
-from experiments.overrides import SECTIONS, apply_override
-from experiments.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
-from experiments.vocabulary import Experiment, Recording, Run, keys_of
-from experiments.yaml_strict import LARGEST, read
+from experiments.config.kinds import Kind, ListOf, table
+from experiments.config.overrides import SECTIONS, apply_override
+from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
+from experiments.config.vocabulary import Experiment, Run, keys_of
+from experiments.config.yaml_strict import LARGEST, read
 from mlp.registry import did_you_mean, parse_call
-
-__all__ = ["ConfigError", "Experiment", "Recording", "Run", "from_mapping", "load", "to_mapping"]
 
 MOST_RUNS = 1_000_000  # planned in a minute and a gigabyte; more is a slip of the keyboard
 RESERVED = {"readme", "log", "reliability", "bench", "write_up", "literature"}  # shared names in results/
