@@ -37,7 +37,7 @@ def W04_gradient_shrinks(
     quarter: float = 0.25,
     lost: float = 1e-3,
 ) -> Verdict:
-    """Each sigmoid layer shrinks the gradient to 25 % or less: the shallow layers of a deep net get almost none.
+    """Each sigmoid layer shrinks the gradient to 25 % or less: a deep net's shallow layers get almost none.
 
     Measured: The factor by which ‖delta‖ and ‖dw‖ change for each hidden layer nearer the input, fitted by
     least squares of the log, at each depth and with each initialiser of the config, at the start and at the
@@ -80,7 +80,7 @@ def _asked(records: Records, texts: list[str]) -> Records:
 
 
 def _shrinks(records: Records, quarter: float) -> list[Evidence]:
-    """At the start, for each init: ‖delta‖ in the deepest networks, and to a quarter in all but shallow ones."""
+    """At the start, for each init: that ‖delta‖ falls, and to a quarter in all but shallow networks."""
     found = []
     factors = at_start(decay(records))
     deepest = factors[factors["depth"] == factors["depth"].max()]
@@ -235,8 +235,8 @@ def W11_relu_no_vanishing(
     weights, the ratio's spread from network to network grows with depth over width.
     """
     rule = (
-        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; "
-        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
+        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} "
+        f"on; ‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
     )
     recorded(records, "a_rms")
     mine = _asked(records, [activation])

@@ -71,7 +71,7 @@ def W13_dying_relu(
     the inputs move as the layers below go on learning, and units do come back. And where inputs have a mean
     the weights do more of the killing than the bias, for they move by it, too.
     """
-    rule = f"over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} of the fall by bias"
+    rule = f"over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} by the bias"
     mine, at = _asked(
         records, [activation], ["unit_dead", "unit_bias", "unit_w_norm", "unit_z_mean", "unit_step_norm"]
     )
@@ -182,8 +182,8 @@ def W14_leaky_recovers(
     need not become positive to be of use. "Dead" has to mean "no gradient", not "never positive".
     """
     rule = (
-        f"gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them active "
-        f"again; more accurate than {against}"
+        f"gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them "
+        f"active again; more accurate than {against}"
     )
     probes = ["unit_inactive", "unit_gradient_norm", "unit_dead"]
     leaky = [ACTIVATIONS.canonical(text) for text in leaky]  # as the records name them
