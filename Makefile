@@ -4,7 +4,6 @@ PYTHON ?= python3
 CONFIG ?= configs/deep_sigmoid.yaml
 PY      = $(VENV)/bin/python
 READY   = $(VENV)/.ready
-export VG_DATA ?= $(wildcard ../shared/data)
 
 .PHONY: run test test-all check bench reproduce clean
 
@@ -29,6 +28,9 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $@
+
+reproduce: $(READY)      ## every claim of the write-up, from nothing: results/write_up/report.html
+	$(PY) scripts/reproduce.py $(ARGS)
 
 clean:                   ## the environment and caches; results stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

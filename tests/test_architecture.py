@@ -209,3 +209,14 @@ def test_a_library_is_known_in_one_place(library, place):
 def test_pyplot_and_its_global_state_are_used_nowhere():
     for name, path in sources("mlp", "experiments", "scripts", "tests").items():
         assert not any("pyplot" in target for target, _ in imports(path)), name
+
+
+def test_the_readme_names_every_module_of_the_tree():
+    """A package by its folder; what is inside is said by its own docstring."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = text[text.index("```\nmlp/") :]
+    for package in ("mlp", "experiments"):
+        for path in (ROOT / package).iterdir():
+            if path.name.startswith("__"):
+                continue
+            assert f" {path.name}{'/' if path.is_dir() else ''} " in tree, path.name
