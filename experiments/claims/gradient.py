@@ -235,8 +235,8 @@ def W11_relu_no_vanishing(
     weights, the ratio's spread from network to network grows with depth over width.
     """
     rule = (
-        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} "
-        f"on; ‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
+        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; "
+        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
     )
     recorded(records, "a_rms")
     mine = _asked(records, [activation])
