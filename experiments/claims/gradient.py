@@ -236,7 +236,8 @@ def W11_relu_no_vanishing(
     """
     rule = (
         f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; "
-        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard errors"
+        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard "
+        "errors"
     )
     recorded(records, "a_rms")
     mine = _asked(records, [activation])
