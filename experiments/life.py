@@ -81,9 +81,9 @@ def survival(records: Records, since: int, state: str = "unit_dead") -> pd.DataF
     is alive then has no rows.
     """
     rows = lives(records, state)
-    rows = rows[rows["step"] >= since].sort_values("step")
-    if not (rows["step"] == since).any():
+    if len(rows) and not (rows["step"] == since).any():
         raise ValueError(f"step {since} was not watched")
+    rows = rows[rows["step"] >= since].sort_values("step")
     keys = ["run_id", "layer", "unit"]
     ever = rows.groupby(keys, sort=False)["dead"].cummax()
     at_risk = ~ever.groupby([rows[key] for key in keys], sort=False).shift(fill_value=False).astype(bool)

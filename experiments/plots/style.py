@@ -89,7 +89,7 @@ def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:
     if all(isinstance(value, int | float | np.number) for value in values):
         from matplotlib import colormaps
 
-        shades = np.linspace(0, PALEST, len(values)) if len(values) > 1 else [0.3]
+        shades = np.linspace(0, PALEST, len(values)) if len(values) != 1 else [0.3]
         marks = "osD^vPX"
         return {
             value: Look(tuple(colormaps[ORDERED](shade)), marks[i % len(marks)])
