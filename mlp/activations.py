@@ -5,7 +5,7 @@ is stable over the whole range of float32 and float64, infinities included, and 
 
 The slope is what this project measures, so it is exact in both tails: ``a(1 − a)`` is 0 from z = 37 on
 (float64), which would count a saturated sigmoid as dead; ``¼ sech²(z/2)`` is not. For training, where only
-its size matters, an activation may add a second form that works in place on the output alone (`InPlace`).
+its size matters, an activation may add a second form that takes the slope from the output (`InPlace`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class InPlace:
-    """The same function and slope without a temporary, for the training loop.
+    """The same function and slope written into a given block, for the training loop.
 
-    `f(z)` overwrites z with a. `pull(delta, a, mask)` multiplies delta by the slope; it may destroy a, and
-    mask is a boolean scratch array of their shape. Tested against `f` and `df`.
+    `f(z, out)` and `slope(a, out)`; out is another block than the first and takes every step on the way.
+    exact: the slope is right in the tails too. Tested against `f` and `df`.
     """
 
-    f: Callable[[Array], Any]
-    pull: Callable[[Array, Array, npt.NDArray[np.bool_]], Any]
+    f: Callable[[Array, Array], Any]
+    slope: Callable[[Array, Array], Any]
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ def _sech(z: Array) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A block of zeros: against it `maximum` runs at full width, against a scalar at a fifth of the speed."""
-    return np.zeros(shape, dtype)
+def _full(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A block of one value: against it `maximum` runs at full width, against a scalar at a fifth of that."""
+    return np.full(shape, value, dtype)
 
 
 def _positive(z: Array) -> Array:
@@ -126,7 +127,7 @@ def identity() -> Activation:
     return Activation(
         f=lambda z: +z,
         df=lambda z, a: np.ones_like(z),
-        in_place=InPlace(f=lambda z: None, pull=lambda delta, a, mask: None),
+        in_place=InPlace(lambda z, out: np.copyto(out, z), lambda a, out: out.fill(1), exact=True),
     )
 
 
@@ -138,20 +139,17 @@ def sigmoid(shift: float = 0.0) -> Activation:
     """
     _require(abs(shift) <= 1e3, f"sigmoid: shift is {shift}; it lies between -1000 and 1000")
 
-    def in_place(z: Array) -> None:
-        np.multiply(z, -1, out=z)
-        np.exp(z, out=z)  # overflows to inf where a is 0 to every digit
-        np.add(z, 1, out=z)
-        np.reciprocal(z, out=z)
+    def in_place(z: Array, out: Array) -> None:
+        np.negative(z, out=out)
+        np.exp(out, out=out)  # overflows to inf where a is 0 to every digit
+        np.add(out, 1, out=out)
+        np.reciprocal(out, out=out)
         if shift:
-            np.add(z, shift, out=z)
+            np.add(out, shift, out=out)
 
-    def pull(delta: Array, a: Array, mask: Any) -> None:
-        if shift:
-            np.subtract(a, shift, out=a)
-        np.multiply(delta, a, out=delta)
-        np.subtract(1, a, out=a)
-        np.multiply(delta, a, out=delta)
+    def slope(a: Array, out: Array) -> None:
+        np.subtract(1 + shift, a, out=out)
+        np.multiply(out, a - shift if shift else a, out=out)
 
     return Activation(
         f=(lambda z: expit(z) + shift) if shift else expit,
@@ -159,14 +157,13 @@ def sigmoid(shift: float = 0.0) -> Activation:
         low=shift,
         high=1 + shift,
         max_slope=0.25,
-        in_place=InPlace(in_place, pull),
+        in_place=InPlace(in_place, slope),
     )
 
 
-def _pull_tanh(delta: Array, a: Array, mask: Any) -> None:
-    np.square(a, out=a)
-    np.subtract(1, a, out=a)
-    np.multiply(delta, a, out=delta)
+def _slope_of_tanh(a: Array, out: Array) -> None:
+    np.square(a, out=out)
+    np.subtract(1, out, out=out)
 
 
 @ACTIVATIONS
@@ -177,7 +174,7 @@ def tanh() -> Activation:
         df=lambda z, a: _sech(z) ** 2,
         low=-1,
         high=1,
-        in_place=InPlace(lambda z: np.tanh(z, out=z), _pull_tanh),
+        in_place=InPlace(lambda z, out: np.tanh(z, out=out), _slope_of_tanh),
     )
 
 
@@ -197,16 +194,15 @@ def lecun_tanh() -> Activation:
 def relu() -> Activation:
     """max(z, 0).  Nair & Hinton 2010; Glorot, Bordes & Bengio 2011."""
 
-    def pull(delta: Array, a: Array, mask: npt.NDArray[np.bool_]) -> None:
-        np.greater(a, 0, out=mask)
-        np.multiply(delta, mask, out=delta)
+    def in_place(z: Array, out: Array) -> None:
+        np.maximum(z, _full(0, z.shape[1:], z.dtype), out=out)
 
     return Activation(
         f=lambda z: np.maximum(z, 0),
         df=lambda z, a: _positive(z),
         low=0,
         kinks=(0.0,),
-        in_place=InPlace(lambda z: np.maximum(z, _zeros(z.shape[1:], z.dtype), out=z), pull),
+        in_place=InPlace(in_place, lambda a, out: np.greater(a, 0, out=out), exact=True),
     )
 
 
@@ -215,16 +211,19 @@ def leaky_relu(slope: float = 0.01) -> Activation:
     """max(z, slope·z), 0 < slope ≤ 1.  Maas, Hannun & Ng 2013."""
     _require(0 < slope <= 1, f"leaky_relu: slope is {slope}; it lies above 0 and at most at 1")
 
-    def pull(delta: Array, a: Array, mask: npt.NDArray[np.bool_]) -> None:
-        np.greater(a, 0, out=mask)
-        np.maximum(mask, a.dtype.type(slope), out=a)
-        np.multiply(delta, a, out=delta)
+    def in_place(z: Array, out: Array) -> None:
+        np.multiply(z, slope, out=out)
+        np.maximum(z, out, out=out)
+
+    def into(a: Array, out: Array) -> None:
+        np.greater(a, 0, out=out)
+        np.maximum(out, _full(slope, a.shape[1:], a.dtype), out=out)
 
     return Activation(
         f=lambda z: np.maximum(z, slope * z),
         df=lambda z, a: np.maximum(_positive(z), slope),
         kinks=(0.0,),
-        in_place=InPlace(lambda z: np.maximum(z, slope * z, out=z), pull),
+        in_place=InPlace(in_place, into, exact=True),
     )
 
 

@@ -133,7 +133,7 @@ def a_rms(t: LayerTrace) -> Measure:
 @PROBES
 def dead_fraction(t: LayerTrace) -> Measure:
     """Share of units with slope 0 on every example, so that they get no gradient."""
-    return t.dead.mean(axis=-1)
+    return _share(t.dead)
 
 
 @PROBES
@@ -145,7 +145,7 @@ def inactive_fraction(t: LayerTrace) -> Measure:
 @PROBES
 def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return _share(np.abs(t.slope) < below * t.act.max_slope)
+    return _share(t.slope_size(below) < below * t.act.max_slope)
 
 
 @PROBES

@@ -17,7 +17,11 @@ FEWEST_ROWS = 32  # a block of fewer rows is not worth its call
 
 def product(x: Array, w: Array, out: Array) -> None:
     """out = x·w for (R or 1, B, k) and (R, k, n), by blocks of examples that stay SMALL."""
-    for rows in _blocks(x.shape[-2], w.shape[-2] * w.shape[-1]):
+    blocks = _blocks(x.shape[-2], w.shape[-2] * w.shape[-1])
+    if len(blocks) == 1:
+        np.matmul(x, w, out=out)
+        return
+    for rows in blocks:
         np.matmul(x[:, rows], w, out=out[:, rows])
 
 

@@ -8,7 +8,6 @@ gradient has become small (or large) it is multiplied by an exact power of two. 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,7 +30,7 @@ SAMPLE = 8  # examples a check in training looks at
 class Saved:
     """What the forward pass leaves at one hidden layer for the backward pass and the probes."""
 
-    z: Array  # (R, B, n) the activation's input; overwritten by a where the activation works in place
+    z: Array  # (R, B, n) the activation's input; where the tape is lean, that of the last layer
     a: Array  # (R, B, n) its output
     u_hat: Array | None = None  # normalised pre-activations
     scale: Array | None = None  # what they were multiplied by
@@ -40,8 +39,8 @@ class Saved:
 class Tape:
     """Buffers for R runs and B examples.
 
-    lean: the training loop's form: activations work in place and z is lost. Otherwise z, a and the exact
-    slope of every layer can be read while `backward` stands at it. keep: all deltas stay until the next pass.
+    Each layer's z, a and slope can be read while `backward` stands at it; keep: until the next pass, and all
+    deltas too. lean: the training loop's form, with slopes as `InPlace` gives them; z is lost unless kept.
     """
 
     def __init__(self, net: Network, examples: int, *, lean: bool, keep: bool = False) -> None:
@@ -52,15 +51,18 @@ class Tape:
         dtype = net.params.dtype
         self.shape = (net.runs, examples)
         self.x: list[Array] = [np.empty(0, dtype)] * (net.depth + 1)
-        self.z = [np.empty((*self.shape, n), dtype) for n in net.sizes[1:]]
         self.saved: list[Saved] = []
         self.moments: list[tuple[Array, Array]] = []
         self.delta: list[Array] = [np.empty(0, dtype)] * (net.depth + 1)
-        self.slope: list[Array | None] = [None] * (net.depth + 1)
+        self.slope: list[Array] = [np.empty(0, dtype)] * net.depth
         self.exponent = np.zeros((net.depth + 1, net.runs), np.int64)
         self._ones = np.ones((1, 1, examples), dtype)
-        self._mask = np.empty((*self.shape, max(net.sizes[1:])), np.bool_)
         self._buffers: dict[tuple[str, int, int], Array] = {}
+        shared = self.in_place is not None and not keep and net.norm is None
+        self.z = [
+            self._buffer("u", 0 if shared and index < net.depth else index, n)
+            for index, n in enumerate(net.sizes[1:])
+        ]
         self._reach = 2.0 ** REACH[dtype.name]
 
     def _buffer(self, purpose: str, index: int, width: int) -> Array:
@@ -93,7 +95,7 @@ class Tape:
             if index == net.depth:
                 return z
             saved = self._normalise(z, index, p)
-            self._activate(saved)
+            self._activate(saved, index)
             self.x[index + 1] = self._add_skip(saved.a, index)
         raise AssertionError("a network has an output layer")
 
@@ -108,11 +110,12 @@ class Tape:
         np.add(z, p.shift, out=z)
         return Saved(z, z, u, scale)
 
-    def _activate(self, saved: Saved) -> None:
-        if self.in_place is not None:
-            self.in_place.f(saved.z)
-        else:
+    def _activate(self, saved: Saved, index: int) -> None:
+        if self.in_place is None:
             saved.a = self.net.act.f(saved.z)
+        else:
+            saved.a = self._buffer("a", index, saved.z.shape[-1])
+            self.in_place.f(saved.z, saved.a)
         self.saved.append(saved)
 
     def _add_skip(self, a: Array, index: int) -> Array:
@@ -129,21 +132,23 @@ class Tape:
 
         At a yield `delta[index]` (R, B, n) and `grads[index]` hold true · 2^exponent[index].
         """
-        exponent = np.zeros(self.net.runs, np.int64)
-        g = d_logits
+        g, exponent = d_logits, np.zeros(self.net.runs, np.int64)
         for index in reversed(range(len(self.net.layers))):
-            g = self._layer(g, index, grads[index], exponent)
+            with np.errstate(all="ignore"):  # not beyond the yield
+                g = self._layer(g, index, grads[index], exponent)
             yield index
-            if index:
-                g = self._towards_input(g, index)
-
-    def gradients(self, d_logits: Array, grads: tuple[Layer, ...]) -> None:
-        """The whole backward pass."""
-        deque(self.backward(d_logits, grads), maxlen=0)
 
     @np.errstate(all="ignore")
+    def gradients(self, d_logits: Array, grads: tuple[Layer, ...]) -> None:
+        """The whole backward pass."""
+        g, exponent = d_logits, np.zeros(self.net.runs, np.int64)
+        for index in reversed(range(len(self.net.layers))):
+            g = self._layer(g, index, grads[index], exponent)
+
     def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
-        """Gradients of layer `index` from g = dLoss/d(its output); hands back g, rescaled if need be."""
+        """Gradients of layer `index` from the g of the layer above; hands back dLoss/d(its own output)."""
+        if index < self.net.depth:
+            g = self._towards_input(g, index + 1)
         if not self.lean or (self.net.depth - index) % STRIDE == 0:
             self._rescale(g, exponent)
         self.exponent[index] = exponent
@@ -161,11 +166,12 @@ class Tape:
         if self.net.is_skip(index):
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
         saved = self.saved[index]
-        if self.in_place is not None:
-            self.in_place.pull(g, saved.a, self._mask[..., : g.shape[-1]])
-            return g
-        slope = self.net.act.df(saved.z, saved.a)
-        self.slope[index] = None if self.lean else slope
+        if self.in_place is None:
+            slope = self.net.act.df(saved.z, saved.a)
+        else:
+            slope = self._buffer("slope", index * self.keep, g.shape[-1])
+            self.in_place.slope(saved.a, slope)
+        self.slope[index] = slope
         return np.multiply(g, slope, out=g)
 
     def _through_norm(self, delta: Array, index: int, grad: Layer) -> Array:
@@ -183,7 +189,6 @@ class Tape:
         np.multiply(delta, p.gain, out=du)
         return norm.backward(du, saved.u_hat, saved.scale)
 
-    @np.errstate(all="ignore")
     def _towards_input(self, g: Array, index: int) -> Array:
         """dLoss/d(the output of the layer below) = du·wᵀ, and past a skip also g itself."""
         w = self.net.layers[index].w

@@ -14,6 +14,7 @@ from mlp.activations import Activation, Array
 
 T = TypeVar("T")
 
+ROUGH = 1e-2  # of the largest slope: beyond, a slope that is right to a few last places of it will do
 HUGE = 1e140  # a norm whose square float64 holds with digits to spare, and so does its reciprocal
 
 
@@ -22,6 +23,8 @@ def frobenius(x: Array) -> npt.NDArray[np.float64]:
     """(R,) Frobenius norm of every x[r] in float64, with no false zero and no overflow on the way."""
     flat = x.reshape(len(x), -1).astype(np.float64, copy=False)
     norm = np.sqrt(np.vecdot(flat, flat))
+    if all(1 / HUGE < each < HUGE for each in norm.tolist()):
+        return norm
     for r in np.flatnonzero(~((norm > 1 / HUGE) & (norm < HUGE))):
         largest = np.abs(flat[r]).max(initial=0.0)
         if 0 < largest < np.inf:
@@ -33,6 +36,22 @@ def count(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.float64]:
     """How many are True along the last axis or the one before it: a product with ones is the fastest way."""
     ones = np.ones(mask.shape[axis])
     return mask.astype(np.float64) @ ones if axis == -1 else ones @ mask.astype(np.float64)
+
+
+def _column_sums(x: Array) -> Array:
+    """(R, n) of (R, B, n): a product with ones is the fastest way."""
+    return np.matmul(np.ones(x.shape[-2], x.dtype), x)
+
+
+def _read_only(x: Array) -> Array:
+    view = x.view()
+    view.setflags(write=False)
+    return view
+
+
+_ARRAYS = (
+    "x", "z", "a", "passed", "scaled_delta", "scaled_dw", "scaled_db", "exponent", "w", "b", "w0", "step",
+)  # fmt: skip
 
 
 @np.errstate(all="ignore")
@@ -52,6 +71,9 @@ class LayerTrace:
     delta = dLoss/dz and dw, db of the mean loss; w, b the parameters, w0 the weights at the start, step the
     update that follows. All arrays are read-only and valid until the next trace is asked for.
 
+    passed is the slope that the backward pass multiplied by: the exact one, or where not `exact` one that is
+    right to a few last places of `act.max_slope` and may be 0 where the exact one is merely small.
+
     Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
     `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size, in
     float64.
@@ -63,7 +85,7 @@ class LayerTrace:
     x: Array
     z: Array
     a: Array
-    slope: Array
+    passed: Array
     scaled_delta: Array
     scaled_dw: Array
     scaled_db: Array
@@ -72,14 +94,24 @@ class LayerTrace:
     b: Array
     w0: Array
     step: Array
+    exact: bool = True
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                view = value.view()
-                view.flags.writeable = False
-                object.__setattr__(self, name, view)
+        known = vars(self)
+        for name in _ARRAYS:
+            known[name] = _read_only(known[name])
+
+    @cached_property
+    def slope(self) -> Array:
+        """f'(z), exact also where the activation is saturated."""
+        return self.passed if self.exact else _read_only(self.act.df(self.z, self.a))
+
+    def slope_size(self, finest: float) -> Array:
+        """|f'(z)|, for telling what lies below `finest` of the largest slope from what lies above."""
+        if finest >= ROUGH:
+            return self.once("size of what passed", lambda: np.abs(self.passed))
+        return np.abs(self.slope)
 
     @cached_property
     def delta(self) -> Array:
@@ -99,7 +131,8 @@ class LayerTrace:
     @cached_property
     def dead(self) -> npt.NDArray[np.bool_]:
         """(R, n_out): units whose slope is 0 on every example, so that no gradient passes."""
-        return count(self.slope != 0, axis=-2) == 0
+        idle = _column_sums(self.slope_size(ROUGH)) == 0
+        return idle if self.exact or not idle.any() else _column_sums(np.abs(self.slope)) == 0
 
     def norm(self, name: str) -> npt.NDArray[np.float64]:
         """(R,) Frobenius norm of the named array, computed once; of a scaled_ one still scaled."""

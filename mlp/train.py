@@ -114,7 +114,8 @@ def train(
         now = rate * rate.dtype.type(factor(step, steps))
         update = rule.step(worker.true_scale(grads), now)
         if watched:
-            yield observer.snapshot(step, now[:, 0], net.views(update), ends=step in (0, steps))
+            views = worker.views if update is grads else net.views(update)
+            yield observer.snapshot(step, now[:, 0], views, ends=step in (0, steps))
         if step < steps:
             rule.apply(update)
 
@@ -202,8 +203,9 @@ class _BatchObserver:
 
     def __init__(self, worker: _Worker, probe_set: int) -> None:
         self.worker, self.net = worker, worker.net
-        self.tape = Tape(self.net, worker.batch, lean=False, keep=True)
+        self.tape = Tape(self.net, worker.batch, lean=True, keep=True)
         self.kept = np.zeros_like(self.net.params)
+        self.views = self.net.views(self.kept)
 
     def keep(self, grads: Array) -> None:
         """Set the gradients aside before the optimiser writes over them."""
@@ -214,9 +216,8 @@ class _BatchObserver:
         worker = self.worker
         never = np.full(self.net.runs, np.nan)
         test_loss, test_accuracy = _test(worker, self.tape) if ends else (never, never)
-        grads = self.net.views(self.kept)
         layers = (
-            _trace(self.tape, slice(None), index, grads, worker.start, update)
+            _trace(self.tape, slice(None), index, self.views, worker.start, update)
             for index in reversed(range(len(self.net.layers)))
         )
         right = accuracy(worker.logits, worker.y)
@@ -242,10 +243,10 @@ def _trace(
 ) -> LayerTrace:
     """The trace of layer `index` (from 0) while the backward pass of these runs' tape stands at it."""
     net, delta = tape.net, tape.delta[index]
-    x = np.broadcast_to(tape.x[index], (net.runs, *tape.x[index].shape[1:]))
+    x = tape.x[index]
+    if len(x) != net.runs:
+        x = np.broadcast_to(x, (net.runs, *x.shape[1:]))
     hidden = index < net.depth
-    slope = tape.slope[index] if hidden else np.ones_like(delta)
-    assert slope is not None
     return LayerTrace(
         layer=index + 1,
         runs=runs,
@@ -253,7 +254,7 @@ def _trace(
         x=x,
         z=tape.saved[index].z if hidden else tape.z[index],
         a=tape.saved[index].a if hidden else tape.z[index],
-        slope=slope,
+        passed=tape.slope[index] if hidden else np.ones_like(delta),
         scaled_delta=delta,
         scaled_dw=grads[index].w,
         scaled_db=grads[index].b,
@@ -262,4 +263,5 @@ def _trace(
         b=net.layers[index].b,
         w0=start[index].w[runs],
         step=update[index].w[runs],
+        exact=tape.in_place is None or tape.in_place.exact or not hidden,
     )
