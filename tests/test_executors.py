@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import executors
 from experiments.config import ConfigError
-from experiments.executors import Dask, Here, Workers, outcomes
+from experiments.executors import Dask, Here, WorkerLost, Workers, cluster, outcomes, processes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -143,14 +142,14 @@ def test_kill_ends_the_workers_at_once(tmp_path):
 
 def test_a_worker_that_is_hired_while_all_are_ended_is_ended_too(monkeypatch):
     executor = Workers(1)
-    hire = executors._Worker.__init__
+    hire = processes._Worker.__init__
 
     def hire_late(worker):
         hire(worker)
         executor.kill()
 
-    monkeypatch.setattr(executors._Worker, "__init__", hire_late)
-    with pytest.raises(executors.WorkerLost):
+    monkeypatch.setattr(processes._Worker, "__init__", hire_late)
+    with pytest.raises(WorkerLost):
         executor.submit(signal.pause).result(timeout=10)
     until(lambda: not multiprocessing.active_children())
 
@@ -231,7 +230,7 @@ def test_dask_local_wants_a_number(address):
 
 def test_dask_where_nobody_answers(monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "ANSWER", 0.3)
+    monkeypatch.setattr(cluster, "ANSWER", 0.3)
     with pytest.raises(ConfigError, match="no Dask scheduler answers there"):
         Dask("tcp://127.0.0.1:9")
 
