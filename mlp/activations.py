@@ -29,8 +29,8 @@ Array = npt.NDArray[Any]
 class InPlace:
     """The same function and slope written into a given block, for the training loop.
 
-    `f(z, out)` and `slope(a, out)`; out is another block than the first and takes every step on the way.
-    exact: the slope is right in the tails too. Tested against `f` and `df`.
+    `f(z, out)` and `slope(a, out)`; out is another block than the first and takes every step on the way. Only
+    for activations that never fall. exact: the slope is right in the tails too. Tested against `f` and `df`.
     """
 
     f: Callable[[Array, Array], Any]

@@ -50,6 +50,8 @@ class Tape:
         self.keep = keep
         dtype = net.params.dtype
         self.shape = (net.runs, examples)
+        self.depth = net.depth
+        self.skips = [net.is_skip(index) for index in range(net.depth + 1)]
         self.x: list[Array] = [np.empty(0, dtype)] * (net.depth + 1)
         self.saved: list[Saved] = []
         self.moments: list[tuple[Array, Array]] = []
@@ -92,7 +94,7 @@ class Tape:
             z = self.z[index]
             product(self.x[index], p.w, out=z)
             np.add(z, p.b, out=z)
-            if index == net.depth:
+            if index == self.depth:
                 return z
             saved = self._normalise(z, index, p)
             self._activate(saved, index)
@@ -119,7 +121,7 @@ class Tape:
         self.saved.append(saved)
 
     def _add_skip(self, a: Array, index: int) -> Array:
-        if not self.net.is_skip(index):
+        if not self.skips[index]:
             return a
         h = self._buffer("h", index, a.shape[-1])
         np.multiply(a, self.net.residual, out=h)
@@ -147,9 +149,9 @@ class Tape:
 
     def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
         """Gradients of layer `index` from the g of the layer above; hands back dLoss/d(its own output)."""
-        if index < self.net.depth:
+        if index < self.depth:
             g = self._towards_input(g, index + 1)
-        if not self.lean or (self.net.depth - index) % STRIDE == 0:
+        if not self.lean or (self.depth - index) % STRIDE == 0:
             self._rescale(g, exponent)
         self.exponent[index] = exponent
         delta = self.delta[index] = self._delta(g, index)
@@ -161,9 +163,9 @@ class Tape:
 
     def _delta(self, g: Array, index: int) -> Array:
         """dLoss/dz of layer `index` from the gradient of its output; in place but for a skip's."""
-        if index == self.net.depth:
+        if index == self.depth:
             return g
-        if self.net.is_skip(index):
+        if self.skips[index]:
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
         saved = self.saved[index]
         if self.in_place is None:
@@ -195,7 +197,7 @@ class Tape:
         below = self._buffer("g", index - 1 if self.keep else index % 2, w.shape[-2])
         scratch = self._transposed(w)
         product_transposed(self._du, w, below, scratch)
-        if self.net.is_skip(index):
+        if self.skips[index]:
             np.add(below, g, out=below)
         return below
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from mlp.activations import Activation, Array
+from mlp.activations import Activation, Array, InPlace
 
 T = TypeVar("T")
 
@@ -71,8 +71,8 @@ class LayerTrace:
     delta = dLoss/dz and dw, db of the mean loss; w, b the parameters, w0 the weights at the start, step the
     update that follows. All arrays are read-only and valid until the next trace is asked for.
 
-    passed is the slope that the backward pass multiplied by: the exact one, or where not `exact` one that is
-    right to a few last places of `act.max_slope` and may be 0 where the exact one is merely small.
+    passed is the slope that the backward pass multiplied by: the exact one, or that of `form`, which is right
+    to a few last places of `act.max_slope` and may be 0 where the exact one is merely small.
 
     Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
     `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size, in
@@ -94,7 +94,7 @@ class LayerTrace:
     b: Array
     w0: Array
     step: Array
-    exact: bool = True
+    form: InPlace | None = None
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -105,13 +105,25 @@ class LayerTrace:
     @cached_property
     def slope(self) -> Array:
         """f'(z), exact also where the activation is saturated."""
-        return self.passed if self.exact else _read_only(self.act.df(self.z, self.a))
+        return self.passed if self.is_exact else _read_only(self.act.df(self.z, self.a))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether what passed is the exact slope."""
+        return self.form is None or self.form.exact
 
     def slope_size(self, finest: float) -> Array:
         """|f'(z)|, for telling what lies below `finest` of the largest slope from what lies above."""
-        if finest >= ROUGH:
-            return self.once("size of what passed", lambda: np.abs(self.passed))
-        return np.abs(self.slope)
+        if self.form is None:
+            return self.once("size of the slope", lambda: np.abs(self.passed))
+        return self.passed if finest >= ROUGH else self.slope  # neither is negative
+
+    def renewed(self) -> LayerTrace:
+        """The same arrays, whose contents have changed since; nothing is measured yet."""
+        fresh = object.__new__(LayerTrace)
+        known = vars(self)
+        vars(fresh).update({name: known[name] for name in self.__dataclass_fields__}, _known={})
+        return fresh
 
     @cached_property
     def delta(self) -> Array:
@@ -132,7 +144,7 @@ class LayerTrace:
     def dead(self) -> npt.NDArray[np.bool_]:
         """(R, n_out): units whose slope is 0 on every example, so that no gradient passes."""
         idle = _column_sums(self.slope_size(ROUGH)) == 0
-        return idle if self.exact or not idle.any() else _column_sums(np.abs(self.slope)) == 0
+        return idle if self.is_exact or not idle.any() else _column_sums(np.abs(self.slope)) == 0
 
     def norm(self, name: str) -> npt.NDArray[np.float64]:
         """(R,) Frobenius norm of the named array, computed once; of a scaled_ one still scaled."""

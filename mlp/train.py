@@ -206,6 +206,7 @@ class _BatchObserver:
         self.tape = Tape(self.net, worker.batch, lean=True, keep=True)
         self.kept = np.zeros_like(self.net.params)
         self.views = self.net.views(self.kept)
+        self.seen: dict[int, LayerTrace] = {}
 
     def keep(self, grads: Array) -> None:
         """Set the gradients aside before the optimiser writes over them."""
@@ -216,13 +217,23 @@ class _BatchObserver:
         worker = self.worker
         never = np.full(self.net.runs, np.nan)
         test_loss, test_accuracy = _test(worker, self.tape) if ends else (never, never)
-        layers = (
-            _trace(self.tape, slice(None), index, self.views, worker.start, update)
-            for index in reversed(range(len(self.net.layers)))
-        )
+        layers = self._traces(update)
         right = accuracy(worker.logits, worker.y)
         at = worker.diverged_at.copy()
         return Snapshot(step, worker.value, right, test_loss, test_accuracy, lr, at, layers, self.net)
+
+
+    def _traces(self, update: tuple[Layer, ...]) -> Iterator[LayerTrace]:
+        """One a layer; of a hidden layer whose arrays are the same as last time, without looking them up."""
+        same = self.tape.in_place is not None and update is self.worker.views
+        for index in reversed(range(len(self.net.layers))):
+            if same and index in self.seen:
+                yield self.seen[index].renewed()
+                continue
+            trace = _trace(self.tape, slice(None), index, self.views, self.worker.start, update)
+            if same and index < self.net.depth:
+                self.seen[index] = trace
+            yield trace
 
 
 def _test(worker: _Worker, tape: Tape) -> tuple[Measure, Measure]:
@@ -263,5 +274,5 @@ def _trace(
         b=net.layers[index].b,
         w0=start[index].w[runs],
         step=update[index].w[runs],
-        exact=tape.in_place is None or tape.in_place.exact or not hidden,
+        form=tape.in_place if hidden else IDENTITY.in_place,
     )
