@@ -5,8 +5,8 @@ from itertools import product
 
 import numpy as np
 
-from experiments.records import Records
 from experiments.config.vocabulary import Run
+from experiments.records import Records
 
 MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy")
 

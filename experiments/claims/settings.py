@@ -72,9 +72,9 @@ def rates(rows: pd.DataFrame) -> str:
 
 
 def on_edges(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """A remark on every setting whose own best lies at an end of its grid, and may lie beyond it."""
+    """A remark on every setting whose own best is at an end of its grid, and may lie beyond it."""
     rows = best[best["on_edge"]].drop_duplicates([*by, "lr"])
     return [
-        f"{', '.join(str(row[field]) for field in by)}: its best lr, {row['lr']:g}, is at an end of the grid."
+        f"{', '.join(f'{field}={row[field]}' for field in by)}: the best lr, {row['lr']:g}, ends its grid."
         for _, row in rows.iterrows()
     ]

@@ -67,8 +67,8 @@ def _for_one_example(single: Sequence[Evidence], batches: Sequence[Evidence]) ->
     """In words where it is so; without them the settings are listed."""
     if not (all(e.holds for e in single) and batches and all(e.holds is False for e in batches)):
         return ""
-    shares = ", ".join(f"{e.value:.2g} for {e.setting.removeprefix('the mean of a ')}" for e in batches)
-    return f"for one example; of a batch's mean the share is {shares}"
+    shares = ", ".join(f"{e.value:.2g} for {e.setting}" for e in batches)
+    return f"for one example; the share is {shares}"
 
 
 def _fed(records: Records, column: str, how: str) -> pd.DataFrame:
@@ -127,7 +127,8 @@ def W07_slow_convergence(
     Rule: More steps where they are not centred, for every pair of equal seeds.
 
     Nuance: At one small learning rate both take about as long. What slows it is that the mean makes the loss
-    steep in one direction: the rate that this direction stands is too small for all others.
+    steep in one direction: the rate that this direction stands is too small for all others. Zig-zag, the
+    length of the path over the distance covered, comes with a rate near that limit, centred or not.
     """
     _check_every_step(records)
     found = steps_to(records, target)

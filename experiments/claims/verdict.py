@@ -81,7 +81,8 @@ class Evidence:
 def _range(values: np.ndarray) -> tuple[float, float, float]:
     if not len(values):
         return np.nan, np.nan, np.nan
-    return float(np.median(values)), float(values.min()), float(values.max())
+    with np.errstate(invalid="ignore"):  # between −inf and inf there is no middle: NaN
+        return float(np.median(values)), float(values.min()), float(values.max())
 
 
 @dataclass(frozen=True)
