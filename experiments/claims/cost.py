@@ -27,10 +27,10 @@ def W08_sigmoid_expensive(
     in float32 and float64, in the core's cache and beyond it; the same for a whole training step of
     networks of several widths, in float64; and for the write-up's own two functions.
 
-    Rule: It takes more than `dear` 1.5 times as long, at each of these.
+    Rule: It takes more than 1.5 times as long, at each of these.
 
     Nuance: An element costs two to three times what ReLU's does, but the matrix products of a step dwarf
-    both, the more the wider the layers: sigmoid makes a step a few per cent longer. And ReLU as the
+    both, the more the wider the layers: sigmoid makes a step two to ten per cent longer. And ReLU as the
     write-up has it, an element at a time in a Python loop, takes ten times as long as its sigmoid.
     """
     timed = _with(activation, against)
@@ -75,8 +75,8 @@ def W12_relu_cheap(
     an element; ReLU's share of a training step; and the time of the write-up's own sigmoid over that of
     its ReLU.
 
-    Rule: Nowhere does ReLU take more than `dear` 1.5 times as long as another, and it takes less than
-    `share`, a quarter, of a training step.
+    Rule: Nowhere does ReLU take more than 1.5 times as long as another, and it takes less than a
+    quarter of a training step.
 
     Nuance: It is cheap as one operation on a whole array. As the write-up has it, a Python loop over the
     elements, it is simple, and ten times as dear as the sigmoid beside it.

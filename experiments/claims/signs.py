@@ -133,8 +133,8 @@ def W07_slow_convergence(
     _check_every_step(records)
     found = steps_to(records, target)
     pairs = [
-        *_pairs(found, "dataset", [_canonical(DATASETS, text) for text in inputs], "activation"),
-        *_pairs(found, "activation", [_canonical(ACTIVATIONS, text) for text in units], "dataset"),
+        *_pairs(found, "inputs", "dataset", [_canonical(DATASETS, text) for text in inputs], "activation"),
+        *_pairs(found, "units", "activation", [_canonical(ACTIVATIONS, text) for text in units], "dataset"),
     ]
     if not pairs:
         change = f"dataset: [{', '.join(inputs)}] or activation: [{', '.join(units)}]"
@@ -142,7 +142,7 @@ def W07_slow_convergence(
     enough(found)
     return decide(
         [Evidence.of(pair.name, pair.ratio(), "above", slower) for pair in pairs],
-        f"over {slower:g} times the steps to a training loss of {target:g} where not centred, for every seed",
+        f"more than {slower:g} times the steps to a training loss of {target:g} where not centred, by seed",
         "times the steps",
         remarks=[*_mechanism(records, pairs), *dict.fromkeys(_edges(pairs))],
     )
@@ -177,7 +177,9 @@ class Pair:
         return steps / base.reindex(steps.index)
 
 
-def _pairs(found: pd.DataFrame, field: str, values: Sequence[str], shared: str) -> Iterator[Pair]:
+def _pairs(
+    found: pd.DataFrame, what: str, field: str, values: Sequence[str], shared: str
+) -> Iterator[Pair]:
     """One for each value of `shared` that has runs of both: first the centred, then the other."""
     if len(values) != 2:
         raise Undecided(f"{', '.join(values)}: not a pair", f"{field}: two texts, the centred one first")
@@ -186,7 +188,7 @@ def _pairs(found: pd.DataFrame, field: str, values: Sequence[str], shared: str) 
             alike(rows, [field, "lr"], f"runs of one {field} and lr")
             best = own_best(rows, [field], larger=False)
             sides = (best[best[field] == value].set_index("seed") for value in values)
-            name = f"{values[1]} against {values[0]}, {common}"
+            name = f"{what} not centred ({common})"
             yield Pair(name, *sides, _at_one_rate(rows, field, values))
 
 
