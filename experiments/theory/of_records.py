@@ -1,0 +1,81 @@
+"""The prediction for every run of some records, each setting computed once a process."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments import datasets
+from experiments.config.vocabulary import Recording
+from experiments.theory.inputs import Inputs
+from experiments.theory.prediction import Prediction, predict
+from mlp.registry import RegistryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.records import Records
+
+# The fields of Run that tell one initialisation from another, but for the seed. (dtype rounds, no more.)
+START = ("activation", "depth", "width", "dataset", "init", "bias", "norm", "residual", "loss")
+ROUNDING = 1e-5  # relative, of a count that is recovered from float32 norms
+
+
+def predictions(records: Records) -> dict[str, Prediction]:
+    """By run_id; runs of one setting share one Prediction. Data that cannot be read are its `reason`."""
+    runs = records.runs
+    entries = runs["run_id"].map(_entries(records)).fillna(0).astype(int)
+    settings = zip(*(runs[name].tolist() for name in START), entries.tolist(), strict=True)
+    return {name: predicted(*setting) for name, setting in zip(runs["run_id"], settings, strict=True)}
+
+
+@lru_cache(maxsize=4096)
+def predicted(
+    activation: str, depth: int, width: int, dataset: str, init: str, bias: str, norm: str, residual: float,
+    loss: str, entries: int = 0,
+) -> Prediction:  # fmt: skip
+    """`predict` for the examples that a run was measured on; `entries` of its logits, 0 where that is untold.
+
+    With ``trace: batch`` the first examples of the training set stand for the first batch, as many as it has.
+    """
+    try:
+        inputs = inputs_of(dataset, entries)
+        return predict(
+            activation, depth, width, inputs, init=init, bias=bias, norm=norm, residual=residual, loss=loss
+        )
+    except datasets.DataError as error:
+        return Prediction(depth, f"the data cannot be read ({str(error).splitlines()[0]})")
+    except RegistryError as error:  # records outlive the table that their texts were read by
+        return Prediction(depth, str(error).splitlines()[0])
+
+
+@lru_cache(maxsize=16)
+def inputs_of(dataset: str, entries: int = 0) -> Inputs:
+    """The first training examples, so many that their logits have that many entries.
+
+    If no number of examples does, as many as are measured on by default.
+    """
+    data = datasets.load(dataset)
+    count, rest = divmod(entries, data.classes)
+    if not count or rest:
+        count = Recording(()).probe_set
+    return Inputs.measured(data.x[:count], data.y[:count], data.classes)
+
+
+def _entries(records: Records) -> pd.Series:
+    """By run_id: over how many entries the output layer's delta was summed, examples times classes.
+
+    The records do not say on how many examples they were measured, but a norm over a root mean square does.
+    """
+    layers, runs = records.layers, records.runs.set_index("run_id")
+    if not {"delta_norm", "delta_rms"} <= set(layers):
+        return runs["depth"] * 0
+    start = layers[layers["step"] == 0]
+    depth = start["run_id"].map(runs["depth"]).astype(int)  # of no rows it would be texts
+    last = start[start["layer"] == depth + 1].set_index("run_id")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        count = (last["delta_norm"] / last["delta_rms"]) ** 2
+    whole = count.round()
+    return whole[np.isfinite(count) & ((count - whole).abs() <= ROUNDING * whole)]
