@@ -85,7 +85,7 @@ def _reproduce(given: Namespace) -> int:
     from experiments.terminal import terminal
 
     voice = terminal(quiet=given.quiet)
-    how = How(given.jobs)
+    how = How(given.jobs, rerun_failed=True)
     done = reproduce(given.collection, how, voice, overrides=given.overrides, expect=given.expect)
     voice.wrote(done.folder, ["report.html", "claims.csv", "manifest.json", "figures/"])
     if given.readme:

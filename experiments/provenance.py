@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pydantic", "pyyaml")
+PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
 CODE = ("mlp", "experiments")  # the folders that numbers come from
 PATIENCE = 10  # seconds that git may take
 

@@ -25,6 +25,8 @@ def readme_table(claims: pd.DataFrame) -> str:
         measured = f"{number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']})"
         if row["unit"]:
             measured = f"{row['unit']}: {measured}"
+        if row["condition"]:
+            measured = f"{measured}. {row['condition'][:1].upper()}{row['condition'][1:]}"
         cells = [name.partition("_")[0], says, f"{MARKS[row['status']]} {row['status']}", measured]
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(lines)
