@@ -85,8 +85,9 @@ def curves(axes):
 
 
 def shown(figure):
-    """The entries of the legend."""
-    return [text.get_text() for text in figure.legends[0].get_texts()]
+    """The entries of the legend, but for that of theory."""
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    return [name for name in names if not name.startswith("theory, at initialisation")]
 
 
 def heading(axes):
@@ -227,6 +228,20 @@ def test_a_panel_without_a_finite_value_says_so(name):
         assert [text.get_text() for text in axes.texts] in (["no finite value"], ["nothing to show"])
 
 
+def test_one_seed_that_explodes_is_cut_off_and_that_is_said():
+    r = records(activation=BOTH, depth=3, seed=[0, 1, 2], steps=0)
+    wild = r.runs.loc[(r.runs["seed"] == 1) & (r.runs["activation"] == "relu"), "run_id"].item()
+    r.layers.loc[r.layers["run_id"] == wild, "delta_norm"] = 3e150
+    found = FIGURES["gradient_by_layer"](r)
+    low, high = panels(found)[0].get_ylim()
+    assert high < 1e4
+    assert bands(panels(found)[0])[style.FAMILIES["relu"][0].lower()][:, 1].max() == high
+    assert "Bands that leave the axis are cut off there; they reach as far as 3·10¹⁵⁰." in caption(found)
+    medians = np.concatenate([line.get_ydata() for axes in panels(found) for line in curves(axes).values()])
+    assert ((low < medians) & (medians < high)).all()
+    assert "cut off" not in caption(drawn("gradient_by_layer"))
+
+
 def test_the_ratio_is_drawn_at_each_depth_with_a_guide_at_one():
     axes = panels(drawn("ratio_by_depth"))[0]
     found = analysis.first_to_last(case("ordinary")).query("step == 0 and activation == 'sigmoid'")
@@ -270,7 +285,7 @@ def test_update_ratio_follows_the_first_and_the_last_hidden_layer_beside_a_guide
         assert [line.get_ydata()[0] for line in axes.lines if line.get_label() == "_guide"] == [1e-3]
 
 
-def test_a_prediction_is_drawn_dotted_over_its_own_band_and_stretches_the_axis():
+def test_a_prediction_is_drawn_dashed_over_its_own_band_and_stretches_the_axis():
     view = views.arrange(case("single run"))
     measured = view.medians(analysis.at_start(view.records.layers), "delta_norm", "layer")
     factors = {"median": 1e-4, "low": 1e-5, "high": 1}
@@ -279,7 +294,8 @@ def test_a_prediction_is_drawn_dotted_over_its_own_band_and_stretches_the_axis()
     (axes,) = panels(lines.draw_lines(view, [column], FIGURES["gradient_by_layer"]))
     line = next(line for line in axes.lines if line.get_label() == "_predicted")
     assert line.get_ydata() == pytest.approx(1e-4 * measured["median"].to_numpy())
-    assert line.get_linestyle() == ":"
+    assert line.get_linestyle() == "--"
+    assert line.get_zorder() > max(other.get_zorder() for other in curves(axes).values())
     assert axes.get_ylim()[0] < scaled["low"].min()
 
 

@@ -24,6 +24,23 @@ def power(exponent: int) -> str:
     return f"10{str(exponent).translate(SUPERSCRIPT)}"
 
 
+def reach(medians: Array, scale: str) -> tuple[float, float]:
+    """How far an axis may follow the bands beyond these medians, so that one wild seed cannot flatten all.
+
+    As far again as the medians lie apart, on a logarithmic axis two decades at least.
+    """
+    medians = np.asarray(medians, float)
+    medians = medians[np.isfinite(medians) & ((medians > 0) | (scale != "log"))]
+    if scale == "share" or not medians.size:
+        return -np.inf, np.inf
+    if scale == "log":
+        low, high = log10(medians.min()), log10(medians.max())
+        far = max(2.0, high - low)
+        return 10.0 ** max(low - far, -320), 10.0 ** min(high + far, 308)
+    far = np.ptp(medians) or abs(medians).max() or 1.0
+    return medians.min() - far, medians.max() + far
+
+
 def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) -> float | None:
     """Give panels one logarithmic y axis over all of `values` and the guide.
 
@@ -61,13 +78,13 @@ def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
         return [10.0**e for e in exponents], [power(e) for e in exponents]
     ticks = [m * 10.0**e for e in range(floor(low), last + 1) for m in (1, 2, 5)]
     kept = [tick for tick in ticks if low <= log10(tick) <= high]
-    return kept, [_plainly(tick) for tick in kept]
+    return kept, [plainly(tick) for tick in kept]
 
 
-def _plainly(number: float) -> str:
+def plainly(number: float) -> str:
     """0.02, 50 or 5·10⁻⁴."""
-    if 1e-3 <= number < 1e4:
-        return f"{number:g}"
+    if number == 0 or 1e-3 <= abs(number) < 1e4:
+        return f"{number:.3g}"
     digit, exponent = f"{number:.0e}".split("e")
     return f"{digit}·{power(int(exponent))}"
 

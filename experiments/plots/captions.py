@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import coverage, fields, varying
-from experiments.plots.views import View, groups, name_of
 from experiments.config.vocabulary import Run
+from experiments.plots.views import View, groups, name_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,6 +16,7 @@ from experiments.plots.views import facets as facets_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -46,20 +47,21 @@ def draw_lines(
     """A panel for each quantity and combination of the facets, a line and its band for each hue."""
     rows, names, left_out = _lay_out(view, columns, facets)
     looks = _looks(view)
+    fits = [_fits(row) for row in rows]
     title, words = caption(figure, view, [column.curves for column in columns])
-    shared = all(len({cell.scale_of for cell in row}) == 1 for row in rows)
+    words += _said_of_zeros(columns) + _said_of_cuts(fits) + left_out
     sheet, grid = style.sheet(
-        len(rows), len(rows[0]), title=title, caption=words + _said_of_zeros(columns) + left_out,
-        legend=[style.key(name_of_hue(hue), look) for hue, look in looks.items()],
+        len(rows), len(rows[0]), title=title, caption=words,
+        legend=[*(style.key(name_of_hue(hue), look) for hue, look in looks.items()), *_theory(columns)],
         legend_title=", ".join(view.hue),
         space=style.Spacing(
-            across=0.3 if shared else 0.85,
+            across=0.85 if any(len(found) > 1 for found in fits) else 0.3,
             left=1.05 + 0.23 * style.lines_of(names, style.ROW_WIDTH),
             titles=style.lines_of((cell.title for row in rows for cell in row), style.PANEL_WIDTH),
         ),
     )  # fmt: skip
-    for panels, row, name in zip(grid, rows, names, strict=True):
-        _draw_row(panels, row, view, looks)
+    for panels, row, found, name in zip(grid, rows, fits, names, strict=True):
+        _draw_row(panels, row, found, view, looks)
         style.name_row(panels[0], name)
     return sheet
 
@@ -90,50 +92,89 @@ def _lay_out(
     return rows, [""] * len(rows), left_out
 
 
-def _draw_row(panels: Sequence[Axes], row: Sequence[Cell], view: View, looks: Looks) -> None:
+def _theory(columns: Sequence[Column]) -> list[Artist]:
+    """The legend's entry for what is predicted, if anything is, and for its band, if it has one."""
+    frames = [column.predicted for column in columns if column.predicted is not None]
+    wide = any((frame["low"] < frame["high"]).any() for frame in frames)
+    label = "theory, at initialisation" + (" (±1 sd of one network)" if wide else "")
+    return [style.prediction_key(label)] if frames else []
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one y axis, of the panels at `places` in their row, has to hold, and what it cuts off."""
+
+    places: list[int]
+    values: np.ndarray
+    cut: np.ndarray
+
+
+Fits = dict[tuple[int, str], Fit]  # by `Cell.scale_of`
+
+
+def _fits(row: Sequence[Cell]) -> Fits:
+    """The axes of a row. All medians and predictions lie on them; a seed that is far off does not."""
+    found = {}
     for scale in dict.fromkeys(cell.scale_of for cell in row):
         places = [i for i, cell in enumerate(row) if cell.scale_of == scale]
-        ground = _share_y([panels[i] for i in places], [row[i].column for i in places])
-        for i in places:
+        columns = [row[i].column for i in places]
+        predicted = [c.predicted[["median", "low", "high"]] for c in columns if c.predicted is not None]
+        medians = _flat([c.curves[["median"]] for c in columns] + predicted)
+        bands = _flat([c.curves[["low", "high"]] for c in columns])
+        low, high = axes.reach(medians, columns[0].scale)
+        to_ground = (bands == 0) & (columns[0].scale == "log")
+        cut = np.isfinite(bands) & ~to_ground & ((bands < low) | (bands > high))
+        found[scale] = Fit(places, np.concatenate([medians, bands[~cut], columns[0].guides]), bands[cut])
+    return found
+
+
+def _flat(frames: Sequence[pd.DataFrame]) -> np.ndarray:
+    return np.concatenate([frame.to_numpy(float).ravel() for frame in frames])
+
+
+def _draw_row(panels: Sequence[Axes], row: Sequence[Cell], fits: Fits, view: View, looks: Looks) -> None:
+    for fit in fits.values():
+        first = row[fit.places[0]].column
+        ground = _share_y([panels[i] for i in fit.places], fit.values, first)
+        for i in fit.places:
             _draw_panel(panels[i], row[i].column, view, looks, ground)
             style.name_panel(panels[i], row[i].title)
-            panels[i].tick_params(labelleft=i == places[0])
-        panels[places[0]].set_ylabel(row[places[0]].column.label, size=style.LABEL)
+            panels[i].tick_params(labelleft=i == fit.places[0])
+        panels[fit.places[0]].set_ylabel(first.label, size=style.LABEL)
     for panel in panels[len(row) :]:
         panel.set_visible(False)
 
 
-def _share_y(panels: Sequence[Axes], columns: Sequence[Column]) -> float | None:
-    """One y axis for panels of one label; returns the height at which an exact 0 is drawn, if it has one."""
-    frames = [frame for c in columns for frame in (c.curves, c.predicted) if frame is not None]
-    values = np.concatenate([frame[["median", "low", "high"]].to_numpy(float).ravel() for frame in frames])
-    scale = columns[0].scale
-    if scale == "log":
-        return axes.log_axis(panels, values, columns[0].guide)
-    (axes.share_axis if scale == "share" else axes.linear_axis)(panels, values)
+def _share_y(panels: Sequence[Axes], values: np.ndarray, column: Column) -> float | None:
+    """One y axis for some panels; returns the height at which an exact 0 is drawn, if it has one."""
+    if column.scale == "log":
+        return axes.log_axis(panels, values, column.guide)
+    (axes.share_axis if column.scale == "share" else axes.linear_axis)(panels, values)
     return None
 
 
 def _draw_panel(panel: Axes, column: Column, view: View, looks: Looks, ground: float | None) -> None:
-    if column.guide is not None:
-        panel.axhline(column.guide, color=style.FAINT, linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
+    for level in column.guides if column.guide is None else (column.guide, *column.guides):
+        panel.axhline(level, color=style.FAINT, linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
     for hue, rows in groups(column.curves, view.hue):
-        style.band(panel, *_line(rows, column.x, ground), looks[hue], name_of_hue(hue))
+        style.band(panel, *_line(rows, column.x, ground, panel.get_ylim()), looks[hue], name_of_hue(hue))
     for hue, rows in groups(column.predicted, view.hue) if column.predicted is not None else ():
-        style.prediction(panel, *_line(rows, column.x, ground), looks[hue])
+        style.prediction(panel, *_line(rows, column.x, ground, panel.get_ylim()), looks[hue])
     if not np.isfinite(column.curves["median"]).any():
         style.note(panel, "no finite value" if len(column.curves) else "nothing to show")
     _draw_x(panel, column, view)
 
 
-def _line(rows: pd.DataFrame, x: str, ground: float | None) -> tuple[np.ndarray, ...]:
+def _line(
+    rows: pd.DataFrame, x: str, ground: float | None, ends: tuple[float, float]
+) -> tuple[np.ndarray, ...]:
     """x, median, low and high in order of x; on a log axis exact zeros lie on the ground."""
     rows = rows.sort_values(x)
     values = [rows[name].to_numpy(float) for name in ("median", "low", "high")]
     values = [np.where(np.isfinite(v), v, np.nan) for v in values]
     if ground is not None:
         values = [np.where(v == 0, ground, v) for v in values]
-    return rows[x].to_numpy(float), *values
+    return rows[x].to_numpy(float), *(np.clip(v, *ends) for v in values)
 
 
 def _draw_x(panel: Axes, column: Column, view: View) -> None:
@@ -163,3 +204,11 @@ def _looks(view: View) -> Looks:
 def _said_of_zeros(columns: Sequence[Column]) -> str:
     zero = any((c.curves[["median", "low", "high"]] == 0).any(axis=None) for c in columns if c.scale == "log")
     return " Exact zeros lie on the line marked 0." if zero else ""
+
+
+def _said_of_cuts(fits: Sequence[Fits]) -> str:
+    cut = np.concatenate([fit.cut for found in fits for fit in found.values()])
+    if not cut.size:
+        return ""
+    ends = " and ".join(dict.fromkeys(axes.plainly(end) for end in (cut.min(), cut.max())))
+    return f" Bands that leave the axis are cut off there; they reach as far as {ends}."

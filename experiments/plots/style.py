@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 # Type sizes in points: the smallest is still read from the back of a room when a figure fills the screen.
 TITLE, PANEL_TITLE, LABEL, TICK, CAPTION = 16, 12.5, 12, 11, 11
 NARROWEST = 8.0  # inches; a single panel is drawn that wide, and its caption has room
-PANEL_WIDTH, ROW_WIDTH = 27, 24  # characters of a panel's title and of a row's name that fit beside it
+PANEL_WIDTH, ROW_WIDTH = 30, 24  # characters of a panel's title and of a row's name that fit beside it
 INK, FAINT, GRID = "#222222", "#666666", "#E4E4E4"
 
 # Looks ----------------------------------------------------------------------------------------------------
@@ -62,6 +62,7 @@ DASHES = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 
 ORDERED = "viridis"  # for numbers: even steps look even, in grey too
 SHARES = "magma_r"  # for fractions: 0 is pale, so that the first dead unit is seen
 NUMBER = re.compile(r"(\d+\.?\d*)")  # in a text, so that factor=50 comes before factor=200
+PREDICTED = {"color": INK, "linestyle": (0, (4, 2.5)), "linewidth": 1.2}  # whatever it is of
 PALEST = 0.9  # of the ordered map; beyond it a line is lost on white
 
 
@@ -263,11 +264,22 @@ def _line(look: Look) -> dict[str, Any]:
 
 
 def prediction(axes: Axes, x: Array, median: Array, low: Array, high: Array, look: Look) -> None:
-    """What theory expects: a thin dotted line over a hatched band, in the colour of what it predicts."""
-    axes.plot(x, median, color=look.colour, linestyle=":", linewidth=1.4, label="_predicted")
+    """What theory expects: a thin dashed line over a hatched band in the colour of what it predicts.
+
+    The line itself is dark and on top, or it would be lost in a measured one that it agrees with.
+    """
+    marker = "_" if len(x) == 1 else None  # a line through one point is not seen
+    axes.plot(x, median, label="_predicted", zorder=4, marker=marker, **PREDICTED)
     axes.fill_between(
-        x, low, high, facecolor="none", edgecolor=look.colour, alpha=0.35, linewidth=0, hatch="////"
+        x, low, high, facecolor="none", edgecolor=look.colour, alpha=0.3, linewidth=0, hatch="////"
     )
+
+
+def prediction_key(label: str) -> Artist:
+    """A legend's entry for what `prediction` draws."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **PREDICTED)
 
 
 # Saving ---------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from experiments.analysis import at_end, at_start, fields, goes_with, join, median_range, varying
+from experiments.config.vocabulary import Run, keys_of
 from experiments.plots import style
 from experiments.records import Records
-from experiments.config.vocabulary import Run, keys_of
 from mlp.registry import did_you_mean, parse_call
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ class Column:
     """One quantity: medians over seeds along an axis (lines), or over steps and layers (maps).
 
     `curves` has the view's keys, what `x` names (for maps: step and layer), median, low, high and n. Lines of
-    equal `label` share their y axis within a row of panels. `predicted`, if given, has the same columns but n
-    and is drawn dotted over a hatched band: the place for theory.
+    equal `label` share their y axis within a row of panels. `guide` is a level to compare with, `guides` are
+    several on a linear axis. `predicted`, if given, has the same columns but n and is drawn dashed over a
+    hatched band: the place for theory.
     """
 
     title: str
@@ -74,6 +75,7 @@ class Column:
     scale: Literal["log", "linear", "share"] = "log"
     guide: float | None = None
     predicted: pd.DataFrame | None = None
+    guides: tuple[float, ...] = ()
 
     def only(self, names: Sequence[str], values: Sequence[Any]) -> Column:
         """The rows in which the fields of these names have these values."""
@@ -110,7 +112,8 @@ def arrange(
         if name in chosen:
             continue
         if goes_with(records.runs, name, chosen):
-            remarks.append(f"{name} goes with {' and '.join(chosen)}.")
+            leaders = [one for one in chosen if goes_with(records.runs, name, [one])][:1] or chosen
+            remarks.append(f"{name} goes with {' and '.join(leaders)}.")
         else:
             panels.append(name)
     return View(records, tuple(colours), tuple(panels), tuple(remarks))
