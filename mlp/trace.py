@@ -34,8 +34,10 @@ def frobenius(x: Array) -> npt.NDArray[np.float64]:
 
 def count(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.float64]:
     """How many are True along the last axis or the one before it: a product with ones is the fastest way."""
-    ones = np.ones(mask.shape[axis])
-    return mask.astype(np.float64) @ ones if axis == -1 else ones @ mask.astype(np.float64)
+    kind = np.float32 if mask.shape[axis] < 2**24 else np.float64  # in which a count is exact
+    numbers: Array = mask.astype(kind)
+    ones: Array = np.ones(mask.shape[axis], kind)
+    return (numbers @ ones if axis == -1 else ones @ numbers).astype(np.float64)
 
 
 def _column_sums(x: Array) -> Array:
@@ -56,9 +58,10 @@ _ARRAYS = (
 
 @np.errstate(all="ignore")
 def _moments(x: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    x = x.astype(np.float64, copy=False)
-    mean = x.mean(axis=(1, 2))
-    return mean, frobenius(x - mean[:, None, None]) ** 2 / x[0].size
+    """(R,) mean and variance; run by run, so that what is left of a run lies in the cache."""
+    mean = np.array([block.mean(dtype=np.float64) for block in x])
+    size = [frobenius(np.subtract(b, m, dtype=np.float64)[None])[0] for b, m in zip(x, mean, strict=True)]
+    return mean, np.square(size) / x[0].size
 
 
 @dataclass
