@@ -22,6 +22,8 @@ from experiments.store import Store
 from experiments.sweep import How, Sweep, executor, survey, train
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from experiments.claims import Verdict
     from experiments.records import Records
     from experiments.terminal import Terminal
@@ -123,9 +125,8 @@ def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
 def conclude(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> Outcome:
     """Summary, figures and verdicts into the store and to the terminal."""
     from experiments import claims
-    from experiments.analysis import summary
 
-    table = summary(records)
+    table = summarised(records)
     written = [store.write("summary.csv", table.to_csv(index=False).encode())]
     voice.summary(table)
     failures = crashes(records)
@@ -143,6 +144,24 @@ def conclude(experiment: Experiment, records: Records, store: Store, voice: Term
     store.write_manifest(written=names)
     voice.wrote(store.folder, names)
     return Outcome(records, verdicts, failures)
+
+
+def summarised(records: Records) -> pd.DataFrame:
+    """The summary of the measurements and, beside the decay at the start, the one that theory expects.
+
+    Column decay_theory: of the median ‖delta‖, by `Prediction.decay`; NaN where theory does not apply.
+    """
+    from experiments.analysis import summary
+    from experiments.theory.of_records import predictions
+
+    table = summary(records)
+    by = list(table.columns[: table.columns.get_loc("n")])
+    found = predictions(records)
+    runs = records.runs.assign(decay_theory=[found[name].decay() for name in records.runs["run_id"]])
+    settings = runs[[*by, "decay_theory"]].drop_duplicates(by)
+    table = table.merge(settings, on=by, how="left", validate="one_to_one")
+    table.insert(table.columns.get_loc("decay_start_high") + 1, "decay_theory", table.pop("decay_theory"))
+    return table
 
 
 def draw(text: str, records: Records, store: Store) -> list[Path]:

@@ -25,6 +25,7 @@ COUNTS = ("diverged", "crashed", "zeros")  # columns of the summary, shown where
 SHOWN = {  # of the summary's quantities, those that fit a terminal, and their headings
     "delta_ratio_start": "delta first/last, start",
     "decay_start": "decay a layer, start",
+    "decay_theory": "theory",
     "dead": "dead, end",
     "saturated": "saturated, end",
     "accuracy": "accuracy, end",
@@ -193,7 +194,8 @@ def printable(text: str) -> str:
 
 
 def _cell(row: dict[str, Any], quantity: str) -> str:
-    median, low, high = (row[f"{quantity}{end}"] for end in ("", "_low", "_high"))
+    median = row[quantity]
+    low, high = (row.get(f"{quantity}{end}", median) for end in ("_low", "_high"))  # theory has no range
     if low == high or median != median:
         return number(median)
     return f"{number(median)} {number(low, 2)}–{number(high, 2)}"

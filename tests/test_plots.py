@@ -192,8 +192,8 @@ def test_gradient_by_layer_shows_the_medians_and_ranges_of_both_signals_at_both_
 
 
 def bands(axes):
-    """The outline of each band by its colour."""
-    found = [c for c in axes.collections if isinstance(c, FillBetweenPolyCollection)]
+    """The outline of each measured band by its colour; those of theory are hatched."""
+    found = [c for c in axes.collections if isinstance(c, FillBetweenPolyCollection) and not c.get_hatch()]
     return {to_hex(c.get_facecolor()[0]): c.get_paths()[0].vertices for c in found}
 
 

@@ -1,6 +1,7 @@
 """What is said: short numbers, an honest forecast, a bar on a terminal and plain lines elsewhere."""
 
 import io
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -157,6 +158,15 @@ def test_the_summary_gives_median_and_range():
     assert rows[0] == ["relu", "0", "3", "0", *cells]
     assert rows[1] == ["[bold]�", "1", "3", "2", *cells]
     assert "median, range over n seeds" in file.getvalue()
+
+
+def test_the_decay_that_theory_expects_stands_beside_the_measured_one():
+    say, file = voice()
+    say.summary(table().assign(decay_theory=[0.24, float("nan")]))
+    head, *rows = [line for line in file.getvalue().splitlines() if len(line.split()) > 3]
+    assert re.search(r"decay a layer, start +theory +dead, end", head)
+    assert rows[0].split()[3:8] == ["0.5", "0.25–0.75", "0.5", "0.25–0.75", "0.24"]
+    assert rows[1].split()[7] == "–"
 
 
 def test_a_long_summary_is_cut_and_says_so():

@@ -7,6 +7,8 @@ second the reading guide in the caption; keyword-only parameters are the options
 * hue: the field, or list of fields, that the colour tells (the activation);
 * facet: the field, or list of fields, that get panels of their own; what else varies is added to them;
 * where: the runs that are shown.
+
+Those by layer have theory: whether its prediction for the initialisation is drawn over the start.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from experiments.plots import style
 from experiments.plots.captions import words
 from experiments.plots.lines import draw_lines
 from experiments.plots.maps import draw_maps
+from experiments.plots.overlay import expected, said
 from experiments.plots.views import Column, Fields, View, arrange, as_panels, deepest, moments, require
 from experiments.records import Records
 from mlp.activations import ACTIVATIONS
@@ -65,7 +68,7 @@ def needs(*probes: str) -> Callable[[Callable[..., Figure]], Callable[..., Figur
 @FIGURES
 @needs("delta_norm", "dw_norm")
 def gradient_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "", theory: bool = True
 ) -> Figure:
     """Gradient by layer, at the start and after training.
 
@@ -75,11 +78,14 @@ def gradient_by_layer(
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     columns = [
-        Column(f"{name} {when}", view.medians(rows, signal, "layer"), NORM)
+        Column(
+            f"{name} {when}", view.medians(rows, signal, "layer"), NORM,
+            predicted=expected(view, rows, signal) if theory else None,
+        )
         for when, rows in moments(view).items()
         for signal, name in SIGNALS.items()
-    ]
-    return draw_lines(view, columns, gradient_by_layer, facets="down")
+    ]  # fmt: skip
+    return draw_lines(said(view, columns) if theory else view, columns, gradient_by_layer, facets="down")
 
 
 @FIGURES
@@ -139,7 +145,7 @@ def dead_and_saturated(records: Records, *, facet: Fields = None, where: str = "
 @FIGURES
 @needs("a_mean", "a_var")
 def forward_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "", theory: bool = True
 ) -> Figure:
     """Forward signal by layer, at the start and after training.
 
@@ -148,13 +154,13 @@ def forward_by_layer(
     loses the input, one that rises saturates or overflows.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
-    return _forward("a", hidden(view.records.layers, view.records.runs), view, forward_by_layer)
+    return _forward("a", hidden(view.records.layers, view.records.runs), view, forward_by_layer, theory)
 
 
 @FIGURES
 @needs("z_mean", "z_var")
 def preactivation_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "", theory: bool = True
 ) -> Figure:
     """Signal before the activation by layer, at the start and after training.
 
@@ -163,16 +169,20 @@ def preactivation_by_layer(
     nearly linear.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
-    return _forward("z", view.records.layers, view, preactivation_by_layer)
+    return _forward("z", view.records.layers, view, preactivation_by_layer, theory)
 
 
-def _forward(signal: str, layers: pd.DataFrame, view: View, figure: Callable[..., Figure]) -> Figure:
+def _forward(
+    signal: str, layers: pd.DataFrame, view: View, figure: Callable[..., Figure], theory: bool
+) -> Figure:
     columns = []
     for kind, probe, scale in (("mean", f"{signal}_mean", "linear"), ("variance", f"{signal}_var", "log")):
         for when, rows in moments(view, layers).items():
             curves = view.medians(rows, probe, "layer")
-            columns.append(Column(f"{kind} {when}", curves, f"{kind} of {signal}", scale=scale))
-    return draw_lines(view, columns, figure)
+            predicted = expected(view, rows, probe) if theory else None
+            label = f"{kind} of {signal}"
+            columns.append(Column(f"{kind} {when}", curves, label, scale=scale, predicted=predicted))
+    return draw_lines(said(view, columns) if theory else view, columns, figure)
 
 
 @FIGURES

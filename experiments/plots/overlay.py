@@ -1,0 +1,69 @@
+"""What theory expects, over what was measured: at the initialisation, where it applies, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from experiments.analysis import varying
+from experiments.plots.views import Column, View, name_of
+from experiments.theory.of_records import START, predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BAND = 1.0  # sds of one network; its 95 % would hide the measured range
+MOST_NAMED = 3  # settings, or reasons, that a caption lists
+
+
+def expected(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame | None:
+    """The prediction of `probe` for the runs and layers in `rows`, as `Column.predicted`.
+
+    None for rows of any other step than 0 and where nothing is predicted. A line is made once a panel: what
+    differs after the start only (lr, optimiser) has one prediction.
+    """
+    import pandas as pd
+
+    if not len(rows) or (rows["step"] != 0).any():
+        return None
+    found = predictions(view.records)
+    runs = view.records.runs
+    runs = runs[runs["run_id"].isin(rows["run_id"])]
+    runs = runs.assign(_line=[id(found[name]) for name in runs["run_id"]])
+    frames = []
+    for run in runs.drop_duplicates([*view.facet, "_line"]).to_dict("records"):
+        prediction = found[run["run_id"]]
+        if prediction.applies:
+            layers = rows.loc[rows["run_id"] == run["run_id"], "layer"]
+            frame = prediction.frame(probe, BAND)
+            keys = {key: run[key] for key in view.keys}
+            frames.append(frame[frame["layer"].isin(layers)].assign(**keys))
+    return pd.concat(frames, ignore_index=True) if frames else None
+
+
+def said(view: View, columns: Sequence[Column]) -> View:
+    """The view with remarks on the theory that is drawn in these columns, and on that which is not."""
+    trained = bool((view.records.runs["steps"] > 0).any())
+    drawn = any(column.predicted is not None for column in columns)
+    remarks = ["Theory: at the start only, its band hatched."] if drawn and trained else []
+    return replace(view, remarks=(*view.remarks, *remarks, *_reasons(view)))
+
+
+def _reasons(view: View) -> list[str]:
+    """One sentence for each reason why some settings have no prediction."""
+    runs = view.records.runs
+    told = [name for name in START if name in varying(runs)] or ["activation"]
+    without: dict[str, dict[str, None]] = {}
+    for run, prediction in zip(runs.to_dict("records"), predictions(view.records).values(), strict=True):
+        if prediction.reason:
+            name = name_of(told, [run[field] for field in told])
+            without.setdefault(prediction.reason, {})[name] = None
+    listed = [f"No theory for {_listed(list(names))}: {why}." for why, names in without.items()]
+    more = len(listed) - MOST_NAMED
+    return [*listed[:MOST_NAMED], f"No theory for others, for {more} more reasons."] if more > 0 else listed
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
