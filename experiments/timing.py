@@ -98,8 +98,7 @@ def forward_and_back(act: Activation, z: Array, delta: Array, a: Array, slope: A
 
 @lru_cache(maxsize=16)
 def element_times(texts: tuple[str, ...], rounds: int = ROUNDS) -> dict[tuple[str, str], dict[str, Times]]:
-    """Nanoseconds per element of a forward and a backward pass: {(dtype, place): {activation:
-    (rounds,)}}."""
+    """Nanoseconds an element of a forward and a backward pass, {(dtype, place): {activation: (rounds,)}}."""
     found = {}
     for dtype in DTYPES:
         for place, shape in PLACES.items():

@@ -55,14 +55,20 @@ def W08_sigmoid_expensive(
 
 def _for_an_element(element: Sequence[Evidence], step: Sequence[Evidence]) -> str:
     """In words where it is so; without them the settings are listed."""
-    if not (all(e.holds for e in element) and all(e.holds is False for e in step)):
+    if any(e.holds is False for e in element) or not all(e.holds is False for e in step):
         return ""
     longest = max(step, key=lambda e: e.value)
     most = max(element, key=lambda e: e.value)
     return (
-        f"for an element by itself, up to {most.value:.2g} times; not for {longest.setting}, "
+        f"for an element by itself, up to {most.value:.2g} times{_but(element)}; not for {longest.setting}, "
         f"{longest.value:.2f} times, nor for any other"
     )
+
+
+def _but(element: Sequence[Evidence]) -> str:
+    """Which of them the machine at hand could not tell."""
+    open_ = [e.setting for e in element if e.holds is None]
+    return f" (open for {', '.join(open_)})" if open_ else ""
 
 
 @CLAIMS
