@@ -72,9 +72,8 @@ def walk(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -
         noises = _noises(layer, above)
         here = _layer(inputs, layer, above, noises)
         yield here
-        above = replace(
-            _below(layer, above, here, noises), scatter=_scattered(layer, above) + scatter
-        ).rescaled()
+        below = _below(layer, above, here, noises)
+        above = replace(below, scatter=below.scatter + scatter).rescaled()
 
 
 def forward_noise(layers: Sequence[Hidden], output: Output) -> Iterator[Array]:
@@ -83,12 +82,12 @@ def forward_noise(layers: Sequence[Hidden], output: Output) -> Iterator[Array]:
     yield noise
     following = [*((layer.rule.weight, layer.u) for layer in layers[1:]), (output.weight, output.u)]
     for layer, (weight, u) in zip(layers, following, strict=False):
-        carried, by_square = weight / u * _gain(layer) * layer.u, weight / u
+        carried, by_square = weight / u * gain(layer) * layer.u, weight / u
         noise = np.outer(carried, carried) * noise + np.outer(by_square, by_square) * _square_noise(layer)
         yield noise
 
 
-def _gain(layer: Hidden) -> Array:
+def gain(layer: Hidden) -> Array:
     """(M,): d (mean square of the layer's output) / d u."""
     rule = layer.rule
     if not rule.skip:
@@ -124,7 +123,7 @@ def _noises(layer: Hidden, above: _Above) -> _Noises:
     by_square = above.lean * above.weight / above.u
     mixed = by_square[:, None] * layer.cross_noise * (layer.rule.skip**2 or 1.0)
     stray = np.outer(by_square, by_square) * _square_noise(layer)
-    return _Noises(own, stray, mixed + mixed.T, by_square * _gain(layer) * layer.u)
+    return _Noises(own, stray, mixed + mixed.T, by_square * gain(layer) * layer.u)
 
 
 def _layer(inputs: Inputs, layer: Hidden, above: _Above, noises: _Noises) -> Returned:
@@ -161,7 +160,8 @@ def _below(layer: Hidden, above: _Above, here: Returned, noises: _Noises) -> _Ab
     weight = layer.rule.weight
     back = weight * here.du
     if not layer.rule.skip:
-        return _Above(back, here.log_scale, here.du_noise, here.du_lean, weight, layer.u, above.scatter)
+        scatter = _scattered(layer, above)
+        return _Above(back, here.log_scale, here.du_noise, here.du_lean, weight, layer.u, scatter)
     g = above.g + back
     share = np.einsum("dii->i", back) / np.einsum("dii->i", g)
     noise = above.noise + noises.stray + np.outer(share, share) * (noises.own + here.du_noise - here.noise)
@@ -174,7 +174,7 @@ def _scattered(layer: Hidden, above: _Above) -> Array:
     """What is left below the layer of the scatter above it: examples that pass other units part further."""
     root = np.sqrt(np.diag(layer.slopes))
     alike = layer.slopes / np.outer(root, root)
-    return above.scatter if layer.rule.skip else above.scatter * alike**2
+    return above.scatter * alike**2
 
 
 def _interference(skipped: Array, branch: Array, share: Array) -> Array:
