@@ -9,7 +9,6 @@ from experiments import datasets
 from experiments.config.vocabulary import Run
 from experiments.theory import Inputs, closed_forms, gaussian, kernels, mean_field, predict, predict_run
 from experiments.theory.backward import gain
-from experiments.theory.inputs import EXAMPLES
 from mlp.activations import ACTIVATIONS, Activation
 from mlp.initialisers import activation
 from mlp.losses import LOSSES
@@ -274,37 +273,6 @@ def test_deeper_networks_on_digits_are_as_predicted(options, digits, inputs):
     check(found, predict(text, 12, 256, inputs, **options))
 
 
-# -- the examples that stand for all --------------------------------------------------------------------
-
-
-def test_chosen_examples_keep_every_class_and_its_square(digits, inputs):
-    size = np.square(digits.x).mean(axis=1)
-    assert inputs.total == len(digits.x)
-    assert len(inputs.weights) <= EXAMPLES + digits.classes
-    for label in range(digits.classes):
-        mine = inputs.y == label
-        assert inputs.weights[mine].sum() == (digits.y == label).sum()
-        squares = np.diag(inputs.gram)[mine]
-        assert squares @ inputs.weights[mine] == pytest.approx(size[digits.y == label].sum())
-
-
-def test_pairs_count_every_pair_once(inputs):
-    n = inputs.total
-    assert inputs.pairs.sum() == pytest.approx(n * n, rel=1e-9)
-    np.testing.assert_allclose(inputs.pairs.sum(axis=1), n * inputs.weights, rtol=1e-9)
-    np.testing.assert_array_equal(np.diag(inputs.pairs), inputs.weights)
-    np.testing.assert_allclose(inputs.pairs, inputs.pairs.T)
-
-
-def test_all_examples_stand_for_themselves(rng):
-    x, y = rng.standard_normal((40, 7)), np.arange(40) % 3
-    every = Inputs.measured(x, y, 3, examples=10**6)
-    np.testing.assert_allclose(every.pairs, 1, rtol=1e-9)
-    assert np.linalg.norm(every.gram) == pytest.approx(np.linalg.norm(x @ x.T / 7))
-    centred = x - x.mean(axis=0)
-    assert np.linalg.norm(every.centred(every.gram)) == pytest.approx(np.linalg.norm(centred @ centred.T / 7))
-
-
 def test_the_linear_classifier_is_predicted_from_all_its_examples(rng):
     """Depth 0: one layer, whose gradient is exact sums over examples for logits ~ N(0, gram)."""
     x, y = rng.standard_normal((60, 20)), np.arange(60) % 4
@@ -313,14 +281,6 @@ def test_the_linear_classifier_is_predicted_from_all_its_examples(rng):
     for column in NORMS:
         error = 4 * p.sds[column] * np.sqrt(1 / 200 + 1 / 32)  # 32 draws of the logits; seeds
         assert np.log(found[column]).mean() == pytest.approx(p.logs[column][0], abs=error[0] + 0.01)
-
-
-def test_few_examples_of_many_classes_are_not_kept_apart(rng):
-    x, y = rng.standard_normal((300, 5)), np.arange(300) % 100
-    found = Inputs.measured(x, y, 100)
-    assert (found.strata == 0).all()
-    assert found.pairs.sum() == pytest.approx(300**2)
-    assert predict("tanh", 2, 32, found).applies
 
 
 # -- how it is used -------------------------------------------------------------------------------------

@@ -1,0 +1,54 @@
+"""The few examples that stand for all of a data set: their weights, their pairs, their centring."""
+
+import numpy as np
+import pytest
+
+from experiments import datasets
+from experiments.theory import Inputs, predict
+from experiments.theory.inputs import EXAMPLES
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture(scope="module")
+def inputs(digits):
+    return Inputs.measured(digits.x, digits.y, digits.classes)
+
+
+def test_chosen_examples_keep_every_class_and_its_square(digits, inputs):
+    size = np.square(digits.x).mean(axis=1)
+    assert inputs.total == len(digits.x)
+    assert len(inputs.weights) <= EXAMPLES + digits.classes
+    for label in range(digits.classes):
+        mine = inputs.y == label
+        assert inputs.weights[mine].sum() == (digits.y == label).sum()
+        squares = np.diag(inputs.gram)[mine]
+        assert squares @ inputs.weights[mine] == pytest.approx(size[digits.y == label].sum())
+
+
+def test_pairs_count_every_pair_once(inputs):
+    n = inputs.total
+    assert inputs.pairs.sum() == pytest.approx(n * n, rel=1e-9)
+    np.testing.assert_allclose(inputs.pairs.sum(axis=1), n * inputs.weights, rtol=1e-9)
+    np.testing.assert_array_equal(np.diag(inputs.pairs), inputs.weights)
+    np.testing.assert_allclose(inputs.pairs, inputs.pairs.T)
+
+
+def test_all_examples_stand_for_themselves(rng):
+    x, y = rng.standard_normal((40, 7)), np.arange(40) % 3
+    every = Inputs.measured(x, y, 3, examples=10**6)
+    np.testing.assert_allclose(every.pairs, 1, rtol=1e-9)
+    assert np.linalg.norm(every.gram) == pytest.approx(np.linalg.norm(x @ x.T / 7))
+    centred = x - x.mean(axis=0)
+    assert np.linalg.norm(every.centred(every.gram)) == pytest.approx(np.linalg.norm(centred @ centred.T / 7))
+
+
+def test_few_examples_of_many_classes_are_not_kept_apart(rng):
+    x, y = rng.standard_normal((300, 5)), np.arange(300) % 100
+    found = Inputs.measured(x, y, 100)
+    assert (found.strata == 0).all()
+    assert found.pairs.sum() == pytest.approx(300**2)
+    assert predict("tanh", 2, 32, found).applies
