@@ -62,8 +62,12 @@ def load(name: str) -> Records:
 
 
 def stored_records(store: Store, experiment: Experiment) -> Records:
-    """Of what the store holds, the runs that this experiment asks for."""
-    return store.load(plan.named(plan.grid(experiment), experiment.recording))
+    """Of what the store holds, the runs that this experiment asks for, told on what they were measured."""
+    recording = experiment.recording
+    records = store.load(plan.named(plan.grid(experiment), recording))
+    probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
+    records.layers.attrs["measured_on"] = probe_set if recording.trace == "probe_set" else "each step's batch"
+    return records
 
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
@@ -118,7 +122,7 @@ def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
             began = time.monotonic()
             train(sweep, store, pool, voice, fail_fast=how.fail_fast)
             store.write_manifest(**trained(sweep, time.monotonic() - began))
-        records = store.load(sweep.runs)
+        records = stored_records(store, experiment)
         return conclude(experiment, records, store, voice)
 
 

@@ -135,7 +135,7 @@ def test_every_figure_of_records_states_seeds_examples_and_lost_runs(figure):
     words = caption(FIGURES[figure](r))
     assert "edian of 6 seeds" in words
     assert "Measured on 1437 training examples." in words
-    assert "6 of 12 runs diverged and are left out from that step on (sigmoid 6)." in words
+    assert "6 of 12 runs diverged, left out from that step on (sigmoid: 6)." in words
     assert "depth=3, width=64, dataset=digits, init=xavier_normal, optimiser=sgd, lr=0.05, steps=300" in words
     assert "One seed, hence no interval." in caption(drawn(figure, "single run"))
 

@@ -57,9 +57,9 @@ def _lost(view: View) -> str:
     """How many runs are not, or not to the end, in the picture, and whose they are."""
     runs = view.records.runs
     said = []
-    for status, what in (("diverged", "diverged and are left out from that step on"), ("crashed", "crashed")):
+    for status, what in (("diverged", "diverged, left out from that step on"), ("crashed", "crashed")):
         lost = runs[runs["status"] == status]
-        names = [f"{name_of(['activation'], key)} {len(rows)}" for key, rows in groups(lost, ["activation"])]
+        names = [f"{name_of(['activation'], key)}: {len(rows)}" for key, rows in groups(lost, ["activation"])]
         if names:
             said.append(f"{len(lost)} of {len(runs)} runs {what} ({', '.join(names)}).")
     return " ".join(said)
