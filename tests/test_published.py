@@ -40,7 +40,7 @@ def place(tmp_path, monkeypatch):
         there.mkdir(parents=True, exist_ok=True)
         for name in names:
             contents = others.get(name.split("-ubyte")[0].replace("-", "_"), CONTENTS[name])
-            (there / f"{name}.gz").write_bytes(gzip.compress(contents))
+            (there / f"{name}.gz").write_bytes(gzip.compress(contents, mtime=0))
         return there
 
     return _place
@@ -188,7 +188,7 @@ def test_what_is_fetched_is_checked_kept_and_not_fetched_again(place, publisher,
 
 
 @pytest.mark.parametrize(
-    "served", [b"<html>moved</html>", gzip.compress(idx(np.zeros((10, 2, 2), np.uint8)))]
+    "served", [b"<html>moved</html>", gzip.compress(idx(np.zeros((10, 2, 2), np.uint8)), mtime=0)]
 )
 def test_what_is_not_the_published_file_is_not_kept(place, publisher, monkeypatch, tmp_path, served):
     (place("site") / "train-images-idx3-ubyte.gz").write_bytes(served)

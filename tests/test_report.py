@@ -52,8 +52,8 @@ def page(*cards_):
 def test_a_card_has_all_that_belongs_to_it():
     text = page().text
     command = "python scripts/run.py configs/write_up/w04.yaml"
-    said = ["It shrinks.", "The norm.", "below 1", "Not always.", "holds for a; fails for b", "Seen beside it."]
-    for part in [*said, "0.1 to 0.3", command]:
+    told = ["It shrinks.", "The norm.", "below 1", "Not always.", "holds for a; fails for b"]
+    for part in [*told, "Seen beside it.", "0.1 to 0.3", command]:
         assert part in text, part
 
 

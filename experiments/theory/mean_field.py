@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from experiments.theory.gaussian import Array, mean, mean_slope, pair_mean, slope_of, squared
 from mlp.activations import Activation
+from mlp.special import ndtr
 
 SMALLEST, LARGEST = 1e-12, 1e9  # a q that leaves this range has gone to 0 or to infinity
 GRID = 421  # places at which a root is looked for: twenty a decade
