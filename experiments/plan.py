@@ -21,10 +21,11 @@ _DEFAULT = Run()
 _RECORDING = Recording(probes=())
 _SHAPE = tuple(f.name for f in fields(Run) if f.name not in STACKED)
 
-# A stack is as large as keeps its activations in one core's cache. Timed for nine shapes, tanh, one thread:
-# R = cache ÷ activations of one run is within 6 % of the best everywhere; beyond it the step slows by up to
-# 45 %, and at R = 1 narrow nets pay up to 74 % for Python's overhead.
-CACHE = 2 * 2**20  # bytes; the second-level cache of one core
+# A stack is as large as pays for Python's overhead without leaving the caches too far behind. Timed for nine
+# shapes at R = 1 … 20, one thread, records at every step (`make bench ARGS="--parts stacks"`; 1 MiB of L2
+# cache a core): with this much a step is within about 10 % of its best. With R = 1 it takes 1.3 to 2.5
+# times as long at width 64 and 1.25 times at 50 layers of 128; at width 512 R does not matter.
+CACHE = 8 * 2**20  # bytes of activations
 MOST_STACKED = 20
 NARROW = 64  # up to this width at least two runs are stacked, whatever the cache: overhead outweighs it
 TRACES = 256 * 2**20  # bytes of traces a stack may hold: a worker stays under 500 MB

@@ -202,12 +202,12 @@ def test_the_costliest_stack_comes_first(sweep, workers):
 
 
 @pytest.mark.parametrize(
-    ("run", "expected"),  # within 6 % of the fastest size measured
+    ("run", "expected"),  # by the cache, or by the memory that the traces take
     [
-        (Run(depth=10, width=64, dtype="float32"), 6),
-        (Run(depth=10, width=32, dtype="float32"), 11),
-        (Run(depth=10, width=64), 3),
-        (Run(depth=10, width=128), 2),
+        (Run(depth=10, width=64, dtype="float32"), 20),
+        (Run(depth=10, width=32, dtype="float32"), 20),
+        (Run(depth=10, width=64), 12),
+        (Run(depth=10, width=128), 6),
         (Run(depth=50, width=64), 2),
         (Run(depth=10, width=512), 1),
         (Run(depth=1, width=8), MOST_STACKED),
@@ -219,7 +219,7 @@ def test_a_stack_fills_the_cache(run, expected):
 
 
 def test_a_group_is_cut_evenly():
-    run = Run(depth=10)  # three to a stack
+    run = Run(depth=40)  # three to a stack
     sizes = [len(stack) for stack in stacks([replace(run, seed=seed) for seed in range(7)], RECORDING)]
     assert sorted(sizes) == [2, 2, 3]
 
