@@ -235,6 +235,7 @@ def test_dask_where_nobody_answers(monkeypatch):
         Dask("tcp://127.0.0.1:9")
 
 
+@pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy
 def test_dask_survives_raising_dying_and_hanging(tmp_path):
     pytest.importorskip("distributed")
     stacks = [("a", "die", "fine"), ("b", "raise"), ("c", "hang", "fine"), ("d", "fine"), ("e", "die")]

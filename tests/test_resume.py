@@ -1,5 +1,6 @@
 """Killed anywhere, a sweep goes on; in the end its tables are those of one left alone, bit for bit."""
 
+import json
 import os
 import random
 import shutil
@@ -52,8 +53,8 @@ def undisturbed(tmp_path_factory):
         return experiments.run(folder / "killed.yaml")
 
 
-def start():
-    options = ["killed.yaml", "--quiet", "--jobs", "2"]
+def start(*how):
+    options = ["killed.yaml", "--quiet", *(how or ("--jobs", "2"))]
     command = [sys.executable, str(ROOT / "scripts" / "run.py"), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -164,4 +165,51 @@ def test_a_sweep_whose_worker_is_killed_does_not_even_stop(undisturbed):
 @pytest.mark.parametrize("seed", range(4))
 def test_sixteen_kills_at_random_moments(undisturbed, seed):
     assert kill_often(16, random.Random(seed), [kill_driver, kill_driver, kill_worker]) >= 2
+    check_the_end(undisturbed)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and two workers, as one starts them by hand: the scheduler's address and the processes."""
+    pytest.importorskip("distributed")
+    facts = tmp_path / "scheduler.json"
+    common = ["--scheduler-file", str(facts), "--no-dashboard"]
+    one = ["--nthreads", "1", "--nworkers", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    words = [["scheduler", "--port", "0", *common], *[["worker", *common, *one, "--name", n] for n in "ab"]]
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    processes = [subprocess.Popen([*dask, *each], env=environment, **quiet) for each in words]
+    try:
+        assert wait_for(lambda: facts.exists() and facts.read_text().endswith("}"), processes[0])
+        yield json.loads(facts.read_text())["address"], processes
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_a_cluster_loses_a_worker_and_the_numbers_are_the_same(undisturbed, cluster):
+    address, (_, first, _) = cluster
+    sweep = start("--dask", address)
+    assert wait_for(lambda: parts() > 3, sweep)
+    for worker in children(first.pid):  # below its nanny, which starts another
+        os.kill(worker, signal.SIGKILL)
+    assert finish(sweep) == (0, "")
+    check_the_end(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_gone_ends_the_sweep_and_what_came_back_is_stored(undisturbed, cluster):
+    address, (scheduler, *_) = cluster
+    sweep = start("--dask", address)
+    assert wait_for(lambda: parts() > 3, sweep)
+    scheduler.kill()
+    status, said = finish(sweep)
+    assert status == 2
+    assert "the Dask scheduler is gone" in said
+    assert "Traceback" not in said, said
+    assert 0 < len(finished()) < RUNS
     check_the_end(undisturbed)

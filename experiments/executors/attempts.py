@@ -10,6 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from experiments.config import ConfigError
+
 ATTEMPTS = 2  # a second try costs one stack and cures what chance did: a killed worker, a lost machine
 LONGEST_LIMIT = 1e6  # seconds, eleven days; the system counts milliseconds in 31 bits
 TICK = 0.2  # seconds between two looks at whether to stop
@@ -83,9 +85,14 @@ def _attempt(work: Callable[[Stack], Any], stack: Stack) -> tuple[Any, str]:
 
 
 def _landed(future: Future[tuple[Any, str]]) -> tuple[Any, str]:
-    """What a future brought; one that brought nothing tells of its worker's end."""
+    """What a future brought; one that brought nothing tells of its worker's end.
+
+    Errors: ConfigError if it is not a worker that is lost but the cluster.
+    """
     try:
         return future.result()
+    except ConfigError:
+        raise
     except (Exception, CancelledError) as lost:
         return None, "".join(traceback.format_exception_only(lost))
 

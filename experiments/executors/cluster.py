@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import faulthandler
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
@@ -23,14 +24,17 @@ class Dask(Executor):
     """A Dask cluster: a scheduler's address, or ``local:4`` for four workers on this machine."""
 
     def __init__(self, address: str, limit: float | None = None) -> None:
-        self._limit = limit and min(limit, LONGEST_LIMIT)
+        self._address, self._limit = address, limit and min(limit, LONGEST_LIMIT)
         self._cluster, self._client = _connect(address)
         self._there: dict[Future[Any], Any] = {}  # Dask forgets a task that nobody holds the future of
 
     @property
     def workers(self) -> int:
-        """The threads there are at the moment."""
-        return max(1, sum(self._client.nthreads().values()))
+        """The threads there are at the moment; errors: ConfigError if the scheduler is gone."""
+        try:
+            return max(1, sum(self._client.nthreads().values()))
+        except (OSError, RuntimeError):
+            raise self._gone() from None
 
     capacity = workers  # not one more: Dask blames a worker's death on all that it had been given
 
@@ -48,9 +52,13 @@ class Dask(Executor):
         try:
             future.set_result(there.result())
         except (Exception, CancelledError) as error:
-            future.set_exception(error)
+            future.set_exception(error if self._client.status == "running" else self._gone())
         finally:
             self._there.pop(future, None)
+
+    def _gone(self) -> ConfigError:
+        rest = "what came back is stored, the same command does the rest"
+        return ConfigError([f"--dask {self._address}: the Dask scheduler is gone; {rest}"])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -62,35 +70,46 @@ class Dask(Executor):
 
     def kill(self) -> None:
         """Take back what the cluster was given, and leave."""
-        self._client.cancel(list(self._there.values()), force=True)
+        if self._client.status == "running":
+            self._client.cancel(list(self._there.values()), force=True)
         self.shutdown(wait=False)
 
 
 def _connect(address: str) -> tuple[Any, Any]:
     """(the cluster if one was started here, a client); errors: ConfigError."""
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise ConfigError(
             ["--dask needs the extra 'cluster': pip install 'vanishing-gradients[cluster]'"]
         ) from None
-    kind, _, count = address.partition(":")
-    cluster = None
-    if kind == "local":
-        if not (count.isdigit() and int(count) > 0):
-            raise ConfigError([f"--dask {address}: write local:4 for four workers on this machine"])
-        # attempts are counted above, for every executor in the same way: to Dask one death is one too many
-        once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
-        with once, environment(of_worker()):
-            cluster = LocalCluster(
-                n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
-            )
+    for name in list(logging.root.manager.loggerDict):  # what they would tell is told by what is raised here
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        cluster = _start(address) if address.partition(":")[0] == "local" else None
         client = Client(cluster or address, timeout=f"{ANSWER} s", set_as_default=False)
-    except (OSError, ValueError) as error:
+    except ConfigError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError([f"--dask {address}: no Dask scheduler answers there ({error})"]) from None
     return cluster, client
+
+
+def _start(address: str) -> Any:
+    """A cluster on this machine, its environment and its count of attempts as with `Workers`."""
+    import dask
+    from distributed import LocalCluster
+
+    count = address.partition(":")[2]
+    if not (count.isdecimal() and int(count) > 0):
+        raise ConfigError([f"--dask {address}: write local:4 for four workers on this machine"])
+    # a stack's attempts are counted by `outcomes`, for every executor in the same way
+    once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with once, environment(of_worker()):
+        return LocalCluster(
+            n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+        )
 
 
 def _within(limit: float | None, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
