@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from experiments.bench.workload import Array, Case, Engine, Problem, Readings
-from experiments.plan import stacks
 from experiments.config.vocabulary import Recording, Run
+from experiments.plan import stacks
 from mlp.network import Network, create
 from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.products import product, product_transposed
