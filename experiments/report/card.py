@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from experiments.records import Records
 
 DOTS_PER_INCH = 80  # sharp at the width of a page, and fifteen claims' figures stay under 5 MB
+COLOURS = 128  # of a figure's palette
 PARTS = ("Measured", "Rule", "Nuance")
 
 
@@ -107,6 +108,10 @@ def _some(values: Iterable[object]) -> str:
 
 
 def _png(figure: Figure) -> bytes:
-    data = BytesIO()
-    figure.savefig(data, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return data.getvalue()
+    """The figure in a palette of its own colours: a third of the bytes, and no difference to the eye."""
+    from PIL import Image  # matplotlib writes its own PNGs with it
+
+    full, small = BytesIO(), BytesIO()
+    figure.savefig(full, format="png", dpi=DOTS_PER_INCH)
+    Image.open(full).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    return small.getvalue()
