@@ -137,7 +137,7 @@ def train(
             store.save(records)
             if outcome.error:
                 crashed.append(outcome.stack)
-            advance(len(outcome.stack), sweep.cost([outcome.stack]), records.runs["seconds"].sum())
+            advance(len(outcome.stack), sweep.cost([outcome.stack]))
         if asked():
             raise KeyboardInterrupt
 

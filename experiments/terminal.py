@@ -33,28 +33,30 @@ SHOWN = {  # of the summary's quantities, those that fit a terminal, and their h
 
 
 class Forecast:
-    """How long the rest of a sweep takes, from what its finished part took: ``12 s, about 7 s left``.
+    """How long the rest of a sweep takes, from how long its finished part took: ``12 s, about 7 s left``.
 
-    Cost is what `plan.cost` counts; speed is the cost a second of one worker, guessed until one is measured.
+    Cost is what `plan.cost` counts; speed, the cost a second of one worker, counts until a stack is back.
     """
 
     def __init__(self, cost: float, workers: int, speed: float) -> None:
         self.left_cost, self.workers, self.guess = cost, workers, speed
-        self.done_cost = self.done_seconds = 0.0
+        self.done_cost, self.stacks = 0.0, 0
         self.began = self.last = time.monotonic()
 
-    def add(self, cost: float, seconds: float) -> None:
-        """A stack of this cost has taken a worker this long; 0 s: it crashed and tells no speed."""
+    def add(self, cost: float) -> None:
+        """A stack of this cost is back."""
         self.left_cost -= cost
+        self.done_cost += cost
+        self.stacks += 1
         self.last = time.monotonic()
-        if seconds > 0:
-            self.done_cost += cost
-            self.done_seconds += seconds
 
     def left(self) -> float:
-        """Seconds still to go."""
-        speed = self.done_cost / self.done_seconds if self.done_seconds > 0 else self.guess
-        return max(0.0, self.left_cost / (speed * self.workers) - (time.monotonic() - self.last))
+        """Seconds still to go; when a stack comes back, the other workers are in the midst of one each."""
+        rate, flying = self.guess * self.workers, 0.0
+        if self.last > self.began:
+            flying = min(self.left_cost, 0.5 * (self.workers - 1) * self.done_cost / self.stacks)
+            rate = (self.done_cost + flying) / (self.last - self.began)
+        return max(0.0, (self.left_cost - flying) / rate - (time.monotonic() - self.last))
 
     def __str__(self) -> str:
         return f"{duration(time.monotonic() - self.began)}, about {duration(self.left())} left"
@@ -83,8 +85,8 @@ class Terminal:
         self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}")
 
     @contextmanager
-    def progress(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float, float], None]]:
-        """A function to call with (runs, cost, seconds) for every stack that has come back."""
+    def progress(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float], None]]:
+        """A function to call with (runs, cost) for every stack that has come back."""
         if self.console.is_terminal and not self.console.quiet:
             with self._bar(runs, forecast) as advance:
                 yield advance
@@ -92,7 +94,7 @@ class Terminal:
             yield self._lines(runs, forecast)
 
     @contextmanager
-    def _bar(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float, float], None]]:
+    def _bar(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float], None]]:
         from rich.progress import BarColumn, Progress, TextColumn
 
         count = TextColumn("{task.completed:.0f}/{task.total:.0f} runs")
@@ -100,18 +102,18 @@ class Terminal:
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task("", total=runs, forecast=forecast)
 
-            def advance(runs: int, cost: float, seconds: float) -> None:
-                forecast.add(cost, seconds)
+            def advance(runs: int, cost: float) -> None:
+                forecast.add(cost)
                 progress.advance(task, runs)
 
             yield advance
 
-    def _lines(self, total: int, forecast: Forecast) -> Callable[[int, float, float], None]:
+    def _lines(self, total: int, forecast: Forecast) -> Callable[[int, float], None]:
         done, last = 0, time.monotonic()
 
-        def advance(runs: int, cost: float, seconds: float) -> None:
+        def advance(runs: int, cost: float) -> None:
             nonlocal done, last
-            forecast.add(cost, seconds)
+            forecast.add(cost)
             done += runs
             if time.monotonic() - last >= BETWEEN_LINES:
                 last = time.monotonic()

@@ -76,18 +76,26 @@ def test_a_text_from_a_config_steers_no_terminal():
 
 
 def test_a_forecast_goes_by_what_was_measured(clock):
-    forecast = Forecast(cost=100.0, workers=2, speed=10.0)
-    assert forecast.left() == 5.0  # 100 at 2 × 10 a second
+    forecast = Forecast(cost=100.0, workers=1, speed=10.0)
+    assert forecast.left() == 10.0
     clock[0] += 2
-    assert forecast.left() == 3.0
-    forecast.add(cost=40.0, seconds=2.0)  # one worker does 20 a second
-    assert forecast.left() == 60 / 40
+    assert forecast.left() == 8.0
+    forecast.add(40.0)  # 20 a second
+    assert forecast.left() == 60 / 20
     clock[0] += 1
-    forecast.add(cost=10.0, seconds=0.0)  # crashed
-    assert forecast.left() == 50 / 40
+    assert forecast.left() == 60 / 20 - 1
     clock[0] += 100
     assert forecast.left() == 0.0
     assert str(forecast) == "1 min 43 s, about 0.0 s left"
+
+
+def test_a_forecast_allows_for_what_the_other_workers_have_half_done(clock):
+    forecast = Forecast(cost=100.0, workers=3, speed=10.0)
+    clock[0] += 2
+    forecast.add(20.0)  # and twice half of that: 20 a second
+    assert forecast.left() == 60 / 20
+    forecast.add(75.0)  # now less is left than two halves
+    assert forecast.left() == 0.0
 
 
 def sweep(done=0, workers=0):
@@ -112,7 +120,7 @@ def test_off_a_terminal_progress_is_a_line_now_and_then(clock):
     with say.progress(10, Forecast(cost=10.0, workers=1, speed=1.0)) as advance:
         for _ in range(10):
             clock[0] += 2
-            advance(1, 1.0, 2.0)
+            advance(1, 1.0)
     assert file.getvalue().splitlines() == [
         "3/10 runs, 6.0 s, about 14 s left",
         "6/10 runs, 12 s, about 8.0 s left",
@@ -123,7 +131,7 @@ def test_off_a_terminal_progress_is_a_line_now_and_then(clock):
 def test_on_a_terminal_progress_is_a_bar():
     say, file = voice(force_terminal=True, width=80)
     with say.progress(10, Forecast(cost=10.0, workers=1, speed=1.0)) as advance:
-        advance(4, 4.0, 2.0)
+        advance(4, 4.0)
     assert "4/10 runs" in file.getvalue()
     assert "━" in file.getvalue()
 
@@ -134,7 +142,7 @@ def test_quiet_is_quiet():
     say.plan(sweep())
     say.summary(table())
     with say.progress(1, Forecast(1.0, 1, 1.0)) as advance:
-        advance(1, 1.0, 1.0)
+        advance(1, 1.0)
     assert file.getvalue() == ""
 
 
