@@ -5,10 +5,13 @@ On a terminal progress is a bar; where output goes to a file or a pipe it is a p
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +165,16 @@ def terminal(*, quiet: bool = False) -> Terminal:
     from rich.console import Console
 
     console = Console(quiet=quiet)
-    return Terminal(console if console.is_terminal else Console(quiet=quiet, width=PLAIN_WIDTH))
+    if not console.is_terminal:
+        console = Console(quiet=quiet, width=PLAIN_WIDTH)
+    console.on_broken_pipe = partial(_go_on_in_silence, console)  # type: ignore[method-assign]
+    return Terminal(console)
+
+
+def _go_on_in_silence(console: Console) -> None:
+    """A reader that has left (``| head``, a connection that broke) is no reason to end a sweep."""
+    console.quiet = True
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def count(number: int, noun: str) -> str:

@@ -374,6 +374,21 @@ def test_a_second_ctrl_c_or_sigterm_stops_now(signals):
     assert "Traceback" not in said
 
 
+def test_a_sweep_runs_in_any_thread():
+    with ThreadPoolExecutor(1) as thread:  # where no signal is heard, and none may be asked for
+        assert len(thread.submit(experiments.run, "tiny.yaml").result().runs) == 8
+
+
+def test_output_that_nobody_reads_stops_no_training():
+    words = [sys.executable, str(ROOT / "scripts" / "run.py"), "tiny.yaml"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert len(experiments.load("tiny").runs) == 8
+
+
 # The package ----------------------------------------------------------------------------------------------
 
 
