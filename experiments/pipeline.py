@@ -185,7 +185,7 @@ def crashes(records: Records) -> list[str]:
     lost = records.runs[records.runs["status"] == "crashed"]
     lines = []
     for error, runs in lost.groupby("error", sort=False):
-        shared = [name for name in varying(records.runs) if runs[name].nunique(dropna=False) == 1]
+        shared = [name for name in varying(records.runs) if len(runs[name].drop_duplicates()) == 1]
         which = ", ".join(f"{name}={runs[name].iloc[0]}" for name in shared)
         last = str(error).strip().rpartition("\n")[2] or "no reason is known"
         lines.append(f"{count(len(runs), 'run')} crashed{f' ({which})' if which else ''}: {last}")

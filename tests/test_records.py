@@ -9,6 +9,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from synthetic import records as synthetic
 
+from experiments.config.vocabulary import Run
 from experiments.records import (
     COLUMNS,
     KEYS,
@@ -19,7 +20,6 @@ from experiments.records import (
     probe_column,
     with_defaults,
 )
-from experiments.config.vocabulary import Run
 from mlp.probes import PROBES
 
 README = Path(__file__).parent.parent / "results" / "README.md"
