@@ -136,7 +136,8 @@ def test_kill_ends_the_workers_at_once(tmp_path):
     futures = [executor.submit(behave, str(tmp_path), (name, "hang")) for name in "ab"]
     until(lambda: attempts(tmp_path, "a") and attempts(tmp_path, "b"))
     executor.kill()
-    assert all("SIGKILL" in str(future.exception(timeout=5)) for future in futures)
+    # not how it died: the thread that ends a worker may be the one to learn that
+    assert all(isinstance(future.exception(timeout=30), WorkerLost) for future in futures)
     until(lambda: not multiprocessing.active_children())
 
 

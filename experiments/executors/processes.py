@@ -114,6 +114,8 @@ class _Worker:
     def _cause(self) -> str:
         self.process.join(PATIENCE)
         code = self.process.exitcode
+        if code is None:
+            return "it was ended"  # and the thread that ended it has its exit code
         if code == -signal.SIGKILL:
             return "killed by SIGKILL (the system does so when memory runs out)"
         return f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
