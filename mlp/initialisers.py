@@ -23,13 +23,18 @@ Noise = Callable[[np.random.Generator, int, int], Array]
 
 @dataclass(frozen=True)
 class Initialiser:
-    """noise(rng, n_in, n_out) has unit variance; std(n_in, n_out, activation) is what it is scaled by."""
+    """noise(rng, n_in, n_out) has unit variance; std(n_in, n_out, activation) is what it is scaled by.
+
+    mean(n_in, n_out): of what is drawn. draws_bias: the noise has n_in + 1 rows, the last being the biases.
+    """
 
     noise: Noise
     std: Callable[[int, int, Activation], float]
+    mean: Callable[[int, int], float] = lambda n_in, n_out: 0.0
+    draws_bias: bool = False
 
     def draw(self, rng: np.random.Generator, n_in: int, n_out: int, act: Activation) -> Array:
-        """A float64 (n_in, n_out) matrix."""
+        """A float64 (n_in, n_out) matrix, or one of n_in + 1 rows where it draws the bias."""
         return self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
 
 
@@ -40,6 +45,11 @@ BIASES = Registry("bias initialiser")
 def weight_variance(init: str, n_in: int, n_out: int, act: Activation) -> float:
     """Variance of one weight of an (n_in, n_out) layer under the initialiser's call-text."""
     return float(INITIALISERS.bind(init)().std(n_in, n_out, act) ** 2)
+
+
+def weight_mean(init: str, n_in: int, n_out: int) -> float:
+    """Mean of one weight: 0 for all that draw it symmetrically."""
+    return float(INITIALISERS.bind(init)().mean(n_in, n_out))
 
 
 def bias_variance(bias: str, n_in: int, n_out: int, act: Activation) -> float:
@@ -166,6 +176,39 @@ def orthogonal(gain: float | str = 1.0) -> Initialiser:
 def pytorch_default() -> Initialiser:
     """U(±1/√n_in), variance 1/(3 n_in): nn.Linear's default; Glorot & Bengio 2010, eq. 1."""
     return Initialiser(_uniform, lambda n_in, n_out, act: sqrt(1 / (3 * n_in)))
+
+
+RAI_SIZE = 0.6007  # of the normal part, as in the authors' code
+
+
+def _asymmetric(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    """(n_in + 1, n_out) N(0, size²/n_in) with Beta(2, 1) in a random row of each column, over their sd."""
+    drawn = RAI_SIZE / sqrt(n_in) * rng.standard_normal((n_in + 1, n_out))
+    drawn[rng.integers(n_in + 1, size=n_out), np.arange(n_out)] = rng.beta(2, 1, n_out)
+    return drawn / _rai_std(n_in)
+
+
+def _rai_std(n_in: int) -> float:
+    """Of one entry: E beta² = 1/2 in one case of n_in + 1, else the normal part's; less the mean squared."""
+    square = (RAI_SIZE**2 + 1 / 2) / (n_in + 1)
+    return sqrt(square - _rai_mean(n_in) ** 2)
+
+
+def _rai_mean(n_in: int) -> float:
+    return 2 / (3 * (n_in + 1))
+
+
+@INITIALISERS
+def rai() -> Initialiser:
+    """Weights and bias of a unit N(0, 0.6007²/n_in), one of them at random Beta(2, 1): fewer are born dead.
+
+    Randomised asymmetric initialisation, for ReLU: Lu, Shin, Su & Karniadakis 2019, section 4. What `bias`
+    draws is added. Weights are not of mean 0, and one of each unit's is of order 1 however wide the net.
+    """
+    return Initialiser(
+        _asymmetric, lambda n_in, n_out, act: _rai_std(n_in), lambda n_in, n_out: _rai_mean(n_in),
+        draws_bias=True,
+    )  # fmt: skip
 
 
 @BIASES

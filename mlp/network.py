@@ -143,8 +143,10 @@ def _draw(net: Network, r: int, seed: int, init: str, bias: str) -> None:
     weights, biases = INITIALISERS.bind(init)(), BIASES.bind(bias)()
     for index, (p, n_in, n_out) in enumerate(zip(net.layers, net.sizes[:-1], net.sizes[1:], strict=True)):
         key = 0 if index == net.depth else index + 1
-        p.w[r] = weights.draw(stream(seed, "weights", key), n_in, n_out, net.act)
+        drawn = weights.draw(stream(seed, "weights", key), n_in, n_out, net.act)
+        p.w[r] = drawn[:n_in]
         size = biases.std(n_in, n_out, net.act)
-        p.b[r] = size * biases.noise(stream(seed, "biases", key), 1, n_out)
+        offsets = size * biases.noise(stream(seed, "biases", key), 1, n_out)
+        p.b[r] = offsets + drawn[n_in] if weights.draws_bias else offsets
         if p.gain is not None:
             p.gain[r] = 1

@@ -348,6 +348,7 @@ REASONS = [
     ({"text": "relu", "depth": 50, "width": 2}, "width 2 is too small for depth 50"),
     ({"text": "identity", "depth": 300, "init": "he_normal"}, r"the forward signal explodes at layer \d+"),
     ({"text": "tanh", "init": "normal(std=0.0)"}, "no gradient passes"),
+    ({"text": "relu", "init": "rai"}, "the weights of rai are of mean 0.01, theory's of mean 0"),
     ({"text": "relu", "depth": 5000}, "nets of up to 2000 layers are predicted"),
     ({"text": "relu", "init": "normal(std=1e-60)"}, r"the forward signal vanishes at layer \d"),
 ]

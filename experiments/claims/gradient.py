@@ -11,7 +11,7 @@ from experiments.analysis import at_start, decay, first_to_last
 from experiments.claims.settings import alike, only, recorded
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.initialisers import activation as curve
-from mlp.initialisers import bias_variance, weight_variance
+from mlp.initialisers import bias_variance, weight_mean, weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,11 +129,13 @@ def _ends(records: Records, side: Any, bound: float) -> list[Evidence]:
 def _agreements(records: Records) -> list[Evidence]:
     """For each activation and init: how far theory is from the mean over seeds, at the worst depth.
 
-    Only where the log of a single network's ratio is expected to scatter by less than ½: theory is that of
-    wide networks, to first order in depth over width.
+    Weights of another mean than 0 have no theory. Only where the log of a single network's ratio is expected
+    to scatter by less than ½: theory is that of wide networks, to first order in depth over width.
     """
     found = []
     for (text, init), rows in _log_ratios(records).groupby(["activation", "init"], sort=False):
+        if weight_mean(init, int(rows["width"].iloc[0]), int(rows["width"].iloc[0])):
+            continue
         away = {}
         for depth, each in rows.groupby("depth"):
             centre, sd = _expected(each)

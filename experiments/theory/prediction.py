@@ -19,7 +19,7 @@ from experiments.theory.inputs import Inputs
 from experiments.theory.kernels import Hidden, OutOfRange, Rule, Signal, first, following, output_of
 from mlp.activations import Activation
 from mlp.initialisers import activation as activation_of
-from mlp.initialisers import bias_variance, weight_variance
+from mlp.initialisers import bias_variance, weight_mean, weight_variance
 from mlp.norms import NORMS, Norm
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def predict(
         return Prediction(depth, f"a depth of {depth}: nets of up to {DEEPEST} layers are predicted")
     if inputs.total == 1 and norm.startswith("batch"):
         return Prediction(depth, "batch normalisation of one example leaves nothing of it")
+    if mean := weight_mean(init, width, width):
+        return Prediction(depth, f"the weights of {init} are of mean {mean:.2g}, theory's of mean 0")
     rules = _rules(act, depth, width, inputs, init, bias, norm, residual)
     if not all(rule.weight for rule in rules):
         return Prediction(depth, f"{init} gives a layer no weights, through which no gradient passes")
