@@ -13,6 +13,7 @@ from itertools import pairwise
 from math import ceil
 
 from experiments.config import ConfigError, Experiment, Recording, Run
+from mlp.probes import PROBES
 from mlp.registry import call_text, parse_call
 
 SCHEMA = 1  # raised whenever the same Run would give other numbers than before; part of every run_id
@@ -104,13 +105,29 @@ def watched_steps(watch: int | tuple[int, ...], steps: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def costly_steps(recording: Recording, steps: int) -> tuple[int, ...]:
+    """The watched steps at which costly probes are measured: the first, the last and evenly many between."""
+    watched = watched_steps(recording.watch, steps)
+    gaps = min(recording.watch_costly, len(watched)) - 1
+    return tuple(watched[round(i * (len(watched) - 1) / max(gaps, 1))] for i in range(gaps + 1))
+
+
+def is_costly(probe: str) -> bool:
+    """Whether the probe that a call-text names is measured at few steps."""
+    return getattr(PROBES[parse_call(probe)[0]], "costly", False)
+
+
 @lru_cache
 def _measured(recording: Recording, steps: int) -> dict[str, object]:
     """What of a recording the numbers depend on: the steps themselves, however they were asked for."""
     on = "batch" if recording.trace == "batch" else recording.probe_set
     watched = watched_steps(recording.watch, steps)
-    units = {"unit_probes": sorted(recording.unit_probes)} if recording.unit_probes else {}
-    return {"probes": sorted(recording.probes), "watched": watched, "on": on, **units}
+    more: dict[str, object] = {}
+    if recording.unit_probes:
+        more["unit_probes"] = sorted(recording.unit_probes)
+    if any(map(is_costly, recording.probes)):
+        more["costly"] = costly_steps(recording, steps)
+    return {"probes": sorted(recording.probes), "watched": watched, "on": on, **more}
 
 
 def _without_path(dataset: str) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 
 from experiments import datasets
 from experiments.config import Recording, Run
-from experiments.plan import run_id, watched_steps
+from experiments.plan import costly_steps, is_costly, run_id, watched_steps
 from experiments.records import Records
 from mlp.network import create
 from mlp.probes import PROBES, UNIT_PROBES
+from mlp.trace import LayerTrace
 from mlp.train import Data, Snapshot, train
 
 FIELDS = tuple(field.name for field in fields(Run))
@@ -77,6 +78,8 @@ class _Columns:
     def __init__(self, runs: Sequence[Run], recording: Recording) -> None:
         self.runs, self.recording = runs, recording
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
+        self.costly = {text for text in recording.probes if is_costly(text)}
+        self.costly_at = costly_steps(recording, runs[0].steps)
         self.unit_probes = {text: UNIT_PROBES.bind(text) for text in recording.unit_probes}
         self.steps: dict[str, list[Any]] = defaultdict(list)
         self.layers: dict[str, list[Any]] = defaultdict(list)
@@ -89,7 +92,7 @@ class _Columns:
         _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
         for trace in snap.layers if self.probes or self.unit_probes else ():
             with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
-                values = {text: probe(trace) for text, probe in self.probes.items()}
+                values = {text: self._measured(text, trace, snap.step) for text in self.probes}
                 of_units = {text: probe(trace) for text, probe in self.unit_probes.items()}
             keys, runs = {"step": snap.step, "layer": trace.layer}, everyone[trace.runs]
             if values:
@@ -99,6 +102,12 @@ class _Columns:
                 flat = {text: value.ravel() for text, value in of_units.items()}
                 _append(self.units, runs.repeat(trace.z.shape[-1]), keys | {"unit": unit}, flat)
         self.diverged_at = np.array(snap.diverged_at)
+
+    def _measured(self, text: str, trace: LayerTrace, step: int) -> Any:
+        """A probe's numbers; NaN at a step at which so costly a one is not measured."""
+        if text in self.costly and step not in self.costly_at:
+            return np.full(len(trace.w), np.nan)
+        return self.probes[text](trace)
 
     def records(self, seconds: float) -> Records:
         """The frames; of a run that diverged, its rows up to the step at which it did."""

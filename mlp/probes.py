@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Array
+from mlp.on_request import ON_REQUEST
 from mlp.registry import Registry
-from mlp.trace import LayerTrace, count, frobenius
-
-Measure = npt.NDArray[np.float64]
+from mlp.trace import LayerTrace, Measure, count, frobenius
 
 PROBES = Registry("probe")
 
@@ -250,6 +249,7 @@ def subnormal_fraction(t: LayerTrace) -> Measure:
 
 
 DEFAULT_PROBES = tuple(PROBES)
+PROBES.update(ON_REQUEST)
 
 # Of every unit ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,7 @@ class Tape:
             self._buffer("u", 0 if shared and index < net.depth else index, n)
             for index, n in enumerate(net.sizes[1:])
         ]
+        self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
         self._reach = 2.0 ** REACH[dtype.name]
 
     def _buffer(self, purpose: str, index: int, width: int) -> Array:
@@ -89,6 +91,7 @@ class Tape:
         net = self.net
         self.x[0] = x
         self.saved.clear()
+        self.known.clear()
         self.moments.clear()
         for index, p in enumerate(net.layers):
             z = self.z[index]

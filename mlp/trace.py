@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Activation, Array, InPlace
 
+if TYPE_CHECKING:
+    from mlp.tape import Tape
+
 T = TypeVar("T")
+Measure = npt.NDArray[np.float64]  # (R,), one number a run
 
 ROUGH = 1e-2  # of the largest slope: beyond, a slope that is right to a few last places of it will do
 HUGE = 1e140  # a norm whose square float64 holds with digits to spare, and so does its reciprocal
@@ -79,7 +83,7 @@ class LayerTrace:
 
     Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
     `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size, in
-    float64.
+    float64. tape is the pass they come from, for measures that need more than this layer.
     """
 
     layer: int
@@ -98,6 +102,7 @@ class LayerTrace:
     w0: Array
     step: Array
     form: InPlace | None = None
+    tape: Tape | None = None
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

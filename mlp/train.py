@@ -275,4 +275,5 @@ def _trace(
         w0=start[index].w[runs],
         step=update[index].w[runs],
         form=tape.in_place if hidden else IDENTITY.in_place,
+        tape=tape,
     )

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 MLP = """
 train
-probes tape update
+probes update
+on_request
+jacobian
+tape
 network trace
 initialisers losses norms optimisers schedules products
 activations

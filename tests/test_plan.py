@@ -17,6 +17,7 @@ from experiments.plan import (
     STACKED,
     check_sizes,
     cost,
+    costly_steps,
     grid,
     named,
     run_id,
@@ -120,6 +121,27 @@ def test_what_is_recorded_is_part_of_the_name(change):
 )
 def test_what_makes_no_difference_to_the_numbers_is_no_part_of_the_name(run, one, other):
     assert run_id(run, replace(RECORDING, **one)) == run_id(run, replace(RECORDING, **other))
+
+
+def test_when_costly_probes_are_measured_is_part_of_the_name_where_there_are_any():
+    costly = Recording(("jacobian_mean(examples=2)",))
+    assert run_id(Run(), replace(costly, watch_costly=5)) != run_id(Run(), costly)
+    assert run_id(Run(), replace(RECORDING, watch_costly=5)) == run_id(Run(), RECORDING)
+    assert run_id(Run(steps=2), replace(costly, watch_costly=5)) == run_id(Run(steps=2), costly)
+
+
+@pytest.mark.parametrize(
+    ("watch", "costly", "steps", "expected"),
+    [
+        ((1, 2, 3, 4, 5), 3, 8, (0, 3, 8)),
+        ((1, 2, 3, 4, 5), 2, 8, (0, 8)),
+        ((1, 2, 3), 9, 4, (0, 1, 2, 3, 4)),
+        (20, 3, 0, (0,)),
+        (20, 20, 300, watched_steps(20, 300)),
+    ],
+)
+def test_costly_steps_are_some_of_the_watched_with_the_first_and_the_last(watch, costly, steps, expected):
+    assert costly_steps(Recording((), watch=watch, watch_costly=costly), steps) == expected
 
 
 def test_what_is_made_of_the_numbers_is_no_part_of_the_name():

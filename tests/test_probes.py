@@ -231,7 +231,8 @@ def worry(net, trouble):
 )
 def test_every_option_changes_the_number(name, option, rng):
     default = PROBES.options(name)[option].default
-    changed = f"{name}({option}={default * 5})"
+    other = not default if isinstance(default, bool) else default * 5
+    changed = f"{name}({option}={str(other).lower()})"
     seen = watch(network("tanh", seeds=[0]), data(rng), seeds=[0], probes=[name, changed])[0]
     assert any(seen.layers[layer][name] != seen.layers[layer][changed] for layer in (1, 2))
 

@@ -69,6 +69,19 @@ def test_units_are_recorded_where_they_are_asked_for():
     assert set(plain.runs["run_id"]).isdisjoint(records.runs["run_id"])
 
 
+def test_costly_probes_are_measured_at_few_of_the_watched_steps():
+    """Elsewhere their column is NaN; where they are measured, they are what they are at every step."""
+    names = ("jacobian_mean(examples=2)", "delta_norm")
+    asked = Recording(probes=names, watch=(0, 1, 3, 5, 12), probe_set=64)
+    some = run_stack([SMALL], asked).layers
+    every = run_stack([SMALL], replace(asked, watch_costly=5)).layers
+    there = some["step"].isin([0, 3, 12])
+    assert some[names[0]].isna().tolist() == (~there).tolist()
+    assert some.loc[there, names[0]].tolist() == every.loc[there, names[0]].tolist()
+    assert every[names[0]].notna().all()
+    assert some["delta_norm"].tolist() == every["delta_norm"].tolist()
+
+
 def test_a_run_that_diverged_has_units_up_to_then():
     """And units alone, where no layer is to be measured."""
     wild = replace(SMALL, activation="relu", lr=1e200, steps=40)

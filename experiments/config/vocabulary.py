@@ -76,6 +76,7 @@ class Recording:
     trace: str = "probe_set"
     probe_set: int = 2048
     unit_probes: tuple[str, ...] = ()
+    watch_costly: int = 3
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class Experiment:
         "size of that fixed set; all training examples where there are fewer",
         default=Recording.probe_set,
     )
+    watch_costly: int = key(
+        Whole(2, 100_000),
+        "at how many of these steps costly probes (Jacobians, ranks) are measured, first and last included",
+        default=Recording.watch_costly,
+    )
     figures: tuple[str, ...] = key(ListOf(Name("figure")), "what is drawn", default=DEFAULT_FIGURES)
     claims: tuple[str, ...] = key(ListOf(Name("claim")), "what is judged", default=())
     path: Path | None = None
@@ -118,7 +124,7 @@ class Experiment:
     @property
     def recording(self) -> Recording:
         """What decides, with the run, which numbers are stored."""
-        return Recording(self.probes, self.watch, self.trace, self.probe_set, self.unit_probes)
+        return Recording(**{f.name: getattr(self, f.name) for f in fields(Recording)})
 
     def size(self) -> int:
         """How many runs there are, without making them."""

@@ -1,0 +1,163 @@
+"""Probes that are measured only where they are asked for by name: a trace -> one number per run.
+
+Those marked `costly` may take longer than a step of training, so they are measured at few of the watched
+steps. `probes.PROBES` has all of these too; its default has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mlp.activations import Array
+from mlp.jacobian import Exponents, end_to_end, layer_jacobian, singular_values
+from mlp.registry import Registry
+from mlp.trace import LayerTrace, Measure
+
+ON_REQUEST = Registry("probe")
+
+Probe = Callable[..., Measure]
+
+
+def costly(probe: Probe) -> Probe:
+    """Mark a probe as one to be measured at few steps, by its attribute `costly`."""
+    probe.costly = True  # type: ignore[attr-defined]
+    return probe
+
+
+# Jacobians ------------------------------------------------------------------------------------------------
+#
+# J is ∂(a layer's output)/∂(its input): slope ∘ wᵀ, with a skip's identity and a normalisation's factor (of
+# batch normalisation with its moments held fixed). "End to end" it is ∂logits/∂(the layer's input), of layer
+# 1 the whole network's. A J of m × n has min(m, n) singular values. Every statistic is that of one example's
+# J, then the mean over the first `examples`; NaN for a run that is not finite.
+
+
+def _of_layer(t: LayerTrace, examples: int) -> Array:
+    """(R, E, k) singular values of the layer's J."""
+
+    def measure() -> Array:
+        assert t.tape is not None
+        return singular_values(layer_jacobian(t.tape, t.layer - 1, examples))
+
+    return t.once(f"singular values of {examples}", measure)
+
+
+def _to_logits(t: LayerTrace, examples: int) -> tuple[Array, Exponents]:
+    """(R, E, k) singular values of the J end to end, true · 2^exponent, and the exponents (R, E)."""
+    assert t.tape is not None
+    return end_to_end(t.tape, t.layer - 1, examples)
+
+
+@np.errstate(all="ignore")  # beyond what a float64 holds: inf or 0
+def _true(values: Array, exponents: Exponents) -> Array:
+    return np.ldexp(values, -exponents[..., None].astype(np.int32))
+
+
+@np.errstate(all="ignore")
+def _spread(values: Array) -> Measure:
+    """(R,) variance over squared mean of the squared singular values; NaN where all are 0."""
+    squares = np.square(values / values.max(axis=-1, keepdims=True))
+    return np.asarray((squares.var(axis=-1) / np.square(squares.mean(axis=-1))).mean(axis=-1))
+
+
+@np.errstate(all="ignore")
+def _log10_rms(values: Array, exponents: Exponents) -> Measure:
+    rms = np.sqrt(np.square(values).mean(axis=-1))
+    return np.asarray((np.log10(rms) - exponents * np.log10(2)).mean(axis=-1))
+
+
+@ON_REQUEST
+@costly
+def jacobian_mean(t: LayerTrace, examples: int = 4) -> Measure:
+    """Mean singular value of J = ∂output/∂input of the layer."""
+    return np.asarray(_of_layer(t, examples).mean(axis=(-2, -1)))
+
+
+@ON_REQUEST
+@costly
+def jacobian_largest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Largest singular value of J = ∂output/∂input of the layer."""
+    return np.asarray(_of_layer(t, examples)[..., 0].mean(axis=-1))
+
+
+@ON_REQUEST
+@costly
+def jacobian_smallest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Smallest singular value of J = ∂output/∂input of the layer."""
+    return np.asarray(_of_layer(t, examples)[..., -1].mean(axis=-1))
+
+
+@ON_REQUEST
+@costly
+def jacobian_spread(t: LayerTrace, examples: int = 4) -> Measure:
+    """Variance of J's squared singular values over their squared mean; 0 for an isometry.
+
+    σ²_{JJᵀ} for a mean of 1: Pennington, Schoenholz & Ganguli 2018, section 2.3.
+    """
+    return _spread(_of_layer(t, examples))
+
+
+@ON_REQUEST
+@costly
+def end_to_end_mean(t: LayerTrace, examples: int = 4) -> Measure:
+    """Mean singular value of J = ∂logits/∂input of the layer, all layers above it included."""
+    return np.asarray(_true(*_to_logits(t, examples)).mean(axis=(-2, -1)))
+
+
+@ON_REQUEST
+@costly
+def end_to_end_largest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Largest singular value of J = ∂logits/∂input of the layer."""
+    return np.asarray(_true(*_to_logits(t, examples))[..., 0].mean(axis=-1))
+
+
+@ON_REQUEST
+@costly
+def end_to_end_smallest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Smallest singular value of J = ∂logits/∂input of the layer."""
+    return np.asarray(_true(*_to_logits(t, examples))[..., -1].mean(axis=-1))
+
+
+@ON_REQUEST
+@costly
+def end_to_end_spread(t: LayerTrace, examples: int = 4) -> Measure:
+    """Variance of the squared singular values of J = ∂logits/∂input over their squared mean."""
+    return _spread(_to_logits(t, examples)[0])
+
+
+@ON_REQUEST
+@costly
+def end_to_end_log10(t: LayerTrace, examples: int = 4) -> Measure:
+    """log10 of the root mean square singular value of J = ∂logits/∂input; −inf where all are 0.
+
+    Right also where it is smaller than any number, as in a sigmoid network of a thousand layers.
+    """
+    return _log10_rms(*_to_logits(t, examples))
+
+
+# The rank of what a layer says ----------------------------------------------------------------------------
+
+
+@ON_REQUEST
+@costly
+def effective_rank(t: LayerTrace, centred: bool = False) -> Measure:
+    """How many directions the activation's outputs fill: exp of the entropy of their singular values.
+
+    The singular values of a (B, n), each over their sum, taken for probabilities (Roy & Vetterli 2007,
+    definition 1): n for outputs that fill all directions evenly, 1 where all examples give the same up to a
+    factor, 0 where all outputs are 0. centred: less each unit's mean, which else is a direction by itself.
+    """
+    return np.array([_effective_rank(a, centred) for a in t.a])
+
+
+@np.errstate(all="ignore")
+def _effective_rank(a: Array, centred: bool) -> float:
+    wide = a.astype(np.float64, copy=False)
+    values = singular_values(wide - wide.mean(axis=0) if centred else wide)
+    if not values[0]:
+        return 0.0
+    p = values / values.sum()
+    p = p[p != 0]
+    return float(np.exp(-(p * np.log(p)).sum()))
