@@ -83,17 +83,19 @@ def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
 
     Far below 1 the gradient vanishes on its way to the input, far above it explodes. One hidden layer gives
     1; none gives no row. 0/0 (nothing arrives even at the last layer) is NaN, 0/x is 0: data.
-    Columns: the fields of Run, step, first, last, ratio.
+    Columns: the fields of Run, step, first, last, ratio and its log10, which is right also where no number is
+    as small.
     """
     layers = hidden(_signal(records.layers, signal), records.runs)
     keys = ["run_id", "step"]
     last = layers[layers["layer"] == _of_run(layers, records.runs, "depth")]
     both = layers[layers["layer"] == 1].merge(last, on=keys, validate="one_to_one", suffixes=("", "_last"))
     both["ratio"] = both["norm"] / both["norm_last"]
+    both["ratio_log10"] = both["log10"] - both["log10_last"]
     far = (both[["norm", "norm_last"]] < np.finfo(float).tiny).any(axis=1)  # there the norm lost digits
-    both.loc[far, "ratio"] = 10 ** (both["log10"] - both["log10_last"])[far]
+    both.loc[far, "ratio"] = 10 ** both["ratio_log10"][far]
     named = both.rename(columns={"norm": "first", "norm_last": "last"})
-    return join(named[[*keys, "first", "last", "ratio"]], records.runs)
+    return join(named[[*keys, "first", "last", "ratio", "ratio_log10"]], records.runs)
 
 
 def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
@@ -244,7 +246,8 @@ def _count_zeros(records: Records, groups: pd.DataFrame) -> np.ndarray:
     """How many hidden layers, over all runs of each group, have a delta of exactly 0 at the end."""
     if "delta_norm" not in records.layers:
         return np.zeros(len(groups), int)
-    end = join(at_end(hidden(records.layers, records.runs), records.runs), records.runs, list(groups))
-    zero = end[end["delta_norm"] == 0].groupby(list(groups), dropna=False, observed=True).size()
+    signal = _signal(records.layers, "delta_norm")
+    end = join(at_end(hidden(signal, records.runs), records.runs), records.runs, list(groups))
+    zero = end[np.isneginf(end["log10"])].groupby(list(groups), dropna=False, observed=True).size()
     counted = groups.merge(zero.rename("zeros").reset_index(), how="left", validate="one_to_one")
     return counted["zeros"].fillna(0).astype(int).to_numpy()

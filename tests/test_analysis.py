@@ -326,3 +326,10 @@ ALL_DIVERGED = {"diverged": [("seed", 0), ("seed", 1)]}
 def test_the_summary_of_degenerate_records_has_its_rows(degenerate):
     r = records(**{"activation": ["relu", "tanh"], "depth": 2, "seed": [0, 1]} | degenerate)
     assert analysis.summary(r)["n"].tolist() == [2, 2]
+
+
+def test_a_norm_too_small_for_any_number_is_not_counted_as_a_zero():
+    r = one_run([0.0, 0.0, 1.0], delta_log10=[-np.inf, -400.0, 0.0])
+    assert analysis.summary(r)["zeros"].item() == 1
+    ratio = analysis.first_to_last(one_run([0.0, 1.0, 1.0], delta_log10=[-400.0, 0.0, 0.0]))
+    assert ratio["ratio_log10"].item() == -400

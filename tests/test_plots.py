@@ -560,3 +560,57 @@ def test_another_process_draws_the_same_bytes_and_never_loads_pyplot():
     digests, pyplot = json.loads(there.stdout)
     assert digests == {name: hashlib.sha256(data).hexdigest() for name, data in here.items()}
     assert not pyplot
+
+
+# Beyond every number
+
+
+def beyond():
+    """Records of which no float64 holds the norms in the lower half; layer 1 of ReLU gets exactly nothing."""
+    r = records(activation=BOTH, depth=8, seed=[0, 1, 2], steps=20)
+    for name in ("delta", "dw"):
+        r.layers[f"{name}_log10"] = -100.0 * (9 - r.layers["layer"]) - 0.3
+        relu = r.layers["run_id"].isin(r.runs.loc[r.runs["activation"] == "relu", "run_id"])
+        r.layers.loc[relu & (r.layers["layer"] == 1), f"{name}_log10"] = -np.inf
+        r.layers[f"{name}_norm"] = 10.0 ** r.layers[f"{name}_log10"]
+    return r
+
+
+def test_norms_smaller_than_any_number_are_drawn_where_they_are():
+    found = FIGURES["gradient_by_layer"](beyond())
+    for axes in panels(found):
+        low, high = axes.get_ylim()
+        sigmoid, relu = (curves(axes)[name].get_ydata() for name in ("sigmoid", "relu"))
+        assert sigmoid == pytest.approx([-100.0 * (9 - layer) - 0.3 for layer in range(1, 10)])
+        assert relu[1:] == pytest.approx(sigmoid[1:])
+        assert low < relu[0] < sigmoid[0] - 10  # the only true zero lies on the floor
+        assert high > 0 - 0.3
+        labels = [label.get_text() for label in panels(found)[0].get_yticklabels()]
+        assert labels == ["0", "10⁻⁸⁰⁰", "10⁻⁶⁰⁰", "10⁻⁴⁰⁰", "10⁻²⁰⁰", "10⁰"]
+        assert all(low < tick < high for tick in axes.get_yticks())
+    assert "Exact zeros lie on the line marked 0." in caption(found)
+
+
+def test_a_ratio_smaller_than_any_number_is_drawn_where_it_is():
+    found = FIGURES["ratio_by_depth"](beyond())
+    for axes in panels(found):
+        assert curves(axes)["sigmoid"].get_ydata() == pytest.approx([-700.0])
+        assert [line.get_ydata()[0] for line in axes.lines if line.get_label() == "_guide"] == [0]
+        assert axes.get_ylim()[0] < curves(axes)["relu"].get_ydata()[0] < -700
+
+
+def test_a_map_of_norms_smaller_than_any_number_is_of_their_logs():
+    found = FIGURES["gradient_over_training"](beyond())
+    sigmoid, relu = (np.asarray(axes.images[0].get_array()) for axes in panels(found))
+    assert sigmoid[:, 0] == pytest.approx([-100.0 * (9 - layer) - 0.3 for layer in range(1, 10)])
+    assert (relu[0] < panels(found)[1].images[0].norm.vmin).all()  # in the colour for exact zeros
+    assert shown(found) == ["exactly 0"]
+
+
+def test_a_seed_that_explodes_beyond_every_number_is_cut_off_and_that_is_said():
+    r = beyond()
+    wild = r.runs.loc[(r.runs["seed"] == 1) & (r.runs["activation"] == "sigmoid"), "run_id"].item()
+    r.layers.loc[r.layers["run_id"] == wild, "delta_log10"] = 4000.0
+    found = FIGURES["gradient_by_layer"](r)
+    assert panels(found)[0].get_ylim()[1] < 1200
+    assert "they reach as far as 10⁴⁰⁰⁰." in caption(found)

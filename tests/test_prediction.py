@@ -311,6 +311,9 @@ def test_shapes_bands_and_frames(inputs):
     np.testing.assert_allclose(np.log(frame["high"] / frame["median"]), p.sds["dw_norm"])
     np.testing.assert_allclose(p.away("dw_norm", 2, frame["high"][1]), 1)
     assert p.away("dw_norm", 2, 0.0) == -np.inf
+    logs = p.frame("dw_log10", sds=1)
+    for name in ("median", "low", "high"):
+        np.testing.assert_allclose(10 ** logs[name], frame[name])
     scale = np.sqrt([inputs.total * n for n in (64, 64, 64, 64, 10)])
     np.testing.assert_allclose(p.centre("delta_rms") * scale, p.centre("delta_norm"))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+STRIDES = [m * 10**e for e in range(8) for m in (1, 2, 3, 5)]  # between two powers of ten that are named
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -33,6 +34,9 @@ def reach(medians: Array, scale: str) -> tuple[float, float]:
     medians = medians[np.isfinite(medians) & ((medians > 0) | (scale != "log"))]
     if scale == "share" or not medians.size:
         return -np.inf, np.inf
+    if scale == "log10":
+        far = max(2.0, np.ptp(medians))
+        return medians.min() - far, medians.max() + far
     if scale == "log":
         low, high = log10(medians.min()), log10(medians.max())
         far = max(2.0, high - low)
@@ -41,27 +45,35 @@ def reach(medians: Array, scale: str) -> tuple[float, float]:
     return medians.min() - far, medians.max() + far
 
 
-def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) -> float | None:
+def log_axis(
+    panels: Sequence[Axes], values: Array, guide: float | None = None, *, exponents: bool = False
+) -> float | None:
     """Give panels one logarithmic y axis over all of `values` and the guide.
 
     Exact zeros have no place on such an axis; where there are any, a floor under the smallest number is
     marked 0 to carry them, and its height returned. Values that are not finite do not stretch the axis.
+    exponents: values, guide and all that is drawn are log10 of what the ticks say, which no number is too
+    small for; −inf is an exact zero.
     """
-    values = np.asarray(values, float)
-    positive = values[np.isfinite(values) & (values > 0)]
-    seen = positive if guide is None else np.append(positive, guide)
-    low, high = (log10(seen.min()), log10(seen.max())) if seen.size else (-1.0, 0.0)
+    logs = np.asarray(values, float) if exponents else _log10(np.asarray(values, float))
+    seen = logs[np.isfinite(logs)]
+    if guide is not None:
+        seen = np.append(seen, guide if exponents else log10(guide))
+    low, high = (float(seen.min()), float(seen.max())) if seen.size else (-1.0, 0.0)
     pad = max(0.15, 0.06 * (high - low))
     ticks, labels = _log_ticks(low - pad, high + pad)
-    zeros = bool((values == 0).any())
-    bottom = max(low - pad - zeros * max(0.35, 0.13 * (high - low)), -320)
-    ground = 10 ** (bottom + 0.3 * (low - pad - bottom))
+    zeros = bool(np.isneginf(logs).any())
+    bottom, top = low - pad - zeros * max(0.35, 0.13 * (high - low)), high + pad
+    if not exponents:
+        bottom, top = max(bottom, -320), min(top, 308)
+    ground = bottom + 0.3 * (low - pad - bottom)
     if zeros:
         ticks, labels = (ticks, labels) if seen.size else ([], [])
         ticks, labels = [ground, *ticks], ["0", *labels]
+    bottom, top, ground, *ticks = (e if exponents else 10.0**e for e in (bottom, top, ground, *ticks))
     for axes in panels:
-        axes.set_yscale("log")
-        axes.set_ylim(10**bottom, 10 ** min(high + pad, 308))
+        axes.set_yscale("linear" if exponents else "log")
+        axes.set_ylim(bottom, top)
         axes.set_yticks(ticks, labels)
         axes.minorticks_off()
         if zeros:
@@ -69,16 +81,25 @@ def log_axis(panels: Sequence[Axes], values: Array, guide: float | None = None) 
     return ground if zeros else None
 
 
+def _log10(values: Array) -> Array:
+    """−inf of a zero, NaN of what is negative."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(values)
+
+
 def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """At most six ticks between two exponents: powers of ten, or 1, 2 and 5 times them where they are few."""
+    """At most six ticks between two exponents: powers of ten, or 1, 2 and 5 times them where they are few.
+
+    The ticks are exponents too.
+    """
     first, last = ceil(low), floor(high)
     if last - first >= 2:
-        stride = ceil((last - first + 1) / 6)
+        stride = next(s for s in STRIDES if last - first < 6 * s)
         exponents = range(ceil(first / stride) * stride, last + 1, stride)
-        return [10.0**e for e in exponents], [power(e) for e in exponents]
-    ticks = [m * 10.0**e for e in range(floor(low), last + 1) for m in (1, 2, 5)]
-    kept = [tick for tick in ticks if low <= log10(tick) <= high]
-    return kept, [plainly(tick) for tick in kept]
+        return [float(e) for e in exponents], [power(e) for e in exponents]
+    found = {log10(m) + e: (m, e) for e in range(floor(low), last + 1) for m in (1, 2, 5)}
+    kept = {tick: parts for tick, parts in found.items() if low <= tick <= high}
+    return list(kept), [plainly(m * 10.0**e) if abs(e) < 300 else f"{m}·{power(e)}" for m, e in kept.values()]
 
 
 def plainly(number: float) -> str:

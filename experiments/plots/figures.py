@@ -25,7 +25,18 @@ from experiments.plots.captions import words
 from experiments.plots.lines import draw_lines
 from experiments.plots.maps import draw_maps
 from experiments.plots.overlay import expected, said
-from experiments.plots.views import Column, Fields, View, arrange, as_panels, deepest, moments, require
+from experiments.plots.views import (
+    Column,
+    Fields,
+    View,
+    arrange,
+    as_panels,
+    deepest,
+    moments,
+    out_of_range,
+    require,
+    scaled,
+)
 from experiments.records import Records
 from mlp.activations import ACTIVATIONS
 from mlp.registry import Registry
@@ -77,13 +88,14 @@ def gradient_by_layer(
     The last layer is the output.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
+    scale, signals = scaled(view.records.layers, SIGNALS)
     columns = [
         Column(
-            f"{name} {when}", view.medians(rows, signal, "layer"), NORM,
+            f"{name} {when}", view.medians(rows, signal, "layer"), NORM, scale=scale,
             predicted=expected(view, rows, signal) if theory else None,
         )
         for when, rows in moments(view).items()
-        for signal, name in SIGNALS.items()
+        for signal, name in signals.items()
     ]  # fmt: skip
     return draw_lines(said(view, columns) if theory else view, columns, gradient_by_layer, facets="down")
 
@@ -101,8 +113,11 @@ def gradient_over_training(
     column is one moment, from the initialisation at the left to the end of training at the right.
     """  # fmt: skip
     view = deepest(as_panels(arrange(records, None, facet, where)), facet, where)
-    curves = view.medians(view.records.layers, signal, "layer", "step")
-    return draw_maps(view, [Column("", curves, SIGNALS[signal])], gradient_over_training)
+    layers = view.records.layers
+    scale, found = scaled(layers, {signal: SIGNALS[signal]})
+    ((column, name),) = found.items()
+    curves = view.medians(layers, column, "layer", "step")
+    return draw_maps(view, [Column("", curves, name, scale=scale)], gradient_over_training)
 
 
 @FIGURES
@@ -114,12 +129,16 @@ def ratio_by_depth(records: Records, *, hue: Fields = None, facet: Fields = None
     error; a straight fall on this scale is a loss by the same factor in every layer.
     """
     view = arrange(records, hue, facet, where, across=["depth"])
+    ratios = {name: first_to_last(view.records, signal) for signal, name in SIGNALS.items()}
+    scale, value, guide = "log", "ratio", 1.0
+    if any(out_of_range(rows["ratio_log10"].to_numpy()) for rows in ratios.values()):
+        scale, value, guide = "log10", "ratio_log10", 0.0
     columns = []
-    for signal, name in SIGNALS.items():
-        ratios = first_to_last(view.records, signal)[["run_id", "step", "ratio"]]
-        for when, rows in moments(view, ratios).items():
-            curves = view.medians(rows, "ratio", "depth")
-            columns.append(Column(f"{name} {when}", curves, "first / last hidden layer", "depth", guide=1.0))
+    for name, rows in ratios.items():
+        for when, part in moments(view, rows[["run_id", "step", value]]).items():
+            curves = view.medians(part, value, "depth")
+            label = "first / last hidden layer"
+            columns.append(Column(f"{name} {when}", curves, label, "depth", scale, guide))
     return draw_lines(view, columns, ratio_by_depth, facets="down")
 
 

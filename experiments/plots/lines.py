@@ -49,7 +49,7 @@ def draw_lines(
     looks = _looks(view)
     fits = [_fits(row) for row in rows]
     title, words = caption(figure, view, [column.curves for column in columns])
-    words += _said_of_zeros(columns) + _said_of_cuts(fits) + left_out
+    words += _said_of_zeros(columns) + _said_of_cuts(fits, columns[0].scale) + left_out
     sheet, grid = style.sheet(
         len(rows), len(rows[0]), title=title, caption=words,
         legend=[*(style.key(name_of_hue(hue), look) for hue, look in looks.items()), *_theory(columns)],
@@ -122,8 +122,7 @@ def _fits(row: Sequence[Cell]) -> Fits:
         medians = _flat([c.curves[["median"]] for c in columns] + predicted)
         bands = _flat([c.curves[["low", "high"]] for c in columns])
         low, high = axes.reach(medians, columns[0].scale)
-        to_ground = (bands == 0) & (columns[0].scale == "log")
-        cut = np.isfinite(bands) & ~to_ground & ((bands < low) | (bands > high))
+        cut = np.isfinite(bands) & (bands != columns[0].zero) & ((bands < low) | (bands > high))
         found[scale] = Fit(places, np.concatenate([medians, bands[~cut], columns[0].guides]), bands[cut])
     return found
 
@@ -147,8 +146,8 @@ def _draw_row(panels: Sequence[Axes], row: Sequence[Cell], fits: Fits, view: Vie
 
 def _share_y(panels: Sequence[Axes], values: np.ndarray, column: Column) -> float | None:
     """One y axis for some panels; returns the height at which an exact 0 is drawn, if it has one."""
-    if column.scale == "log":
-        return axes.log_axis(panels, values, column.guide)
+    if column.zero is not None:
+        return axes.log_axis(panels, values, column.guide, exponents=column.scale == "log10")
     (axes.share_axis if column.scale == "share" else axes.linear_axis)(panels, values)
     return None
 
@@ -157,24 +156,24 @@ def _draw_panel(panel: Axes, column: Column, view: View, looks: Looks, ground: f
     for level in column.guides if column.guide is None else (column.guide, *column.guides):
         panel.axhline(level, color=style.FAINT, linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
     for hue, rows in groups(column.curves, view.hue):
-        style.band(panel, *_line(rows, column.x, ground, panel.get_ylim()), looks[hue], name_of_hue(hue))
+        style.band(panel, *_line(rows, column, ground, panel.get_ylim()), looks[hue], name_of_hue(hue))
     for hue, rows in groups(column.predicted, view.hue) if column.predicted is not None else ():
-        style.prediction(panel, *_line(rows, column.x, ground, panel.get_ylim()), looks[hue])
-    if not np.isfinite(column.curves["median"]).any():
+        style.prediction(panel, *_line(rows, column, ground, panel.get_ylim()), looks[hue])
+    if not (np.isfinite(column.curves["median"]) | (column.curves["median"] == column.zero)).any():
         style.note(panel, "no finite value" if len(column.curves) else "nothing to show")
     _draw_x(panel, column, view)
 
 
 def _line(
-    rows: pd.DataFrame, x: str, ground: float | None, ends: tuple[float, float]
+    rows: pd.DataFrame, column: Column, ground: float | None, ends: tuple[float, float]
 ) -> tuple[np.ndarray, ...]:
     """x, median, low and high in order of x; on a log axis exact zeros lie on the ground."""
-    rows = rows.sort_values(x)
+    rows = rows.sort_values(column.x)
     values = [rows[name].to_numpy(float) for name in ("median", "low", "high")]
-    values = [np.where(np.isfinite(v), v, np.nan) for v in values]
     if ground is not None:
-        values = [np.where(v == 0, ground, v) for v in values]
-    return rows[x].to_numpy(float), *(np.clip(v, *ends) for v in values)
+        values = [np.where(v == column.zero, ground, v) for v in values]
+    values = [np.where(np.isfinite(v), v, np.nan) for v in values]
+    return rows[column.x].to_numpy(float), *(np.clip(v, *ends) for v in values)
 
 
 def _draw_x(panel: Axes, column: Column, view: View) -> None:
@@ -202,13 +201,14 @@ def _looks(view: View) -> Looks:
 
 
 def _said_of_zeros(columns: Sequence[Column]) -> str:
-    zero = any((c.curves[["median", "low", "high"]] == 0).any(axis=None) for c in columns if c.scale == "log")
+    zero = any((c.curves[["median", "low", "high"]] == c.zero).any(axis=None) for c in columns)
     return " Exact zeros lie on the line marked 0." if zero else ""
 
 
-def _said_of_cuts(fits: Sequence[Fits]) -> str:
+def _said_of_cuts(fits: Sequence[Fits], scale: str) -> str:
     cut = np.concatenate([fit.cut for found in fits for fit in found.values()])
     if not cut.size:
         return ""
-    ends = " and ".join(dict.fromkeys(axes.plainly(end) for end in (cut.min(), cut.max())))
+    say = axes.plainly if scale != "log10" else lambda end: axes.power(round(end))
+    ends = " and ".join(dict.fromkeys(say(end) for end in (cut.min(), cut.max())))
     return f" Bands that leave the axis are cut off there; they reach as far as {ends}."

@@ -62,20 +62,21 @@ class _Colours:
 
     low: float
     high: float
-    log: bool
+    zero: float | None  # what an exact zero is in the curves (−inf: they are log10); None: a linear scale
     zeros: bool  # whether there are any
     holes: bool
 
     @classmethod
     def over(cls, columns: Sequence[Column]) -> _Colours:
         values = np.concatenate([column.curves["median"].to_numpy(float) for column in columns])
-        finite, log = values[np.isfinite(values)], columns[0].scale == "log"
-        holes = finite.size < values.size
-        if not log:
-            return cls(0, 1, log, False, holes)
-        exponents = np.log10(finite[finite > 0])
+        zero = columns[0].zero
+        holes = bool((~np.isfinite(values) & (values != zero)).any())
+        if zero is None:
+            return cls(0, 1, None, False, holes)
+        exponents = _exponents(values, zero)
+        exponents = exponents[np.isfinite(exponents)]
         low, high = (exponents.min(), exponents.max()) if exponents.size else (-1.0, 0.0)
-        return cls(low, max(high, low + 0.1), log, bool((finite == 0).any()), holes)
+        return cls(low, max(high, low + 0.1), zero, bool((values == zero).any()), holes)
 
     def draw(self, panel: Axes, curves: pd.DataFrame) -> None:
         """One map; the steps are evenly spaced as watched, layer 1 is at the bottom."""
@@ -98,17 +99,16 @@ class _Colours:
 
     def shades(self, values: np.ndarray) -> np.ma.MaskedArray:
         """Values as colours are looked up: log₁₀, with 0 under the scale and what is not finite masked."""
-        values = np.ma.masked_invalid(values)
-        if not self.log:
-            return values
-        zero = np.ma.filled(values == 0, False)
-        return np.ma.where(zero, self.low - 1, np.ma.log10(np.ma.where(zero, 1.0, values)))
+        if self.zero is None:
+            return np.ma.masked_invalid(values)
+        shades = np.where(values == self.zero, self.low - 1, _exponents(values, self.zero))
+        return np.ma.masked_invalid(shades)
 
     def map(self) -> Any:
         """The colour map with its two colours for what is not on the scale."""
         from matplotlib import colormaps
 
-        colours = colormaps[style.ORDERED if self.log else style.SHARES]
+        colours = colormaps[style.SHARES if self.zero is None else style.ORDERED]
         return colours.with_extremes(under=ZERO, bad=HOLE)
 
     def bar(self, sheet: Figure, grid: np.ndarray, label: str) -> None:
@@ -121,7 +121,7 @@ class _Colours:
         tall = min(top - bottom, 5.0 / high)
         place = sheet.add_axes((1 - 1.15 / wide, top - tall, 0.18 / wide, tall), label="colour bar")
         bar = sheet.colorbar(ScalarMappable(Normalize(self.low, self.high), self.map()), cax=place)
-        bar.set_label(f"log₁₀ {label}" if self.log else label, size=style.LABEL)
+        bar.set_label(label if self.zero is None else f"log₁₀ {label}", size=style.LABEL)
         bar.ax.tick_params(labelsize=style.TICK)
 
     def legend(self) -> list[Artist]:
@@ -130,3 +130,10 @@ class _Colours:
 
         found = [(self.zeros, ZERO, "exactly 0"), (self.holes, HOLE, "no finite value")]
         return [Patch(color=colour, label=label) for there, colour, label in found if there]
+
+
+def _exponents(values: np.ndarray, zero: float) -> np.ndarray:
+    """log10 of values, which they are already where an exact zero is −inf."""
+    if zero:
+        return values
+    return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Field = Literal[tuple(keys_of(Run))]  # a misspelt field in a config is found before anything trains
 Fields = Field | list[Field] | None
+Scale = Literal["log", "log10", "linear", "share"]
+
+LARGEST_POWER = 307  # of ten, that a normal float64 and its inverse reach
 
 # Choosing and arranging -----------------------------------------------------------------------------------
 
@@ -62,20 +65,26 @@ def require(frame: pd.DataFrame, column: str) -> None:
 class Column:
     """One quantity: medians over seeds along an axis (lines), or over steps and layers (maps).
 
-    `curves` has the view's keys, what `x` names (for maps: step and layer), median, low, high and n. Lines of
-    equal `label` share their y axis within a row of panels. `guide` is a level to compare with, `guides` are
-    several on a linear axis. `predicted`, if given, has the same columns but n and is drawn dashed over a
-    hatched band: the place for theory.
+    `curves` has the view's keys, what `x` names (for maps: step and layer), median, low, high and n; on the
+    scale log10 they and all else are log10 of what the axis is to say. Lines of equal `label` share their y
+    axis within a row of panels. `guide` is a level to compare with, `guides` are several on a linear axis.
+    `predicted`, if given, has the same columns but n and is drawn dashed over a hatched band: the place for
+    theory.
     """
 
     title: str
     curves: pd.DataFrame
     label: str
     x: Literal["layer", "step", "depth", "batch", "lr"] = "layer"
-    scale: Literal["log", "linear", "share"] = "log"
+    scale: Scale = "log"
     guide: float | None = None
     predicted: pd.DataFrame | None = None
     guides: tuple[float, ...] = ()
+
+    @property
+    def zero(self) -> float | None:
+        """The value that has no place on a logarithmic axis; None on any other."""
+        return {"log": 0.0, "log10": -np.inf}.get(self.scale)
 
     def only(self, names: Sequence[str], values: Sequence[Any]) -> Column:
         """The rows in which the fields of these names have these values."""
@@ -88,6 +97,22 @@ class Column:
 
         predicted = None if self.predicted is None else rows(self.predicted)
         return replace(self, curves=rows(self.curves), predicted=predicted)
+
+
+def scaled(frame: pd.DataFrame, signals: dict[str, str]) -> tuple[Scale, dict[str, str]]:
+    """On what scale, and from which columns, some norms are drawn; `signals` names them by their columns.
+
+    Their recorded logs, where one of them is smaller (or larger) than any number: as a norm it would be 0.
+    """
+    logs = {name.removesuffix("norm") + "log10": title for name, title in signals.items()}
+    if all(name in frame for name in logs) and out_of_range(frame[list(logs)].to_numpy(float)):
+        return "log10", logs
+    return "log", signals
+
+
+def out_of_range(logs: np.ndarray) -> bool:
+    """Whether a number of which this is log10 is smaller or larger than any float64, or loses digits."""
+    return bool((np.abs(logs[np.isfinite(logs)]) > LARGEST_POWER).any())
 
 
 def arrange(

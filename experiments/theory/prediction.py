@@ -108,13 +108,21 @@ class Prediction:
         return self.first_to_last_sd() * np.sqrt(1.2) / (self.depth - 1) if self.depth > 1 else float("nan")
 
     def frame(self, column: str, sds: float = 2.0) -> pd.DataFrame:
-        """layer, median, low, high: what a figure overlays; no rows where theory does not apply."""
+        """layer, median, low, high: what a figure overlays; no rows where theory does not apply.
+
+        Of ``delta_log10`` and ``dw_log10`` they are log10 of the norm, which no norm is too small for.
+        """
         import pandas as pd
 
         if self.reason:
             return pd.DataFrame({name: np.empty(0) for name in ("layer", "median", "low", "high")})
-        low, high = self.band(column, sds)
-        return pd.DataFrame({"layer": self.layers, "median": self.centre(column), "low": low, "high": high})
+        if column.endswith("_log10"):
+            norm = column.removesuffix("log10") + "norm"
+            centre, half = self.logs[norm] / np.log(10), sds * self.sds[norm] / np.log(10)
+            low, high = centre - half, centre + half
+        else:
+            centre, (low, high) = self.centre(column), self.band(column, sds)
+        return pd.DataFrame({"layer": self.layers, "median": centre, "low": low, "high": high})
 
 
 def predict_run(run: Run, inputs: Inputs) -> Prediction:
