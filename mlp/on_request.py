@@ -161,3 +161,26 @@ def _effective_rank(a: Array, centred: bool) -> float:
     p = values / values.sum()
     p = p[p != 0]
     return float(np.exp(-(p * np.log(p)).sum()))
+
+
+# What the number format alone would say -------------------------------------------------------------------
+
+
+@np.errstate(all="ignore")
+def _plain_norm(t: LayerTrace, name: str) -> Measure:
+    """(R,) √Σg² of the named gradient in the run's own format: g rounded to it, squared and summed in it."""
+    scaled: Array = getattr(t, name)
+    held = np.ldexp(scaled, -t.exponent[:, None, None].astype(np.int32)).reshape(len(scaled), -1)
+    return np.sqrt(np.vecdot(held, held)).astype(np.float64)
+
+
+@ON_REQUEST
+def delta_norm_plain(t: LayerTrace) -> Measure:
+    """‖dLoss/dz‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
+    return _plain_norm(t, "scaled_delta")
+
+
+@ON_REQUEST
+def dw_norm_plain(t: LayerTrace) -> Measure:
+    """‖dLoss/dw‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
+    return _plain_norm(t, "scaled_dw")

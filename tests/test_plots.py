@@ -614,3 +614,24 @@ def test_a_seed_that_explodes_beyond_every_number_is_cut_off_and_that_is_said():
     found = FIGURES["gradient_by_layer"](r)
     assert panels(found)[0].get_ylim()[1] < 1200
     assert "they reach as far as 10⁴⁰⁰⁰." in caption(found)
+
+
+def test_a_plain_norm_leaves_the_true_one_where_the_format_loses_it():
+    r = records(activation="sigmoid", dtype=["float32", "float64"], depth=3, seed=[0, 1, 2], steps=0)
+    true = -30.0 * (4 - r.layers["layer"])  # 10⁻⁹⁰ … 1
+    narrow = r.layers["run_id"].isin(r.runs.loc[r.runs["dtype"] == "float32", "run_id"])
+    plain = np.where(narrow & (true < -25), 0.0, 10.0**true)
+    columns = {f"{name}_log10": true for name in ("delta", "dw")}
+    columns |= {f"{name}_norm_plain": plain for name in ("delta", "dw")}
+    found = FIGURES["underflow"](replace(r, layers=r.layers.assign(**columns)))
+    assert shown(found) == ["float32", "float64", "true norm, exponent carried"]
+    for axes in panels(found):
+        narrow, wide = (curves(axes)[name].get_ydata() for name in ("float32", "float64"))
+        assert wide == pytest.approx([-90, -60, -30, 0])
+        assert narrow[3] == 0
+        assert (narrow[:3] == axes.get_yticks()[0]).all()
+        assert panels(found)[0].get_yticklabels()[0].get_text() == "0"
+        for line in (line for line in axes.lines if line.get_label() == "_predicted"):
+            assert line.get_ydata() == pytest.approx([-90, -60, -30, 0])
+        guides = [line.get_ydata()[0] for line in axes.lines if line.get_label() == "_guide"]
+        assert guides == pytest.approx([np.log10(np.finfo(np.float32).tiny)])  # float64's lies below all

@@ -404,3 +404,34 @@ def test_update_ratio_and_displacement_of_plain_descent(rng):
         moved = np.linalg.norm(later["w"] - start["w"]) / np.linalg.norm(start["w"])
         assert later["displacement"] == pytest.approx(moved, rel=1e-12)
         assert moved > 0
+
+
+# What the format alone would say
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_plain_norm_is_that_of_a_backward_pass_without_exponents(dtype):
+    """A sigmoid net deep enough for the format, passed back in plain NumPy in the format itself.
+
+    Where it reports a norm the two agree to the format's rounding, or to what is left of it near the smallest
+    number; where it reports 0, so does the probe, but for a layer at the edge.
+    """
+    depth = {"float32": 60, "float64": 300}[dtype]
+    net = network("sigmoid", depth=depth, width=8, seeds=[0], bias="zeros", dtype=dtype)
+    d = data(np.random.default_rng(0), n=16)
+    lost, kept, delta = [], [], None
+    for t in traces(net, d):  # from the output layer down
+        if t.layer > depth:
+            delta = t.delta[0].astype(dtype)
+            continue
+        a, plain = t.a[0], PROBES["delta_norm_plain"](t)[0]
+        delta = (delta @ net.layers[t.layer].w[0].T) * (a * (1 - a))
+        norm = float(np.sqrt((delta * delta).sum()))
+        (kept if norm else lost).append(plain)
+        if norm > 1e3 * np.sqrt(np.finfo(dtype).tiny):
+            assert plain == pytest.approx(norm, rel=float(20 * depth * np.finfo(dtype).eps))
+        assert np.isfinite(PROBES["delta_log10"](t)[0])
+    assert lost
+    assert kept
+    assert not any(lost[1:])
+    assert all(kept[:-1])

@@ -94,10 +94,10 @@ def _lay_out(
 
 def _theory(columns: Sequence[Column]) -> list[Artist]:
     """The legend's entry for what is predicted, if anything is, and for its band, if it has one."""
-    frames = [column.predicted for column in columns if column.predicted is not None]
-    wide = any((frame["low"] < frame["high"]).any() for frame in frames)
-    label = "theory, at initialisation" + (" (±1 sd of one network)" if wide else "")
-    return [style.prediction_key(label)] if frames else []
+    drawn = [column for column in columns if column.predicted is not None]
+    wide = any((c.predicted["low"] < c.predicted["high"]).any() for c in drawn if c.predicted is not None)
+    sd = " (±1 sd of one network)" if wide and drawn[0].reference == Column.reference else ""
+    return [style.prediction_key(drawn[0].reference + sd)] if drawn else []
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def _fits(row: Sequence[Cell]) -> Fits:
         bands = _flat([c.curves[["low", "high"]] for c in columns])
         low, high = axes.reach(medians, columns[0].scale)
         cut = np.isfinite(bands) & (bands != columns[0].zero) & ((bands < low) | (bands > high))
-        found[scale] = Fit(places, np.concatenate([medians, bands[~cut], columns[0].guides]), bands[cut])
+        guides = columns[0].guides if columns[0].zero is None else ()
+        found[scale] = Fit(places, np.concatenate([medians, bands[~cut], guides]), bands[cut])
     return found
 
 
@@ -153,7 +154,7 @@ def _share_y(panels: Sequence[Axes], values: np.ndarray, column: Column) -> floa
 
 
 def _draw_panel(panel: Axes, column: Column, view: View, looks: Looks, ground: float | None) -> None:
-    for level in column.guides if column.guide is None else (column.guide, *column.guides):
+    for level in _levels(column):
         panel.axhline(level, color=style.FAINT, linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
     for hue, rows in groups(column.curves, view.hue):
         style.band(panel, *_line(rows, column, ground, panel.get_ylim()), looks[hue], name_of_hue(hue))
@@ -162,6 +163,16 @@ def _draw_panel(panel: Axes, column: Column, view: View, looks: Looks, ground: f
     if not (np.isfinite(column.curves["median"]) | (column.curves["median"] == column.zero)).any():
         style.note(panel, "no finite value" if len(column.curves) else "nothing to show")
     _draw_x(panel, column, view)
+
+
+def _levels(column: Column) -> list[float]:
+    """Where guides are drawn; on a logarithmic axis those below all numbers would lie among the zeros."""
+    if column.zero is None or not column.guides:
+        return [*([] if column.guide is None else [column.guide]), *column.guides]
+    frames = [column.curves, *([] if column.predicted is None else [column.predicted])]
+    seen = _flat([frame[["median"]] for frame in frames])
+    lowest = seen[np.isfinite(seen) & (seen != column.zero)].min(initial=np.inf)
+    return [level for level in column.guides if level > lowest]
 
 
 def _line(

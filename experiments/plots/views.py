@@ -67,9 +67,9 @@ class Column:
 
     `curves` has the view's keys, what `x` names (for maps: step and layer), median, low, high and n; on the
     scale log10 they and all else are log10 of what the axis is to say. Lines of equal `label` share their y
-    axis within a row of panels. `guide` is a level to compare with, `guides` are several on a linear axis.
-    `predicted`, if given, has the same columns but n and is drawn dashed over a hatched band: the place for
-    theory.
+    axis within a row of panels. `guide` is a level to compare with, `guides` are several, for which
+    a linear axis makes room. `predicted`, if given, has the same columns (n may lack) and is drawn dashed
+    over a hatched band: the place for theory, or for what `reference` calls it in the legend.
     """
 
     title: str
@@ -80,6 +80,7 @@ class Column:
     guide: float | None = None
     predicted: pd.DataFrame | None = None
     guides: tuple[float, ...] = ()
+    reference: str = "theory, at initialisation"
 
     @property
     def zero(self) -> float | None:
