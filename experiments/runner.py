@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,21 @@ def run_stack(runs: Sequence[Run], recording: Recording) -> Records:
     A run's rows are the same alone, in any stack, in any order and any process, but for `seconds`, which is
     the stack's time over its runs (reading the data set, once a process, is not counted).
     """
-    from threadpoolctl import threadpool_limits
-
     data = datasets.load(runs[0].dataset)
     began = time.perf_counter()
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _blas().limit(limits=1, user_api="blas"):
         columns = _Columns(runs, recording)
         for snap in _train(runs, recording, data):
             columns.add(snap)
     return columns.records((time.perf_counter() - began) / len(runs))
+
+
+@cache
+def _blas() -> Any:
+    """What sets NumPy's threads; looking for its library costs 3 ms, as much as a small run."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:
@@ -147,12 +154,10 @@ def _joined(frame: dict[str, list[Any]], ids: Any, last: Any) -> dict[str, Any]:
 
 def machine_speed(seconds: float = 0.05) -> float:
     """FLOP a second of one core, in float32 products of a training's shape: the unit of `plan.cost`."""
-    from threadpoolctl import threadpool_limits
-
     x, w = np.ones((4, 128, 64), np.float32), np.ones((4, 64, 64), np.float32)
     out = np.empty_like(x)
     products = 0
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _blas().limit(limits=1, user_api="blas"):
         np.matmul(x, w, out=out)  # the first call finds its kernel
         began = time.perf_counter()
         while (elapsed := time.perf_counter() - began) < seconds:

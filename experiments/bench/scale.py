@@ -1,0 +1,181 @@
+"""How the whole program grows with the number of runs: planning, what a run costs beyond training, memory.
+
+    python -m experiments.bench.scale
+    python -m experiments.bench.scale --runs 100 1000 --out /tmp/scale
+
+Every sweep is planned, run and loaded by the ordinary pipeline, in processes of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.bench import report
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = Path("results") / "reliability"
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "gelu")
+ALIKE = (20, 1)  # runs of one shape: a full stack, and each run alone with a part of its own
+RUNS = (100, 1000, 10_000)
+ON_PAPER = 1_000_000
+WORKERS = 2
+MEASURED = {  # column: (what a panel is called, its unit, the target)
+    "plan_s": ("planning", "s", 2.0),
+    "overhead_ms": ("beyond training, a run", "ms", 5.0),
+    "driver_mb": ("peak memory of the driver", "MB", 1000.0),
+    "load_s": ("loading", "s", None),
+}
+
+
+def sweep(runs: int, alike: int) -> dict[str, Any]:
+    """A config of so many small runs, `alike` of them of one shape; `runs` is a multiple of 5 × `alike`."""
+    shapes = runs // len(ACTIVATIONS) // alike
+    axes = {
+        "activation": list(ACTIVATIONS),
+        "weight_decay": [i / 2**20 for i in range(shapes)],
+        "seed": list(range(alike)),
+    }
+    if shapes * alike * len(ACTIVATIONS) != runs:
+        raise ValueError(f"{runs} runs are no multiple of {len(ACTIVATIONS)} × {alike}")
+    base = {"dataset": "moons(n=200)", "depth": 2, "width": 8, "steps": 5, "batch": 16, "lr": 0.1}
+    asked = {"question": "How does it grow?", "base": base, "sweep": axes, "watch": 2, "figures": []}
+    return asked | {"probes": ["delta_norm", "dw_norm"]}
+
+
+def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
+    """In the process that drives the sweep: seconds of planning, of all, of training; its peak memory."""
+    began = time.perf_counter()
+    import resource
+
+    from experiments import pipeline
+    from experiments.sweep import How
+
+    pipeline.plan_only(asked, how=How(workers))
+    planned = time.perf_counter()
+    records = pipeline.run(asked, jobs=workers)
+    ended = time.perf_counter()
+    return {
+        "plan_s": planned - began,
+        "wall_s": ended - planned,
+        "training_s": float(records.runs["seconds"].sum()),
+        "driver_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,  # Linux counts in KiB
+    }
+
+
+def loaded(name: str) -> dict[str, float]:
+    """In a process that only reads: seconds until the frames are there."""
+    began = time.perf_counter()
+    from experiments import pipeline
+
+    pipeline.load(name)
+    return {"load_s": time.perf_counter() - began}
+
+
+def measured(runs: int, alike: int, workers: int = WORKERS) -> dict[str, Any]:
+    """A row: one sweep from nothing to its frames."""
+    asked = sweep(runs, alike)
+    with tempfile.TemporaryDirectory() as folder:
+        row = _elsewhere(folder, f"planned_and_run({asked!r}, {workers})")
+        results = next(path for path in Path(folder).iterdir() if path.is_dir())
+        row |= _elsewhere(folder, f"loaded({results.name!r})")
+        written = [path.stat().st_size for path in results.rglob("*") if path.is_file()]
+        parts = len(list(results.glob("runs/[!0]*.parquet"))) + len(list(results.glob("runs/0[!-]*.parquet")))
+    row["overhead_ms"] = 1e3 * (row["wall_s"] - row["training_s"] / workers) / runs
+    return {"runs": runs, "a_stack": alike, "workers": workers, "parts": parts, "bytes": sum(written)} | row
+
+
+def _elsewhere(results: str, call: str) -> dict[str, Any]:
+    """What a function of this module returns in a fresh process; errors: CalledProcessError."""
+    code = f"import json; from experiments.bench import scale; print(json.dumps(scale.{call}))"
+    given = {"VG_RESULTS": results, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | given, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def on_paper(table: pd.DataFrame, runs: float) -> pd.DataFrame:
+    """The same columns for another number of runs, on the line through the two largest that were measured."""
+    import pandas as pd
+
+    rows = []
+    for alike, part in table.groupby("a_stack", sort=False):
+        (a, b), row = part.nlargest(2, "runs").sort_values("runs").to_dict("records"), {}
+        further = (runs - b["runs"]) / (b["runs"] - a["runs"])
+        for name in ("plan_s", "driver_mb", "load_s", "bytes", "parts"):
+            row[name] = b[name] + further * max(0, b[name] - a[name])
+        all_a, all_b = (each["overhead_ms"] * each["runs"] for each in (a, b))
+        row["overhead_ms"] = (all_b + further * (all_b - all_a)) / runs
+        rows.append({"runs": runs, "a_stack": alike} | row)
+    return pd.DataFrame(rows)
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """Each measurement against the number of runs, and on to `ON_PAPER` along a line."""
+    from math import ceil, floor
+
+    import numpy as np
+
+    from experiments.plots.style import INK, LABEL, PREDICTED, Spacing, key, looks, name_panel, sheet
+
+    marks = looks([f"{alike} a stack" for alike in table["a_stack"].unique()])
+    drawing, panels = sheet(
+        1, len(MEASURED), title="How a sweep grows with its runs",
+        caption=f"One sweep a mark, {WORKERS} worker processes; imports are counted. Thin dashes: on paper, "
+        "along the line through the two largest. Grey: the target at 10,000 runs. Both axes are logarithmic.",
+        legend=[key(name, look) for name, look in marks.items()], space=Spacing(across=0.75, left=0.7),
+    )  # fmt: skip
+    for axes, (column, (title, unit, target)) in zip(panels.flat, MEASURED.items(), strict=True):
+        name_panel(axes, f"{title} ({unit})")
+        if target:
+            axes.axhline(target, color="#999999", linewidth=1.2)
+        for alike, part in table.groupby("a_stack", sort=False):
+            look, last = marks[f"{alike} a stack"], int(part["runs"].max())
+            axes.plot(part["runs"], part[column], color=look.colour, marker=look.marker, linewidth=1.8)
+            further = np.geomspace(last, ON_PAPER, 20)
+            axes.plot(further, [on_paper(part, runs)[column].iloc[0] for runs in further], **PREDICTED)
+        axes.set(xscale="log", yscale="log")
+        low, high = np.log10(axes.get_ylim())
+        axes.set_ylim(10.0 ** floor(low), 10.0 ** ceil(high))
+        axes.set_xlabel("runs", size=LABEL, color=INK)
+    return drawing
+
+
+def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print) -> None:
+    """Measure, write scale.csv and the figure, say the table and what it comes to on paper."""
+    import pandas as pd
+
+    from experiments.plots.style import save
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, nargs="+", default=RUNS, metavar="N")
+    parser.add_argument("--alike", type=int, nargs="+", default=ALIKE, metavar="N", help="runs of one shape")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER")
+    given = parser.parse_args(asked)
+    rows = []
+    for alike in given.alike:
+        for runs in given.runs:
+            rows.append(measured(runs, alike))
+            say(f"{runs} runs, {alike} a stack: {rows[-1]['wall_s']:.1f} s")
+    table = pd.DataFrame(rows)
+    report.write_csv(given.out, "scale", table)
+    save(figure(table), given.out, "scale")
+    say(report.markdown(table))
+    say(f"\non paper:\n{report.markdown(on_paper(table, ON_PAPER))}")
+
+
+if __name__ == "__main__":
+    main()
