@@ -1,4 +1,4 @@
-"""The fuzzer's targets, without the fuzzer: its valid files are valid, and damaged ones are refused in words."""
+"""The fuzzer's targets, without the fuzzer: its valid files are read, damaged ones read or refused."""
 
 import fuzz
 import pytest
