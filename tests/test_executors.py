@@ -237,6 +237,16 @@ def test_dask_where_nobody_answers(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy
+def test_two_clusters_on_one_machine_want_no_port_of_each_other(monkeypatch):
+    """Dask warns of a taken port, here an error: so two sweeps, or two tests, at a time would fail."""
+    distributed = pytest.importorskip("distributed")
+    make = distributed.LocalCluster
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **given: make(**given | {"n_workers": 0}))
+    with Dask("local:1"), Dask("local:1") as second:
+        assert second.workers == 1  # for an estimate; there is none
+
+
+@pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy
 def test_dask_survives_raising_dying_and_hanging(tmp_path):
     pytest.importorskip("distributed")
     stacks = [("a", "die", "fine"), ("b", "raise"), ("c", "hang", "fine"), ("d", "fine"), ("e", "die")]

@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
 def test_what_the_fuzzer_starts_from_is_read(name):
-    attempt, seeds = fuzz.TARGETS[name]
-    for seed in seeds:
-        attempt(seed)
+    for seed in fuzz.seeds(name):
+        fuzz.TARGETS[name](seed)
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
 @settings(FUZZ, max_examples=20)
 @given(data=st.data())
 def test_what_is_damaged_is_read_or_refused(name, data):
-    attempt, seeds = fuzz.TARGETS[name]
-    fuzz.judged(attempt, data.draw(damaged(*seeds)))
+    fuzz.judged(fuzz.TARGETS[name], data.draw(damaged(*fuzz.seeds(name))))

@@ -15,6 +15,7 @@ from experiments.config import ConfigError
 from experiments.executors.attempts import LONGEST_LIMIT
 from experiments.executors.environment import environment, of_worker
 
+ANY_PORT = "127.0.0.1:0"  # without a dashboard too it serves pages, else on one port for all of a machine
 ANSWER = 10  # seconds that a scheduler has to answer
 
 _ALONE = threading.Lock()
@@ -108,8 +109,9 @@ def _start(address: str) -> Any:
     once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
     with once, environment(of_worker()):
         return LocalCluster(
-            n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
-        )
+            n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL",
+            scheduler_kwargs={"dashboard_address": ANY_PORT},
+        )  # fmt: skip
 
 
 def _within(limit: float | None, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
