@@ -19,7 +19,7 @@ from synthetic import records
 
 from experiments import analysis
 from experiments.config.kinds import resolve
-from experiments.plots import FIGURES, images, lines, save, style, views
+from experiments.plots import FIGURES, images, lines, save, style, trainability, views
 from experiments.plots import axes as style_axes
 from experiments.records import Records
 from mlp.activations import ACTIVATIONS, Activation
@@ -635,3 +635,35 @@ def test_a_plain_norm_leaves_the_true_one_where_the_format_loses_it():
             assert line.get_ydata() == pytest.approx([-90, -60, -30, 0])
         guides = [line.get_ydata()[0] for line in axes.lines if line.get_label() == "_guide"]
         assert guides == pytest.approx([np.log10(np.finfo(np.float32).tiny)])  # float64's lies below all
+
+
+# Trainability
+
+
+def test_the_trainability_map_is_the_median_accuracy_over_weight_variance_and_depth(monkeypatch):
+    from experiments.theory.mean_field import critical_point, depth_scales
+
+    inits = [f"scaled_normal(gain={gain})" for gain in (1.0, 1.3, 2.0)]
+    options = {"init": inits, "depth": [5, 10, 40], "seed": [0, 1, 2], "bias": "normal(std=0.2)"}
+    r = records(activation="tanh", **options)
+    monkeypatch.setattr(trainability, "POINTS", 5)
+    (axes,) = panels(FIGURES["trainability_map"](r, scales=4.0))
+    (mesh,) = axes.collections
+    last = analysis.join(analysis.at_end(r.steps, r.runs), r.runs)
+    table = last.pivot_table(index="depth", columns="init", values="accuracy", aggfunc="median")[inits]
+    np.testing.assert_allclose(mesh.get_array(), table)
+    assert sorted(axes.get_xticks()) == pytest.approx([1.0, 1.69, 4.0])
+    act = ACTIVATIONS["tanh"]()
+    line = curves(axes)["ξ_c"]
+    for at in (0, 4):
+        xi = depth_scales(act, line.get_xdata()[at], 0.04)["xi_c"]
+        assert line.get_ydata()[at] == pytest.approx(4 * xi)
+    assert curves(axes)["χ = 1"].get_xdata()[0] == pytest.approx(critical_point(act, 0.04)[0])
+    assert "ξ_c" not in curves(panels(FIGURES["trainability_map"](r, theory=False))[0])
+    normed = records(activation="tanh", norm="layer", init=inits[:2], depth=[5, 10])
+    assert not curves(panels(FIGURES["trainability_map"](normed))[0])
+
+
+def test_weights_that_are_not_of_mean_zero_have_no_place_on_the_map():
+    with pytest.raises(ValueError, match="the weights of rai are not of mean 0"):
+        FIGURES["trainability_map"](records(init="rai"))

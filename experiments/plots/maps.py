@@ -113,16 +113,8 @@ class _Colours:
 
     def bar(self, sheet: Figure, grid: np.ndarray, label: str) -> None:
         """The colour bar, right of all panels."""
-        from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import Normalize
-
-        wide, high = sheet.get_size_inches()
-        top, bottom = grid[0, 0].get_position().y1, grid[-1, 0].get_position().y0
-        tall = min(top - bottom, 5.0 / high)
-        place = sheet.add_axes((1 - 1.15 / wide, top - tall, 0.18 / wide, tall), label="colour bar")
-        bar = sheet.colorbar(ScalarMappable(Normalize(self.low, self.high), self.map()), cax=place)
-        bar.set_label(label if self.zero is None else f"log₁₀ {label}", size=style.LABEL)
-        bar.ax.tick_params(labelsize=style.TICK)
+        name = label if self.zero is None else f"log₁₀ {label}"
+        colour_bar(sheet, grid, name, self.map(), (self.low, self.high))
 
     def legend(self) -> list[Artist]:
         """Keys for the colours that are not on the scale, where they occur."""
@@ -130,6 +122,22 @@ class _Colours:
 
         found = [(self.zeros, ZERO, "exactly 0"), (self.holes, HOLE, "no finite value")]
         return [Patch(color=colour, label=label) for there, colour, label in found if there]
+
+
+def colour_bar(
+    sheet: Figure, grid: np.ndarray, label: str, colours: Any, ends: tuple[float, float]
+) -> None:
+    """One colour bar, right of all panels."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    wide, high = sheet.get_size_inches()
+    top, bottom = grid[0, 0].get_position().y1, grid[-1, 0].get_position().y0
+    tall = min(top - bottom, 5.0 / high)
+    place = sheet.add_axes((1 - 1.15 / wide, top - tall, 0.18 / wide, tall), label="colour bar")
+    bar = sheet.colorbar(ScalarMappable(Normalize(*ends), colours), cax=place)
+    bar.set_label(label, size=style.LABEL)
+    bar.ax.tick_params(labelsize=style.TICK)
 
 
 def _exponents(values: np.ndarray, zero: float) -> np.ndarray:
