@@ -97,17 +97,21 @@ class _Columns:
         """Keep what a snapshot shows: a row a run, a row a run and layer, and if asked for a row a unit."""
         everyone = np.arange(len(self.runs))
         _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
-        for trace in snap.layers if self.probes or self.unit_probes else ():
+        traces = snap.layers if self.costly else snap.rows  # the costly ones look at other layers too
+        for trace in traces if self.probes or self.unit_probes else ():
             with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
                 values = {text: self._measured(text, trace, snap.step) for text in self.probes}
                 of_units = {text: probe(trace) for text, probe in self.unit_probes.items()}
-            keys, runs = {"step": snap.step, "layer": trace.layer}, everyone[trace.runs]
+            runs = everyone[trace.runs]
+            layer = np.broadcast_to(trace.layer, len(runs))
             if values:
-                _append(self.layers, runs, keys, values)
+                _append(self.layers, runs, {"step": snap.step, "layer": layer}, values)
             if of_units:
-                unit = np.tile(np.arange(trace.z.shape[-1]), len(runs))
+                units = trace.z.shape[-1]
+                unit = np.tile(np.arange(units), len(runs))
+                keys = {"step": snap.step, "layer": layer.repeat(units), "unit": unit}
                 flat = {text: value.ravel() for text, value in of_units.items()}
-                _append(self.units, runs.repeat(trace.z.shape[-1]), keys | {"unit": unit}, flat)
+                _append(self.units, runs.repeat(units), keys, flat)
         self.diverged_at = np.array(snap.diverged_at)
 
     def _measured(self, text: str, trace: LayerTrace, step: int) -> Any:

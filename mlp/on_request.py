@@ -13,6 +13,7 @@ import numpy as np
 from mlp.activations import Array
 from mlp.jacobian import Exponents, end_to_end, layer_jacobian, singular_values
 from mlp.registry import Registry
+from mlp.tape import Tape
 from mlp.trace import LayerTrace, Measure
 
 ON_REQUEST = Registry("probe")
@@ -34,20 +35,25 @@ def costly(probe: Probe) -> Probe:
 # J, then the mean over the first `examples`; NaN for a run that is not finite.
 
 
+def _place(t: LayerTrace) -> tuple[Tape, int]:
+    """The pass that a trace of one layer comes from, and the layer's index there, from 0."""
+    assert t.tape is not None
+    assert isinstance(t.layer, int)
+    return t.tape, t.layer - 1
+
+
 def _of_layer(t: LayerTrace, examples: int) -> Array:
     """(R, E, k) singular values of the layer's J."""
 
     def measure() -> Array:
-        assert t.tape is not None
-        return singular_values(layer_jacobian(t.tape, t.layer - 1, examples))
+        return singular_values(layer_jacobian(*_place(t), examples))
 
     return t.once(f"singular values of {examples}", measure)
 
 
 def _to_logits(t: LayerTrace, examples: int) -> tuple[Array, Exponents]:
     """(R, E, k) singular values of the J end to end, true · 2^exponent, and the exponents (R, E)."""
-    assert t.tape is not None
-    return end_to_end(t.tape, t.layer - 1, examples)
+    return end_to_end(*_place(t), examples)
 
 
 @np.errstate(all="ignore")  # beyond what a float64 holds: inf or 0

@@ -26,7 +26,9 @@ def _true(t: LayerTrace, name: str) -> Measure:
 
 
 def _share(mask: npt.NDArray[np.bool_]) -> Measure:
-    """(R,) share of True; a count over one block is far faster than one along axes."""
+    """(R,) share of True; a count over one large block is far faster than one along axes."""
+    if mask.ndim == 2:
+        return np.count_nonzero(mask, axis=-1) / mask.shape[-1]
     return np.array([np.count_nonzero(block) for block in mask]) / mask[0].size
 
 

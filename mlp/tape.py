@@ -25,6 +25,7 @@ REACH = {"float32": 40, "float64": 300}
 FLOOR = {"float32": 60, "float64": 600}
 STRIDE = 4  # layers between two checks in training; none shrinks a gradient by 2^(REACH/STRIDE)
 SAMPLE = 8  # examples a check in training looks at
+KEPT = ("u", "a", "slope", "g")  # purposes of the buffers that a trace of several layers reads
 
 
 @dataclass
@@ -42,6 +43,9 @@ class Tape:
 
     Each layer's z, a and slope can be read while `backward` stands at it; keep: until the next pass, and all
     deltas too. lean: the training loop's form, with slopes as `InPlace` gives them; z is lost unless kept.
+
+    Of hidden layers of one width, what is kept lies in one block (depth, R, B, n) a purpose: of `blocks` "u"
+    are the products with their biases, "a" the outputs, "slope" the slopes and "g" the gradients.
     """
 
     def __init__(self, net: Network, examples: int, *, lean: bool, keep: bool = False) -> None:
@@ -60,11 +64,19 @@ class Tape:
         self.slope: list[Array] = [np.empty(0, dtype)] * net.depth
         self.exponent = np.zeros((net.depth + 1, net.runs), np.int64)
         self._ones = np.ones((1, 1, examples), dtype)
+        self.blocks: dict[str, Array] = {}
         self._buffers: dict[tuple[str, int, int], Array] = {}
         shared = self.in_place is not None and not keep and net.norm is None
         self.z = [
             self._buffer("u", 0 if shared and index < net.depth else index, n)
             for index, n in enumerate(net.sizes[1:])
+        ]
+        hidden = range(net.depth if self.in_place else 0)
+        self._a = [self._buffer("a", index, net.sizes[index + 1]) for index in hidden]
+        self._slope = [self._buffer("slope", index * keep, net.sizes[index + 1]) for index in hidden]
+        self._below = [
+            (self._buffer("g", index if keep else (index + 1) % 2, n), self._transposed(p.w))
+            for index, (n, p) in enumerate(zip(net.sizes[1:-1], net.layers[1:], strict=True))
         ]
         self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
         self._reach = 2.0 ** REACH[dtype.name]
@@ -73,8 +85,17 @@ class Tape:
         """A block (R, B, width), the same one for the same key."""
         key = (purpose, index, width)
         if key not in self._buffers:
-            self._buffers[key] = np.empty((*self.shape, width), self.net.params.dtype)
+            self._buffers[key] = self._new(purpose, index, width)
         return self._buffers[key]
+
+    def _new(self, purpose: str, index: int, width: int) -> Array:
+        shape, dtype = (*self.shape, width), self.net.params.dtype
+        together = self.keep and purpose in KEPT and index < self.depth
+        if not together or len(set(self.net.sizes[1:-1])) > 1:
+            return np.empty(shape, dtype)
+        if purpose not in self.blocks:
+            self.blocks[purpose] = np.empty((self.depth, *shape), dtype)
+        return self.blocks[purpose][index]
 
     def _transposed(self, w: Array) -> Array:
         """A block that takes wᵀ."""
@@ -119,7 +140,7 @@ class Tape:
         if self.in_place is None:
             saved.a = self.net.act.f(saved.z)
         else:
-            saved.a = self._buffer("a", index, saved.z.shape[-1])
+            saved.a = self._a[index]
             self.in_place.f(saved.z, saved.a)
         self.saved.append(saved)
 
@@ -167,17 +188,22 @@ class Tape:
     def _delta(self, g: Array, index: int) -> Array:
         """dLoss/dz of layer `index` from the gradient of its output; in place but for a skip's."""
         if index == self.depth:
-            return g
+            return self._kept(g) if self.keep else g
         if self.skips[index]:
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
         saved = self.saved[index]
         if self.in_place is None:
             slope = self.net.act.df(saved.z, saved.a)
         else:
-            slope = self._buffer("slope", index * self.keep, g.shape[-1])
+            slope = self._slope[index]
             self.in_place.slope(saved.a, slope)
         self.slope[index] = slope
         return np.multiply(g, slope, out=g)
+
+    def _kept(self, g: Array) -> Array:
+        kept = self._buffer("g", self.depth, g.shape[-1])
+        np.copyto(kept, g)
+        return kept
 
     def _through_norm(self, delta: Array, index: int, grad: Layer) -> Array:
         """dLoss/du before the normalisation; delta itself where there is none."""
@@ -196,10 +222,8 @@ class Tape:
 
     def _towards_input(self, g: Array, index: int) -> Array:
         """dLoss/d(the output of the layer below) = du·wᵀ, and past a skip also g itself."""
-        w = self.net.layers[index].w
-        below = self._buffer("g", index - 1 if self.keep else index % 2, w.shape[-2])
-        scratch = self._transposed(w)
-        product_transposed(self._du, w, below, scratch)
+        below, scratch = self._below[index - 1]
+        product_transposed(self._du, self.net.layers[index].w, below, scratch)
         if self.skips[index]:
             np.add(below, g, out=below)
         return below
@@ -208,8 +232,10 @@ class Tape:
 
     def _rescale(self, g: Array, exponent: npt.NDArray[np.int64]) -> None:
         """Bring runs whose gradient leaves 2^±REACH back to about 1, in place, and count the exponent."""
-        examples = max(1, g.shape[1] // SAMPLE) if self.lean else 1
-        asked = ~self._within_reach(_largest(g[:, ::examples]))
+        sample = g[:, :: max(1, g.shape[1] // SAMPLE)] if self.lean else g
+        if self._surely_within_reach(sample):
+            return
+        asked = ~self._within_reach(_largest(sample))
         if not asked.any():
             return
         largest = _largest(g)
@@ -221,6 +247,12 @@ class Tape:
 
     def _within_reach(self, largest: Array) -> npt.NDArray[np.bool_]:
         return (largest > 1 / self._reach) & (largest < self._reach)
+
+    def _surely_within_reach(self, g: Array) -> bool:
+        """Whether the sums of squares, which are quicker to come by, say so of every run's largest entry."""
+        flat = g.reshape(len(g), -1)
+        most = self._reach * self._reach
+        return all(flat.shape[1] / most < square < most for square in np.vecdot(flat, flat).tolist())
 
     @np.errstate(all="ignore")
     def unscale(self, grads: Array) -> None:

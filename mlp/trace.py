@@ -1,8 +1,8 @@
-"""A read-only record of one layer of R runs at one step: what a probe is given."""
+"""A read-only record of one layer of R runs at one step, or of several alike: what a probe is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -72,7 +72,8 @@ def _moments(x: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]
 class LayerTrace:
     """One layer, numbered from the input (1 … depth hidden, depth + 1 the output), over B examples.
 
-    R counts the runs traced here: the slice `runs` of their stack.
+    R counts the runs traced here: the slice `runs` of their stack. Or it counts rows, each one run at one of
+    several layers of the same shape (`Rows`, which have no tape); most measures need not know.
 
     x (R, B, n_in) its input, z (R, B, n_out) what enters the activation, a = f(z), slope = f'(z);
     delta = dLoss/dz and dw, db of the mean loss; w, b the parameters, w0 the weights at the start, step the
@@ -86,8 +87,8 @@ class LayerTrace:
     float64. tape is the pass they come from, for measures that need more than this layer.
     """
 
-    layer: int
-    runs: slice
+    layer: int | npt.NDArray[np.int64]
+    runs: slice | npt.NDArray[np.int64]
     act: Activation
     x: Array
     z: Array
@@ -127,10 +128,9 @@ class LayerTrace:
         return self.passed if finest >= ROUGH else self.slope  # neither is negative
 
     def renewed(self) -> LayerTrace:
-        """The same arrays, whose contents have changed since; nothing is measured yet."""
-        fresh = object.__new__(LayerTrace)
-        known = vars(self)
-        vars(fresh).update({name: known[name] for name in self.__dataclass_fields__}, _known={})
+        """A copy of a trace that has not been measured, to be measured while its arrays are what they are."""
+        fresh = object.__new__(type(self))
+        vars(fresh).update(vars(self), _known={})
         return fresh
 
     @cached_property
@@ -175,3 +175,23 @@ class LayerTrace:
             return wide
         shape = (-1,) + (1,) * (scaled.ndim - 1)
         return np.ldexp(wide, -self.exponent.reshape(shape).astype(np.int32))
+
+
+class Rows(LayerTrace):
+    """Layers of one shape in one trace, so that a step is measured in few calls: a row a layer and run.
+
+    `layer` and `runs` are arrays (R,) that tell what a row is of. `together` has those arrays of the parts
+    that lie in one piece; any other is put together when a measurement asks for it.
+    """
+
+    def __init__(self, parts: Sequence[LayerTrace], together: Mapping[str, Array]) -> None:
+        runs = len(parts[0].exponent)
+        self.parts, self.act, self.form, self._known = parts, parts[0].act, parts[0].form, {}
+        self.layer = np.repeat([np.int64(part.layer) for part in parts], runs)
+        self.runs = np.tile(np.arange(runs), len(parts))
+        vars(self).update({name: _read_only(array) for name, array in together.items()})
+
+    def __getattr__(self, name: str) -> Array:
+        if name not in _ARRAYS:
+            raise AttributeError(f"a trace has no {name!r}")
+        return self.once(name, lambda: _read_only(np.concatenate([getattr(p, name) for p in self.parts])))

@@ -40,13 +40,14 @@ class UpdateRule:
         """(R, P) steps for (R, P) gradients and (R, 1) rates, written over the gradients."""
         if self.clip is not None:
             grads *= np.minimum(1, self.clip / _norm(grads))
-        if self.decay is None:
-            return self.optimise(grads, lr)
-        if not self.decoupled:
-            return self.optimise(grads + self.decay * self.net.params, lr)
+        if self.decay is not None and not self.decoupled:
+            grads += self.decay * self.net.params
         steps = self.optimise(grads, lr)
-        steps -= lr * self.decay * self.net.params
-        return steps
+        if steps is not grads:
+            np.copyto(grads, steps)
+        if self.decay is not None and self.decoupled:
+            grads -= lr * self.decay * self.net.params
+        return grads
 
     @np.errstate(all="ignore")
     def apply(self, steps: Array) -> None:

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 MLP = """
 train
+observers
+worker
 probes update
 on_request
 jacobian

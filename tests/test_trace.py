@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from small import TRACED, data, network, shaken, traces
 
-from mlp.trace import LayerTrace, frobenius
+from mlp import observers
+from mlp.probes import PROBES, UNIT_PROBES
+from mlp.trace import LayerTrace, Rows, frobenius
+from mlp.train import train
 
 DTYPES = [np.float32, np.float64]
 ARRAYS = [*TRACED, "scaled_delta", "scaled_dw", "scaled_db", "exponent"]
@@ -143,3 +146,53 @@ def test_a_measurement_is_taken_once():
     assert [t.once("key", lambda: calls.append(1) or 7) for _ in range(3)] == [7, 7, 7]
     assert calls == [1]
     assert t.norm("w") is t.norm("w")
+
+
+# -- several layers in one ------------------------------------------------------------------------------
+
+
+def by_layer_and_run(traces, runs) -> dict:
+    """{(layer, run): {name of an array or a probe: that row of it}}."""
+    found = {}
+    for t in traces:
+        everything = {name: getattr(t, name) for name in ARRAYS}
+        everything |= {name: PROBES[name](t) for name in PROBES if not hasattr(PROBES[name], "costly")}
+        everything |= {name: UNIT_PROBES[name](t) for name in UNIT_PROBES}
+        places = np.broadcast_arrays(t.layer, np.arange(runs)[t.runs])
+        for row, place in enumerate(zip(*places, strict=True)):
+            found[place] = {name: np.array(each[row]) for name, each in everything.items()}
+    return found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("act", "depth", "fewer"),
+    [("relu", 5, 3), ("sigmoid", 2, 3), ("tanh", 20, 5), ("elu", 5, 6), ("tanh", 1, 2)],
+)
+def test_rows_are_the_layers_to_the_last_bit(act, depth, fewer, dtype, rng, monkeypatch):
+    """An array of a layer fills an eighth of the cache: 20 layers go into 5 traces. elu has no `InPlace`."""
+    sample = data(rng, n=70, n_in=9)
+    monkeypatch.setattr(observers, "BLOCK", 8 * 2 * 33 * 10 * np.dtype(dtype).itemsize)
+    net = network(act, depth, 10, n_in=9, seeds=[0, 1], dtype=np.dtype(dtype).name, init="normal(std=0.05)")
+    options = {"seeds": [0, 1], "lr": [0.1, 0.3], "steps": 3, "batch": 33, "watch": range(4), "clip": 0.5}
+    for snap in train(net, sample, trace="batch", optimiser="momentum", **options):
+        with np.errstate(all="ignore"):  # as the runner does: a probe of a layer without gradient is NaN
+            layers = by_layer_and_run(snap.layers, runs=2)
+            several = list(snap.rows)
+            rows = by_layer_and_run(several, runs=2)
+        assert len(several) == fewer
+        assert rows.keys() == layers.keys()
+        for place, expected in layers.items():
+            for name, value in expected.items():
+                assert np.array_equal(rows[place][name], value, equal_nan=True), (place, name)
+
+
+def test_rows_have_what_a_trace_has_and_nothing_more(rng):
+    options = {"seeds": [0], "lr": [0.1], "steps": 0, "batch": 12, "watch": [0], "trace": "batch"}
+    (snap,) = train(network(depth=3), data(rng), **options)
+    rows = next(t for t in snap.rows if isinstance(t, Rows))
+    for name in ARRAYS:
+        assert not getattr(rows, name).flags.writeable, name
+    assert rows.w is rows.w  # put together once
+    with pytest.raises(AttributeError, match="no_such_array"):
+        _ = rows.no_such_array

@@ -86,7 +86,7 @@ class _Training:
         if self.records == "every":
             return self._every(steps)
         for snap in islice(self.snapshots, steps // WATCHED_EACH[self.records]):
-            for trace in snap.layers if self.records == "default" else ():
+            for trace in snap.rows if self.records == "default" else ():
                 with np.errstate(all="ignore"):
                     for probe in self.probes:
                         probe(trace)
@@ -98,10 +98,10 @@ class _Training:
         for row, snap in enumerate(islice(self.snapshots, steps)):
             found.loss[row] = snap.loss
             with np.errstate(all="ignore"):
-                for trace in snap.layers:
+                for trace in snap.rows:
                     at = trace.layer - 1
                     found.dw_norm[row, at, trace.runs] = norm(trace)
-                    if at < self.depth:
+                    if trace.act is self.net.act:
                         found.dead[row, at, trace.runs] = dead(trace)
                         found.saturated[row, at, trace.runs] = saturated(trace)
         return found
