@@ -1,6 +1,6 @@
 """Claims: records -> Verdict. One function a claim, one file a family; each file fills the one table."""
 
-from experiments.claims import cost, gradient, instrument, learning, signs, units
+from experiments.claims import cost, gradient, instrument, learning, literature, signs, units
 from experiments.claims.verdict import (
     CLAIMS,
     Evidence,
@@ -24,6 +24,7 @@ __all__ = [
     "instrument",
     "judge",
     "learning",
+    "literature",
     "signs",
     "table",
     "units",

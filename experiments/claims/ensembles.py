@@ -1,0 +1,65 @@
+"""Many networks at their initialisation, for statements about all networks of a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlp.activations import Array
+from mlp.network import Network, create
+
+MANY = 1_000_000  # networks a seed may draw without meeting those of the next
+
+
+def networks(run: Any, sizes: tuple[int, ...], count: int) -> Network:
+    """`count` networks of these sizes drawn as a run is, by seeds of their own that follow from the run's."""
+    seeds = [run.seed * MANY + k for k in range(count)]
+    return create(sizes, run.activation, seeds=seeds, init=[run.init] * count, bias=[run.bias] * count)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A hidden layer at a forward pass: z (R, B, n), a = f(z), the slope f'(z) and what scaled z (1: none)."""
+
+    z: Array
+    a: Array
+    slope: Array
+    scale: Array | float = 1.0
+
+
+def forward(net: Network, x: Array, *, batch_norm: bool = False) -> Iterator[Passed]:
+    """The hidden layers of plain networks at x (B, n_in) or (R, B, n_in), from the first to the last.
+
+    batch_norm: every unit's z to mean 0 and variance 1 over the examples.
+    """
+    h = x if x.ndim == 3 else x[None]
+    for p in net.layers[:-1]:
+        z, scale = h @ p.w + p.b, 1.0
+        if batch_norm:
+            z = z - z.mean(axis=1, keepdims=True)
+            scale = 1 / z.std(axis=1, keepdims=True)
+            z = z * scale
+        h = net.act.f(z)
+        yield Passed(z, h, net.act.df(z, h), scale)
+
+
+def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:
+    """dL/dz (R, B, n) of the hidden layers from the last to the first, g being dL/da of the last.
+
+    The moments of a normalisation are held fixed: this is the derivative by one example's own input.
+    """
+    for index in reversed(range(len(passed))):
+        delta = g * passed[index].slope
+        yield delta
+        g = (delta * passed[index].scale) @ net.layers[index].w.mT
+
+
+def tangent(net: Network, passed: list[Passed], u: Array) -> Array:
+    """J u (R, B, n): the derivative of the last hidden layer's output along u (B, n_in)."""
+    t = u[None]
+    for layer, p in zip(passed, net.layers, strict=False):
+        t = (t @ p.w) * layer.slope
+    return np.asarray(t)

@@ -1,0 +1,106 @@
+"""Evidence that is a comparison: a number measured here beside one that is published or derived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Side
+
+if TYPE_CHECKING:
+    from experiments.records import Records
+
+# Where a published number was read: in the source itself, in someone else's account of it, derived here, or
+# recalled (and then confirmed by simulation, or it would not be compared with).
+Tag = Literal["source", "account", "derived", "recalled"]
+ERRORS = 3.0  # standard errors of a mean that a number may be away
+
+
+@dataclass(frozen=True)
+class Compared(Evidence):
+    """Ours (value, low, high over n) against a published number; `within` says the tolerance in words."""
+
+    published: float = np.nan
+    within: str = ""
+    tag: Tag = "source"
+
+    @property
+    def gap(self) -> float:
+        """How far ours is from the published number, relative to it; absolute where that is 0."""
+        return (self.value - self.published) / (abs(self.published) or 1.0)
+
+
+def near(
+    setting: str, values: Iterable[float], published: float, within: float, tag: Tag = "source",
+    *, relative: bool = False,
+) -> Compared:  # fmt: skip
+    """Every seed's value has to lie within ± `within` of the published number (of its size if relative)."""
+    found = np.asarray(list(values), float)
+    allowed = within * abs(published) if relative else within
+    away = Evidence.of(setting, np.abs(found - published), "below", allowed)
+    words = f"± {100 * within:g} %" if relative else f"± {within:g}"
+    return _compared(setting, found, published, words, tag, away.holds)
+
+
+def mean_near(
+    setting: str, values: Iterable[float], published: float, tag: Tag = "source", *, within: float = 0.0
+) -> Compared:
+    """The mean over seeds has to lie within three of its standard errors (and `within`, if that is more)."""
+    found = np.asarray(list(values), float)
+    enough = len(found) >= FEWEST_SEEDS and np.isfinite(found).all()
+    holds = None
+    if enough:
+        error = ERRORS * found.std(ddof=1) / np.sqrt(len(found))
+        holds = bool(abs(found.mean() - published) <= max(error, within))
+    words = f"{ERRORS:g} standard errors of the mean" + (f" or ± {within:g}" if within else "")
+    return replace(_compared(setting, found, published, words, tag, holds), value=float(found.mean()))
+
+
+def among(
+    setting: str, values: Iterable[float], published: float, tag: Tag = "source", *, sds: float = 2.5
+) -> Compared:
+    """The published number, of one network, has to be one of ours: log within 2.5 sd of our logs' mean."""
+    found = np.asarray(list(values), float)
+    holds = None
+    if len(found) >= FEWEST_SEEDS and (found > 0).all() and np.isfinite(found).all():
+        logs = np.log(found)
+        holds = bool(abs(np.log(published) - logs.mean()) <= sds * logs.std(ddof=1))
+    return _compared(setting, found, published, f"{sds:g} sd of our networks' logs", tag, holds)
+
+
+def bounded(
+    setting: str, values: Iterable[float], side: Side, published: float, tag: Tag = "source"
+) -> Compared:
+    """Every seed's value has to lie on this side of the published number."""
+    found = np.asarray(list(values), float)
+    judged = Evidence.of(setting, found, side, published)
+    return _compared(setting, found, published, f"{side} it", tag, judged.holds)
+
+
+def computed(
+    setting: str, value: float, published: float, within: float, tag: Tag = "source"
+) -> Compared:
+    """A number that no chance enters, within ± `within` of the published one's size."""
+    holds = bool(abs(value - published) <= within * abs(published)) if np.isfinite(value) else None
+    return Compared(
+        setting, value, value, value, FEWEST_SEEDS, published, holds, published, f"± {100 * within:g} %", tag
+    )
+
+
+def _compared(
+    setting: str, found: np.ndarray, published: float, within: str, tag: Tag, holds: bool | None
+) -> Compared:
+    kept = found[~np.isnan(found)]
+    middle, low, high = (float(f(kept)) for f in (np.median, np.min, np.max)) if len(kept) else [np.nan] * 3
+    return Compared(setting, middle, low, high, len(kept), published, holds, published, within, tag)
+
+
+def by_seed(
+    records: Records, by: list[str], measure: Callable[[Any], Any]
+) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
+    """For each setting of the fields `by`: what `measure` makes of every seed's run, in the seeds' order."""
+    for key, runs in records.runs.groupby(by, sort=False):
+        yield key, [measure(run) for run in runs.sort_values("seed").itertuples()]
