@@ -1,0 +1,235 @@
+"""How far signals and gradients reach: depth scales and trainability, and the spectra of Jacobians."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.analysis import at_end
+from experiments.claims.ensembles import forward, networks
+from experiments.claims.published import Compared, by_seed, computed, mean_near
+from experiments.claims.settings import alike
+from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.theory.closed_forms import jacobian_moments
+from experiments.theory.mean_field import chi, correlation_fixed_point, depth_scales, fixed_point
+from mlp.initialisers import activation as curve
+from mlp.initialisers import bias_variance, weight_variance
+from mlp.streams import stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.records import Records
+else:
+    Records = Any  # a registry reads these signatures, long before pandas is wanted
+
+
+def _variances(run: Any) -> tuple[float, float]:
+    """(σ_w², σ_b²) of a run's hidden layers, from the call-texts of its initialisers."""
+    act, width = curve(run.activation), int(run.width)
+    weight = width * weight_variance(run.init, width, width, act)
+    return weight, bias_variance(run.bias, width, width, act)
+
+
+# Depth scales -----------------------------------------------------------------------------------------------
+
+# σ_w²: ξ_c of tanh at σ_b² = 0.05, from the authors' depth_scale.npz (Liu & Theodorou 2019).
+SCALES = {
+    1.0: 3.6270, 1.306122: 7.976, 1.489796: 15.106, 1.979592: 27.045, 2.224490: 15.653, 2.836735: 9.689,
+    4.0: 6.980,
+}  # fmt: skip
+# (σ_w, σ_b): q*, χ₁, c*, ξ_c at the three settings of figure 1 of Poole et al. 2016.
+POOLE = {
+    (1.3, 0.3): (0.6070, 0.9398, 1.0, 16.1),
+    (2.5, 0.3): (4.0791, 1.5852, 0.1221, 5.11),
+    (4.0, 0.3): (12.604, 2.3673, 0.0297, 3.639),
+}
+WIDE, LAYERS = 1000, 30  # of the networks that the fixed points are simulated with
+
+
+@CLAIMS
+def L07_depth_scale(
+    records: Records, *, reaches: float = 0.5, least: float = 3.0, most: float = 9.0, simulate: bool = True
+) -> Verdict:
+    """A plain tanh network learns down to a few times the depth over which correlations settle, and no deeper.
+
+    Measured: The depth scale ξ_c by quadrature at published settings; the fixed points q* and c* of two
+    inputs in simulated networks of 1,000 units; and for each weight variance of the config the depth at
+    which the accuracy on the training set after equal training crosses 0.5, over ξ_c.
+
+    Rule: ξ_c within 0.1 % of the published table; q* within 1 %, c* within 0.01; the frontier between 3 and 9
+    times ξ_c in the mean over seeds, on the ordered and on the chaotic side.
+
+    Nuance: The factor is not a constant: it depends on the budget, and is larger on the ordered side. At
+    criticality, σ_w² = 1.761, the scale is infinite and other things end learning.
+
+    Source: Poole et al. 2016; Schoenholz et al. 2017 (6 ξ_c); Liu & Theodorou 2019, whose published accuracies
+    give 5.06 ξ_c in the median.
+    """
+    rule = f"ξ_c within 0.1 %, q* 1 %, c* 0.01; frontier between {least:g} and {most:g} ξ_c on either side"
+    evidence: list[Evidence] = [*_table(), *_closed()]
+    if simulate:
+        evidence += _simulated(records)
+    evidence += _frontiers(records, reaches, least, most)
+    return decide(evidence, rule, "layers", remarks=_each(records, reaches))
+
+
+def _table() -> list[Compared]:
+    tanh = curve("tanh")
+    return [
+        computed(f"tanh, σ_w² = {weight:.4g}, σ_b² = 0.05: ξ_c", depth_scales(tanh, weight, 0.05)["xi_c"], scale, 1e-3)
+        for weight, scale in SCALES.items()
+    ]
+
+
+def _closed() -> list[Compared]:
+    """q*, χ₁, c* and ξ_c by quadrature at Poole's settings, to the digits printed."""
+    tanh, found = curve("tanh"), []
+    for (w, b), (q, slope, c, scale) in POOLE.items():
+        name = f"tanh, σ_w = {w}, σ_b = {b}"
+        star = fixed_point(tanh, w**2, b**2)
+        found += [
+            computed(f"{name}: q*", star, q, 1e-3, "derived"),
+            computed(f"{name}: χ₁", float(chi(tanh, star, w**2)), slope, 1e-3, "derived"),
+            computed(f"{name}: c*", correlation_fixed_point(tanh, w**2, b**2), c, 2e-3, "derived"),
+            computed(f"{name}: ξ_c", depth_scales(tanh, w**2, b**2)["xi_c"], scale, 3e-3, "derived"),
+        ]
+    return found
+
+
+def _simulated(records: Records) -> list[Compared]:
+    """q and c of two inputs after thirty layers, one network a seed and setting."""
+    runs = records.runs.drop_duplicates("seed")
+    found = []
+    for (w, b), (q, _, c, _) in POOLE.items():
+        pairs = np.array([_settled(run, w, b) for run in runs.itertuples()])
+        name = f"tanh, σ_w = {w}, σ_b = {b}, simulated"
+        found.append(mean_near(f"{name}: q*", pairs[:, 0], q, "derived", within=0.01 * q))
+        found.append(mean_near(f"{name}: c*", pairs[:, 1], c, "derived", within=0.01))
+    return found
+
+
+def _settled(run: Any, w: float, b: float) -> tuple[float, float]:
+    drawn = run._replace(activation="tanh", init=f"scaled_normal(gain={w})", bias=f"normal(std={b})")
+    net = networks(drawn, (WIDE, *[WIDE] * LAYERS, 2), 1)
+    x = stream(run.seed, "inputs").standard_normal((2, WIDE))
+    *_, last = forward(net, x)
+    first, second = last.z[0]
+    return float((last.z**2).mean()), float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def _crossings(records: Records, reaches: float) -> pd.DataFrame:
+    """For each weight variance and seed: the depth at which the accuracy falls through `reaches`, over ξ_c.
+
+    On the line between the two depths around it, in the log of the depth; NaN where all depths succeed.
+    """
+    import pandas as pd
+
+    alike(records.runs, ["init", "depth"], "initialiser and depth")
+    ends = at_end(records.steps, records.runs).set_index("run_id")["accuracy"]
+    runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
+    rows = []
+    for (init, seed), each in runs.groupby(["init", "seed"], sort=False):
+        weight, bias = _variances(each.iloc[0])
+        each = each.sort_values("depth")
+        depth = _crossing(np.log(each["depth"].to_numpy(float)), each["accuracy"].to_numpy(), reaches)
+        scales = depth_scales(curve(each["activation"].iloc[0]), weight, bias)
+        rows.append((init, seed, weight, scales["xi_c"], scales["xi_grad"] > 0, np.exp(depth)))
+    return pd.DataFrame(rows, columns=["init", "seed", "weight", "scale", "ordered", "depth"])
+
+
+def _crossing(logs: np.ndarray, accuracy: np.ndarray, reaches: float) -> float:
+    fails = np.flatnonzero(accuracy < reaches)
+    if not fails.size:
+        return float("nan")
+    at = int(fails[0])
+    if at == 0:
+        return float(logs[0])
+    share = (accuracy[at - 1] - reaches) / (accuracy[at - 1] - accuracy[at])
+    return float(logs[at - 1] + share * (logs[at] - logs[at - 1]))
+
+
+def _frontiers(records: Records, reaches: float, least: float, most: float) -> list[Compared]:
+    """On either side of criticality: frontier over ξ_c, all weight variances and seeds together."""
+    found = []
+    crossings = _crossings(records, reaches)
+    crossings["times"] = crossings["depth"] / crossings["scale"]
+    for ordered, rows in crossings.groupby("ordered", sort=True):
+        times = rows["times"].dropna().to_numpy()
+        if not times.size:
+            raise Undecided("every network learns, the deepest too", "depth: deeper")
+        middle, half = (least + most) / 2, (most - least) / 2
+        mean = times.mean()
+        name = f"{'ordered' if ordered else 'chaotic'} side: frontier over ξ_c"
+        holds = bool(abs(mean - middle) <= half) if len(times) >= 6 else None
+        found.append(
+            Compared(name, float(mean), float(times.min()), float(times.max()), len(times), 5.06, holds, 5.06,
+                     f"mean from {least:g} to {most:g}", "derived")
+        )  # fmt: skip
+    return found
+
+
+def _each(records: Records, reaches: float) -> list[str]:
+    remarks = []
+    for (weight, scale), rows in _crossings(records, reaches).groupby(["weight", "scale"]):
+        depths = rows["depth"].dropna()
+        told = f"{depths.median():.0f} layers, {depths.median() / scale:.1f} ξ_c" if len(depths) else "beyond the deepest"
+        remarks.append(f"σ_w² = {weight:.4g}: ξ_c = {scale:.1f}, frontier {told}.")
+    return remarks
+
+
+# Spectra ----------------------------------------------------------------------------------------------------
+
+SHARP = 1e-9  # a spread that is 0 in theory
+
+
+@CLAIMS
+def L08_isometry(records: Records, *, inputs: int = 2) -> Verdict:
+    """Orthogonal weights near tanh's linear point keep a deep network close to an isometry; ReLU cannot be.
+
+    Measured: For each setting of the config, from the singular values of the hidden layers' Jacobian at
+    inputs of the fixed point's size: the variance of their squares over the squared mean.
+
+    Rule: The mean over seeds within 10 % of L(μ₂/μ₁² − 1 − s₁), for ReLU and where weights are Gaussian
+    within 20 %; 0 for orthogonal weights without an activation.
+
+    Nuance: The formula is that of infinite width; at 256 units it holds while depth over width is small.
+    ReLU's spread grows by 1 a layer under orthogonal and by 2 under Gaussian weights, so that only
+    activations with a linear stretch get anything from orthogonality.
+
+    Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1.
+    """
+    rule = "spread within 10 % of theory, within 20 % for ReLU and Gaussian weights"
+    by = ["activation", "init", "bias", "depth", "width"]
+    evidence: list[Evidence] = []
+    for (text, init, bias, depth, _), found in by_seed(records, by, lambda run: (run, _spread(run, inputs))):
+        run, act = found[0][0], curve(text)
+        weight, offset = _variances(run)
+        orthogonal = init.startswith("orthogonal")
+        q = fixed_point(act, weight, offset)
+        theory = jacobian_moments(act, depth, min(max(q, 1e-9), 1.0), weight, orthogonal)[1]
+        name = f"{text}, {init}, {bias}, depth {depth}: σ²(JJᵀ)/mean²"
+        theory = theory if theory > SHARP else 0.0
+        loose = 0.2 if text == "relu" or not orthogonal else 0.1
+        values = [value for _, value in found]
+        evidence.append(mean_near(name, values, theory, within=max(loose * theory, SHARP)))
+    return decide(evidence, rule, "spread")
+
+
+def _spread(run: Any, inputs: int) -> float:
+    """Variance over mean² of the squared singular values of ∂a_depth/∂x, a mean over some inputs."""
+    width, act = int(run.width), curve(run.activation)
+    weight, bias = _variances(run)
+    q = fixed_point(act, weight, bias)
+    size = (q - bias) / weight if 0 < q < np.inf else 1.0  # so that layer 1 stands at the fixed point
+    x = stream(run.seed, "inputs").standard_normal((inputs, width)) * np.sqrt(size)
+    net = networks(run, (width, *[width] * run.depth, 2), 1)
+    found = []
+    jacobians = np.broadcast_to(np.eye(width), (inputs, width, width))
+    for layer, p in zip(forward(net, x), net.layers, strict=False):
+        jacobians = (jacobians @ p.w[0]) * layer.slope[0][:, None, :]
+    for jacobian in jacobians:
+        squares = np.linalg.svd(jacobian, compute_uv=False) ** 2
+        found.append(squares.var() / squares.mean() ** 2)
+    return float(np.mean(found))
