@@ -1,0 +1,129 @@
+"""UvA's deep learning tutorial 3: dead units of an untrained net, and a sigmoid net's ten per cent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.claims.ensembles import forward, networks
+from experiments.claims.published import Compared, bounded, by_seed
+from experiments.claims.settings import only
+from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.records import Records
+else:
+    Records = Any  # a registry reads these signatures, long before pandas is wanted
+
+WIDTHS = (256, 256, 256, 256, 256, 128, 128, 128, 128, 128)
+PRE_LAST = 0.56  # "more than 56 %" of the units of the layer before the last
+PATIENCE = 7 * 211  # updates: its seven epochs of 54,000 images in batches of 256
+CHANCE = 0.10
+EXAMPLES_AT_ONCE = 2000
+
+
+@CLAIMS
+def L14_dead_units(records: Records, *, nets: int = 2) -> Verdict:
+    """Of an untrained ReLU network of ten layers more than half of the units before the last layer are dead.
+
+    Measured: Networks of the tutorial's widths under PyTorch's default initialisation, `nets` 2 a seed: the
+    share of units of the ninth and the tenth hidden layer that are 0 on every training image.
+
+    Rule: The printed share, of one network, lies within the range of ours or at most 0.05 beyond it.
+
+    Nuance: Dead here is "on these images, before training": the first updates wake some of them. The cause is
+    the initialisation, a third of LeCun's variance, under which biases drown the signal with depth: with
+    He's there is next to none.
+
+    Source: Lippe, UvA deep learning tutorial 3, "dead neurons"; the printed number as its text gives it.
+    """
+    rule = "the printed share within our networks' range, or 0.05 beyond it"
+    evidence: list[Evidence] = []
+    found = dict(by_seed(records, ["init", "bias"], lambda run: _dead(run, nets)))
+    for (init, bias), shares in found.items():
+        pairs = np.array(shares)
+        name = f"{init}, biases {bias}: dead units"
+        if init == "pytorch_default":
+            evidence.append(_holds_one(f"{name}, layer 9 of 10", pairs[:, 0], PRE_LAST))
+        else:
+            evidence.append(bounded(f"{name}, layer 9 of 10", pairs[:, 0], "below", 0.05, "derived"))
+    if not any(e.setting.startswith("pytorch_default") for e in evidence):
+        raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
+    return decide(evidence, rule, "share of units", remarks=_last(found))
+
+
+def _dead(run: Any, nets: int) -> np.ndarray:
+    """(2,): share of dead units in layers 9 and 10, over the networks of a seed."""
+    from experiments.datasets import load
+
+    data = load(run.dataset)
+    net = networks(run, (data.x.shape[1], *WIDTHS, data.classes), nets)
+    alive: list[Any] = [False] * len(WIDTHS)
+    for part in range(0, len(data.x), EXAMPLES_AT_ONCE):
+        for index, layer in enumerate(forward(net, data.x[part : part + EXAMPLES_AT_ONCE])):
+            alive[index] = alive[index] | (layer.a != 0).any(axis=1)
+    return np.array([1 - layer.mean() for layer in alive[-2:]])
+
+
+def _holds_one(name: str, found: np.ndarray, published: float) -> Compared:
+    low, high = float(found.min()), float(found.max())
+    holds = bool(low - 0.05 <= published <= high + 0.05) if len(found) >= 6 else None
+    return Compared(
+        name, float(np.median(found)), low, high, len(found), published, holds, published, "our range ± 0.05", "account"
+    )
+
+
+def _last(found: dict[tuple[Any, ...], list[Any]]) -> list[str]:
+    return [
+        f"{init}: in the last hidden layer {100 * np.median([each[1] for each in shares]):.0f} % are dead."
+        for (init, _), shares in found.items()
+    ]
+
+
+@CLAIMS
+def L14_ten_per_cent(
+    records: Records, *, printed_lr: float = 0.01, stays: float = 0.11, learns: float = 0.5
+) -> Verdict:
+    """A deep sigmoid network ends at 10.00 % accuracy: chance. It is patience that ends there, not the network.
+
+    Measured: The test accuracy of sigmoid networks under PyTorch's default initialisation and the tutorial's
+    optimiser: the best within its patience of 7 epochs at its learning rate 0.01; and the last, after longer
+    training, at each learning rate.
+
+    Rule: "10.00 %" is replayed if the best accuracy within the patience stays below 0.11 for every seed. It is
+    the network's own if the accuracy stays there at every learning rate and after longer training, and not if
+    it exceeds 0.5 for every seed at some.
+
+    Nuance: A plateau that ends is not a failure to learn. Which seeds leave it within a budget is luck.
+
+    Source: Lippe, UvA deep learning tutorial 3, and its issue 119.
+    """
+    rule = f"within the patience below {stays:g} at lr {printed_lr:g}; and below it at every lr after longer training"
+    chosen = only(records, activation="sigmoid")
+    steps = chosen.steps.merge(chosen.runs[["run_id", "lr", "seed"]], on=["run_id"], suffixes=("_now", ""))
+    patient = steps[(steps["lr"] == printed_lr) & (steps["step"] <= PATIENCE)]
+    if not len(patient):
+        raise Undecided(f"nothing was trained with lr {printed_lr:g}", f"lr: with {printed_lr:g}")
+    best = patient.groupby("seed")["test_accuracy"].max()
+    evidence: list[Evidence] = [_stays(f"lr {printed_lr:g}: best test accuracy in 7 epochs", best, stays)]
+    last = steps[steps["step"] == steps["step"].max()]
+    for lr, rows in last.groupby("lr"):
+        name = f"lr {lr:g}: test accuracy after {rows['step'].iloc[0]} updates"
+        evidence.append(_stays(name, rows["test_accuracy"], stays))
+    return decide(evidence, rule, "accuracy", remarks=_left(last, learns))
+
+
+def _stays(name: str, values: pd.Series, stays: float) -> Compared:
+    from dataclasses import replace
+
+    return replace(bounded(name, values, "below", stays), published=CHANCE, within=f"below {stays:g}")
+
+
+def _left(last: pd.DataFrame, learns: float) -> list[str]:
+    return [
+        f"lr {lr:g}: {(rows['test_accuracy'] > learns).sum()} of {len(rows)} seeds end above {learns:g}."
+        for lr, rows in last.groupby("lr")
+    ]
