@@ -50,7 +50,7 @@ def assert_sound(data: datasets.Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-@pytest.mark.parametrize("scale", ["standard", "overall", "sphere", "unit", "none"])
+@pytest.mark.parametrize("scale", ["standard", "overall", "sphere", "unit", "range", "symmetric", "none"])
 def test_every_data_set_is_sound_at_every_scale(name, scale):
     data = load(f"{name}(scale={scale}, test=0.25, shift=0.5)")
     assert_sound(data)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from experiments.datasets.preparation import Parts, Preparation, fair_order, held_out
 from experiments.datasets.readers import DataError
 
-SCALES = ["standard", "overall", "sphere", "unit", "none"]
+SCALES = ["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
 
 
 @pytest.fixture
@@ -71,6 +71,15 @@ def test_unit_spans_zero_to_one_on_the_training_part(parts):
     assert x[:, :4].max(axis=0).tolist() == [1] * 4
     assert x_test.max() > 1
     assert not x[:, 4].any()
+
+
+@pytest.mark.parametrize(("scale", "low"), [("range", 0.0), ("symmetric", -1.0)])
+def test_range_and_symmetric_keep_features_in_proportion(parts, scale, low):
+    x, x_test = apply(parts, scale)
+    assert (x.min(), x.max()) == pytest.approx((low, 1.0), abs=1e-15)
+    step = (1 - low) / (parts.x.max() - parts.x.min())
+    np.testing.assert_allclose(x - x[:1], step * (parts.x - parts.x[:1]), rtol=0, atol=1e-12)  # rounding
+    np.testing.assert_allclose(x_test - x[:1], step * (parts.x_test - parts.x[:1]), rtol=0, atol=1e-12)
 
 
 def test_none_changes_no_number(parts):

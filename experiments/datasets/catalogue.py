@@ -8,6 +8,8 @@ divides it and scales it. The options that all of them share:
                 "overall": one mean and one variance for all, so that the inputs' mean square is exactly 1
                 "sphere": overall, then every example brought to mean square 1 by itself, as theory has it
                 "unit": for each feature the smallest value becomes 0 and the largest 1; not centred
+                "range": the same with one smallest and one largest for all, as of pixels over 255
+                "symmetric": the smallest of all becomes −1 and the largest 1
                 "none": as they come
 ``shift``       added to every input after scaling: the same problem, its inputs not centred
 ``split_seed``  settles which examples are held out, the order of the others and, if generated, all of them

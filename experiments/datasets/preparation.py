@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from experiments.datasets.readers import DataError
 
-Scale = Literal["standard", "overall", "sphere", "unit", "none"]
+Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
 FARTHEST = 1_000_000  # of a shift; beyond it the inputs themselves are lost to rounding
 BEYOND = "the inputs are too large or too small to be scaled in float64"
 
@@ -98,10 +98,14 @@ def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) ->
     """In place, for a whole set of images is 0.4 GB; the statistics are those of `x`."""
     axis = 0 if scale in ("standard", "unit") else None
     low, high = x.min(axis), x.max(axis)
-    centre = low if scale == "unit" else x.mean(axis)
+    if scale in ("unit", "range"):
+        centre = low
+    else:
+        centre = (low + high) / 2 if scale == "symmetric" else x.mean(axis)
     for part in (x, x_test):
         part -= centre
-    width = high - low if scale == "unit" else _rms(x, axis)
+    spans = {"unit": high - low, "range": high - low, "symmetric": (high - low) / 2}
+    width = spans[scale] if scale in spans else _rms(x, axis)
     varies = np.asarray(high > low)
     if not (np.isfinite(width) & (width > 0))[varies].all():
         raise DataError(BEYOND)
