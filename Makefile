@@ -5,7 +5,7 @@ CONFIG ?= configs/deep_sigmoid.yaml
 PY      = $(VENV)/bin/python
 READY   = $(VENV)/.ready
 
-.PHONY: run test test-all check bench reproduce clean
+.PHONY: run test test-all check bench reproduce reproduce-literature clean
 
 run: $(READY)            ## train and draw one question: make run CONFIG=configs/smoke.yaml
 	$(PY) scripts/run.py $(CONFIG) $(ARGS)
@@ -31,6 +31,9 @@ $(READY): pyproject.toml
 
 reproduce: $(READY)      ## every claim of the write-up, from nothing: results/write_up/report.html
 	$(PY) scripts/reproduce.py $(ARGS)
+
+reproduce-literature: $(READY)  ## published numbers beside ours: results/literature/README.md
+	$(PY) scripts/reproduce.py --collection literature $(ARGS)
 
 clean:                   ## the environment and caches; results stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from experiments.config import ConfigError
 from experiments.files import write
 from experiments.pipeline import experiment_of, whole
-from experiments.report import Card, cards, readme_table, render, with_table
+from experiments.report import (
+    Card,
+    cards,
+    comparisons,
+    numbers_page,
+    readme_table,
+    render,
+    with_table,
+)
 from experiments.store import results_root
 
 if TYPE_CHECKING:
@@ -22,11 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Collection:
-    """A set of configs that are reported together: configs/<name>/ makes results/<name>/."""
+    """A set of configs that are reported together: configs/<name>/ makes results/<name>/.
+
+    numbers: whether it compares with published numbers, which get a table of their own.
+    """
 
     name: str
     title: str
     intro: str
+    numbers: bool = False
 
 
 COLLECTIONS = {
@@ -36,6 +49,15 @@ COLLECTIONS = {
         "Each statement of a tutorial write-up on sigmoid, tanh, ReLU and Leaky ReLU, made measurable: what "
         "was measured, the rule that was fixed before the data, the number with its range over seeds, and "
         "where the truth is finer than the statement or against it.",
+    ),
+    "literature": Collection(
+        "literature",
+        "Published numbers, replayed",
+        "What papers on vanishing gradients, initialisation and activations have printed, and what their "
+        "theories predict in closed form, beside what the same networks give here: fully connected, on "
+        "seeds that were not used while the comparisons were written. A number that does not come out is a "
+        "finding.",
+        numbers=True,
     ),
 }
 
@@ -70,8 +92,9 @@ def reproduce(
     found, failures = [], []
     for experiment in experiments:
         voice.say(f"{experiment.name}: {experiment.question}")
+        began = time.monotonic()
         outcome = whole(experiment, how, voice)
-        found += cards(experiment, outcome.records, outcome.verdicts)
+        found += cards(experiment, outcome.records, outcome.verdicts, time.monotonic() - began)
         failures += [f"{experiment.name}: {line}" for line in outcome.failures]
     claims = table(card.verdict for card in found)
     changed = compare(claims, expect) if expect else []
@@ -124,6 +147,10 @@ def _write(folder: Path, collection: Collection, found: list[Card], claims: pd.D
     page = render(collection.title, collection.intro, found, _shown(known))
     write(folder / "report.html", page.encode(), folder)
     write(folder / "claims.csv", claims.to_csv(index=False).encode(), folder)
+    if collection.numbers:
+        words = numbers_page(collection.title, collection.intro, found)
+        write(folder / "README.md", words.encode(), folder)
+        write(folder / "numbers.csv", comparisons(found).to_csv(index=False).encode(), folder)
     for card in found:
         for picture in card.pictures[:1]:
             write(folder / "figures" / f"{card.id}.png", picture.png, folder)

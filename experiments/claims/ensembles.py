@@ -22,7 +22,7 @@ def networks(run: Any, sizes: tuple[int, ...], count: int) -> Network:
 
 @dataclass(frozen=True)
 class Passed:
-    """A hidden layer at a forward pass: z (R, B, n), a = f(z), the slope f'(z) and what scaled z (1: none)."""
+    """A hidden layer at a forward pass: z (R, B, n), a = f(z), f'(z), what scaled z (1: nothing)."""
 
     z: Array
     a: Array

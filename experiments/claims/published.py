@@ -80,9 +80,7 @@ def bounded(
     return _compared(setting, found, published, f"{side} it", tag, judged.holds)
 
 
-def computed(
-    setting: str, value: float, published: float, within: float, tag: Tag = "source"
-) -> Compared:
+def computed(setting: str, value: float, published: float, within: float, tag: Tag = "source") -> Compared:
     """A number that no chance enters, within ± `within` of the published one's size."""
     holds = bool(abs(value - published) <= within * abs(published)) if np.isfinite(value) else None
     return Compared(

@@ -98,10 +98,8 @@ def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) ->
     """In place, for a whole set of images is 0.4 GB; the statistics are those of `x`."""
     axis = 0 if scale in ("standard", "unit") else None
     low, high = x.min(axis), x.max(axis)
-    if scale in ("unit", "range"):
-        centre = low
-    else:
-        centre = (low + high) / 2 if scale == "symmetric" else x.mean(axis)
+    centres = {"unit": low, "range": low, "symmetric": (low + high) / 2}
+    centre = centres[scale] if scale in centres else x.mean(axis)
     for part in (x, x_test):
         part -= centre
     spans = {"unit": high - low, "range": high - low, "symmetric": (high - low) / 2}

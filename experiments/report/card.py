@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DOTS_PER_INCH = 80  # sharp at the width of a page, and fifteen claims' figures stay under 5 MB
 COLOURS = 128  # of a figure's palette
-PARTS = ("Measured", "Rule", "Nuance")
+PARTS = ("Measured", "Rule", "Nuance", "Source")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,13 @@ class Card:
     question: str
     config: str
     pictures: tuple[Picture, ...]
+    source: str = ""
+    seconds: float = float("nan")  # that the config and its claims took
+
+    @property
+    def paper(self) -> str:
+        """The first work that the source names."""
+        return self.source.partition(";")[0].rstrip(".")
 
     @property
     def command(self) -> str:
@@ -58,7 +65,9 @@ class Card:
         return f"python scripts/run.py {self.config}"
 
 
-def cards(experiment: Experiment, records: Records, verdicts: Iterable[Verdict]) -> list[Card]:
+def cards(
+    experiment: Experiment, records: Records, verdicts: Iterable[Verdict], seconds: float = float("nan")
+) -> list[Card]:
     """One card a claim of an experiment; the figures are drawn once and go with the first of them."""
     pictures = tuple(_pictures(experiment, records))
     found = []
@@ -69,8 +78,8 @@ def cards(experiment: Experiment, records: Records, verdicts: Iterable[Verdict])
         label = name.partition("_")[0]
         config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
         card = Card(
-            label, name, _flat(says), *(parts.get(part, "") for part in PARTS), verdict,
-            experiment.question, config, () if found else pictures,
+            label, name, _flat(says), *(parts.get(part, "") for part in PARTS[:3]), verdict,
+            experiment.question, config, () if found else pictures, parts.get("Source", ""), seconds,
         )  # fmt: skip
         found.append(card)
     return found

@@ -12,7 +12,14 @@ from experiments.claims.published import Compared, by_seed, computed, mean_near
 from experiments.claims.settings import alike
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import jacobian_moments
-from experiments.theory.mean_field import chi, correlation_fixed_point, correlation_map, depth_scales, fixed_point, variance_map
+from experiments.theory.mean_field import (
+    chi,
+    correlation_fixed_point,
+    correlation_map,
+    depth_scales,
+    fixed_point,
+    variance_map,
+)
 from mlp.initialisers import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
 from mlp.streams import stream
@@ -53,20 +60,21 @@ NETS, INPUTS = 4, 8  # such networks a seed, and inputs of each
 def L07_depth_scale(
     records: Records, *, reaches: float = 0.5, least: float = 3.0, most: float = 9.0
 ) -> Verdict:
-    """A plain tanh network learns down to a few times the depth over which correlations settle, and no deeper.
+    """A plain tanh network learns down to a few times the depth at which correlations settle, and no deeper.
 
     Measured: The depth scale ξ_c by quadrature at published settings; the mean square q of z and
-    the correlation c of two inputs in simulated networks of 1,000 units, beside the maps; and for each weight variance of the config the depth at
-    which the accuracy on the training set after equal training crosses 0.5, over ξ_c.
+    the correlation c of two inputs in simulated networks of 1,000 units, beside the maps; and for each weight
+    variance of the config the depth at which the accuracy on the training set after equal training crosses
+    0.5, over ξ_c.
 
-    Rule: ξ_c within 0.1 % of the published table; simulated q within 1 %, c within 0.01; the frontier between 3 and 9
-    times ξ_c in the mean over seeds, on the ordered and on the chaotic side.
+    Rule: ξ_c within 0.1 % of the published table; simulated q within 1 %, c within 0.01; the frontier
+    between 3 and 9 times ξ_c in the mean over seeds, on the ordered and on the chaotic side.
 
     Nuance: The factor is not a constant: it depends on the budget, and is larger on the ordered side. At
     criticality, σ_w² = 1.761, the scale is infinite and other things end learning.
 
-    Source: Poole et al. 2016; Schoenholz et al. 2017 (6 ξ_c); Liu & Theodorou 2019, whose published accuracies
-    give 5.06 ξ_c in the median.
+    Source: Poole et al. 2016; Schoenholz et al. 2017 (6 ξ_c); Liu & Theodorou 2019, whose published
+    accuracies give 5.06 ξ_c in the median.
     """
     rule = f"ξ_c within 0.1 %, q 1 %, c 0.01; frontier between {least:g} and {most:g} ξ_c on either side"
     evidence: list[Evidence] = [*_table(), *_closed()]
@@ -78,7 +86,12 @@ def L07_depth_scale(
 def _table() -> list[Compared]:
     tanh = curve("tanh")
     return [
-        computed(f"tanh, σ_w² = {weight:.4g}, σ_b² = 0.05: ξ_c", depth_scales(tanh, weight, 0.05)["xi_c"], scale, 1e-3)
+        computed(
+            f"tanh, σ_w² = {weight:.4g}, σ_b² = 0.05: ξ_c",
+            depth_scales(tanh, weight, 0.05)["xi_c"],
+            scale,
+            1e-3,
+        )
         for weight, scale in SCALES.items()
     ]
 
@@ -190,7 +203,11 @@ def _each(records: Records, reaches: float) -> list[str]:
     remarks = []
     for (weight, scale), rows in _crossings(records, reaches).groupby(["weight", "scale"]):
         depths = rows["depth"].dropna()
-        told = f"{depths.median():.0f} layers, {depths.median() / scale:.1f} ξ_c" if len(depths) else "beyond the deepest"
+        told = (
+            f"{depths.median():.0f} layers, {depths.median() / scale:.1f} ξ_c"
+            if len(depths)
+            else "beyond the deepest"
+        )
         remarks.append(f"σ_w² = {weight:.4g}: ξ_c = {scale:.1f}, frontier {told}.")
     return remarks
 

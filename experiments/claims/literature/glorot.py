@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.analysis import at_end, at_start
 from experiments.claims.ensembles import forward, networks
-from experiments.claims.published import Compared, bounded, by_seed, mean_near, near
+from experiments.claims.published import Compared, bounded, by_seed, near
 from experiments.claims.settings import alike, judged, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.mean_field import chi, variances
@@ -27,10 +27,16 @@ else:
 
 
 @CLAIMS
-def L03_saturation(
-    records: Records, *, after: int = 4000, low: float = 0.1, high: float = 0.49, error: float = 0.8, escape: float = 3.0
+def L03a_saturation(
+    records: Records,
+    *,
+    after: int = 4000,
+    low: float = 0.1,
+    high: float = 0.49,
+    error: float = 0.8,
+    escape: float = 3.0,
 ) -> Verdict:
-    """In a sigmoid network of four layers the top hidden layer saturates at 0 at once, and escapes much later.
+    """In a sigmoid network of four layers the top hidden layer saturates at 0 at once and escapes much later.
 
     Measured: The mean output of each hidden layer on 300 images over training; the error at `after` 4,000
     updates; and how far the top layer's mean rises again after its lowest value.
@@ -43,8 +49,8 @@ def L03_saturation(
     Source: Glorot & Bengio 2010, section 3.1 and figure 2 (there on Shapeset, with layers of 1,000 units).
     """  # fmt: skip
     rule = (
-        f"at {after} updates: top mean below {low:g}, others above {high:g} and in order, error above {error:g}; "
-        f"then the top mean rises {escape:g} times"
+        f"at {after} updates: top mean below {low:g}, others above {high:g} and in order, error above "
+        f"{error:g}; then the top mean rises {escape:g} times"
     )
     recorded(records, "a_mean")
     chosen = only(records, activation="sigmoid")
@@ -81,8 +87,8 @@ LINEAR = 8 / (3 * np.pi)  # mean singular value of a square matrix of entries of
 
 
 @CLAIMS
-def L03_jacobians(records: Records) -> Verdict:
-    """Standard initialisation shrinks back-propagated gradients and not weight gradients; normalised keeps both.
+def L03b_jacobians(records: Records) -> Verdict:
+    """Standard initialisation shrinks back-propagated but not weight gradients; normalised keeps both.
 
     Measured: In tanh networks of five layers at the start: the mean singular value of the Jacobian from a
     layer to the next, from layer 3 on; ‖delta_1‖/‖delta_5‖; and ‖dw_2‖/‖dw_5‖.
@@ -145,8 +151,8 @@ def _ratios(records: Records, init: str) -> list[Compared]:
 
 def _closed_form() -> str:
     return (
-        f"Without tanh the mean singular value of a square layer is 8/(3π) = {LINEAR:.4f} for weights of variance "
-        f"1/n and {LINEAR / np.sqrt(3):.4f} for a third of it."
+        f"Without tanh the mean singular value of a square layer is 8/(3π) = {LINEAR:.4f} for weights of "
+        f"variance 1/n and {LINEAR / np.sqrt(3):.4f} for a third of it."
     )
 
 
@@ -172,7 +178,7 @@ def L13_rectifiers(records: Records) -> Verdict:
 
     Source: Glorot, Bordes & Bengio 2011, table 1 and section 4.
     """
-    rule = "error: rectifier below tanh below softplus, for every pair of equal seeds; zeros at the start ½ ± 0.01"
+    rule = "error: rectifier below tanh below softplus, for all pairs of seeds; zeros at the start ½ ± 0.01"
     recorded(records, "saturated_fraction")
     best = judged(records, "test_accuracy", ["activation"], larger=True)
     error = {act: 100 * (1 - rows.set_index("seed")["value"]) for act, rows in best.groupby("activation")}
@@ -180,16 +186,20 @@ def L13_rectifiers(records: Records) -> Verdict:
     if missing:
         raise Undecided(f"no network of {missing[0]}", f"activation: [{', '.join(ERRORS)}]")
     evidence: list[Evidence] = [
-        _apart(better, worse, error) for better, worse in (("relu", "tanh"), ("tanh", "softplus"), ("relu", "softplus"))
+        _apart(better, worse, error)
+        for better, worse in (("relu", "tanh"), ("tanh", "softplus"), ("relu", "softplus"))
     ]
     start, end = _zeros(records)
     evidence.append(near("rectifier: share of zeros at the start", start, 0.5, 0.01))
     remarks = [
-        f"{act}: test error {rows.median():.2f} % (printed {ERRORS[act]} %), at lr {rates(best[best['activation'] == act])}."
+        f"{act}: test error {rows.median():.2f} % (printed {ERRORS[act]} %), at lr "
+        f"{rates(best[best['activation'] == act])}."
         for act, rows in error.items()
         if act in ERRORS
     ]
-    remarks.append(f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %).")
+    remarks.append(
+        f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %)."
+    )
     return decide(evidence, rule, "points of error", remarks=remarks)
 
 
@@ -203,7 +213,7 @@ def _apart(better: str, worse: str, error: dict[str, pd.Series]) -> Compared:
 
 
 def _zeros(records: Records) -> tuple[np.ndarray, np.ndarray]:
-    """By run of the rectifier: the mean over hidden layers of the share of zeros, at the start and the end."""
+    """By run of the rectifier, the mean over layers of the share of zeros, at the start and at the end."""
     mine = only(records, activation="relu")
     column = recorded(mine, "saturated_fraction")
     rows = mine.layers.merge(mine.runs[["run_id", "depth"]], on="run_id")

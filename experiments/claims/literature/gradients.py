@@ -54,7 +54,9 @@ def _sigmoids(records: Records, published: float, within: float) -> list[Compare
     """Sigmoid's factor a layer in the deepest networks with weights of variance 1/n_in."""
     factors = at_start(decay(records))
     deepest = factors[factors["depth"] == factors["depth"].max()]
-    rows = deepest[(deepest["activation"] == "sigmoid") & deepest["init"].isin(["lecun_normal", "xavier_normal"])]
+    rows = deepest[
+        (deepest["activation"] == "sigmoid") & deepest["init"].isin(["lecun_normal", "xavier_normal"])
+    ]
     if not len(rows):
         raise Undecided("no sigmoid networks with weights of variance 1/n_in", "init: [lecun_normal]")
     name = f"sigmoid, σ_w² = 1, depth {deepest['depth'].iloc[0]}: factor of ‖delta‖ a layer, √χ"
@@ -109,8 +111,8 @@ def _outside(evidence: Iterable[Evidence]) -> str:
 def _far(evidence: Iterable[Evidence]) -> list[str]:
     errors = [_errors(e) for e in evidence if isinstance(e, Compared) and "standard" in e.within]
     return [
-        f"Of {len(errors)} settings, each at its worst depth, half are within {np.median(errors):.1f} standard "
-        f"errors of theory, the farthest {max(errors):.1f} away."
+        f"Of {len(errors)} settings, each at its worst depth, half are within {np.median(errors):.1f} "
+        f"standard errors of theory, the farthest {max(errors):.1f} away."
     ]
 
 
@@ -131,7 +133,7 @@ NIELSEN_FACTOR = 4.882  # 1/√χ at this initialisation's fixed point
 
 @CLAIMS
 def L02_nielsen(records: Records, *, within: float = 0.3) -> Verdict:
-    """In Nielsen's networks each layer nearer the input learns more slowly, at the start and after 500 epochs.
+    """In Nielsen's networks each layer nearer the input learns more slowly, at first and after 500 epochs.
 
     Measured: The norm of the mean gradient of the biases in every hidden layer of networks of 2, 3 and 4
     hidden layers of 30 sigmoid units on 1,000 MNIST images, over many seeds, before training and after 499
@@ -195,8 +197,8 @@ def L12_laws(
 
     Measured: At the start, sigmoid's factor of ‖delta‖ a layer; for tanh the slope of ln ‖delta‖ on the log
     of the layer counted from the input, from layer 10 on in the deepest network, where the −C/(4n) that a
-    layer of finite width takes from the mean log (C = 3 E f'⁴/(E f'²)² − 1) has been given back; and the ratio
-    ‖delta_1‖/‖delta_depth‖ times √depth at each depth from `deep` 50 on.
+    layer of finite width takes from the mean log (C = 3 E f'⁴/(E f'²)² − 1) has been given back; and the
+    ratio ‖delta_1‖/‖delta_depth‖ times √depth at each depth from `deep` 50 on.
 
     Rule: Sigmoid's factor within 2 % of 0.236; tanh's slope within 0.05 of +½ (‖delta_l‖ grows as √l); the
     ratio times √depth within 15 % of 0.840 in the mean over seeds.
@@ -222,7 +224,9 @@ def L12_laws(
 
 def _unit_weights(records: Records) -> None:
     run = records.runs.iloc[0]
-    variance = run["width"] * weight_variance(run["init"], run["width"], run["width"], curve(run["activation"]))
+    variance = run["width"] * weight_variance(
+        run["init"], run["width"], run["width"], curve(run["activation"])
+    )
     if not np.isclose(variance, 1):
         raise Undecided(f"the weights' variance is {variance:g}/n_in", "init: lecun_normal")
 
@@ -235,9 +239,7 @@ def _slope(records: Records) -> Compared:
     if inside["layer"].nunique() < 10:
         raise Undecided("no network is deep enough for a power law to be seen", "depth: [100]")
     logs = inside["delta_log10"] * np.log(10) + _narrowness(runs.iloc[0])[inside["layer"] - 1]
-    slopes = [
-        np.polyfit(np.log(each["layer"]), logs[each.index], 1)[0] for _, each in inside.groupby("seed")
-    ]
+    slopes = [np.polyfit(np.log(each["layer"]), logs[each.index], 1)[0] for _, each in inside.groupby("seed")]
     return mean_near(
         f"tanh, depth {runs['depth'].iloc[0]}: slope of ln ‖delta‖ on ln layer", slopes, 0.5, "recalled",
         within=0.05,
@@ -251,7 +253,7 @@ def _narrowness(run: Any) -> np.ndarray:
 
     act, depth = curve(run["activation"]), int(run["depth"])
     of_layers = spread(act, variances(act, depth, 1.0))
-    return np.array([-log_norm_band(float(of_layers[l:].sum()), 1, run["width"])[0] for l in range(depth)])
+    return np.array([-log_norm_band(float(of_layers[at:].sum()), 1, run["width"])[0] for at in range(depth)])
 
 
 def _constants(records: Records, published: float, deep: int) -> list[Compared]:
@@ -259,8 +261,8 @@ def _constants(records: Records, published: float, deep: int) -> list[Compared]:
     ratios = ratios[ratios["depth"] >= deep]
     return [
         mean_near(
-            f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth", rows["ratio"] * np.sqrt(depth), published,
-            "derived", within=0.15 * published,
+            f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth", rows["ratio"] * np.sqrt(depth),
+            published, "derived", within=0.15 * published,
         )
         for depth, rows in ratios.groupby("depth")
     ]  # fmt: skip

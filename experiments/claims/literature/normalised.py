@@ -104,8 +104,12 @@ def _plain(cosines: np.ndarray, together: np.ndarray, depth: int) -> list[Compar
         rho = float(kappa_1(rho))
     name = f"plain, {depth} layers"
     return [
-        mean_near(f"{name}: cosine in the first layer", cosines[:, -1], product, "derived", within=0.2 * product),
-        mean_near(f"{name}: co-activation in the last layer", together[:, 0], on, "derived", within=0.05 * on),
+        mean_near(
+            f"{name}: cosine in the first layer", cosines[:, -1], product, "derived", within=0.2 * product
+        ),
+        mean_near(
+            f"{name}: co-activation in the last layer", together[:, 0], on, "derived", within=0.05 * on
+        ),
     ]
 
 
@@ -145,7 +149,9 @@ def L10_selu(records: Records, *, growth: float = 1.0352) -> Verdict:
         computed("contraction of the variance", contraction, CONTRACTION, 1e-4, "recalled"),
         bounded(f"depth {depth}: |mean| of outputs", last["a_mean"].abs(), "below", 0.1),
         bounded(f"depth {depth}: |variance − 1| of outputs", (last["a_var"] - 1).abs(), "below", 0.1),
-        mean_near(f"depth {depth}: factor of ‖delta‖ a layer", factors["factor"], growth, "derived", within=0.01),
+        mean_near(
+            f"depth {depth}: factor of ‖delta‖ a layer", factors["factor"], growth, "derived", within=0.01
+        ),
     ]  # fmt: skip
     return decide(evidence, rule, "")
 

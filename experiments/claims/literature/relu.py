@@ -38,7 +38,12 @@ VGG_B_LOSS = 1 / 1.7e4  # of the gradient with std 0.01, as printed (section 2.2
 
 @CLAIMS
 def L04_he(
-    records: Records, *, good: str = "he_normal", bad: str = "xavier_normal", learns: float = 0.5, stalls: float = 0.01
+    records: Records,
+    *,
+    good: str = "he_normal",
+    bad: str = "xavier_normal",
+    learns: float = 0.5,
+    stalls: float = 0.01,
 ) -> Verdict:
     """A ReLU network of thirty layers learns with He's initialisation and stalls with Xavier's.
 
@@ -93,12 +98,19 @@ def _log_ratio(records: Records, init: str) -> Compared:
 def _model_b() -> float:
     """Π std·√(fan/2), fan = 9·filters: He et al. 2015, section 2.2."""
     fans = 9 * np.array(VGG_B)
-    return float(np.prod(np.sqrt(fans / 2) * np.sqrt(weight_variance("normal(std=0.01)", 1, 1, curve("relu")))))
+    return float(
+        np.prod(np.sqrt(fans / 2) * np.sqrt(weight_variance("normal(std=0.01)", 1, 1, curve("relu"))))
+    )
 
 
 # Born dead --------------------------------------------------------------------------------------------------
 
-BORN_DEAD = {2: 0.880, 3: 0.579, 5: 0.130, 8: 0.0083}  # width: P at nine hidden layers, 30,000 and more networks
+BORN_DEAD = {
+    2: 0.880,
+    3: 0.579,
+    5: 0.130,
+    8: 0.0083,
+}  # width: P at nine hidden layers, 30,000 and more networks
 RAI = {2: 0.231, 3: 0.061, 5: 0.0046}  # the same with randomised asymmetric initialisation, 8,000 networks
 INTERVAL = np.sqrt(3.0)  # inputs from −√3 to √3
 PLACES = 33  # of that interval at which a network is looked at
@@ -122,7 +134,9 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
     at width 1); RAI's form as two independent codes have it.
     """
     rule = "mean within 3 standard errors of the known number and between the bounds; RAI under 0.35 of He"
-    shares = dict(by_seed(records, ["activation", "init", "width", "depth"], lambda run: _born_dead(run, nets)))
+    shares = dict(
+        by_seed(records, ["activation", "init", "width", "depth"], lambda run: _born_dead(run, nets))
+    )
     evidence: list[Evidence] = []
     for (act, init, width, depth), found in shares.items():
         name = f"{act}, {init}, width {width}, depth {depth}: P(born dead)"
@@ -160,8 +174,12 @@ def _known(name: str, found: list[float], width: int, depth: int) -> list[Compar
     if depth > 2 and width > 1:
         mean, error = np.mean(found), 3 * np.std(found, ddof=1) / np.sqrt(len(found))
         low, high = born_dead_lower(width, depth), born_dead_at_one_input([width] * depth)
-        result.append(bounded(f"{name} + 3 errors, lower bound", [mean + error] * len(found), "above", low, "recalled"))
-        result.append(bounded(f"{name} − 3 errors, upper bound", [mean - error] * len(found), "below", high, "recalled"))
+        result.append(
+            bounded(f"{name} + 3 errors, lower bound", [mean + error] * len(found), "above", low, "recalled")
+        )
+        result.append(
+            bounded(f"{name} − 3 errors, upper bound", [mean - error] * len(found), "below", high, "recalled")
+        )
     return result
 
 
@@ -169,8 +187,8 @@ def _relief(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> li
     """RAI's share of He's at width 2, by seed."""
     return [
         bounded(
-            f"width {width}, depth {depth}: RAI over He", np.array(found) / np.array(shares["relu", he, width, depth]),
-            "below", 0.35, "derived",
+            f"width {width}, depth {depth}: RAI over He",
+            np.array(found) / np.array(shares["relu", he, width, depth]), "below", 0.35, "derived",
         )
         for (act, init, width, depth), found in shares.items()
         if init == rai and width == 2 and depth > 2 and ("relu", he, width, depth) in shares
@@ -182,7 +200,7 @@ def _relief(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> li
 
 @CLAIMS
 def L06_spread(records: Records, *, nets: int = 1500) -> Verdict:
-    """In He-initialised ReLU networks gradients scatter by Π(1 + 5/n) from network to network: depth over width.
+    """In He-initialised ReLU networks gradients scatter by Π(1 + 5/n): depth over width.
 
     Measured: For each width and depth of the config, over `nets` 1,500 networks a seed: E‖Ju‖⁴/(E‖Ju‖²)², J
     being the derivative of the last hidden layer at one input and u a direction; and the variance of
@@ -196,7 +214,9 @@ def L06_spread(records: Records, *, nets: int = 1500) -> Verdict:
 
     Source: Hanin 2018, Hanin & Rolnick 2018 (there up to constants); the constants are derived here.
     """
-    rule = "moment ratio within 3 standard errors of Π(1 + 5/n); at equal β the variance of the log within 10 %"
+    rule = (
+        "moment ratio within 3 standard errors of Π(1 + 5/n); at equal β the variance of the log within 10 %"
+    )
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))
     evidence: list[Evidence] = []
@@ -215,7 +235,11 @@ def _squares(run: Any, nets: int) -> np.ndarray:
     x, u = rng.standard_normal((2, 1, run.width))
     parts = []
     for part in range(0, nets, 100):  # of so many at once: bounds the memory
-        net = networks(run._replace(seed=run.seed * nets + part), (run.width, *[run.width] * run.depth, 2), min(100, nets - part))
+        net = networks(
+            run._replace(seed=run.seed * nets + part),
+            (run.width, *[run.width] * run.depth, 2),
+            min(100, nets - part),
+        )
         passed = list(forward(net, x))
         parts.append(np.square(tangent(net, passed, u / np.linalg.norm(u))).sum(axis=(1, 2)))
     return np.concatenate(parts)
@@ -234,7 +258,9 @@ def _collapse(variances: dict[tuple[int, int], list[float]]) -> list[Compared]:
     return found
 
 
-def _logs(squares: dict[tuple[int, int], list[Any]], variances: dict[tuple[int, int], list[float]]) -> list[str]:
+def _logs(
+    squares: dict[tuple[int, int], list[Any]], variances: dict[tuple[int, int], list[float]]
+) -> list[str]:
     remarks = []
     for (width, depth), found in squares.items():
         mean, variance = relu_log_norm([width] * depth)

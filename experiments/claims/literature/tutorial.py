@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.claims.ensembles import forward, networks
-from experiments.claims.published import Compared, bounded, by_seed
+from experiments.claims.published import Compared, by_seed
 from experiments.claims.settings import only
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 
@@ -26,7 +26,7 @@ EXAMPLES_AT_ONCE = 2000
 
 
 @CLAIMS
-def L14_dead_units(records: Records, *, nets: int = 2) -> Verdict:
+def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
     """Of an untrained ReLU network of ten layers more than half of the units before the last layer are dead.
 
     Measured: Networks of the tutorial's widths and scaling under PyTorch's default initialisation, `nets` 2 a
@@ -46,7 +46,9 @@ def L14_dead_units(records: Records, *, nets: int = 2) -> Verdict:
         raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
     ours = shares["pytorch_default"][:, 0]
     evidence = [_holds_one("pytorch_default: dead units of layer 9 of 10", ours, PRE_LAST)]
-    return decide(evidence, "the printed share within 2.5 sd of ours", "share of units", remarks=_last(shares))
+    return decide(
+        evidence, "the printed share within 2.5 sd of ours", "share of units", remarks=_last(shares)
+    )
 
 
 def _dead(run: Any, nets: int) -> np.ndarray:
@@ -66,58 +68,78 @@ def _holds_one(name: str, found: np.ndarray, published: float) -> Compared:
     low, high, sd = float(found.min()), float(found.max()), found.std(ddof=1)
     holds = bool(abs(published - found.mean()) <= 2.5 * sd) if len(found) >= FEWEST_SEEDS else None
     return Compared(
-        name, float(np.median(found)), low, high, len(found), published, holds, published, "2.5 sd of ours", "account"
+        name,
+        float(np.median(found)),
+        low,
+        high,
+        len(found),
+        published,
+        holds,
+        published,
+        "2.5 sd of ours",
+        "account",
     )
 
 
 def _last(shares: dict[str, np.ndarray]) -> list[str]:
     return [
-        f"{init}: {100 * np.median(each[:, 0]):.0f} % of layer 9 and {100 * np.median(each[:, 1]):.0f} % of layer 10."
+        f"{init}: {100 * np.median(each[:, 0]):.0f} % of layer 9 and {100 * np.median(each[:, 1]):.0f} % of "
+        "layer 10."
         for init, each in shares.items()
     ]
 
 
 @CLAIMS
-def L14_ten_per_cent(
-    records: Records, *, printed_lr: float = 0.01, stays: float = 0.11, learns: float = 0.5
+def L14b_ten_per_cent(
+    records: Records, *, printed_lr: float = 0.01, rounding: float = 0.005, learns: float = 0.5
 ) -> Verdict:
-    """A deep sigmoid network ends at 10.00 % accuracy: chance. It is patience that ends there, not the network.
+    """A deep sigmoid network ends at 10.00 % accuracy, or chance: for its learning rate and patience only.
 
-    Measured: The test accuracy of sigmoid networks under PyTorch's default initialisation and the tutorial's
-    optimiser: the best within its patience of 7 epochs at its learning rate 0.01; and the last, after longer
-    training, at each learning rate.
+    Measured: The test accuracy of sigmoid networks of four layers under PyTorch's default initialisation and
+    the tutorial's optimiser: the best within its patience of 7 epochs at its learning rate 0.01; and the
+    last, after 3,000 updates, at each larger learning rate of the config.
 
-    Rule: "10.00 %" is replayed if the best accuracy within the patience stays below 0.11 for every seed. It is
-    the network's own if the accuracy stays there at every learning rate and after longer training, and not if
-    it exceeds 0.5 for every seed at some.
+    Rule: The printed 0.10 lies within the range of our seeds; the number is the training's and not the
+    network's if the same networks exceed 0.5 for every seed at a larger learning rate.
 
     Nuance: A plateau that ends is not a failure to learn. Which seeds leave it within a budget is luck.
 
-    Source: Lippe, UvA deep learning tutorial 3, and its issue 119.
+    Source: Lippe, UvA deep learning tutorial 3; its issue 119 on the sigmoid result.
     """
-    rule = f"within the patience below {stays:g} at lr {printed_lr:g}; and below it at every lr after longer training"
+    rule = f"the printed accuracy within our seeds' range; above {learns:g} for every seed at a larger rate"
     chosen = only(records, activation="sigmoid")
-    steps = chosen.steps.merge(chosen.runs[["run_id", "lr", "seed"]], on=["run_id"], suffixes=("_now", ""))
+    steps = chosen.steps.merge(chosen.runs[["run_id", "lr", "seed"]], on="run_id", suffixes=("_now", ""))
     patient = steps[(steps["lr"] == printed_lr) & (steps["step"] <= PATIENCE)]
-    if not len(patient):
-        raise Undecided(f"nothing was trained with lr {printed_lr:g}", f"lr: with {printed_lr:g}")
-    best = patient.groupby("seed")["test_accuracy"].max()
-    evidence: list[Evidence] = [_stays(f"lr {printed_lr:g}: best test accuracy in 7 epochs", best, stays)]
     last = steps[steps["step"] == steps["step"].max()]
-    for lr, rows in last.groupby("lr"):
+    larger = last[last["lr"] > printed_lr]
+    if not (len(patient) and len(larger)):
+        raise Undecided(
+            "no learning rate as printed, or none larger", f"lr: [{printed_lr:g}, {10 * printed_lr:g}]"
+        )
+    best = patient.groupby("seed")["test_accuracy"].max()
+    evidence: list[Evidence] = [
+        _printed(f"lr {printed_lr:g}: best test accuracy in 7 epochs", best, rounding)
+    ]
+    for lr, rows in larger.groupby("lr"):
         name = f"lr {lr:g}: test accuracy after {rows['step'].iloc[0]} updates"
-        evidence.append(_stays(name, rows["test_accuracy"], stays))
-    return decide(evidence, rule, "accuracy", remarks=_left(last, learns))
+        evidence.append(Evidence.of(name, rows["test_accuracy"], "above", learns))
+    return decide(evidence, rule, "accuracy", remarks=_left(last))
 
 
-def _stays(name: str, values: pd.Series, stays: float) -> Compared:
-    from dataclasses import replace
+def _printed(name: str, values: pd.Series, rounding: float) -> Compared:
+    low, high = float(values.min()), float(values.max())
+    holds = bool(low - rounding <= CHANCE <= high + rounding) if len(values) >= FEWEST_SEEDS else None
+    if values.isna().any():
+        holds = None
+    return Compared(
+        name, float(values.median()), low, high, len(values), CHANCE, holds, CHANCE, "our seeds' range"
+    )
 
-    return replace(bounded(name, values, "below", stays), published=CHANCE, within=f"below {stays:g}")
 
-
-def _left(last: pd.DataFrame, learns: float) -> list[str]:
+def _left(last: pd.DataFrame) -> list[str]:
     return [
-        f"lr {lr:g}: {(rows['test_accuracy'] > learns).sum()} of {len(rows)} seeds end above {learns:g}."
+        f"lr {lr:g}, after {rows['step'].iloc[0]} updates: median accuracy "
+        f"{rows['test_accuracy'].median():.2f}, {(rows['test_accuracy'] < 1.1 * CHANCE).sum()} of "
+        f"{len(rows)} seeds still at chance."
         for lr, rows in last.groupby("lr")
     ]
