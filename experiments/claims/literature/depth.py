@@ -78,8 +78,8 @@ def L07_depth_scale(
     """
     rule = f"ξ_c within 0.1 %, q 1 %, c 0.01; frontier between {least:g} and {most:g} ξ_c on either side"
     evidence: list[Evidence] = [*_table(), *_closed()]
-    evidence += _simulated(records)
     evidence += _frontiers(records, reaches, least, most)
+    evidence += _simulated(records)
     return decide(evidence, rule, "layers", remarks=_each(records, reaches))
 
 
@@ -182,6 +182,8 @@ def _crossing(logs: np.ndarray, accuracy: np.ndarray, reaches: float) -> float:
 def _frontiers(records: Records, reaches: float, least: float, most: float) -> list[Compared]:
     """On either side of criticality: frontier over ξ_c, all weight variances and seeds together."""
     found = []
+    if not len(records.runs):
+        raise Undecided("nothing was trained", "sweep: init and depth")
     crossings = _crossings(records, reaches)
     crossings["times"] = crossings["depth"] / crossings["scale"]
     for ordered, rows in crossings.groupby("ordered", sort=True):
