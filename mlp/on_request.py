@@ -190,3 +190,77 @@ def delta_norm_plain(t: LayerTrace) -> Measure:
 def dw_norm_plain(t: LayerTrace) -> Measure:
     """‖dLoss/dw‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
     return _plain_norm(t, "scaled_dw")
+
+
+# Gradient noise -------------------------------------------------------------------------------------------
+#
+# The gradients of w that mini-batches of the traced examples would give, in their order; what is left over
+# sits out. In batch normalisation the moments are those of all examples, not of each mini-batch.
+
+
+@ON_REQUEST
+def gradient_snr(t: LayerTrace, batch: int = 32) -> Measure:
+    """‖mean‖² of the gradients dw of mini-batches over the trace of their covariance.
+
+    An estimate of `batch` over the simple noise scale of McCandlish et al. 2018. Of m mini-batches of nothing
+    but noise it is 1/m on average; NaN for fewer than two.
+    """
+    return _noise(t, batch)[0]
+
+
+@ON_REQUEST
+def gradient_cosine(t: LayerTrace, batch: int = 32) -> Measure:
+    """Mean cosine between the gradients dw of two mini-batches: 1 all agree, 0 all noise.
+
+    Over all pairs of mini-batches of `batch` examples with a gradient; NaN for fewer than two.
+    """
+    return _noise(t, batch)[1]
+
+
+def _noise(t: LayerTrace, batch: int) -> Array:
+    """(2, R) signal to noise and mean cosine, run by run so that few gradients are held at a time."""
+
+    def measure() -> Array:
+        du = _before_norm(t)
+        both = [_signal_to_noise(_gradients(x, d, batch)) for x, d in zip(t.x, du, strict=True)]
+        return np.array(both).T
+
+    return t.once(f"noise of {batch}", measure)
+
+
+@np.errstate(all="ignore")
+def _before_norm(t: LayerTrace) -> Array:
+    """(R, B, n) dLoss/du of each example, u = x·w + b, scaled as delta is."""
+    assert t.tape is not None
+    norm, gain = t.tape.net.norm, t.tape.net.layers[t.layer - 1].gain
+    if norm is None or gain is None:
+        return t.scaled_delta
+    saved = t.tape.saved[t.layer - 1]
+    assert saved.u_hat is not None
+    assert saved.scale is not None
+    return norm.backward(t.scaled_delta * gain, saved.u_hat, saved.scale)
+
+
+@np.errstate(all="ignore")
+def _gradients(x: Array, du: Array, batch: int) -> Array:
+    """(m, n_in·n_out) gradients of m mini-batches, up to a common factor."""
+    m = len(x) // batch
+    x, du = (
+        np.asarray(each[: m * batch], np.float64).reshape(m, batch, each.shape[-1]) for each in (x, du)
+    )
+    return np.matmul(x.mT, du).reshape(m, x.shape[-1] * du.shape[-1])
+
+
+@np.errstate(all="ignore")
+def _signal_to_noise(gradients: Array) -> tuple[float, float]:
+    m = len(gradients)
+    if m < 2:
+        return np.nan, np.nan
+    gradients = gradients / np.abs(gradients).max()  # neither may overflow or vanish when squared
+    mean = gradients.mean(axis=0)
+    scatter = np.square(gradients - mean).sum() / (m - 1)
+    sizes = np.linalg.norm(gradients, axis=-1)
+    k = np.count_nonzero(sizes)
+    together = np.square((gradients[sizes != 0] / sizes[sizes != 0, None]).sum(axis=0)).sum()
+    cosine = (together - k) / (k * (k - 1)) if k > 1 else np.nan
+    return float(np.square(mean).sum() / scatter), float(cosine)

@@ -233,7 +233,8 @@ def test_every_option_changes_the_number(name, option, rng):
     default = PROBES.options(name)[option].default
     other = not default if isinstance(default, bool) else default * 5
     changed = f"{name}({option}={str(other).lower()})"
-    seen = watch(network("tanh", seeds=[0]), data(rng), seeds=[0], probes=[name, changed])[0]
+    sample = data(rng, n=400)  # several mini-batches of any size that is asked for
+    seen = watch(network("tanh", seeds=[0]), sample, seeds=[0], probes=[name, changed])[0]
     assert any(seen.layers[layer][name] != seen.layers[layer][changed] for layer in (1, 2))
 
 
