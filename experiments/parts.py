@@ -1,4 +1,4 @@
-"""One stack's records as three Parquet files, four where units were measured, that vouch for each other.
+"""One stack's records as three Parquet files, more with units or bins, that vouch for each other.
 
 The runs part is the commit mark: it carries the SHA-256 of its other parts, of itself, the version of the
 numbers and the names of its runs. A part that is torn, edited or from elsewhere does not open.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.plan import SCHEMA
-from experiments.records import COLUMNS, Records, dtypes, typed
+from experiments.records import COLUMNS, PROBED, Records, dtypes, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ COLUMNS_ONLY = "0-columns"  # sorts before every part, whose names are letters, 
 UNSEALED = "0" * 64  # stands for the hash of the file that it stands in
 FRAMES = tuple(COLUMNS)
 TOGETHER = 256  # files joined at a time: a table takes 30 kB, however few its rows
+ON_REQUEST = {frame: measured for frame, measured in PROBED.items() if frame != "layers"}
 
 
 class BadPart(ValueError):
@@ -40,15 +41,21 @@ class Part:
     runs: dict[str, str]
     probes: tuple[str, ...]
     unit_probes: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
 
     @property
     def frames(self) -> tuple[str, ...]:
         """The frames that it has a file of, the commit mark first."""
-        return FRAMES if self.unit_probes else FRAMES[:-1]
+        return _frames(self)
 
     def columns(self, frame: str) -> tuple[str, ...]:
         """The probes measured in one of its frames."""
-        return {"layers": self.probes, "units": self.unit_probes}.get(frame, ())
+        return getattr(self, PROBED[frame]) if frame in PROBED else ()
+
+
+def _frames(owner: Part | Records) -> tuple[str, ...]:
+    """The frames that are stored: of those on request the ones in which something was measured."""
+    return tuple(f for f in FRAMES if f not in ON_REQUEST or getattr(owner, ON_REQUEST[f]))
 
 
 def path_of(folder: Path, frame: str, name: str) -> Path:
@@ -58,10 +65,10 @@ def path_of(folder: Path, frame: str, name: str) -> Path:
 
 def seal(records: Records, name: str) -> dict[str, bytes]:
     """The files of a part, by frame, in the order in which they are put in place: the runs last."""
-    measured = ("units", "layers", "steps") if records.unit_probes else ("layers", "steps")
+    measured = _frames(records)[:0:-1]
     files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
     facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
-    facts |= {"unit_probes": records.unit_probes} if records.unit_probes else {}
+    facts |= {key: getattr(records, key) for frame, key in ON_REQUEST.items() if frame in measured}
     status = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
     raw = encode("runs", records.runs, name, seal=UNSEALED, runs=status, probes=records.probes, **facts)
     digest = hashlib.sha256(raw).hexdigest()
@@ -123,7 +130,7 @@ def open_part(folder: Path, name: str) -> Part:
     unsealed = raw.replace(sealed, UNSEALED.encode()) if len(sealed) == len(UNSEALED) else b""
     if hashlib.sha256(unsealed).hexdigest().encode() != sealed:
         raise BadPart("was changed after it was written")
-    part = Part(name, facts["runs"], tuple(facts["probes"]), tuple(facts.get("unit_probes", ())))
+    part = Part(name, facts["runs"], **{key: tuple(facts.get(key, ())) for key in PROBED.values()})
     for frame in part.frames[1:]:
         _check(path_of(folder, frame, name), facts[frame])
     return part

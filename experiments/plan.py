@@ -123,8 +123,9 @@ def _measured(recording: Recording, steps: int) -> dict[str, object]:
     on = "batch" if recording.trace == "batch" else recording.probe_set
     watched = watched_steps(recording.watch, steps)
     more: dict[str, object] = {}
-    if recording.unit_probes:
-        more["unit_probes"] = sorted(recording.unit_probes)
+    for key in ("unit_probes", "distributions"):
+        if asked := getattr(recording, key):
+            more[key] = sorted(asked)
     if any(map(is_costly, recording.probes)):
         more["costly"] = costly_steps(recording, steps)
     return {"probes": sorted(recording.probes), "watched": watched, "on": on, **more}

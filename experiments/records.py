@@ -3,8 +3,8 @@
 `COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables of
 `results/README.md` are printed from it (``python -m experiments.records`` renews them). The settings of a run
 are the fields of `Run`, under their names. The frame `layers` has one further float column a probe and
-`units` one a unit probe, named by the probe's call-text and explained by its docstring. `units` is empty
-unless a config asks for unit probes.
+`units` one a unit probe, named by the probe's call-text and explained by its docstring; `bins` has one a
+distribution. `units` and `bins` are empty unless a config asks for them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 STATUSES = ("ok", "diverged", "crashed")
 PROBE_DTYPE = "float64"
-PROBED = ("layers", "units")  # the frames that have a column a probe
+# The frames that have a column for each probe (or distribution), and where they say of which.
+PROBED = {"layers": "probes", "units": "unit_probes", "bins": "distributions"}
 
 
 class RecordsError(ValueError):
@@ -81,23 +82,33 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "layer": _LAYER,
         "unit": Column("int64", "", "the unit's column in its layer's weights, from 0"),
     },
+    "bins": {
+        "run_id": _RUN_ID,
+        "step": _STEP,
+        "layer": _LAYER,
+        "bin": Column("float64", "", "log10 of its lower edge, half a decade wide; −inf: exactly 0"),
+        "subnormal": Column("int64", "", "1: below the smallest normal number of the dtype, not 0; else 0"),
+    },
 }
 KEYS = {"runs": ("run_id",), "steps": ("run_id", "step"), "layers": ("run_id", "step", "layer")}
 KEYS["units"] = (*KEYS["layers"], "unit")
+KEYS["bins"] = (*KEYS["layers"], "bin", "subnormal")
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The frames: one row a run, a run's step, a step's layer and, where asked for, a layer's unit."""
+    """The frames: one row a run, a run's step, a step's layer and, where asked for, a layer's unit or bin."""
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     layers: pd.DataFrame
     units: pd.DataFrame = None  # type: ignore[assignment]  # left out: no rows
+    bins: pd.DataFrame = None  # type: ignore[assignment]  # likewise
 
     def __post_init__(self) -> None:
-        if self.units is None:
-            object.__setattr__(self, "units", typed("units", {}))
+        for name in ("units", "bins"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, typed(name, {}))
 
     @classmethod
     def build(cls, **frames: Mapping[str, Any]) -> Records:
@@ -140,6 +151,11 @@ class Records:
     def unit_probes(self) -> tuple[str, ...]:
         """The measured columns of `units`."""
         return tuple(self.units.columns[len(KEYS["units"]) :])
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """The columns of `bins` that hold shares."""
+        return tuple(self.bins.columns[len(KEYS["bins"]) :])
 
     def of(self, ids: Iterable[str]) -> Records:
         """The rows of these runs, in the order of `ids`, then by step and layer; unknown ids have none."""
@@ -235,6 +251,7 @@ MARKED = re.compile(r"(?<=<!-- columns -->).*(?=<!-- end -->)", re.DOTALL)
 
 def document(probes: Iterable[str] | None = None) -> str:
     """Every column with its type, unit and meaning, as Markdown tables; `probes` defaults to all."""
+    from mlp.distributions import DISTRIBUTIONS
     from mlp.probes import PROBES, UNIT_PROBES
 
     rows = {name: dict(columns) for name, columns in COLUMNS.items()}
@@ -242,6 +259,8 @@ def document(probes: Iterable[str] | None = None) -> str:
         rows["layers"][probe] = probe_column(probe)
     for probe in UNIT_PROBES:
         rows["units"][probe] = probe_column(probe)
+    for name, quantity in DISTRIBUTIONS.items():
+        rows["bins"][name] = Column(PROBE_DTYPE, "fraction", f"share in the bin of {_first_line(quantity)}")
     return "\n\n".join(f"### `{name}`\n\n{_table(columns)}" for name, columns in rows.items())
 
 
@@ -257,8 +276,12 @@ def probe_column(probe: str) -> Column:
     from mlp.probes import PROBES, UNIT_PROBES
 
     table = UNIT_PROBES if probe.split("(")[0] in UNIT_PROBES else PROBES
-    meaning = (table.bind(probe).func.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    meaning = _first_line(table.bind(probe).func)
     return Column(PROBE_DTYPE, "fraction" if "fraction" in probe else "", meaning)
+
+
+def _first_line(function: Any) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
 
 def _table(columns: Mapping[str, Column]) -> str:

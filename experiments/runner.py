@@ -15,6 +15,7 @@ from experiments import datasets
 from experiments.config import Recording, Run
 from experiments.plan import costly_steps, is_costly, run_id, watched_steps
 from experiments.records import Records
+from mlp.distributions import DISTRIBUTIONS, histograms
 from mlp.network import create
 from mlp.probes import PROBES, UNIT_PROBES
 from mlp.trace import LayerTrace
@@ -86,33 +87,43 @@ class _Columns:
         self.runs, self.recording = runs, recording
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
         self.costly = {text for text in recording.probes if is_costly(text)}
+        self.alone = any(getattr(probe.func, "alone", False) for probe in self.probes.values())
         self.costly_at = costly_steps(recording, runs[0].steps)
         self.unit_probes = {text: UNIT_PROBES.bind(text) for text in recording.unit_probes}
+        self.distributions = {text: DISTRIBUTIONS.bind(text) for text in recording.distributions}
         self.steps: dict[str, list[Any]] = defaultdict(list)
         self.layers: dict[str, list[Any]] = defaultdict(list)
         self.units: dict[str, list[Any]] = defaultdict(list)
+        self.bins: dict[str, list[Any]] = defaultdict(list)
         self.diverged_at = np.full(len(runs), -1)
 
     def add(self, snap: Snapshot) -> None:
-        """Keep what a snapshot shows: a row a run, a row a run and layer, and if asked for a row a unit."""
+        """Keep what a snapshot shows: a row a run, a row a run and layer, and what else was asked for."""
         everyone = np.arange(len(self.runs))
         _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
-        traces = snap.layers if self.costly else snap.rows  # the costly ones look at other layers too
-        for trace in traces if self.probes or self.unit_probes else ():
+        asked = self.probes or self.unit_probes or self.distributions
+        for trace in (snap.layers if self.alone else snap.rows) if asked else ():
             with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
-                values = {text: self._measured(text, trace, snap.step) for text in self.probes}
-                of_units = {text: probe(trace) for text, probe in self.unit_probes.items()}
-            runs = everyone[trace.runs]
-            layer = np.broadcast_to(trace.layer, len(runs))
-            if values:
-                _append(self.layers, runs, {"step": snap.step, "layer": layer}, values)
-            if of_units:
-                units = trace.z.shape[-1]
-                unit = np.tile(np.arange(units), len(runs))
-                keys = {"step": snap.step, "layer": layer.repeat(units), "unit": unit}
-                flat = {text: value.ravel() for text, value in of_units.items()}
-                _append(self.units, runs.repeat(units), keys, flat)
+                self._add_layer(trace, everyone[trace.runs], snap.step)
         self.diverged_at = np.array(snap.diverged_at)
+
+    def _add_layer(self, trace: LayerTrace, runs: Any, step: int) -> None:
+        """The rows of a trace, each of one of these runs and of a layer."""
+        layer = np.broadcast_to(trace.layer, len(runs))
+        if self.probes:
+            values = {text: self._measured(text, trace, step) for text in self.probes}
+            _append(self.layers, runs, {"step": step, "layer": layer}, values)
+        if self.unit_probes:
+            units = trace.z.shape[-1]
+            unit = np.tile(np.arange(units), len(runs))
+            keys = {"step": step, "layer": layer.repeat(units), "unit": unit}
+            flat = {text: probe(trace).ravel() for text, probe in self.unit_probes.items()}
+            _append(self.units, runs.repeat(units), keys, flat)
+        if self.distributions:
+            shares = histograms(trace, self.distributions)
+            row, edge, subnormal = (shares.pop(name) for name in ("row", "bin", "subnormal"))
+            keys = {"step": step, "layer": layer[row], "bin": edge, "subnormal": subnormal}
+            _append(self.bins, runs[row], keys, shares)
 
     def _measured(self, text: str, trace: LayerTrace, step: int) -> Any:
         """A probe's numbers; NaN at a step at which so costly a one is not measured."""
@@ -133,7 +144,7 @@ class _Columns:
             "error": [""] * len(ids),
         }
         last = np.where(lost, self.diverged_at, np.iinfo(np.int64).max)
-        frames = {"steps": self.steps, "layers": self.layers, "units": self.units}
+        frames = {"steps": self.steps, "layers": self.layers, "units": self.units, "bins": self.bins}
         return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
 
 

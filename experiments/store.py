@@ -1,8 +1,8 @@
 """results/<experiment>/: what a sweep has finished, kept so that nothing can spoil it.
 
 A stack's records are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``, and in
-``units/`` where units were measured. The runs part is written last and is the commit mark. Beside the parts
-each folder holds ``0-columns.parquet``: no rows, and all columns, so that
+``units/`` and ``bins/`` where these were asked for. The runs part is written last and is the commit mark.
+Beside the parts each folder holds ``0-columns.parquet``: no rows, and all columns, so that
 ``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if the parts were
 measured with different probes (a reader takes the columns from the file that sorts first).
 """
@@ -22,7 +22,7 @@ from typing import Any
 from experiments import files
 from experiments.files import StoreError, StoreWarning, explained
 from experiments.parts import COLUMNS_ONLY, FRAMES, Part, encode, homes, is_ours, path_of, read, scan, seal
-from experiments.records import COLUMNS, Records, typed, with_defaults
+from experiments.records import COLUMNS, PROBED, Records, typed, with_defaults
 
 ASIDE = "set_aside"
 DRAFTS = ".partial"
@@ -132,8 +132,8 @@ class Store:
         before = {self._home[run] for run in ids if run in self._home}
         with explained("write", self.folder):
             if ids:
-                self._widen("layers", records.probes)
-                self._widen("units", records.unit_probes)
+                for frame, measured in PROBED.items():
+                    self._widen(frame, getattr(records, measured))
                 self._add(records.of(ids), stack or _name(ids))
             for name in sorted(before):
                 self._take_out(held[name], set(ids))
@@ -252,7 +252,7 @@ class Store:
             name = f"{stack}-{count}"
         self._commit(name, seal(records, name))
         runs = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
-        self._holding()[name] = Part(name, runs, records.probes, records.unit_probes)
+        self._holding()[name] = Part(name, runs, **{key: getattr(records, key) for key in PROBED.values()})
         self._home |= dict.fromkeys(runs, name)
 
     def _commit(self, name: str, raw: dict[str, bytes]) -> None:

@@ -21,10 +21,16 @@ ON_REQUEST = Registry("probe")
 Probe = Callable[..., Measure]
 
 
-def costly(probe: Probe) -> Probe:
-    """Mark a probe as one to be measured at few steps, by its attribute `costly`."""
-    probe.costly = True  # type: ignore[attr-defined]
+def alone(probe: Probe) -> Probe:
+    """Mark a probe, by its attribute `alone`, as one that looks at the whole pass: no `Rows` for it."""
+    probe.alone = True  # type: ignore[attr-defined]
     return probe
+
+
+def costly(probe: Probe) -> Probe:
+    """Mark a probe, by its attribute `costly`, as one to be measured at few steps; it is `alone` too."""
+    probe.costly = True  # type: ignore[attr-defined]
+    return alone(probe)
 
 
 # Jacobians ------------------------------------------------------------------------------------------------
@@ -199,6 +205,7 @@ def dw_norm_plain(t: LayerTrace) -> Measure:
 
 
 @ON_REQUEST
+@alone
 def gradient_snr(t: LayerTrace, batch: int = 32) -> Measure:
     """‖mean‖² of the gradients dw of mini-batches over the trace of their covariance.
 
@@ -209,6 +216,7 @@ def gradient_snr(t: LayerTrace, batch: int = 32) -> Measure:
 
 
 @ON_REQUEST
+@alone
 def gradient_cosine(t: LayerTrace, batch: int = 32) -> Measure:
     """Mean cosine between the gradients dw of two mini-batches: 1 all agree, 0 all noise.
 
@@ -231,11 +239,11 @@ def _noise(t: LayerTrace, batch: int) -> Array:
 @np.errstate(all="ignore")
 def _before_norm(t: LayerTrace) -> Array:
     """(R, B, n) dLoss/du of each example, u = x·w + b, scaled as delta is."""
-    assert t.tape is not None
-    norm, gain = t.tape.net.norm, t.tape.net.layers[t.layer - 1].gain
+    tape, index = _place(t)
+    norm, gain = tape.net.norm, tape.net.layers[index].gain
     if norm is None or gain is None:
         return t.scaled_delta
-    saved = t.tape.saved[t.layer - 1]
+    saved = tape.saved[index]
     assert saved.u_hat is not None
     assert saved.scale is not None
     return norm.backward(t.scaled_delta * gain, saved.u_hat, saved.scale)

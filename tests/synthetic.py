@@ -14,6 +14,7 @@ import pandas as pd
 
 from experiments.config.vocabulary import Run
 from experiments.records import Records
+from mlp.distributions import DISTRIBUTIONS
 from mlp.probes import PROBES, UNIT_PROBES
 
 FACTOR = {"sigmoid": 0.236, "tanh": 0.93, "relu": 0.71, "leaky_relu": 0.75}  # of delta, a layer to the input
@@ -40,7 +41,8 @@ def records(diverged=(), dead=(), **values):
     settings["seconds"], settings["error"] = 0.1, ""
     layers = _layers(settings, fails, _matching(settings, dead))
     steps, units = _steps(settings, fails), _units(settings, layers)
-    return Records.build(runs=settings, steps=steps, layers=layers, units=dict(units))
+    bins = dict(_bins(layers))
+    return Records.build(runs=settings, steps=steps, layers=layers, units=dict(units), bins=bins)
 
 
 def _matching(settings, pairs):
@@ -111,6 +113,16 @@ def _units(settings, layers):
     probes = {name: _any_share(rows, name) for name in UNIT_PROBES}
     probes |= {name: (probes[name] > 0.6).astype(float) for name in ("unit_dead", "unit_inactive")}
     return pd.concat([rows, pd.DataFrame(probes)], axis=1)
+
+
+def _bins(layers):
+    """Half of each layer's numbers where its ‖delta‖ is, a quarter a decade below, a quarter exactly 0."""
+    size = np.log10(layers["delta_norm"].where(layers["delta_norm"] > 0, 1.0)).fillna(0.0)
+    rows = layers.loc[layers.index.repeat(3), ["run_id", "step", "layer"]].reset_index(drop=True)
+    edges = np.floor(2 * size.to_numpy()) / 2
+    rows["bin"] = np.stack([edges, edges - 1, np.full(len(edges), -np.inf)], axis=1).ravel()
+    rows["subnormal"] = 0
+    return rows.assign(**{name: np.tile([0.5, 0.25, 0.25], len(edges)) for name in DISTRIBUTIONS})
 
 
 def _steps(settings, fails):

@@ -18,7 +18,7 @@ train
 observers
 worker
 probes update
-on_request
+on_request distributions
 jacobian
 tape
 network trace

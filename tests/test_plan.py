@@ -103,7 +103,7 @@ def test_a_new_schema_renames_every_run(monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"probes": ("dw_norm",)}, {"unit_probes": ("unit_dead",)}, {"watch": 5},
+    [{"probes": ("dw_norm",)}, {"unit_probes": ("unit_dead",)}, {"watch": 5}, {"distributions": ("a",)},
      {"watch": (0, 7)}, {"trace": "batch"}, {"probe_set": 100}],
 )
 def test_what_is_recorded_is_part_of_the_name(change):

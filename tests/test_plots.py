@@ -23,7 +23,7 @@ from experiments.plots import FIGURES, images, lines, save, style, trainability,
 from experiments.plots import axes as style_axes
 from experiments.records import Records
 from mlp.activations import ACTIVATIONS, Activation
-from mlp.probes import PROBES
+from mlp.probes import PROBES, UNIT_PROBES
 from mlp.registry import RegistryError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -153,7 +153,7 @@ NEEDS = [(name, probe) for name, figure in FIGURES.items() for probe in getattr(
 @pytest.mark.parametrize(("figure", "probe"), NEEDS)
 def test_every_figure_says_which_probe_it_lacks(figure, probe):
     r = case("ordinary")
-    frame = "layers" if probe in PROBES else "units"
+    frame = "layers" if probe in PROBES else "units" if probe in UNIT_PROBES else "bins"
     without = replace(r, **{frame: getattr(r, frame).drop(columns=probe)})
     with pytest.raises(ValueError, match=f"needs {probe}, which was not recorded"):
         FIGURES[figure](without)

@@ -69,6 +69,25 @@ def test_units_are_recorded_where_they_are_asked_for():
     assert set(plain.runs["run_id"]).isdisjoint(records.runs["run_id"])
 
 
+def test_bins_are_recorded_where_they_are_asked_for():
+    """They hold all of each layer, the same alone and in a stack; up to where a run diverged."""
+    asked = replace(RECORDING, distributions=("a", "delta"))
+    stack = [replace(SMALL, activation="relu", seed=seed) for seed in range(3)]
+    records = run_stack(stack, asked)
+    assert records.distributions == asked.distributions
+    whole = records.bins.groupby(["run_id", "step", "layer"])[["a", "delta"]].sum()
+    assert len(whole) == 3 * 3 * 4
+    np.testing.assert_allclose(whole, 1, rtol=1e-12)
+    name = [run_id(stack[2], asked)]
+    alone = run_stack(stack[2:], asked).of(name).bins
+    unused = (alone[["a", "delta"]] > 0).any(axis=1)
+    assert unused.all()
+    pd.testing.assert_frame_equal(alone, records.of(name).bins, check_exact=True)
+    wild = replace(SMALL, activation="relu", lr=1e200, steps=40)
+    lost = run_stack([wild], Recording((), watch=tuple(range(41)), probe_set=64, distributions=("a",)))
+    assert lost.bins["step"].max() <= lost.runs["diverged_at"].item()
+
+
 def test_costly_probes_are_measured_at_few_of_the_watched_steps():
     """Elsewhere their column is NaN; where they are measured, they are what they are at every step."""
     names = ("jacobian_mean(examples=2)", "delta_norm")

@@ -39,12 +39,13 @@ WHOLE = synthetic(activation=["tanh", "relu"], depth=[1, 2], seed=[0, 1, 2], ste
 
 
 def with_units(records, width=2):
-    """The same records with a row a unit, as if a config had asked for a unit probe."""
+    """The same records with a row a unit and bins of one quantity, as if a config had asked for them."""
     rows = np.repeat(np.arange(len(records.layers)), width)
     layers = records.layers[["run_id", "step", "layer"]].iloc[rows].reset_index(drop=True)
     unit = np.arange(len(layers)) % width
     values = layers["layer"].to_numpy() / 7 + unit
-    return replace(records, units=typed("units", {**layers, "unit": unit, "unit_bias": values}))
+    units = typed("units", {**layers, "unit": unit, "unit_bias": values})
+    return replace(records, units=units, bins=records.bins.drop(columns=["dw", "z", "a"]))
 
 
 WHOLE = with_units(WHOLE)
@@ -183,7 +184,7 @@ def test_parts_with_other_probes_make_one_table_that_has_them_all(results, swapp
 
 def test_parts_with_and_without_units_lie_side_by_side(results):
     """A file of units is written only where some were measured; the folder is a table at any moment."""
-    plain = replace(WHOLE.of(IDS[:6]), units=None)
+    plain = replace(WHOLE.of(IDS[:6]), units=None, bins=None)
     with results.sweep():
         results.save(plain, "a")
         assert not parts.path_of(results.folder, "units", "a").exists()
@@ -191,6 +192,8 @@ def test_parts_with_and_without_units_lie_side_by_side(results):
         results.save(WHOLE.of(IDS[4:]), "b")
     found = Store("x", results.root).load(IDS)
     assert found.unit_probes == ("unit_bias",)
+    assert found.distributions == ("delta",)
+    assert_frame_equal(found.bins, WHOLE.of(IDS[4:]).bins, check_exact=True)
     assert_frame_equal(found.units, WHOLE.of(IDS[4:]).units, check_exact=True)
     assert len(pd.read_parquet(results.folder / "units")) == len(found.units)
     path = parts.path_of(results.folder, "units", "b")
@@ -279,7 +282,7 @@ def test_a_run_in_two_parts_is_read_once_and_the_parts_are_mended(full, tmp_path
     for frame in COLUMNS:
         for name in ("0first", "zlast"):
             path = parts.path_of(other.folder, frame, name)
-            if path.exists() or frame != "units":  # of crashed runs no unit was measured
+            if path.exists() or frame not in ("units", "bins"):  # of crashed runs none was measured
                 shutil.copy(path, full.folder / frame)
     same(full.load(IDS), WHOLE.of(IDS))
     assert sweep(full) == []
@@ -411,8 +414,8 @@ def test_everything_is_durable_before_what_relies_on_it(results, monkeypatch):
         monkeypatch.setattr(os, "replace", note_replace)
         results.save(WHOLE.of(IDS[2:4]))
     assert events == [
-        *["sync draft"] * 4,
-        *["name units", "sync units"],
+        *["sync draft"] * 5,
+        *["name bins", "sync bins", "name units", "sync units"],
         *["name layers", "sync layers", "name steps", "sync steps"],
         *["name runs", "sync runs"],
     ]

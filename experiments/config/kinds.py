@@ -31,6 +31,7 @@ TABLES = {
     "dataset": ("experiments.datasets", "DATASETS"),
     "probe": ("mlp.probes", "PROBES"),
     "unit_probe": ("mlp.probes", "UNIT_PROBES"),
+    "distribution": ("mlp.distributions", "DISTRIBUTIONS"),
     "figure": ("experiments.plots", "FIGURES"),
     "claim": ("experiments.claims", "CLAIMS"),
 }

@@ -252,15 +252,15 @@ def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experi
     """That what a figure draws is recorded; of the default figures, those that can be drawn are kept."""
     if "probes" not in root.value:
         return experiment
-    recorded = (*experiment.probes, *experiment.unit_probes)
+    recorded = (*experiment.probes, *experiment.unit_probes, *experiment.distributions)
     lacking = {figure: _not_recorded(figure, recorded) for figure in experiment.figures}
     if "figures" not in root.value:
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
     for index, (figure, probes) in enumerate(lacking.items()):
         if probes:
             place = root.value["figures"].value[index].place
-            kind = "unit_probes" if probes[0].startswith("unit_") else "probes"
-            text = f"{figure} draws {', '.join(probes)}: add that to the {kind}"
+            kind = next(kind for kind in ("probe", "unit_probe", "distribution") if probes[0] in table(kind))
+            text = f"{figure} draws {', '.join(probes)}: add that to the {kind}s"
             faults.add(place, f"figures[{index}]", text)
     return experiment
 

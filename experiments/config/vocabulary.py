@@ -69,7 +69,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Recording:
-    """What is measured in every run (call-texts of probes, of unit probes), when, and on which examples."""
+    """What is measured in every run (as call-texts), when, and on which examples."""
 
     probes: tuple[str, ...]
     watch: int | tuple[int, ...] = 20
@@ -77,6 +77,7 @@ class Recording:
     probe_set: int = 2048
     unit_probes: tuple[str, ...] = ()
     watch_costly: int = 3
+    distributions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Experiment:
     probes: tuple[str, ...] = key(ListOf(Name("probe")), "what is measured in every layer", "all", default=())
     unit_probes: tuple[str, ...] = key(
         ListOf(Name("unit_probe")), "what is measured of every unit; a row a unit: many", default=()
+    )
+    distributions: tuple[str, ...] = key(
+        ListOf(Name("distribution")),
+        "of what the shares in each order of magnitude are counted; a row a bin: many",
+        default=(),
     )
     watch: int | tuple[int, ...] = key(
         Watch(),

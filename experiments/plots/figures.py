@@ -66,7 +66,8 @@ def needs(*probes: str) -> Callable[[Callable[..., Figure]], Callable[..., Figur
         @wraps(figure)
         def checked(records: Records, **options: Any) -> Figure:
             for probe in probes:
-                if probe_column(records.layers, probe) is None and probe not in records.unit_probes:
+                others = (*records.unit_probes, *records.distributions)
+                if probe_column(records.layers, probe) is None and probe not in others:
                     require(records.layers, probe)
             return figure(records, **options)
 

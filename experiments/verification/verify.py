@@ -68,7 +68,7 @@ def _same_records(name: str, again: Records, stored: Records) -> Finding:
     one = stored.of([name])
     again = again.of([name])
     wrong = []
-    for frame in ("runs", "steps", "layers", "units"):
+    for frame in ("runs", "steps", "layers", "units", "bins"):
         ours, theirs = getattr(again, frame, None), getattr(one, frame, None)
         if ours is None or theirs is None:
             continue
