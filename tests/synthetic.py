@@ -14,7 +14,6 @@ import pandas as pd
 
 from experiments.config.vocabulary import Run
 from experiments.records import Records
-from mlp.distributions import DISTRIBUTIONS
 from mlp.probes import PROBES, UNIT_PROBES
 
 FACTOR = {"sigmoid": 0.236, "tanh": 0.93, "relu": 0.71, "leaky_relu": 0.75}  # of delta, a layer to the input
@@ -122,7 +121,7 @@ def _bins(layers):
     edges = np.floor(2 * size.to_numpy()) / 2
     rows["bin"] = np.stack([edges, edges - 1, np.full(len(edges), -np.inf)], axis=1).ravel()
     rows["subnormal"] = 0
-    return rows.assign(**{name: np.tile([0.5, 0.25, 0.25], len(edges)) for name in DISTRIBUTIONS})
+    return rows.assign(delta=np.tile([0.5, 0.25, 0.25], len(edges)))
 
 
 def _steps(settings, fails):

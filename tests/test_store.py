@@ -39,13 +39,12 @@ WHOLE = synthetic(activation=["tanh", "relu"], depth=[1, 2], seed=[0, 1, 2], ste
 
 
 def with_units(records, width=2):
-    """The same records with a row a unit and bins of one quantity, as if a config had asked for them."""
+    """The same records with a row a unit, as if a config had asked for a unit probe."""
     rows = np.repeat(np.arange(len(records.layers)), width)
     layers = records.layers[["run_id", "step", "layer"]].iloc[rows].reset_index(drop=True)
     unit = np.arange(len(layers)) % width
     values = layers["layer"].to_numpy() / 7 + unit
-    units = typed("units", {**layers, "unit": unit, "unit_bias": values})
-    return replace(records, units=units, bins=records.bins.drop(columns=["dw", "z", "a"]))
+    return replace(records, units=typed("units", {**layers, "unit": unit, "unit_bias": values}))
 
 
 WHOLE = with_units(WHOLE)
