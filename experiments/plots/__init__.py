@@ -1,8 +1,9 @@
 """Records -> figures; never pyplot, never a file read, nothing trained.
 
 The figures themselves are in `figures`, `budget`, `distributions`, `judged`, `residual`, `spectra`,
-`trainability`, `underflow` and `units`; `views` chooses curves and panels, `overlay` finds what theory expects of them, `lines` and `maps` draw them,
-`captions` says what is seen, `axes` and `style` are how it looks.
+`trainability`, `underflow` and `units`; `views` chooses curves and panels, `overlay` finds what theory
+expects of them, `lines` and `maps` draw them, `captions` says what is seen, `axes` and `style` are how it
+looks.
 """
 
 from experiments.plots import budget, distributions, judged, residual, spectra, trainability, underflow, units
