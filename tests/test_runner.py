@@ -88,6 +88,18 @@ def test_bins_are_recorded_where_they_are_asked_for():
     assert lost.bins["step"].max() <= lost.runs["diverged_at"].item()
 
 
+def test_bins_are_the_same_of_layers_one_by_one_and_together():
+    """A probe that looks at the whole pass has them come one by one."""
+    asked = Recording(("delta_norm",), trace="batch", watch=(0, 12), distributions=("a", "dw"))
+    found = [
+        run_stack([SMALL], replace(asked, probes=probes)).bins.drop(columns="run_id")
+        for probes in (("delta_norm",), ("gradient_snr(batch=4)",))
+    ]
+    keys = ["step", "layer", "bin", "subnormal"]
+    one, other = (bins.sort_values(keys, ignore_index=True) for bins in found)
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
 def test_costly_probes_are_measured_at_few_of_the_watched_steps():
     """Elsewhere their column is NaN; where they are measured, they are what they are at every step."""
     names = ("jacobian_mean(examples=2)", "delta_norm")

@@ -156,7 +156,7 @@ def by_layer_and_run(traces, runs) -> dict:
     found = {}
     for t in traces:
         everything = {name: getattr(t, name) for name in ARRAYS}
-        everything |= {name: PROBES[name](t) for name in PROBES if not hasattr(PROBES[name], "costly")}
+        everything |= {name: PROBES[name](t) for name in PROBES if not hasattr(PROBES[name], "alone")}
         everything |= {name: UNIT_PROBES[name](t) for name in UNIT_PROBES}
         places = np.broadcast_arrays(t.layer, np.arange(runs)[t.runs])
         for row, place in enumerate(zip(*places, strict=True)):
