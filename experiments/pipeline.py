@@ -62,9 +62,14 @@ def load(name: str) -> Records:
 
 
 def stored_records(store: Store, experiment: Experiment) -> Records:
-    """Of what the store holds, the runs that this experiment asks for, told on what they were measured."""
-    recording = experiment.recording
-    records = store.load(plan.named(plan.grid(experiment), recording))
+    """Of what the store holds, the runs that this experiment asks for, told on what they were measured.
+
+    A user's data are those of the last call, by its manifest: their file may have changed since, or be gone.
+    """
+    recording, grid = experiment.recording, plan.grid(experiment)
+    data = store.manifest().get("data")
+    known = isinstance(data, dict) and all(isinstance(data.get(run.dataset), str) for run in grid)
+    records = store.load(plan.named(grid, recording, data if known else None))
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
     records.layers.attrs["measured_on"] = probe_set if recording.trace == "probe_set" else "each step's batch"
     return records
@@ -204,6 +209,7 @@ def described(sweep: Sweep) -> dict[str, Any]:
         "config": asked,
         "config_sha256": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
         "runs": len(sweep.runs),
+        "data": dict(sweep.prints or {}),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from heapq import heappop, heappush
@@ -60,31 +60,37 @@ def check_sizes(runs: Iterable[Run]) -> None:
 # Names ----------------------------------------------------------------------------------------------------
 
 
-def run_id(run: Run, recording: Recording) -> str:
+def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
     """Twelve hex digits that name a run by what its numbers depend on, and by nothing else.
 
     That is: the fields set to something other than their default, what is recorded and when, the contents
     (not the path) of a user's data file, and SCHEMA. A new field with a default leaves all names as they are.
+    `data` is the data set's fingerprint where it is known; else the data are looked at.
     """
-    from experiments.datasets import fingerprint
+    if data is None:
+        from experiments.datasets import fingerprint
 
-    return _name(run, recording, fingerprint(run.dataset))
-
-
-def named(runs: Iterable[Run], recording: Recording) -> dict[str, Run]:
-    """Runs by their `run_id`; each data set is looked at once."""
-    from experiments.datasets import fingerprint
-
-    prints = cache(fingerprint)
-    return {_name(run, recording, prints(run.dataset)): run for run in runs}
-
-
-def _name(run: Run, recording: Recording, data: str) -> str:
+        data = fingerprint(run.dataset)
     chosen = {name: value for name, value in vars(run).items() if value != getattr(_DEFAULT, name)}
     if data:
         chosen["dataset"] = f"{_without_path(run.dataset)} {data}"
     text = json.dumps([SCHEMA, chosen, _measured(recording, run.steps)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def named(
+    runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None
+) -> dict[str, Run]:
+    """Runs by their `run_id`; each data set is looked at once, or not if `fingerprints` are given."""
+    found = fingerprints(runs) if prints is None else prints
+    return {run_id(run, recording, found[run.dataset]): run for run in runs}
+
+
+def fingerprints(runs: Iterable[Run]) -> dict[str, str]:
+    """The fingerprint of each data set as it is now."""
+    from experiments.datasets import fingerprint
+
+    return {text: fingerprint(text) for text in dict.fromkeys(run.dataset for run in runs)}
 
 
 def watched_steps(watch: int | tuple[int, ...], steps: int) -> tuple[int, ...]:

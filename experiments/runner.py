@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -23,18 +23,27 @@ from mlp.train import Data, Snapshot, train
 
 FIELDS = tuple(field.name for field in fields(Run))
 MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy", "lr")  # columns of `steps`, fields of Snapshot
+CHANGED = (
+    "the data are not those that this sweep was planned with: the file was changed meanwhile, or a worker "
+    "sees another; the same command plans anew, with the data as they are"
+)
 
 
-def run_stack(runs: Sequence[Run], recording: Recording) -> Records:
+def run_stack(
+    runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None
+) -> Records:
     """Train runs that differ in `plan.STACKED` only, together, with one BLAS thread.
 
     A run's rows are the same alone, in any stack, in any order and any process, but for `seconds`, which is
-    the stack's time over its runs (reading the data set, once a process, is not counted).
+    the stack's time over its runs (reading the data set, once a process, is not counted). Errors: DataError,
+    also where the data are not those that `prints`, the fingerprints by data set, were taken of.
     """
     data = datasets.load(runs[0].dataset)
+    if prints is not None and data.fingerprint != prints[runs[0].dataset]:
+        raise datasets.DataError(f"{data.name}: {CHANGED}")
     began = time.perf_counter()
     with _blas().limit(limits=1, user_api="blas"):
-        columns = _Columns(runs, recording)
+        columns = _Columns(runs, recording, data.fingerprint)
         for snap in _train(runs, recording, data):
             columns.add(snap)
     return columns.records((time.perf_counter() - began) / len(runs))
@@ -83,8 +92,8 @@ def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) ->
 class _Columns:
     """Measurements collected as arrays; the frames are built once, at the end."""
 
-    def __init__(self, runs: Sequence[Run], recording: Recording) -> None:
-        self.runs, self.recording = runs, recording
+    def __init__(self, runs: Sequence[Run], recording: Recording, fingerprint: str) -> None:
+        self.runs, self.recording, self.fingerprint = runs, recording, fingerprint
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
         self.costly = {text for text in recording.probes if is_costly(text)}
         self.alone = any(getattr(probe.func, "alone", False) for probe in self.probes.values())
@@ -133,7 +142,7 @@ class _Columns:
 
     def records(self, seconds: float) -> Records:
         """The frames; of a run that diverged, its rows up to the step at which it did."""
-        ids = np.array([run_id(run, self.recording) for run in self.runs])
+        ids = np.array([run_id(run, self.recording, self.fingerprint) for run in self.runs])
         lost = self.diverged_at >= 0
         runs: dict[str, Any] = {name: [getattr(run, name) for run in self.runs] for name in FIELDS}
         runs |= {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ class Sweep:
     speed: float  # cost a second that a core is thought to manage
     workers: int  # processes; 0: this one
     stacks: Sequence[Stack] = ()  # to train, the costliest first
+    prints: Mapping[str, str] | None = None  # of the data sets, as `runs` are named by them
 
     @property
     def missing(self) -> int:
@@ -79,14 +80,16 @@ def survey(experiment: Experiment, store: Store, how: How) -> Sweep:
     """
     from experiments.runner import machine_speed
 
-    runs = plan.named(plan.grid(experiment), experiment.recording)
+    grid = plan.grid(experiment)
+    prints = plan.fingerprints(grid)
+    runs = plan.named(grid, experiment.recording, prints)
     done = set() if how.fresh else store.finished(how.rerun_failed)
     missing = [run for name, run in runs.items() if name not in done]
     for text in dict.fromkeys(run.dataset for run in missing):
         datasets.load(text)
     plan.check_sizes(missing)
     speed = EFFICIENCY * machine_speed() if missing else 1.0
-    sweep = Sweep(experiment, runs, done, speed, _workers(how)).without(done)
+    sweep = Sweep(experiment, runs, done, speed, _workers(how), prints=prints).without(done)
     sweep = replace(sweep, workers=min(sweep.workers, len(sweep.stacks)))
     worth = how.jobs or how.dask or sweep.cost(sweep.stacks) / speed > WORTH_WORKERS
     return sweep if worth else replace(sweep, workers=0)
@@ -124,7 +127,7 @@ def train(
     from experiments.terminal import Forecast
 
     names = {run: name for name, run in sweep.runs.items()}
-    work = partial(run_stack, recording=sweep.experiment.recording)
+    work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints)
     forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
     crashed: list[Stack] = []
 
@@ -151,5 +154,5 @@ def _records(outcome: Outcome, ids: list[str]) -> Records:
         records = outcome.result.of(ids)
         if len(records.runs) == len(ids):
             return records
-        error = "the worker names runs otherwise: its code or its data differ from those here\n"
+        error = "the worker names runs otherwise: its code differs from that here\n"
     return Records.crashed(outcome.stack, ids, error)

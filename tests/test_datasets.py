@@ -316,3 +316,18 @@ def test_the_real_images_or_how_to_get_them(name, sizes, tmp_path, monkeypatch):
     assert training_size(name) in (sizes[0], 60_000)
     assert bool(data.notes) == alone
     assert (fingerprint(name) == "") != alone
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken_for_either(tmp_path, monkeypatch):
+    path = tmp_path / "mine.csv"
+    path.write_text("1,2,0\n3,4,1\n" * 20)
+    read = datasets.read_table
+
+    def read_slowly(name, target):
+        found = read(name, target)
+        path.write_text("1,2,0\n3,5,1,\n" * 20)
+        return found
+
+    monkeypatch.setattr(datasets, "read_table", read_slowly)
+    with pytest.raises(DataError, match="was changed while it was read"):
+        load(f"file(path={str(path)!r})")

@@ -318,6 +318,39 @@ def test_two_sweeps_in_one_folder_the_second_is_told_who_has_it():
     assert f"another sweep is writing here: process {os.getpid()}" in done.stderr
 
 
+# Data that change meanwhile -------------------------------------------------------------------------------
+
+MEASURED = "a,b,kind\n" + "1,2,0\n3,4,1\n5,6,0\n" * 20
+EDITED = MEASURED.replace("5", "7")
+
+
+def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypatch, capfd):
+    """The file changes once a stack is stored; the stacks after it crash in clear words, once for all."""
+    Path("mine.csv").write_text(MEASURED)
+    changes = ["dataset=file(path='mine.csv')", "depth=[1,2,3]"]
+    save = Store.save
+
+    def edit_and_save(store, records):
+        Path("mine.csv").write_text(EDITED)
+        save(store, records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", edit_and_save)
+        status, _, complaints = call(capfd, "tiny", *changes, jobs=1)
+    assert status == 1
+    assert "the data are not those that this sweep was planned with" in complaints
+    assert "Traceback" not in complaints
+    assert list(pd.read_parquet("results/tiny/runs").groupby("status").size().items()) == [
+        ("crashed", 10), ("ok", 2),
+    ]  # fmt: skip
+
+    assert call(capfd, "tiny", *changes, jobs=1) == (0, "", "")  # named anew, by the data as they are
+    assert len(experiments.load("tiny").runs) == 12
+    Path("mine.csv").write_text(MEASURED)
+    assert call(capfd, "tiny", *changes, jobs=1, rerun_failed=True) == (0, "", "")
+    assert set(pd.read_parquet("results/tiny/runs")["status"]) == {"ok"}
+
+
 # Interrupts -----------------------------------------------------------------------------------------------
 
 LONG = ["depth=[1,2]", "width=[8,9,10]", "steps=1000"]  # 24 runs, 12 stacks

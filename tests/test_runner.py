@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_info
 
 from experiments import datasets, runner
 from experiments.config import Recording, Run
-from experiments.plan import run_id
+from experiments.datasets import DataError
+from experiments.plan import fingerprints, named, run_id
 from experiments.records import Records
 from experiments.runner import machine_speed, run_stack
 from mlp.network import create
@@ -211,3 +212,16 @@ def test_training_has_one_blas_thread_wherever_it_runs(monkeypatch):
 
 def test_the_machines_speed_is_that_of_a_matrix_product():
     assert 1e8 < machine_speed(0.01) < 1e13  # from a core of 2005 at half load to one of the next decade
+
+
+def test_a_stack_is_trained_on_the_data_it_was_planned_with_or_not_at_all(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("1,2,0\n3,4,1\n" * 20)
+    run = replace(SMALL, dataset=f"file(path={str(path)!r})", batch=8)
+    planned = fingerprints([run])
+    assert len(run_stack([run], RECORDING, planned).runs) == 1
+    path.write_text("1,2,0\n3,5,1\n" * 20)
+    with pytest.raises(DataError, match="not those that this sweep was planned with"):
+        run_stack([run], RECORDING, planned)
+    now = list(run_stack([run], RECORDING).runs["run_id"])
+    assert now == [run_id(run, RECORDING)] != list(named([run], RECORDING, planned))

@@ -63,6 +63,7 @@ class Dataset:
     classes: int
     name: str  # the canonical call-text
     notes: str = ""  # what the name does not say: that part of the set was not found
+    fingerprint: str = ""  # of what these arrays were read from, as `fingerprint` gives it
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,10 @@ def _load(name: str, stamps: Stamps) -> Dataset:
     arrays = (x, parts.y, x_test, parts.y_test)
     for array in arrays:
         array.flags.writeable = False
-    return Dataset(*arrays, parts.classes, name, source.notes)
+    found = _fingerprint(name, stamps)
+    if _stamps(source) != stamps:
+        raise DataError(f"{name}: was changed while it was read")
+    return Dataset(*arrays, parts.classes, name, source.notes, found)
 
 
 @lru_cache
