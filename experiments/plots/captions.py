@@ -36,6 +36,9 @@ def words(figure: Callable[..., Any]) -> tuple[str, str]:
     return " ".join(title.split()).rstrip("."), " ".join(guide.split())
 
 
+MOST_SURE = 0.999  # that is said: more digits of a probability are read by nobody, and 1 is none
+
+
 def _seeds(frames: Sequence[pd.DataFrame], interval: bool) -> str:
     """How many seeds there are to a median, and what their range is worth."""
     counts = {int(n) for frame in frames for n in frame["n"].unique() if n > 0}
@@ -48,7 +51,7 @@ def _seeds(frames: Sequence[pd.DataFrame], interval: bool) -> str:
     fewer = "" if least == most else " (fewer where a value is undefined)"
     if not interval:
         return f"Median of {number} seeds{fewer}."
-    sure = " to ".join(dict.fromkeys(f"{coverage(n):.3g}" for n in (least, most)))
+    sure = " to ".join(dict.fromkeys(f"{min(coverage(n), MOST_SURE):.3g}" for n in (least, most)))
     band = "their range, which covers the median with probability"
     return f"Line: median of {number} seeds{fewer}; band: {band} {sure}."
 

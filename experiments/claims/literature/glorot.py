@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.analysis import at_end, at_start
 from experiments.claims.ensembles import forward, networks
-from experiments.claims.published import Compared, bounded, by_seed, near
+from experiments.claims.published import Compared, bounded, by_seed, mean_near, near
 from experiments.claims.settings import alike, judged, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.mean_field import chi, variances
@@ -91,10 +91,12 @@ def L03b_jacobians(records: Records) -> Verdict:
     """Standard initialisation shrinks back-propagated but not weight gradients; normalised keeps both.
 
     Measured: In tanh networks of five layers at the start: the mean singular value of the Jacobian from a
-    layer to the next, from layer 3 on; ‖delta_1‖/‖delta_5‖; and ‖dw_2‖/‖dw_5‖.
+    layer to the next, from layer 3 on; ‖delta_1‖/‖delta_5‖; ‖dw_2‖/‖dw_5‖; and under the standard
+    initialisation the factor of delta's variance from layer 5 to layer 4.
 
     Rule: Mean singular values from 0.47 to 0.50 (printed 0.5) and from 0.70 to 0.85 (printed 0.8); delta's
-    ratio within 15 % of theory's for this width and data; the weight gradients' ratio 1 ± 0.1.
+    ratio within 15 % of theory's for this width and data; the weight gradients' ratio 1 ± 0.1; the factor
+    within 10 % of ⅓.
 
     Nuance: The printed "⅓ a layer" is of the variance, and of the linear regime: in the first layers, where
     tanh still saturates a little, it is less.
@@ -141,12 +143,18 @@ def _ratios(records: Records, init: str) -> list[Compared]:
     weight = width * weight_variance(init, width, width, act)
     first = float((by_layer["z_rms"][1] ** 2).mean())
     expected = float(np.sqrt(np.prod(chi(act, variances(act, depth, weight, first=first)[:-1], weight))))
-    delta = 10 ** (by_layer["delta_log10"][1] - by_layer["delta_log10"][depth])
+    logs = by_layer["delta_log10"]
+    delta = 10 ** (logs[1] - logs[depth])
     dw = 10 ** (by_layer["dw_log10"][2] - by_layer["dw_log10"][depth])
-    return [
+    found = [
         near(f"{init}: ‖delta_1‖/‖delta_{depth}‖", delta, expected, 0.15, "derived", relative=True),
         near(f"{init}: ‖dw_2‖/‖dw_{depth}‖", dw, 1.0, 0.1),
     ]
+    if init == STANDARD:
+        factor = 10 ** (2 * (logs[depth - 1] - logs[depth]))
+        name = f"{init}: variance of delta in layer {depth - 1} over layer {depth}"
+        found.append(near(name, factor, 1 / 3, 0.1, relative=True))
+    return found
 
 
 def _closed_form() -> str:
