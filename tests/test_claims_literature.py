@@ -244,7 +244,8 @@ def test_the_top_layer_has_to_escape_and_the_others_to_be_in_order():
 
 def rectifiers(**accuracy):
     def steps(run, step):
-        return {"test_accuracy": accuracy[run.activation] + 1e-4 * run.seed, "loss": 1.0}
+        scatter = 1e-4 * (run.seed - 2.5) * len(run.activation)  # of each its own
+        return {"test_accuracy": accuracy[run.activation] + scatter, "loss": 1.0}
 
     def layers(run, step, layer):
         return {"saturated_fraction": 0.5}
@@ -253,9 +254,11 @@ def rectifiers(**accuracy):
     return verdict("L13_rectifiers", made(runs, steps, layers))
 
 
-def test_rectifiers_have_to_be_in_order():
-    assert rectifiers(relu=0.97, tanh=0.96, softplus=0.95).status == "supported"
-    found = rectifiers(relu=0.97, tanh=0.98, softplus=0.95)
+def test_rectifiers_have_to_differ_as_printed():
+    found = rectifiers(relu=0.9750, tanh=0.9736, softplus=0.9716)
+    assert found.status == "supported"
+    assert any("Of 6 pairs of equal seeds" in remark for remark in found.remarks)
+    found = rectifiers(relu=0.9736, tanh=0.9750, softplus=0.9730)
     assert holds(found, "tanh minus relu") is False
     assert found.status == "conditional"
 
