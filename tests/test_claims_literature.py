@@ -244,7 +244,7 @@ def test_the_top_layer_has_to_escape_and_the_others_to_be_in_order():
 
 def rectifiers(**accuracy):
     def steps(run, step):
-        scatter = 1e-4 * (run.seed - 2.5) * len(run.activation)  # of each its own
+        scatter = 1e-4 * (run.seed - 2.5) * ("relu", "tanh", "softplus").index(run.activation)
         return {"test_accuracy": accuracy[run.activation] + scatter, "loss": 1.0}
 
     def layers(run, step, layer):

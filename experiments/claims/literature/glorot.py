@@ -182,7 +182,7 @@ def L13_rectifiers(records: Records) -> Verdict:
 
     Nuance: The printed errors, 1.43, 1.57 and 1.77 %, are of 50,000 training images and long training;
     here there are 8,000 images and little time, so errors are larger, and it is their differences that are
-    compared. The printed 83 % of zeros after training come with a penalty on activity, which is not applied here.
+    compared. The printed 83 % of zeros after training come with a penalty on activity, which is left out.
 
     Source: Glorot, Bordes & Bengio 2011, table 1 and section 4.
     """
@@ -223,8 +223,8 @@ def _order(error: dict[str, pd.Series]) -> str:
     table = np.stack([error[act].sort_index().to_numpy() for act in ERRORS])
     first, second = (np.diff(table, axis=0) > 0).sum(axis=1)
     return (
-        f"Of {table.shape[1]} pairs of equal seeds tanh errs more than the rectifier in {first}, softplus more "
-        f"than tanh in {second}."
+        f"Of {table.shape[1]} pairs of equal seeds tanh errs more than the rectifier in {first}, softplus "
+        f"more than tanh in {second}."
     )
 
 
