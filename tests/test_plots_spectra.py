@@ -46,6 +46,7 @@ def test_probes_are_found_whatever_their_options():
     assert line(snr, "relu").get_ydata()[:3] == pytest.approx(by_layer("gradient_snr", 0))
     assert line(cosine, "relu").get_ydata()[:3] == pytest.approx(by_layer("gradient_cosine", 0))
     assert (snr.get_yscale(), cosine.get_yscale()) == ("log", "linear")
+    assert "Mini-batches of 8 examples." in " ".join(figure.texts[1].get_text().split())
 
 
 def test_ranks_are_those_of_the_hidden_layers():

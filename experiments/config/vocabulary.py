@@ -93,7 +93,9 @@ class Experiment:
     zip: dict[str, tuple[Any, ...]] = key(
         None, "fields of a run with lists of equal length that go together", "none", default_factory=dict
     )
-    probes: tuple[str, ...] = key(ListOf(Name("probe")), "what is measured in every layer", "all", default=())
+    probes: tuple[str, ...] = key(
+        ListOf(Name("probe")), "what is measured in every layer", "all but those on request", default=()
+    )
     unit_probes: tuple[str, ...] = key(
         ListOf(Name("unit_probe")), "what is measured of every unit; a row a unit: many", default=()
     )

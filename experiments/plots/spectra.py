@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.analysis import at_end, at_start, hidden, probe_column
@@ -9,6 +10,8 @@ from experiments.plots.figures import FIGURES, needs
 from experiments.plots.lines import draw_lines
 from experiments.plots.views import Column, Fields, View, arrange, moments
 from experiments.records import Records
+from mlp.probes import PROBES
+from mlp.registry import parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +23,16 @@ else:
 def _by_layer(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame:
     """Medians by layer of a probe, whatever options it was recorded with."""
     return view.medians(rows, probe_column(rows, probe) or probe, "layer")
+
+
+def _option(rows: pd.DataFrame, probe: str, name: str) -> Any:
+    """An option that a probe was recorded with."""
+    given = parse_call(probe_column(rows, probe) or probe)[1]
+    return given.get(name, PROBES.options(probe)[name].default)
+
+
+def _remarked(view: View, remark: str) -> View:
+    return replace(view, remarks=(remark, *view.remarks))
 
 
 @FIGURES
@@ -43,6 +56,8 @@ def jacobian_by_layer(
         mean, spread = (_by_layer(view, rows, f"{probe}_{kind}") for kind in ("mean", "spread"))
         columns.append(Column(f"{name}: mean at the {when}", mean, f"factor ({name})", guide=1.0))
         columns.append(Column(f"{name}: spread at the {when}", spread, "spread"))
+    examples = _option(layers, "jacobian_mean", "examples")
+    view = _remarked(view, f"Each is the mean over the first {examples} examples.")
     return draw_lines(view, columns, jacobian_by_layer, facets="down")
 
 
@@ -61,6 +76,8 @@ def gradient_noise(records: Records, *, hue: Fields = None, facet: Fields = None
         ratio, cosine = (_by_layer(view, rows, f"gradient_{kind}") for kind in ("snr", "cosine"))
         columns.append(Column(f"signal / noise {when}", ratio, "‖mean‖² / variance", guide=1.0))
         columns.append(Column(f"cosine {when}", cosine, "mean cosine", scale="linear", guides=(0.0,)))
+    batch = _option(view.records.layers, "gradient_snr", "batch")
+    view = _remarked(view, f"Mini-batches of {batch} examples.")
     return draw_lines(view, columns, gradient_noise, facets="down")
 
 
