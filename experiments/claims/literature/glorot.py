@@ -205,6 +205,7 @@ def L13_rectifiers(records: Records) -> Verdict:
         for act, rows in error.items()
         if act in ERRORS
     ]
+    remarks.append(_order(error))
     remarks.append(
         f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %)."
     )
