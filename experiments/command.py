@@ -14,6 +14,7 @@ from experiments.config import ConfigError, Experiment
 from experiments.datasets import DataError
 from experiments.files import StoreError
 from experiments.pipeline import experiment_of, plan_only, stored_experiment, stored_records, whole
+from experiments.rounds import search_of
 from experiments.store import Store
 from experiments.sweep import How
 from mlp.registry import RegistryError
@@ -64,6 +65,8 @@ def _run(experiment: Experiment, how: How, *, plan: bool, yes: bool, quiet: bool
     voice.say(f"{experiment.name}: {experiment.question}")
     if plan:
         voice.plan(plan_only(experiment, how=how))
+        if search := search_of(experiment):
+            voice.say(f"that is the first of at most {search.rounds} rounds of a search")
         return OK
     if how.fresh and not yes:
         _confirm(experiment)

@@ -11,13 +11,14 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import config, plan
+from experiments import config
 from experiments.config import Experiment
+from experiments.rounds import asked_for, rounds, search_of
 from experiments.store import Store
 from experiments.sweep import How, Sweep, executor, survey, train
 
@@ -66,10 +67,10 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
 
     A user's data are those of the last call, by its manifest: their file may have changed since, or be gone.
     """
-    recording, grid = experiment.recording, plan.grid(experiment)
-    data = store.manifest().get("data")
-    known = isinstance(data, dict) and all(isinstance(data.get(run.dataset), str) for run in grid)
-    records = store.load(plan.named(grid, recording, data if known else None))
+    recording = experiment.recording
+    records = store.load(asked_for(experiment, store))
+    if experiment.search != "none":
+        records.runs.attrs["search"] = search_of(experiment)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
     records.layers.attrs["measured_on"] = probe_set if recording.trace == "probe_set" else "each step's batch"
     return records
@@ -84,9 +85,10 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
 
 
 def plan_only(source: Source, overrides: Iterable[str] = (), how: How | None = None) -> Sweep:
-    """What `run` would train; nothing is trained and nothing written."""
+    """What `run` would train, of a search in its first round; nothing is trained and nothing written."""
     experiment = experiment_of(source, overrides)
-    return survey(experiment, Store(experiment.name), how or How())
+    store = Store(experiment.name)
+    return survey(next(rounds(experiment, store)), store, how or How())
 
 
 def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
@@ -112,7 +114,8 @@ def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
     from experiments.executors import ending
 
     store = Store(experiment.name)
-    sweep = survey(experiment, store, how)
+    parts = rounds(experiment, store)
+    sweep = survey(next(parts), store, how)
     pool = executor(sweep, how)  # as with data: what cannot be had is refused before anything is written
     with ending(pool), store.sweep() as set_aside:
         for line in set_aside:
@@ -122,13 +125,30 @@ def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
         done = store.finished(how.rerun_failed)
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         voice.plan(sweep)
-        store.write_manifest(**described(sweep))
+        store.write_manifest(**described(experiment, sweep))
         if sweep.stacks:
             began = time.monotonic()
             train(sweep, store, pool, voice, fail_fast=how.fail_fast)
             store.write_manifest(**trained(sweep, time.monotonic() - began))
+        for part in parts:
+            _further_round(part, store, how, voice)
         records = stored_records(store, experiment)
+        store.write_manifest(runs=len(records.runs))
         return conclude(experiment, records, store, voice)
+
+
+def _further_round(part: Experiment, store: Store, how: How, voice: Terminal) -> None:
+    """Train what one of a search's later rounds lacks, with workers of its own."""
+    from experiments.executors import ending
+
+    sweep = survey(part, store, replace(how, fresh=False))
+    if not sweep.stacks:
+        return
+    voice.plan(sweep)
+    began = time.monotonic()
+    with ending(executor(sweep, how)) as pool:
+        train(sweep, store, pool, voice, fail_fast=how.fail_fast)
+    store.write_manifest(**trained(sweep, time.monotonic() - began))
 
 
 def conclude(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> Outcome:
@@ -137,7 +157,14 @@ def conclude(experiment: Experiment, records: Records, store: Store, voice: Term
 
     table = summarised(records)
     written = [store.write("summary.csv", table.to_csv(index=False).encode())]
-    voice.summary(table)
+    if search := search_of(experiment):
+        from experiments import frontier
+
+        found = frontier.with_grid(frontier.table(records, search.accuracy, search.on), search)
+        written.append(store.write("frontier.csv", found.to_csv(index=False).encode()))
+        voice.frontier(found, search)
+    else:
+        voice.summary(table)
     failures = crashes(records)
     for text in experiment.figures:
         try:
@@ -200,12 +227,12 @@ def crashes(records: Records) -> list[str]:
 # The manifest ---------------------------------------------------------------------------------------------
 
 
-def described(sweep: Sweep) -> dict[str, Any]:
-    """What was asked for."""
-    asked = config.to_mapping(sweep.experiment)
+def described(experiment: Experiment, sweep: Sweep) -> dict[str, Any]:
+    """What was asked for; of a search, `sweep` is its first round."""
+    asked = config.to_mapping(experiment)
     return {
-        "name": sweep.experiment.name,
-        "question": sweep.experiment.question,
+        "name": experiment.name,
+        "question": experiment.question,
         "config": asked,
         "config_sha256": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
         "runs": len(sweep.runs),

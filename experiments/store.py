@@ -27,7 +27,8 @@ from experiments.records import COLUMNS, PROBED, Records, typed, with_defaults
 ASIDE = "set_aside"
 DRAFTS = ".partial"
 MANIFEST = "manifest.json"
-TABLES = ("claims.csv", "summary.csv", "report.html")  # a sweep's, also where a kill kept it from saying so
+# A sweep's tables, also where a kill kept it from saying so:
+TABLES = ("claims.csv", "summary.csv", "frontier.csv", "report.html")
 NAMED = 5  # files named in one message
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from experiments.search import Search
     from experiments.sweep import Sweep
 
 BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
@@ -143,6 +144,25 @@ class Terminal:
         self.console.print(shown)
         if len(table) > MOST_ROWS:
             self.say(f"… and {len(table) - MOST_ROWS} more rows in summary.csv")
+
+    def frontier(self, table: pd.DataFrame, search: Search) -> None:
+        """One row a setting: the depth that half of its seeds reach, theory's, and what it took to find."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        keys = list(table.columns[: table.columns.get_loc("frontier")])
+        goal = f"{search.on.replace('_', ' ')} {search.accuracy:g} by half of the seeds, 95 % interval"
+        shown = Table(box=SIMPLE_HEAD, caption=goal, caption_justify="left")
+        for name in [*keys, "depth", "interval", "6 ξ, theory", "runs", "of a grid's"]:
+            shown.add_column(name, justify="left" if name in keys else "right", overflow="fold")
+        for row in table.head(MOST_ROWS).to_dict("records"):
+            depth = number(row["frontier"]) if row["frontier"] == row["frontier"] else row["remark"]
+            interval = f"{number(row['low'])} – {number(row['high'])}"
+            counts = str(row["runs"]), str(row["grid_runs"])
+            texts = [*(str(row[name]) for name in keys), depth, interval, number(row["theory"]), *counts]
+            shown.add_row(*(Text(printable(text)) for text in texts))
+        self.console.print(shown)
 
     def verdicts(self, table: pd.DataFrame) -> None:
         """One line a claim: its status, its number and rule; and one for the condition or what is missing."""

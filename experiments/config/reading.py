@@ -98,6 +98,7 @@ def _experiment(
     values = _top_level(root, faults) | _sections(root, faults)
     faults.raise_if_any()
     experiment = Experiment(name=name, **values, **origin)
+    _check_search(experiment, root, faults)
     _check_size(experiment, root, faults)
     experiment = _check_figures(experiment, root, faults)
     faults.raise_if_any()
@@ -230,6 +231,20 @@ def _check_zip(root: Node, rows: dict[str, tuple[Any, ...]], faults: Faults) -> 
         if _BROKEN not in row and seen.setdefault(row, index) != index:
             place = root.value["zip"].value[next(iter(rows))].value[index].place
             faults.add(place, f"zip, row [{index}]", f"the same values as in row [{seen[row]}]")
+
+
+def _check_search(experiment: Experiment, root: Node, faults: Faults) -> None:
+    """A search sets the depth itself, and tries every setting with every seed."""
+    if experiment.search == "none":
+        return
+    sections = {name: root.value[name] for name in SECTIONS if name in root.value}
+    for name, section in sections.items():
+        if "depth" in section.value:
+            text = "searched for (see search), so it is not set here; shallowest and deepest bound it there"
+            faults.add(section.keys["depth"], f"{name}.depth", text)
+    if "seed" in experiment.zip:
+        text = "a search tries every setting with every seed: put them under sweep"
+        faults.add(root.value["zip"].keys["seed"], "zip.seed", text)
 
 
 def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:

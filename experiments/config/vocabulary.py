@@ -93,6 +93,11 @@ class Experiment:
     zip: dict[str, tuple[Any, ...]] = key(
         None, "fields of a run with lists of equal length that go together", "none", default_factory=dict
     )
+    search: str = key(
+        Name("search"),
+        "looks for the depth that each combination reaches, instead of training all depths",
+        default="none",
+    )
     probes: tuple[str, ...] = key(
         ListOf(Name("probe")), "what is measured in every layer", "all but those on request", default=()
     )
