@@ -69,6 +69,15 @@ def _table() -> Iterable[Setting]:
 
 
 SETTINGS = {setting.name: setting for setting in _table()}
+# What a run has unless asked for others: slower forms of what it has anyway would double its time, and what
+# the default records cost is a part of its own.
+USUAL = tuple(
+    name for name in SETTINGS
+    if "default records" not in name and name not in {
+        "NumPy tutorial, 2 processes", "PyTorch tuned", "torch.func vmap, 2 processes",
+        "PyTorch stacked bmm, 2 threads",
+    }
+)  # fmt: skip
 QUICK = (
     LIMIT, "limit, 2 processes", "ours", "ours, 2 processes", PLAIN, "PyTorch stacked bmm, 2 processes",
     "JAX vmap scan, 2 pinned processes",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, report, studies, whole
-from experiments.bench.alternatives import QUICK, SETTINGS, Setting, installed
+from experiments.bench import agreement, report, studies, targets, whole
+from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
@@ -25,9 +26,9 @@ class Asked:
     shapes: Sequence[str] = studies.SHAPES
     dtypes: Sequence[str] = studies.DTYPES
     activations: Sequence[str] = studies.ACTIVATIONS
-    engines: Sequence[str] = tuple(SETTINGS)
-    rounds: int = 5
-    seconds: float = 1.0
+    engines: Sequence[str] = USUAL
+    rounds: int = 3
+    seconds: float = 0.2
     runs: int = 5
     keep_environment: bool = False
     out: Path | None = None
@@ -49,21 +50,15 @@ class Asked:
 def command(asked: Asked, say: Callable[[str], None] = print) -> int:
     """Measure what is asked for, say it, and write it if a folder is given; 1 if an engine disagrees."""
     settings, missing = installed(SETTINGS[name] for name in asked.engines)
-    cases, budget = asked.cases(), Budget(asked.rounds, asked.seconds)
-    sections: dict[str, str] = {}
     with Teams(keep_environment=asked.keep_environment) as teams:
-        sections["Machine"] = _machine(asked, settings, missing, teams)
-        say(sections["Machine"])
-        bench = _Bench(asked, settings, cases, teams, budget, say)
-        wrong = bench.agreement() if "agreement" in asked.parts else []
-        bench.settings = [s for s in settings if s.name not in wrong]
-        for part in asked.parts:
-            if part != "agreement":
-                getattr(bench, part.replace("-", "_"))()
-    sections |= bench.sections
+        about = _machine(asked, settings, missing, teams)
+        say(about)
+        bench = _Bench(asked, settings, asked.cases(), teams, Budget(asked.rounds, asked.seconds), say)
+        bench.run()
+    sections = {"Machine": about} | bench.conclusion() | bench.sections
     if asked.out:
         say(f"written: {report.add_entry(asked.out, report.entry(_title(asked), sections))}")
-    return 1 if wrong else 0
+    return 1 if bench.wrong else 0
 
 
 def _title(asked: Asked) -> str:
@@ -103,9 +98,29 @@ class _Bench:
         self.asked, self.settings, self.cases = asked, settings, cases
         self.teams, self.budget, self.say = teams, budget, say
         self.sections: dict[str, str] = {}
+        self.took: dict[str, float] = {}
+        self.tables: dict[str, Any] = {}
+        self.wrong: list[str] = []
 
-    def agreement(self) -> list[str]:
-        """Each engine's first step beside ours; the names of those that differ, which are not timed."""
+    def run(self) -> None:
+        """Every part that is asked for, whether the engines agree first of all."""
+        for part in sorted(self.asked.parts, key=PARTS.index):
+            began = time.perf_counter()
+            getattr(self, part.replace("-", "_"))()
+            self.took[part] = time.perf_counter() - began
+
+    def conclusion(self) -> dict[str, str]:
+        """Sections that draw on several parts."""
+        found = {"Took": ", ".join(f"{part} {seconds:.0f} s" for part, seconds in self.took.items())}
+        steps = self.tables.get("steps")
+        if steps is not None and {targets.OURS, "ours"} <= set(steps["engine"]):
+            found["What is reached"] = targets.statement(steps, self.tables.get("profile"))
+        for name, text in found.items():
+            self.say(f"\n{name}\n{text}\n")
+        return found
+
+    def agreement(self) -> None:
+        """Each engine's first step beside ours; those that differ are named and not timed."""
         found = []
         for dtype, activation in product(self.asked.dtypes, self.asked.activations):
             case = Case(agreement.CHECKED, dtype, activation, runs=2)
@@ -114,19 +129,19 @@ class _Bench:
                 if setting.can(activation):
                     theirs = self.teams.of(setting).check(case)
                     found.append(agreement.compare(setting.name, case, theirs, ours))
-        wrong = [a for a in found if not a.agrees]
-        named = {a.engine for a in wrong}
-        lines = [f"{a.engine}, {a.dtype} {a.activation}: {a}" for a in wrong]
+        differing = [a for a in found if not a.agrees]
+        lines = [f"{a.engine}, {a.dtype} {a.activation}: {a}" for a in differing]
         worst = {d: max(a.gradient for a in found if a.dtype == d) for d in self.asked.dtypes}
         lines += [f"Largest difference of a gradient, {d}: {size:.1e}" for d, size in worst.items()]
         self._keep("agreement", [asdict(a) | {"agrees": a.agrees} for a in found], "\n".join(lines))
-        functions = {SETTINGS[name].function for name in named}
-        return [s.name for s in self.settings if s.function in functions]
+        functions = {SETTINGS[a.engine].function for a in differing}
+        self.wrong = [s.name for s in self.settings if s.function in functions]
+        self.settings = [s for s in self.settings if s.name not in self.wrong]
 
     def steps(self) -> None:
         """The step itself, every engine."""
         rows = studies.steps(self.cases, self.settings, self.teams, self.budget, self.say)
-        table = report.ratios(rows)
+        table = self.tables["steps"] = report.ratios(rows)
         self._keep("steps_rounds", rows)
         self._keep("steps", table, report.by_shape(table))
         if self.asked.out and table["x_plain"].notna().any():
@@ -153,7 +168,8 @@ class _Bench:
 
     def probes(self) -> None:
         """What the records cost."""
-        rows = studies.probes(self.cases, self.teams, self.budget, self.say)
+        one = [case for case in self.cases if case.activation == self.asked.activations[0]]
+        rows = studies.probes(one, self.teams, self.budget, self.say)
         table = report.ratios(rows)
         off = table[table["engine"] == "ours, records off"].rename(columns={"us": "off"})
         table = table.merge(off[[*report.CELL, "off"]], on=report.CELL, validate="many_to_one")
@@ -163,14 +179,9 @@ class _Bench:
 
     def stacks(self) -> None:
         """How many runs to stack."""
-        rows = [
-            row | {"records": records}
-            for records in ("every", "default")
-            for row in studies.stack_sizes(
-                studies.STACKED_SHAPES, self.asked.dtypes, records, self.teams,
-                Budget(3, self.asked.seconds / 3), self.say,
-            )
-        ]  # fmt: skip
+        rows = studies.stack_sizes(
+            studies.STACKED_SHAPES, self.asked.dtypes, self.teams, self.budget, self.say
+        )
         table = _by_stack(rows)
         self._keep("stacks", rows, report.markdown(table))
 
@@ -187,9 +198,12 @@ class _Bench:
 
     def profile(self) -> None:
         """Where our time goes."""
+        import pandas as pd
+
         self.say("profile")
         ours = self.teams.of(SETTINGS["ours"])
         rows = [row for case in self.cases for row in ours.profile(case)]
+        self.tables["profile"] = pd.DataFrame(rows)
         self._keep("profile", rows, report.markdown(_profile_table(rows)))
 
     def start_up(self) -> None:
@@ -224,7 +238,7 @@ def _by_stack(rows: Sequence[Mapping[str, Any]]) -> Any:
     """µs a step and run by the size of the stack, over the best of its row."""
     import pandas as pd
 
-    index = ["records", "shape", "dtype", "activation"]
+    index = ["shape", "dtype", "activation"]
     wide = pd.DataFrame(list(rows)).pivot_table(
         index=index, columns="runs", values="us", aggfunc="median", sort=False
     )

@@ -17,7 +17,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # What ties a library to other kernels or threads than it would choose. One such variable halves NumPy's
 # speed and leaves PyTorch's as it was, which is no fair comparison.
 TIES = ("OPENBLAS_", "GOTO_", "OMP_", "MKL_", "KMP_", "XLA_", "NPY_DISABLE", "NVPL_")
-WARM_UP = 0.3  # seconds
+WARM_UP = 0.15  # seconds
 
 
 class EngineError(RuntimeError):
