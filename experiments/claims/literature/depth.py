@@ -22,6 +22,7 @@ from experiments.theory.mean_field import (
 )
 from mlp.initialisers import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
+from mlp.jacobian import hidden_jacobian, singular_values
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -260,11 +261,5 @@ def _spread(run: Any, inputs: int) -> float:
     size = (q - bias) / weight if 0 < q < np.inf else 1.0  # so that layer 1 stands at the fixed point
     x = stream(run.seed, "inputs").standard_normal((inputs, width)) * np.sqrt(size)
     net = networks(run, (width, *[width] * run.depth, 2), 1)
-    found = []
-    jacobians = np.broadcast_to(np.eye(width), (inputs, width, width))
-    for layer, p in zip(forward(net, x), net.layers, strict=False):
-        jacobians = (jacobians @ p.w[0]) * layer.slope[0][:, None, :]
-    for jacobian in jacobians:
-        squares = np.linalg.svd(jacobian, compute_uv=False) ** 2
-        found.append(squares.var() / squares.mean() ** 2)
-    return float(np.mean(found))
+    squares = np.square(singular_values(hidden_jacobian(net, x))[0])
+    return float((squares.var(axis=-1) / squares.mean(axis=-1) ** 2).mean())

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis import at_end, at_start
-from experiments.claims.ensembles import forward, networks
+from experiments.claims.ensembles import networks
 from experiments.claims.published import Compared, bounded, by_seed, mean_near, near
 from experiments.claims.settings import alike, judged, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.mean_field import chi, variances
+from mlp import jacobian
 from mlp.initialisers import activation as curve
 from mlp.initialisers import weight_variance
 from mlp.streams import stream
@@ -130,9 +131,9 @@ def _mean_singular(run: Any) -> float:
     """Of ∂a_l/∂a_{l−1} at one input, the mean over layers 3 … depth."""
     x = stream(run.seed, "inputs").standard_normal((1, run.width))
     net = networks(run, (run.width, *[run.width] * run.depth, 2), 1)
-    layers = list(zip(forward(net, x), net.layers, strict=False))[2:]
-    values = [np.linalg.svd(p.w[0] * layer.slope[0, 0], compute_uv=False).mean() for layer, p in layers]
-    return float(np.mean(values))
+    tape = jacobian.forward(net, x)
+    layers = [jacobian.layer_jacobian(tape, index, 1) for index in range(2, run.depth)]
+    return float(np.mean([jacobian.singular_values(each).mean() for each in layers]))
 
 
 def _ratios(records: Records, init: str) -> list[Compared]:
