@@ -260,14 +260,13 @@ BAD = {  # words on the command line or the text of a config -> what the message
     "huge file": (b"# " + b"x" * 5_000_000, ""),
     "a list": ("- question", ""),
 }
-CALLS = {
-    "no file": (["nowhere.yaml"], "nowhere.yaml"),
-    "a folder": (["."], ""),
-    "a name that leaves results/": (["...yaml"], "cannot be a folder of results"),
-    "unknown override": (["tiny.yaml", "dept=3"], "unknown key 'dept'. Did you mean 'depth'?"),
-    "wrong override": (["tiny.yaml", "depth=[1,-2]"], "-2 is not a whole number from 0"),
-    "no Dask there": (["tiny.yaml", "--dask", "local:none"], "write local:4 for four workers"),
-    "no jobs": (["tiny.yaml", "--jobs", "0"], "'0' is not a whole number from 1"),
+CALLS = {  # what is called -> its overrides, how, and what the message must say
+    "nowhere.yaml": ([], {}, "nowhere.yaml"),
+    ".": ([], {}, "folder"),
+    "...yaml": ([], {}, "cannot be a folder of results"),
+    "tiny.yaml": (["dept=3"], {}, "unknown key 'dept'. Did you mean 'depth'?"),
+    "./tiny.yaml": (["depth=[1,-2]"], {}, "-2 is not a whole number from 0"),
+    "././tiny.yaml": ([], {"dask": "local:none"}, "write local:4 for four workers"),
 }
 
 
@@ -276,23 +275,30 @@ def write_bad(name, content):
     if isinstance(content, str):
         content = f"question: Is it refused?\n{content}\n".encode()
     path.write_bytes(content)
-    return [str(path)]
+    return str(path)
 
 
-def test_bad_input_is_refused_with_one_clear_message_and_nothing_written(monkeypatch):
+def test_bad_input_is_refused_with_one_clear_message_and_nothing_written(monkeypatch, capfd):
     monkeypatch.delenv("VG_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / "cache"))
     Path("...yaml").write_text(CONFIG)
-    calls = {name: (write_bad(name, content), said) for name, (content, said) in BAD.items()} | CALLS
+    calls = {write_bad(name, content): ([], {}, said) for name, (content, said) in BAD.items()} | CALLS
     before = sorted(Path.cwd().rglob("*"))
-    with ThreadPoolExecutor(2) as pool:
-        done = dict(zip(calls, pool.map(lambda words: shell(*words[0]), calls.values()), strict=True))
-    for name, (_, said) in calls.items():
-        assert done[name].returncode == 2, (name, done[name])
-        assert said in done[name].stderr, (name, done[name].stderr)
-        assert 0 < len(done[name].stderr) < 2000, name
-        assert "Traceback" not in done[name].stderr, name
+    for name, (overrides, how, said) in calls.items():
+        status = command(name, overrides, How(**how), quiet=True)
+        told, complaints = capfd.readouterr()
+        assert (status, told) == (2, ""), name
+        assert said in complaints, (name, complaints)
+        assert 0 < len(complaints) < 2000, name
     assert sorted(Path.cwd().rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [["nowhere.yaml"], ["tiny.yaml", "dept=3"], ["tiny.yaml", "--jobs", "0"]])
+def test_what_is_refused_is_so_at_the_shell_too(words):
+    done = shell(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words[-1].removesuffix("=3") in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_all_errors_of_a_config_are_shown_at_once():

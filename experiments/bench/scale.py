@@ -67,11 +67,13 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
     planned = time.perf_counter()
     records = pipeline.run(asked, jobs=workers)
     ended = time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "plan_s": planned - began,
         "wall_s": ended - planned,
         "training_s": float(records.runs["seconds"].sum()),
-        "driver_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,  # Linux counts in KiB
+        "driver_cpu_s": used.ru_utime + used.ru_stime,  # the same however busy the machine is with others
+        "driver_mb": used.ru_maxrss / 1024,  # Linux counts in KiB
     }
 
 
@@ -115,7 +117,7 @@ def on_paper(table: pd.DataFrame, runs: float) -> pd.DataFrame:
     for alike, part in table.groupby("a_stack", sort=False):
         (a, b), row = part.nlargest(2, "runs").sort_values("runs").to_dict("records"), {}
         further = (runs - b["runs"]) / (b["runs"] - a["runs"])
-        for name in ("plan_s", "driver_mb", "load_s", "bytes", "parts"):
+        for name in ("plan_s", "driver_cpu_s", "driver_mb", "load_s", "bytes", "parts"):
             row[name] = b[name] + further * max(0, b[name] - a[name])
         all_a, all_b = (each["overhead_ms"] * each["runs"] for each in (a, b))
         row["overhead_ms"] = (all_b + further * (all_b - all_a)) / runs
