@@ -113,7 +113,7 @@ class _Bench:
         """Sections that draw on several parts."""
         found = {"Took": ", ".join(f"{part} {seconds:.0f} s" for part, seconds in self.took.items())}
         steps = self.tables.get("steps")
-        if steps is not None and {targets.OURS, "ours"} <= set(steps["engine"]):
+        if steps is not None and targets.OURS in set(steps["engine"]):
             found["What is reached"] = targets.statement(steps, self.tables.get("profile"))
         for name, text in found.items():
             self.say(f"\n{name}\n{text}\n")

@@ -1,7 +1,8 @@
 """Where the microseconds of our step go: its own operations, replayed on its own buffers.
 
 Every kind of operation is run for all layers in turn, in the order of the step; what the whole step takes
-beyond their sum is Python, the checks of scale and what operations cost each other in the cache.
+beyond their sum is Python, the checks of scale and what operations cost each other in the cache. What it
+takes with the records of every step beyond that is theirs: probes, copies, and what is kept for them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench.ours import _parts
+from experiments.bench.ours import _parts, engine
 from experiments.bench.workload import Case, Problem
 from mlp.losses import LOSSES
 from mlp.network import create
@@ -22,24 +23,24 @@ from mlp.update import UpdateRule
 
 
 def profile(case: Case, rounds: int = 5, seconds: float = 0.2) -> list[dict[str, Any]]:
-    """A row for each operation of a training step (no records kept): µs a step and run, the best round."""
+    """A row for each operation of a step, and for its records: µs a step and run, the best round."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
-        step = _Step(Problem.of(case), _parts(case, 0)[0])
-        jobs = step.operations() | {"whole step": step.whole}
+        step, recorded = _Step(Problem.of(case), _parts(case, 0)[0]), engine(Problem.of(case))
+        jobs = step.operations() | {"whole step": step.whole, "recorded": lambda: recorded.run(1)}
         best = {name: float("inf") for name in jobs}
         for job in jobs.values():
             job()
         for _ in range(rounds):
             for name, job in jobs.items():
                 best[name] = min(best[name], _each(job, seconds / len(jobs)))
-    whole = best.pop("whole step")
+    best = {name: t / (case.runs if name == "recorded" else step.runs) for name, t in best.items()}
+    total, whole = best.pop("recorded"), best.pop("whole step")
     best["Python and rest"] = whole - sum(best.values())
+    best["records"] = total - whole
     cell = {"shape": str(case.shape), "dtype": case.dtype, "activation": case.activation, "runs": step.runs}
-    return [
-        cell | {"operation": name, "us": t / step.runs * 1e6, "share": t / whole} for name, t in best.items()
-    ]
+    return [cell | {"operation": name, "us": t * 1e6, "share": t / total} for name, t in best.items()]
 
 
 def _each(job: Callable[[], None], seconds: float) -> float:
