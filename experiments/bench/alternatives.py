@@ -55,7 +55,9 @@ def _table() -> Iterable[Setting]:
         two, own = (", 2 processes", True) if n > 1 else ("", False)
         yield Setting(f"{LIMIT}{two}", "ours:limit", n, pinned=own)
         yield Setting(f"ours{two}", "ours:engine", n, pinned=own)
-        yield Setting(f"ours, default records{two}", "ours:engine", n, pinned=own, options={"records": "default"})
+        yield Setting(
+            f"ours, default records{two}", "ours:engine", n, pinned=own, options={"records": "default"}
+        )
         yield Setting(f"NumPy tutorial{two}", "naive:engine", n, pinned=own)
         yield Setting(f"{PLAIN}{two}", "torch_one:plain", n, pinned=own, needs="torch")
         yield Setting(f"PyTorch tuned{two}", "torch_one:tuned", n, pinned=own, needs="torch")
