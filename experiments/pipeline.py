@@ -124,6 +124,8 @@ def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
             store.fresh()
         done = store.finished(how.rerun_failed)
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
+        if search := search_of(experiment):
+            voice.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
         voice.plan(sweep)
         store.write_manifest(**described(experiment, sweep))
         if sweep.stacks:

@@ -1,5 +1,6 @@
 """How deep can it go: the bisection, the interval, and both through the whole program."""
 
+import json
 from math import ceil, inf, isnan, log2, nan, sqrt
 
 import numpy as np
@@ -9,12 +10,14 @@ from made_up import grid, made
 from scipy.optimize import minimize
 
 from experiments import pipeline, runner
+from experiments.command import command
 from experiments.config import ConfigError, from_mapping
 from experiments.frontier import SURE, frontier, scales_of, successes, table
 from experiments.plan import run_id
 from experiments.plots import FIGURES
 from experiments.records import Records
 from experiments.search import SEARCHES
+from experiments.sweep import How
 from experiments.theory.mean_field import depth_scales
 from mlp.initialisers import activation
 
@@ -253,6 +256,15 @@ def test_the_plan_is_the_first_round(trained):
     assert {run.depth for run in sweep.runs.values()} == {SEARCHES.bind(CONFIG["search"])().next_depth({})}
     assert sweep.missing == 4 * 3
     assert not trained
+
+
+def test_a_plan_on_the_terminal_says_that_there_are_rounds(trained, tmp_path, capfd):
+    path = tmp_path / "deep.yaml"
+    path.write_text(json.dumps(CONFIG))  # which is YAML too
+    assert command(str(path), [], How(), plan=True) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1].startswith("12 runs, none stored: ")
+    assert lines[2] == "that is the first of at most 4 rounds of a search"
 
 
 def marks_of(axes, name):
