@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +69,8 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     """
     recording = experiment.recording
     records = store.load(asked_for(experiment, store))
-    if experiment.search != "none":
-        records.runs.attrs["search"] = search_of(experiment)
+    if search := search_of(experiment):
+        records.runs.attrs["search"] = asdict(search)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
     records.layers.attrs["measured_on"] = probe_set if recording.trace == "probe_set" else "each step's batch"
     return records

@@ -40,7 +40,7 @@ def frontier(
     the axis; none where theory does not apply. It knows nothing of steps and learning rates.
     """  # fmt: skip
     searched = records.runs.attrs.get("search")
-    usual = (searched.accuracy, searched.on) if searched else USUAL
+    usual = (searched["accuracy"], searched["on"]) if searched else USUAL
     goal, on = accuracy or usual[0], metric or usual[1]
     view = as_panels(arrange(records, None, None, where, across=["depth"]))
     found = table(view.records, goal, on).head(MOST_ROWS)
