@@ -23,7 +23,7 @@ _RECORDING = Recording(probes=())
 _SHAPE = tuple(f.name for f in fields(Run) if f.name not in STACKED)
 
 # A stack is as large as pays for Python's overhead without leaving the caches too far behind. Timed for nine
-# shapes at R = 1 … 20, one thread, records at every step (`make bench ARGS="--parts stacks"`; 1 MiB of L2
+# shapes at R = 1 … 20, one thread, records at every step (`--parts stacks` of the bench has six; 1 MiB of L2
 # cache a core): with this much a step is within about 10 % of its best. With R = 1 it takes 1.3 to 2.5
 # times as long at width 64 and 1.25 times at 50 layers of 128; at width 512 R does not matter.
 CACHE = 8 * 2**20  # bytes of activations
