@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,7 +25,8 @@ TIMEOUT = 10  # seconds for one input
 MEMORY = 700  # MB of the process, whose imports take 150
 _SPACE = tempfile.TemporaryDirectory(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
 atexit.register(_SPACE.cleanup)
-FOLDER = Path(_SPACE.name)
+INHERITED = "FUZZ_FOLDER"  # libFuzzer ends its process without Python's leave: a parent tidies up after it
+FOLDER = Path(os.environ.get(INHERITED, _SPACE.name))
 
 HOUSE = b"""question: q
 base: {dataset: digits, width: 8, activation: leaky_relu(slope=0.1), lr: 1e-3, schedule: shock(at=3)}
@@ -173,4 +175,9 @@ def main(name: str, options: list[str]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"{__doc__}\nTargets: {', '.join(TARGETS)}")
-    main(sys.argv[1], sys.argv[2:])
+    if INHERITED in os.environ:
+        _SPACE.cleanup()
+        main(sys.argv[1], sys.argv[2:])
+    else:
+        given = os.environ | {INHERITED: str(FOLDER)}
+        sys.exit(subprocess.run([sys.executable, *sys.argv], env=given, check=False).returncode)
