@@ -11,7 +11,7 @@ from experiments import config, plan
 from experiments.claims import judge
 from experiments.claims.ensembles import backward, forward, networks, tangent
 from experiments.claims.literature import depth, gradients, relu
-from experiments.claims.published import Compared, among, bounded, computed, mean_near, near
+from experiments.claims.published import Compared, among, bounded, computed, mean_near, near, share_near
 from experiments.config import Run
 from experiments.config.vocabulary import keys_of
 from experiments.report import comparisons, numbers_page
@@ -51,6 +51,14 @@ def test_mean_near_asks_the_mean_within_its_error():
     assert not mean_near("x", scattered, 2.5).holds
     assert not mean_near("x", [1.0, 1.001] * 3, 1.1).holds
     assert mean_near("x", [1.0, 1.001] * 3, 1.1, within=0.2).holds
+
+
+def test_a_share_is_as_certain_as_its_trials():
+    assert share_near("x", [0.0] * 6, 1e-4, 100).holds  # none in 600 is what chance gives
+    assert not share_near("x", [0.0] * 6, 0.1, 100).holds
+    assert share_near("x", [0.5, 0.52] * 3, 0.5, 1000).holds
+    assert not share_near("x", [0.55] * 6, 0.5, 1000).holds
+    assert share_near("x", [0.5] * 5, 0.5, 1000).holds is None
 
 
 def test_among_asks_whether_one_network_is_like_ours():

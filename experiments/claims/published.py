@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # recalled (and then confirmed by simulation, or it would not be compared with).
 Tag = Literal["source", "account", "derived", "recalled"]
 ERRORS = 3.0  # standard errors of a mean that a number may be away
+CHANCES = 4.0  # binomial errors of a share
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,24 @@ def mean_near(
         holds = bool(abs(found.mean() - published) <= max(error, within))
     words = f"{ERRORS:g} standard errors of the mean" + (f" or ± {within:g}" if within else "")
     return replace(_compared(setting, found, published, words, tag, holds), value=float(found.mean()))
+
+
+def share_near(
+    setting: str, shares: Iterable[float], published: float, trials: int, tag: Tag = "source",
+    *, theirs: float = np.inf,
+) -> Compared:  # fmt: skip
+    """A probability: ours, of `trials` a seed, within four of the errors that chance gives it.
+
+    `theirs` is of how many trials the published one is itself; exact by default.
+    """
+    found = np.asarray(list(shares), float)
+    scatter = 1 / (trials * max(len(found), 1)) + 1 / theirs
+    error = np.sqrt(published * (1 - published) * scatter)
+    enough = len(found) >= FEWEST_SEEDS and np.isfinite(found).all()
+    holds = bool(abs(found.mean() - published) <= CHANCES * error) if enough else None
+    words = f"{CHANCES:g} binomial errors of {error:.2g}"
+    mean = float(found.mean()) if len(found) else np.nan
+    return replace(_compared(setting, found, published, words, tag, holds), value=mean)
 
 
 def among(

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.analysis import at_end, at_start, first_to_last
 from experiments.claims.ensembles import forward, networks, tangent
-from experiments.claims.published import Compared, bounded, by_seed, computed, mean_near
+from experiments.claims.published import Compared, bounded, by_seed, computed, mean_near, share_near
 from experiments.claims.settings import alike, only, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import (
@@ -124,7 +124,7 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
     input whose hidden units of some layer are all off at 33 inputs from −√3 to √3, that is whose output is
     constant, as drawn, without training.
 
-    Rule: The mean over seeds within 3 standard errors of the number simulated elsewhere or known exactly,
+    Rule: The mean over seeds within 4 binomial errors of the number simulated elsewhere or known exactly,
     and between Lu's bounds; with randomised asymmetric initialisation (RAI) less than 0.35 of He's at width
     2; with a leaky ReLU never.
 
@@ -133,7 +133,7 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
     Source: Lu, Shin, Su & Karniadakis 2019, theorems 3.2 and 3.3 (bounds recalled, exact at two layers and
     at width 1); RAI's form as two independent codes have it.
     """
-    rule = "mean within 3 standard errors of the known number and between the bounds; RAI under 0.35 of He"
+    rule = "mean within 4 binomial errors of the known number and between the bounds; RAI under 0.35 of He"
     shares = dict(
         by_seed(records, ["activation", "init", "width", "depth"], lambda run: _born_dead(run, nets))
     )
@@ -143,9 +143,9 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
         if act != "relu":
             evidence.append(Evidence.exact(name, found, 0.0))
         elif init == he:
-            evidence += _known(name, found, width, depth)
+            evidence += _known(name, found, width, depth, nets)
         elif depth == 9 and width in RAI:
-            evidence.append(mean_near(name, found, RAI[width], "derived", within=0.003))
+            evidence.append(share_near(name, found, RAI[width], nets, "derived", theirs=8000))
     evidence += _relief(shares, he, rai)
     if not evidence:
         raise Undecided("no ReLU networks with He's initialisation", f"init: [{he}, {rai}]")
@@ -162,15 +162,15 @@ def _born_dead(run: Any, nets: int) -> float:
     return float(dead.mean())
 
 
-def _known(name: str, found: list[float], width: int, depth: int) -> list[Compared]:
+def _known(name: str, found: list[float], width: int, depth: int, nets: int) -> list[Compared]:
     """Against what is known exactly or simulated, and between the bounds."""
     result = []
     if depth == 2:
-        result.append(mean_near(f"{name}, exact", found, born_dead_two_layers(width), "derived"))
+        result.append(share_near(f"{name}, exact", found, born_dead_two_layers(width), nets, "derived"))
     elif width == 1:
-        result.append(mean_near(f"{name}, exact", found, 1 - 2.0 ** (1 - depth), "derived"))
+        result.append(share_near(f"{name}, exact", found, 1 - 2.0 ** (1 - depth), nets, "derived"))
     elif depth == 9 and width in BORN_DEAD:
-        result.append(mean_near(name, found, BORN_DEAD[width], "derived", within=0.003))
+        result.append(share_near(name, found, BORN_DEAD[width], nets, "derived", theirs=30_000))
     if depth > 2 and width > 1:
         mean, error = np.mean(found), 3 * np.std(found, ddof=1) / np.sqrt(len(found))
         low, high = born_dead_lower(width, depth), born_dead_at_one_input([width] * depth)
