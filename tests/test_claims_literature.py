@@ -86,6 +86,7 @@ def test_too_few_seeds_or_a_missing_value_decide_nothing(compare):
 def test_a_gap_is_relative_but_for_zero():
     assert Compared("x", 1.1, 1, 1.2, 6, 1, True, published=1.0).gap == pytest.approx(0.1)
     assert Compared("x", 0.1, 0, 0.2, 6, 0, True, published=0.0).gap == pytest.approx(0.1)
+    assert np.isnan(bounded("x", [1.0] * 6, "below", 2.0).gap)  # a bound is no number to come out again
 
 
 # Ensembles ------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Tag = Literal["source", "account", "derived", "recalled"]
 ERRORS = 3.0  # standard errors of a mean that a number may be away
 CHANCES = 4.0  # binomial errors of a share
+SIDES: dict[Side, str] = {"below": "below it", "above": "above it"}
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,14 @@ class Compared(Evidence):
     tag: Tag = "source"
 
     @property
+    def is_bound(self) -> bool:
+        """Whether the number is one to stay on a side of, and not one to come out again."""
+        return self.within in SIDES.values()
+
+    @property
     def gap(self) -> float:
-        """How far ours is from the published number, relative to it; absolute where that is 0."""
-        return (self.value - self.published) / (abs(self.published) or 1.0)
+        """How far ours is from the published number: relative, absolute where that is 0, NaN of a bound."""
+        return np.nan if self.is_bound else (self.value - self.published) / (abs(self.published) or 1.0)
 
 
 def near(
@@ -96,7 +102,7 @@ def bounded(
     """Every seed's value has to lie on this side of the published number."""
     found = np.asarray(list(values), float)
     judged = Evidence.of(setting, found, side, published)
-    return _compared(setting, found, published, f"{side} it", tag, judged.holds)
+    return _compared(setting, found, published, SIDES[side], tag, judged.holds)
 
 
 def computed(setting: str, value: float, published: float, within: float, tag: Tag = "source") -> Compared:

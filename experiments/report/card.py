@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
@@ -56,8 +57,9 @@ class Card:
 
     @property
     def paper(self) -> str:
-        """The first work that the source names."""
-        return self.source.partition(";")[0].rstrip(".")
+        """The first work that the source names, with its year if it has one."""
+        dated = re.match(r".*?\b\d{4}\b", self.source)
+        return dated[0] if dated else self.source.partition(";")[0].rstrip(".")
 
     @property
     def command(self) -> str:

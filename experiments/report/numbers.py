@@ -93,7 +93,7 @@ def _section(card: Card, found: pd.DataFrame) -> str:
         e = compared[row["quantity"]]
         quantity, published, _, gap = _cells(e)
         ours = f"{number(e.value)} ({interval(e.low, e.high)}; {e.n})"
-        cells = [quantity, f"{published} ({e.tag})", ours, gap, e.within, row["verdict"]]
+        cells = [quantity, f"{published} ({e.tag})", ours, gap, "" if e.is_bound else e.within, row["verdict"]]
         lines.append(f"| {' | '.join(map(_plain, cells))} |")
     told = [f"## {card.name}", f"{card.says} *{card.source}*", "\n".join(lines)]
     told += ["\n".join(f"* {remark}" for remark in card.verdict.remarks)] if card.verdict.remarks else []
@@ -102,6 +102,9 @@ def _section(card: Card, found: pd.DataFrame) -> str:
 
 def _cells(e: Compared) -> list[str]:
     """Quantity, published, ours, gap."""
+    if e.is_bound:
+        side, _, _ = e.within.partition(" ")
+        return [e.setting, f"{side} {number(e.published)}", number(e.value), ""]
     gap = f"{100 * e.gap:+.2g} %" if e.published else f"{e.gap:+.2g}"
     return [e.setting, number(e.published), number(e.value), gap]
 

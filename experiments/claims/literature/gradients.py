@@ -90,16 +90,18 @@ def _agreement(records: Records, text: str, init: str, rows: pd.DataFrame) -> Co
     holds = bool(abs(logs.mean() - centre) < AGREES * error) if len(logs) >= FEWEST_SEEDS else None
     if not np.isfinite(logs).all():
         holds = None
-    name = f"{text}, {init}, depth {rows['depth'].iloc[0]}: ln(‖delta_1‖/‖delta_depth‖)"
+    name = f"{text}, {init}, depth {rows['depth'].iloc[0]}: ‖delta_1‖/‖delta_depth‖"
+    middle, low, high = np.exp([logs.mean(), logs.min(), logs.max()])
+    published = float(np.exp(centre))
     return Compared(
-        name, float(logs.mean()), float(logs.min()), float(logs.max()), len(logs), centre, holds, centre,
-        f"3 standard errors of {error:.3f}", "derived",
+        name, float(middle), float(low), float(high), len(logs), published, holds, published,
+        f"in its log, 3 standard errors of {error:.3f}", "derived",
     )  # fmt: skip
 
 
 def _errors(e: Compared) -> float:
-    """How many standard errors a mean is away."""
-    return abs(e.value - e.published) / float(e.within.rpartition(" ")[2])
+    """How many standard errors the mean of a log is away."""
+    return abs(np.log(e.value / e.published)) / float(e.within.rpartition(" ")[2])
 
 
 def _outside(evidence: Iterable[Evidence]) -> str:
@@ -206,7 +208,7 @@ def L12_laws(
     Nuance: At a hundred layers sigmoid's first layer gets 10⁻⁶³ of the last one's gradient, tanh's a twelfth:
     "saturating activations vanish" joins two different laws.
 
-    Source: the exponent of tanh is Roberts & Yaida 2022's (class K* = 0), recalled; constants derived.
+    Source: Roberts, Yaida & Hanin 2022 for tanh's exponent (class K* = 0), recalled; constants derived.
     """
     rule = "sigmoid's factor within 2 %, tanh's slope ½ ± 0.05, ratio·√depth within 15 % of 0.840"
     recorded(records, "delta_log10")
