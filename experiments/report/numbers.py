@@ -62,7 +62,7 @@ def numbers_page(title: str, intro: str, cards: Sequence[Card]) -> str:
         f"{len(found)} numbers compared: {summary}. The whole report: [report.html](report.html).",
         _overview(cards), f"Where a published number comes from:\n\n{tags}",
     ]  # fmt: skip
-    parts += [_section(card, found[found["claim"] == card.name]) for card in cards]
+    parts += [_section(card) for card in cards]
     return "\n\n".join(parts) + "\n"
 
 
@@ -86,14 +86,13 @@ def _overview(cards: Sequence[Card]) -> str:
     return "\n".join(lines)
 
 
-def _section(card: Card, found: pd.DataFrame) -> str:
-    compared = {e.setting: e for e in card.verdict.evidence if isinstance(e, Compared)}
+def _section(card: Card) -> str:
     lines = ["| quantity | published | ours (range; n) | gap | within | |", "|" + "---|" * 6]
-    for row in found.to_dict("records"):
-        e = compared[row["quantity"]]
+    for e in (e for e in card.verdict.evidence if isinstance(e, Compared)):
         quantity, published, _, gap = _cells(e)
         ours = f"{number(e.value)} ({interval(e.low, e.high)}; {e.n})"
-        cells = [quantity, f"{published} ({e.tag})", ours, gap, "" if e.is_bound else e.within, row["verdict"]]
+        within = "" if e.is_bound else e.within
+        cells = [quantity, f"{published} ({e.tag})", ours, gap, within, HELD[e.holds]]
         lines.append(f"| {' | '.join(map(_plain, cells))} |")
     told = [f"## {card.name}", f"{card.says} *{card.source}*", "\n".join(lines)]
     told += ["\n".join(f"* {remark}" for remark in card.verdict.remarks)] if card.verdict.remarks else []
