@@ -134,7 +134,7 @@ class _Step:
         _, d_logits = LOSSES["softmax_cross_entropy"](self.tape.forward(self.x), self.y)
         self.tape.gradients(d_logits, self.views)
         self.tape.unscale(self.grads)
-        self.rule.apply(self.rule.step(self.grads, self.rate))
+        self.rule.apply(self.rule.step(self.grads, self.rate, self.grads))
         return thread_time() - began
 
 

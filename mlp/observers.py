@@ -59,7 +59,7 @@ class ProbeSetObserver:
         self.tapes = [Tape(self.net.part(runs), self.x.shape[1], lean=False) for runs in self.parts]
 
     def apart(self, grads: Array) -> Array:
-        """What the optimiser may write over: the gradients themselves, since others are traced."""
+        """Where the update may be written: over the gradients themselves, since others are traced."""
         return grads
 
     def snapshot(self, step: int, lr: Measure, *, ends: bool) -> Snapshot:
@@ -102,8 +102,7 @@ class BatchObserver:
         self.rows: list[LayerTrace] = []
 
     def apart(self, grads: Array) -> Array:
-        """What the optimiser may write over: a copy, since it is these gradients that are traced."""
-        np.copyto(self.steps, grads)
+        """Where the update may be written: beside the gradients, since it is these that are traced."""
         return self.steps
 
     def snapshot(self, step: int, lr: Measure, *, ends: bool) -> Snapshot:

@@ -1,7 +1,7 @@
 """Optimisers: gradients in, steps to add out; they never touch the parameters.
 
 An optimiser is a function that starts its state for an (R, P) block of gradients and returns
-`step(g, lr)`: g (R, P) and lr (R, 1) -> the (R, P) steps, written over g, valid until the next call.
+`step(g, lr, out)`: g (R, P) and lr (R, 1) -> the (R, P) steps, written to out, which may be g.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from mlp.activations import Array
 from mlp.registry import Registry
 
-Step = Callable[[Array, Array], Array]
+Step = Callable[[Array, Array, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _positive(name: str, value: float) -> float:
 @OPTIMISERS
 def sgd() -> Optimiser:
     """step = −lr·g."""
-    return Optimiser(lambda like: lambda g, lr: np.multiply(g, -lr, out=g))
+    return Optimiser(lambda like: lambda g, lr, out: np.multiply(g, -lr, out=out))
 
 
 @OPTIMISERS
@@ -54,10 +54,10 @@ def momentum(beta: float = 0.9) -> Optimiser:
     def start(like: Array) -> Step:
         v = np.zeros_like(like)
 
-        def step(g: Array, lr: Array) -> Array:
+        def step(g: Array, lr: Array, out: Array) -> Array:
             np.multiply(v, beta, out=v)
             np.add(v, g, out=v)
-            return np.multiply(v, -lr, out=g)
+            return np.multiply(v, -lr, out=out)
 
         return step
 
@@ -73,12 +73,12 @@ def nesterov(beta: float = 0.9) -> Optimiser:
         v = np.zeros_like(like)
         ahead = np.empty_like(like)
 
-        def step(g: Array, lr: Array) -> Array:
+        def step(g: Array, lr: Array, out: Array) -> Array:
             np.multiply(v, beta, out=v)
             np.add(v, g, out=v)
             np.multiply(v, beta, out=ahead)
-            np.add(g, ahead, out=g)
-            return np.multiply(g, -lr, out=g)
+            np.add(g, ahead, out=out)
+            return np.multiply(out, -lr, out=out)
 
         return step
 
@@ -95,12 +95,12 @@ def rmsprop(rho: float = 0.99, eps: float = 1e-8) -> Optimiser:
         s = np.zeros_like(like)
         root = np.empty_like(like)
 
-        def step(g: Array, lr: Array) -> Array:
+        def step(g: Array, lr: Array, out: Array) -> Array:
             _decay_square(s, g, rho, root)
             np.sqrt(s, out=root)
             np.add(root, eps, out=root)
-            np.divide(g, root, out=g)
-            return np.multiply(g, -lr, out=g)
+            np.divide(g, root, out=out)
+            return np.multiply(out, -lr, out=out)
 
         return step
 
@@ -128,7 +128,7 @@ def _adam(name: str, beta1: float, beta2: float, eps: float, *, decoupled: bool)
         m, v, root = np.zeros_like(like), np.zeros_like(like), np.empty_like(like)
         count = 0
 
-        def step(g: Array, lr: Array) -> Array:
+        def step(g: Array, lr: Array, out: Array) -> Array:
             nonlocal count
             count += 1
             np.multiply(m, beta1, out=m)
@@ -138,8 +138,8 @@ def _adam(name: str, beta1: float, beta2: float, eps: float, *, decoupled: bool)
             np.multiply(v, 1 / (1 - beta2**count), out=root)
             np.sqrt(root, out=root)
             np.add(root, eps, out=root)
-            np.divide(m, root, out=g)
-            return np.multiply(g, -lr / (1 - beta1**count), out=g)
+            np.divide(m, root, out=out)
+            return np.multiply(out, -lr / (1 - beta1**count), out=out)
 
         return step
 

@@ -67,11 +67,10 @@ def train(
         if step == steps and not watched:
             return
         grads = worker.gradient(step, next(indices), observer.tape if watched else None)
-        if watched:
-            grads = observer.apart(grads)
+        update = observer.apart(grads) if watched else grads
         now = rate * rate.dtype.type(factor(step, steps))
-        rule.step(worker.true_scale(grads), now)
+        rule.step(worker.true_scale(grads, update), now, update)
         if watched:
             yield observer.snapshot(step, now[:, 0], ends=step in (0, steps))
         if step < steps:
-            rule.apply(grads)
+            rule.apply(update)

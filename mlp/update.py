@@ -16,6 +16,13 @@ def _norm(g: Array) -> Array:
     return np.sqrt(np.vecdot(unit, unit))[:, None] * largest.astype(np.float64)
 
 
+def _copied(grads: Array, out: Array) -> Array:
+    """The gradients in out."""
+    if out is not grads:
+        np.copyto(out, grads)
+    return out
+
+
 class UpdateRule:
     """From gradients to the step that is added: clipping by global norm, weight decay, the optimiser.
 
@@ -36,18 +43,18 @@ class UpdateRule:
         return decay
 
     @np.errstate(all="ignore")
-    def step(self, grads: Array, lr: Array) -> Array:
-        """(R, P) steps for (R, P) gradients and (R, 1) rates, written over the gradients."""
+    def step(self, grads: Array, lr: Array, out: Array) -> Array:
+        """(R, P) steps for (R, P) gradients and (R, 1) rates, written to out, which may be the gradients."""
+        if self.clip is not None or (self.decay is not None and not self.decoupled):
+            grads = _copied(grads, out)
         if self.clip is not None:
             grads *= np.minimum(1, self.clip / _norm(grads))
         if self.decay is not None and not self.decoupled:
             grads += self.decay * self.net.params
-        steps = self.optimise(grads, lr)
-        if steps is not grads:
-            np.copyto(grads, steps)
+        steps = self.optimise(grads, lr, out)
         if self.decay is not None and self.decoupled:
-            grads -= lr * self.decay * self.net.params
-        return grads
+            steps -= lr * self.decay * self.net.params
+        return steps
 
     @np.errstate(all="ignore")
     def apply(self, steps: Array) -> None:

@@ -61,7 +61,11 @@ class Worker:
         """Remember the first step at which a run's loss (R,) is not finite."""
         self.diverged_at[~np.isfinite(value) & (self.diverged_at < 0)] = step
 
-    def true_scale(self, grads: Array) -> Array:
-        """The same gradients without their exponents, in place."""
-        self.used.unscale(grads)
-        return grads
+    def true_scale(self, grads: Array, spare: Array) -> Array:
+        """The gradients without their exponents: themselves if there are none, else in `spare`."""
+        if not self.used.exponent.any():
+            return grads
+        if spare is not grads:
+            np.copyto(spare, grads)
+        self.used.unscale(spare)
+        return spare

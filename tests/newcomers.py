@@ -78,7 +78,7 @@ def newcomer_loss_wrong(z, y):
 
 
 def _by_sign(sign: int) -> Optimiser:
-    return Optimiser(lambda like: lambda g, lr: np.multiply(np.sign(g, out=g), sign * lr, out=g))
+    return Optimiser(lambda like: lambda g, lr, out: np.multiply(np.sign(g, out=out), sign * lr, out=out))
 
 
 def newcomer_rule() -> Optimiser:

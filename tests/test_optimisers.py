@@ -69,7 +69,7 @@ TEXTBOOK = {
 def taken(text, gs, lrs):
     """(STEPS, R, P) steps of the optimiser for gradients of that shape and (STEPS, R, 1) rates."""
     step = OPTIMISERS.bind(text)().start(gs[0].copy())
-    return np.array([step(g.copy(), lr).copy() for g, lr in zip(gs, lrs, strict=True)])
+    return np.array([step(g, lr, np.empty_like(g)) for g, lr in zip(gs, lrs, strict=True)])
 
 
 def problem(rng, runs=2, parameters=3):
@@ -97,13 +97,24 @@ def test_a_run_is_the_same_alone(text, rng):
         assert np.array_equal(taken(text, gs[:, r : r + 1], lrs[:, r : r + 1]), together[:, r : r + 1])
 
 
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_gradients_stay_where_steps_are_written_elsewhere(text, rng):
+    gs, lrs = problem(rng)
+    step, over = OPTIMISERS.bind(text)().start(gs[0]), OPTIMISERS.bind(text)().start(gs[0])
+    for g, lr in zip(gs, lrs, strict=True):
+        before, out = g.copy(), np.empty_like(g)
+        assert step(g, lr, out) is out
+        np.testing.assert_array_equal(g, before)
+        np.testing.assert_array_equal(over(before, lr, before), out)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("text", TEXTS)
 def test_steps_are_written_over_the_gradients_in_their_format(text, dtype, rng):
     gs, lrs = (part.astype(dtype) for part in problem(rng))
     step = OPTIMISERS.bind(text)().start(gs[0])
     for g, lr in zip(gs.copy(), lrs, strict=True):
-        assert step(g, lr) is g
+        assert step(g, lr, g) is g
         assert g.dtype == dtype
     wide = taken(text, gs.astype(np.float64), lrs.astype(np.float64))
     np.testing.assert_allclose(
@@ -130,7 +141,7 @@ def test_every_start_is_a_state_of_its_own(text, rng):
     gs, lrs = problem(rng)
     optimiser = OPTIMISERS.bind(text)()
     first, second = optimiser.start(gs[0]), optimiser.start(gs[0])
-    steps = [[step(g.copy(), lr).copy() for g, lr in zip(gs, lrs, strict=True)] for step in (first, second)]
+    steps = [[step(g, lr, np.empty_like(g)) for g, lr in zip(gs, lrs, strict=True)] for step in (first, second)]
     assert np.array_equal(*steps)
 
 

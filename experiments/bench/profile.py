@@ -78,7 +78,7 @@ class _Step:
         _, d_logits = self.loss(self.tape.forward(self.x), self.y)
         self.tape.gradients(d_logits, self.views)
         self.tape.unscale(self.grads)
-        self.rule.apply(self.rule.step(self.grads, self.rate))
+        self.rule.apply(self.rule.step(self.grads, self.rate, self.grads))
 
     def gather(self) -> None:
         np.take(self.data.x, self.index, axis=0, out=self.x, mode="clip")
@@ -126,7 +126,7 @@ class _Step:
             self.loss(self.z[-1], self.y)
 
         def update() -> None:
-            self.rule.apply(self.rule.step(self.grads, self.rate))
+            self.rule.apply(self.rule.step(self.grads, self.rate, self.grads))
 
         return {
             "gather": self.gather, "x·w": forward, "bias": bias, "f(z)": activation, "loss": loss,
