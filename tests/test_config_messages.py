@@ -110,8 +110,11 @@ def test_a_fault_has_its_place_and_the_likely_intention(tmp_path, line, message)
 @pytest.mark.parametrize("kind", sorted(TABLES))
 def test_a_misspelt_name_of_any_table_is_named_with_what_there_is(tmp_path, kind):
     known = sorted(table(kind))
-    where = next((f for f, field in keys_of(Run).items() if field.metadata["kind"] == Name(kind)), None)
-    line = f"base: {{{where}: zzz}}" if where else f"{kind}s: [zzz]"
+    of_run, of_all = (
+        next((f for f, field in keys_of(owner).items() if field.metadata["kind"] == Name(kind)), None)
+        for owner in (Run, Experiment)
+    )
+    line = f"base: {{{of_run}: zzz}}" if of_run else f"{of_all}: zzz" if of_all else f"{kind}s: [zzz]"
     (message,) = messages(written(tmp_path, f"question: q\n{line}"))
     assert message.endswith(f": unknown {table(kind).kind} 'zzz'. Known: {', '.join(known)}")
 

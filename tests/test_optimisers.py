@@ -140,9 +140,9 @@ def test_a_gradient_of_zero_is_no_step(text, rng):
 def test_every_start_is_a_state_of_its_own(text, rng):
     gs, lrs = problem(rng)
     optimiser = OPTIMISERS.bind(text)()
-    first, second = optimiser.start(gs[0]), optimiser.start(gs[0])
-    steps = [[step(g, lr, np.empty_like(g)) for g, lr in zip(gs, lrs, strict=True)] for step in (first, second)]
-    assert np.array_equal(*steps)
+    starts = optimiser.start(gs[0]), optimiser.start(gs[0])
+    each = [[step(g, lr, np.empty_like(g)) for g, lr in zip(gs, lrs, strict=True)] for step in starts]
+    assert np.array_equal(*each)
 
 
 @pytest.mark.parametrize(
