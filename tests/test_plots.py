@@ -97,7 +97,10 @@ def heading(axes):
 # Every figure
 
 
-@pytest.mark.parametrize("name", CASES)
+LARGE = {"many activations", "long names"}  # sheets of many panels: half of the time of this module
+
+
+@pytest.mark.parametrize("name", [pytest.param(c, marks=[pytest.mark.slow] * (c in LARGE)) for c in CASES])
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_figure_of_any_records_is_whole(figure, name):
     """Drawn without a warning (these are errors), nothing cut off, nothing over anything else."""
