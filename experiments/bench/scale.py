@@ -1,7 +1,7 @@
 """How the whole program grows with the number of runs: planning, what a run costs beyond training, memory.
 
     python -m experiments.bench.scale
-    python -m experiments.bench.scale --runs 100 1000 --out /tmp/scale
+    python -m experiments.bench.scale --runs 100 1000 --out scale
 
 Every sweep is planned, run and loaded by the ordinary pipeline, in processes of its own.
 """

@@ -57,6 +57,12 @@ def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:
         g = (delta * passed[index].scale) @ net.layers[index].w.mT
 
 
+def mean_cosine(rows: Array) -> float:
+    """Of (n, m) rows: the mean cosine of two different ones."""
+    unit, n = rows / np.linalg.norm(rows, axis=1, keepdims=True), len(rows)
+    return float((np.square(unit.sum(axis=0)).sum() - n) / (n * (n - 1)))
+
+
 def tangent(net: Network, passed: list[Passed], u: Array) -> Array:
     """J u (R, B, n): the derivative of the last hidden layer's output along u (B, n_in)."""
     t = u[None]

@@ -49,7 +49,7 @@ def near(
     allowed = within * abs(published) if relative else within
     away = Evidence.of(setting, np.abs(found - published), "below", allowed)
     words = f"± {100 * within:g} %" if relative else f"± {within:g}"
-    return _compared(setting, found, published, words, tag, away.holds)
+    return compared(setting, found, published, words, tag, away.holds)
 
 
 def mean_near(
@@ -63,7 +63,7 @@ def mean_near(
         error = ERRORS * found.std(ddof=1) / np.sqrt(len(found))
         holds = bool(abs(found.mean() - published) <= max(error, within))
     words = f"{ERRORS:g} standard errors of the mean" + (f" or ± {within:g}" if within else "")
-    return replace(_compared(setting, found, published, words, tag, holds), value=float(found.mean()))
+    return replace(compared(setting, found, published, words, tag, holds), value=float(found.mean()))
 
 
 def share_near(
@@ -81,7 +81,7 @@ def share_near(
     holds = bool(abs(found.mean() - published) <= CHANCES * error) if enough else None
     words = f"{CHANCES:g} binomial errors of {error:.2g}"
     mean = float(found.mean()) if len(found) else np.nan
-    return replace(_compared(setting, found, published, words, tag, holds), value=mean)
+    return replace(compared(setting, found, published, words, tag, holds), value=mean)
 
 
 def among(
@@ -93,7 +93,7 @@ def among(
     if len(found) >= FEWEST_SEEDS and (found > 0).all() and np.isfinite(found).all():
         logs = np.log(found)
         holds = bool(abs(np.log(published) - logs.mean()) <= sds * logs.std(ddof=1))
-    return _compared(setting, found, published, f"{sds:g} sd of our networks' logs", tag, holds)
+    return compared(setting, found, published, f"{sds:g} sd of our networks' logs", tag, holds)
 
 
 def bounded(
@@ -102,7 +102,7 @@ def bounded(
     """Every seed's value has to lie on this side of the published number."""
     found = np.asarray(list(values), float)
     judged = Evidence.of(setting, found, side, published)
-    return _compared(setting, found, published, SIDES[side], tag, judged.holds)
+    return compared(setting, found, published, SIDES[side], tag, judged.holds)
 
 
 def computed(setting: str, value: float, published: float, within: float, tag: Tag = "source") -> Compared:
@@ -113,9 +113,10 @@ def computed(setting: str, value: float, published: float, within: float, tag: T
     )
 
 
-def _compared(
+def compared(
     setting: str, found: np.ndarray, published: float, within: str, tag: Tag, holds: bool | None
 ) -> Compared:
+    """Median and range of ours beside a published number, for a rule that has been asked already."""
     kept = found[~np.isnan(found)]
     middle, low, high = (float(f(kept)) for f in (np.median, np.min, np.max)) if len(kept) else [np.nan] * 3
     return Compared(setting, middle, low, high, len(kept), published, holds, published, within, tag)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis import at_end
-from experiments.claims.ensembles import forward, networks
+from experiments.claims.ensembles import forward, mean_cosine, networks
 from experiments.claims.published import Compared, by_seed, computed, mean_near
 from experiments.claims.settings import alike
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
@@ -79,9 +79,10 @@ def L07_depth_scale(
     """
     rule = f"ξ_c within 0.1 %, q 1 %, c 0.01; frontier between {least:g} and {most:g} ξ_c on either side"
     evidence: list[Evidence] = [*_table(), *_closed()]
-    evidence += _frontiers(records, reaches, least, most)
+    crossings = _crossings(records, reaches)
+    evidence += _frontiers(crossings, least, most)
     evidence += _simulated(records)
-    return decide(evidence, rule, "layers", remarks=_each(records, reaches))
+    return decide(evidence, rule, "layers", remarks=_each(crossings))
 
 
 def _table() -> list[Compared]:
@@ -135,9 +136,7 @@ def _settled(run: Any, w: float, b: float) -> tuple[float, float]:
     net = networks(drawn, (WIDE, *[WIDE] * LAYERS, 2), 1)
     *_, last = forward(net, stream(run.seed, "inputs").standard_normal((INPUTS, WIDE)))
     z = last.z[0]
-    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
-    pairs = (np.square(unit.sum(axis=0)).sum() - INPUTS) / (INPUTS * (INPUTS - 1))
-    return float((z**2).mean()), float(pairs)
+    return float((z**2).mean()), mean_cosine(z)
 
 
 def _iterated(weight: float, bias: float) -> tuple[float, float]:
@@ -156,6 +155,8 @@ def _crossings(records: Records, reaches: float) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not len(records.runs):
+        raise Undecided("nothing was trained", "sweep: init and depth")
     alike(records.runs, ["init", "depth"], "initialiser and depth")
     ends = at_end(records.steps, records.runs).set_index("run_id")["accuracy"]
     runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
@@ -180,13 +181,10 @@ def _crossing(logs: np.ndarray, accuracy: np.ndarray, reaches: float) -> float:
     return float(logs[at - 1] + share * (logs[at] - logs[at - 1]))
 
 
-def _frontiers(records: Records, reaches: float, least: float, most: float) -> list[Compared]:
+def _frontiers(crossings: pd.DataFrame, least: float, most: float) -> list[Compared]:
     """On either side of criticality: frontier over ξ_c, all weight variances and seeds together."""
     found = []
-    if not len(records.runs):
-        raise Undecided("nothing was trained", "sweep: init and depth")
-    crossings = _crossings(records, reaches)
-    crossings["times"] = crossings["depth"] / crossings["scale"]
+    crossings = crossings.assign(times=crossings["depth"] / crossings["scale"])
     for ordered, rows in crossings.groupby("ordered", sort=True):
         times = rows["times"].dropna().to_numpy()
         if not times.size:
@@ -202,9 +200,9 @@ def _frontiers(records: Records, reaches: float, least: float, most: float) -> l
     return found
 
 
-def _each(records: Records, reaches: float) -> list[str]:
+def _each(crossings: pd.DataFrame) -> list[str]:
     remarks = []
-    for (weight, scale), rows in _crossings(records, reaches).groupby(["weight", "scale"]):
+    for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
         depths = rows["depth"].dropna()
         told = (
             f"{depths.median():.0f} layers, {depths.median() / scale:.1f} ξ_c"

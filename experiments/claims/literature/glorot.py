@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,18 +114,12 @@ def L03b_jacobians(records: Records) -> Verdict:
     for (init,), found in by_seed(chosen, ["init"], _mean_singular):
         printed, low, high = SINGULAR[init]
         name = f"{init}: mean singular value of a layer's Jacobian, layers 3 to 5"
-        evidence.append(near(name, found, (low + high) / 2, (high - low) / 2))
-        evidence[-1] = _as_printed(evidence[-1], printed, low, high)
+        inside = near(name, found, (low + high) / 2, (high - low) / 2)
+        within = f"from {low:g} to {high:g}"
+        evidence.append(replace(inside, bound=printed, published=printed, within=within))
     for init, runs in chosen.runs.groupby("init", sort=False):
         evidence += _ratios(chosen.of(runs["run_id"]), str(init))
     return decide(evidence, rule, "mean singular value", remarks=[_closed_form()])
-
-
-def _as_printed(found: Evidence, printed: float, low: float, high: float) -> Compared:
-    from dataclasses import fields
-
-    shared = {field.name: getattr(found, field.name) for field in fields(Evidence)}
-    return Compared(**(shared | {"bound": printed}), published=printed, within=f"from {low:g} to {high:g}")
 
 
 def _mean_singular(run: Any) -> float:

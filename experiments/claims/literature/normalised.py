@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis import at_start, decay
-from experiments.claims.ensembles import Passed, backward, forward, networks
+from experiments.claims.ensembles import Passed, backward, forward, mean_cosine, networks
 from experiments.claims.published import Compared, bounded, by_seed, computed, mean_near
 from experiments.claims.settings import only, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
@@ -69,14 +69,8 @@ def _likeness(run: Any) -> tuple[np.ndarray, np.ndarray]:
     net = networks(run, (run.width, *[run.width] * run.depth, 2), 1)
     passed = list(forward(net, x, batch_norm=run.norm.startswith("batch")))
     deltas = backward(net, passed, np.broadcast_to(v, (1, EXAMPLES, run.width)))
-    return np.array([_cosine(delta[0]) for delta in deltas]), np.array([_both_on(p) for p in passed[::-1]])
-
-
-def _cosine(delta: np.ndarray) -> float:
-    """Mean over pairs of different rows."""
-    unit = delta / np.linalg.norm(delta, axis=1, keepdims=True)
-    total, n = np.square(unit.sum(axis=0)).sum(), len(unit)
-    return float((total - n) / (n * (n - 1)))
+    cosines, together = [mean_cosine(delta[0]) for delta in deltas], [_both_on(p) for p in passed[::-1]]
+    return np.array(cosines), np.array(together)
 
 
 def _both_on(layer: Passed) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.claims.ensembles import forward, networks
-from experiments.claims.published import Compared, by_seed
+from experiments.claims.published import Compared, by_seed, compared
 from experiments.claims.settings import only
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 
@@ -65,20 +65,9 @@ def _dead(run: Any, nets: int) -> np.ndarray:
 
 
 def _holds_one(name: str, found: np.ndarray, published: float) -> Compared:
-    low, high, sd = float(found.min()), float(found.max()), found.std(ddof=1)
-    holds = bool(abs(published - found.mean()) <= 2.5 * sd) if len(found) >= FEWEST_SEEDS else None
-    return Compared(
-        name,
-        float(np.median(found)),
-        low,
-        high,
-        len(found),
-        published,
-        holds,
-        published,
-        "2.5 sd of ours",
-        "account",
-    )
+    far = abs(published - found.mean()) > 2.5 * found.std(ddof=1)
+    holds = bool(not far) if len(found) >= FEWEST_SEEDS else None
+    return compared(name, found, published, "2.5 sd of ours", "account", holds)
 
 
 def _last(shares: dict[str, np.ndarray]) -> list[str]:
@@ -127,13 +116,9 @@ def L14b_ten_per_cent(
 
 
 def _printed(name: str, values: pd.Series, rounding: float) -> Compared:
-    low, high = float(values.min()), float(values.max())
-    holds = bool(low - rounding <= CHANCE <= high + rounding) if len(values) >= FEWEST_SEEDS else None
-    if values.isna().any():
-        holds = None
-    return Compared(
-        name, float(values.median()), low, high, len(values), CHANCE, holds, CHANCE, "our seeds' range"
-    )
+    known = len(values) >= FEWEST_SEEDS and not values.isna().any()
+    holds = bool(values.min() - rounding <= CHANCE <= values.max() + rounding) if known else None
+    return compared(name, values.to_numpy(), CHANCE, "our seeds' range", "source", holds)
 
 
 def _left(last: pd.DataFrame) -> list[str]:
