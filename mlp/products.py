@@ -9,38 +9,59 @@ import numpy as np
 from mlp.activations import Array
 
 # OpenBLAS (its AVX-512 kernels) does products of fewer multiplications than this without packing operands
-# first. At n = 64 in float64 an example then takes 69 ns instead of 151. That path has a weak spot, x·wᵀ
-# (112 ns), which is slower than copying wᵀ and then x·w (81 ns). With its AVX2 kernels neither matters much.
+# first. At n = 64 in float64 that is 115 GFLOP/s instead of 80, so larger products are cut into such pieces.
+# That path has two weak spots. x·wᵀ is one (72 GFLOP/s there), slower than copying wᵀ and then x·w (102).
+# The other is a second operand whose rows lie a multiple of 512 bytes apart, as those of a float32 w with
+# n = 128 do: they fall on the same few sets of the cache (157 GFLOP/s cut, 187 whole). With OpenBLAS' AVX2
+# kernels there is no such path, and none of this makes more than 5 %. Figures: batches of 128, stacks of 5.
 SMALL = 100**3
-FEWEST_ROWS = 32  # a block of fewer rows is not worth its call
+FEWEST_ROWS = 32  # a piece of fewer rows is not worth its call
+EVEN = 16  # rows a piece has a multiple of: what a kernel does at a time
+CLASH = 512  # bytes
 
 
 def product(x: Array, w: Array, out: Array) -> None:
-    """out = x·w for (R or 1, B, k) and (R, k, n), by blocks of examples that stay SMALL."""
-    blocks = _blocks(x.shape[-2], w.shape[-2] * w.shape[-1])
-    if len(blocks) == 1:
+    """out = x·w for (R or 1, B, k) and (R, k, n)."""
+    pieces = _pieces(x.shape[-2], w.shape[-2] * w.shape[-1])
+    if len(pieces) == 1 or (w.itemsize == 4 and _clashes(w.shape[-1], 4)):
         np.matmul(x, w, out=out)
         return
-    for rows in blocks:
+    for rows in pieces:
         np.matmul(x[:, rows], w, out=out[:, rows])
+
+
+def product_of_transposed(x: Array, delta: Array, out: Array) -> None:
+    """out = xᵀ·delta for (R or 1, B, k) and (R, B, n)."""
+    pieces = _pieces(x.shape[-1], delta.shape[-2] * delta.shape[-1])
+    if len(pieces) == 1:
+        np.matmul(x.mT, delta, out=out)
+        return
+    for rows in pieces:
+        np.matmul(x[:, :, rows].mT, delta, out=out[:, rows])
 
 
 def product_transposed(x: Array, w: Array, out: Array, scratch: Array) -> None:
     """out = x·wᵀ for (R, B, n) and (R, k, n); scratch (R, n, k) takes the copy of wᵀ where that is faster."""
-    blocks = _blocks(x.shape[-2], w.shape[-2] * w.shape[-1])
-    if len(blocks) == 1 and x.shape[-2] * w.shape[-2] * w.shape[-1] > SMALL:
+    examples, (k, n) = x.shape[-2], w.shape[-2:]
+    small = examples * k * n <= SMALL
+    if not small and (len(_pieces(examples, k * n)) == 1 or _clashes(k, w.itemsize)):
         np.matmul(x, w.mT, out=out)
         return
     np.copyto(scratch, w.mT)
     product(x, scratch, out)
 
 
+def _clashes(n: int, itemsize: int) -> bool:
+    """Whether rows of n numbers lie so far apart that they share sets of the cache."""
+    return n * itemsize % CLASH == 0
+
+
 @lru_cache
-def _blocks(examples: int, size: int) -> tuple[slice, ...]:
-    """Equal cuts of the examples such that each product stays SMALL; one block where that cuts too fine."""
+def _pieces(rows: int, size: int) -> tuple[slice, ...]:
+    """Cuts of the rows such that rows·size multiplications stay SMALL; one where that cuts too fine."""
     most = SMALL // size
-    if most < FEWEST_ROWS or examples <= most:
+    if most < FEWEST_ROWS or rows <= most:
         return (slice(None),)
-    count = -(-examples // most)
-    ends = [examples * i // count for i in range(count + 1)]
+    count, units = -(-rows // (most // EVEN * EVEN)), -(-rows // EVEN)
+    ends = [min(units * i // count * EVEN, rows) for i in range(count + 1)]
     return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))

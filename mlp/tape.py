@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.network import Layer, Network
-from mlp.products import product, product_transposed
+from mlp.products import product, product_of_transposed, product_transposed
 
 # A gradient is rescaled when its largest entry leaves 2^±REACH. It enters an update as zero where its
 # exponent says that it lies under 2^-FLOOR: far less than the last place of any weight it would be added to.
@@ -180,7 +180,7 @@ class Tape:
         self.exponent[index] = exponent
         delta = self.delta[index] = self._delta(g, index)
         du = self._through_norm(delta, index, grad)
-        np.matmul(self.x[index].mT, du, out=grad.w)
+        product_of_transposed(self.x[index], du, grad.w)
         np.matmul(self._ones, du, out=grad.b)
         self._du = du
         return g

@@ -13,7 +13,7 @@ from experiments.config.vocabulary import Recording, Run
 from experiments.plan import stacks
 from mlp.network import Network, create
 from mlp.probes import DEFAULT_PROBES, PROBES
-from mlp.products import product, product_transposed
+from mlp.products import product, product_of_transposed, product_transposed
 from mlp.train import Snapshot, train
 
 PROBED = ("dw_norm", "dead_fraction", "saturated_fraction")
@@ -151,7 +151,7 @@ class _Products:
             product(self.x[index], p.w, self.x[index + 1])
         for index in reversed(range(len(layers))):
             w, delta = layers[index].w, self.delta[index % 2][layers[index].w.shape[-1]]
-            np.matmul(self.x[index].mT, delta, out=self.grads[index].w)
+            product_of_transposed(self.x[index], delta, self.grads[index].w)
             if index:
                 below = self.delta[(index - 1) % 2][w.shape[-2]]
                 product_transposed(delta, w, below, self.scratch[w.shape])

@@ -17,7 +17,7 @@ from experiments.bench.ours import _parts, engine
 from experiments.bench.workload import Case, Problem
 from mlp.losses import LOSSES
 from mlp.network import create
-from mlp.products import product, product_transposed
+from mlp.products import product, product_of_transposed, product_transposed
 from mlp.tape import Tape
 from mlp.update import UpdateRule
 
@@ -111,7 +111,7 @@ class _Step:
 
         def weights() -> None:
             for i in reversed(range(len(layers))):
-                np.matmul(inputs[i].mT, self.delta[i], out=self.views[i].w)
+                product_of_transposed(inputs[i], self.delta[i], self.views[i].w)
 
         def biases() -> None:
             for i in reversed(range(len(layers))):
