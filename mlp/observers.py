@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from mlp.activations import ACTIVATIONS, Array
+from mlp.activations import ACTIVATIONS, Activation, Array
 from mlp.losses import accuracy
 from mlp.network import Layer, Network
 from mlp.tape import Tape
@@ -88,7 +89,7 @@ class ProbeSetObserver:
 
 # What a trace calls an array, what the tape's block of it is called, and how many layers below it lies there:
 # an input is the output of the layer below.
-_PIECES = (("x", "a", 1), ("z", "u", 0), ("a", "a", 0), ("passed", "slope", 0), ("scaled_delta", "g", 0))
+_PIECES = (("x", "a", 1), ("a", "a", 0), ("scaled_delta", "g", 0))
 
 
 class BatchObserver:
@@ -138,13 +139,31 @@ class BatchObserver:
         """The hidden layers from the second on, as many at a time as the cache holds."""
         tape, depth = self.tape, self.net.depth
         count = max(1, BLOCK // tape.blocks["a"][0].nbytes)
+        slopes = np.empty_like(tape.blocks["a"][1 : 1 + count])
         for first in range(1, depth, count):
             end = min(first + count, depth)
             together = {"exponent": tape.exponent[first:end].reshape(-1)}
             for name, purpose, below in _PIECES:
                 block = tape.blocks[purpose][first - below : end - below]
                 together[name] = block.reshape(-1, *block.shape[2:])
-            yield Rows(traces[first:end], together)
+            slope = partial(_slope, self.net.act, together["a"], slopes[: end - first])
+            yield Rows(traces[first:end], together, self._parameters(first, end), {"passed": slope})
+
+    def _parameters(self, first: int, end: int) -> dict[str, Array]:
+        """What the layers' traces have of parameters, in one piece each: (R, layers, …)."""
+        net, worker = self.net, self.worker
+        w, b = net.alike(net.params, first, end)
+        dw, db = net.alike(worker.grads, first, end)
+        w0, _ = net.alike(worker.first, first, end)
+        step, _ = net.alike(self.steps, first, end)
+        return {"w": w, "b": b, "scaled_dw": dw, "scaled_db": db, "w0": w0, "step": step}
+
+
+def _slope(act: Activation, a: Array, out: Array) -> Array:
+    """The slopes at the outputs a, as training has them."""
+    assert act.in_place is not None
+    act.in_place.slope(a, out.reshape(a.shape))
+    return out.reshape(a.shape)
 
 
 def _test(worker: Worker, tape: Tape) -> tuple[Measure, Measure]:
@@ -169,6 +188,11 @@ def _trace(
     if len(x) != net.runs:
         x = np.broadcast_to(x, (net.runs, *x.shape[1:]))
     hidden = index < net.depth
+    late: dict[str, Callable[[], Array]] = {}
+    if hidden and not tape.keeps_z:
+        late["z"] = partial(tape.pre_activation, index)
+    if hidden and tape.in_place is not None:
+        late["passed"] = partial(tape.passed, index)
     return LayerTrace(
         layer=index + 1,
         runs=runs,
@@ -187,4 +211,5 @@ def _trace(
         step=update[index].w[runs],
         form=tape.in_place if hidden else IDENTITY.in_place,
         tape=tape,
+        late=late,
     )

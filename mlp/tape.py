@@ -25,14 +25,14 @@ REACH = {"float32": 40, "float64": 300}
 FLOOR = {"float32": 60, "float64": 600}
 STRIDE = 4  # layers between two checks in training; none shrinks a gradient by 2^(REACH/STRIDE)
 SAMPLE = 8  # examples a check in training looks at
-KEPT = ("u", "a", "slope", "g")  # purposes of the buffers that a trace of several layers reads
+KEPT = ("a", "g")  # purposes of the buffers that a trace of several layers reads
 
 
 @dataclass
 class Saved:
     """What the forward pass leaves at one hidden layer for the backward pass and the probes."""
 
-    z: Array  # (R, B, n) the activation's input; where the tape is lean, that of the last layer
+    z: Array  # (R, B, n) the activation's input; see `Tape.pre_activation`
     a: Array  # (R, B, n) its output
     u_hat: Array | None = None  # normalised pre-activations
     scale: Array | None = None  # what they were multiplied by
@@ -41,11 +41,12 @@ class Saved:
 class Tape:
     """Buffers for R runs and B examples.
 
-    Each layer's z, a and slope can be read while `backward` stands at it; keep: until the next pass, and all
-    deltas too. lean: the training loop's form, with slopes as `InPlace` gives them; z is lost unless kept.
+    Each layer's a and delta can be read while `backward` stands at it; keep: until the next pass. lean: the
+    training loop's form, with slopes as `InPlace` gives them, one layer's at a time, and no z is kept where
+    a has all that the way back needs.
 
-    Of hidden layers of one width, what is kept lies in one block (depth, R, B, n) a purpose: of `blocks` "u"
-    are the products with their biases, "a" the outputs, "slope" the slopes and "g" the gradients.
+    Of hidden layers of one width, what is kept lies in one block (depth, R, B, n) a purpose: of `blocks` "a"
+    are the outputs and "g" the gradients.
     """
 
     def __init__(self, net: Network, examples: int, *, lean: bool, keep: bool = False) -> None:
@@ -66,14 +67,14 @@ class Tape:
         self._ones = np.ones((1, 1, examples), dtype)
         self.blocks: dict[str, Array] = {}
         self._buffers: dict[tuple[str, int, int], Array] = {}
-        shared = self.in_place is not None and not keep and net.norm is None
+        self.keeps_z = self.in_place is None or net.norm is not None
         self.z = [
-            self._buffer("u", 0 if shared and index < net.depth else index, n)
+            self._buffer("u", index if self.keeps_z or index == net.depth else 0, n)
             for index, n in enumerate(net.sizes[1:])
         ]
         hidden = range(net.depth if self.in_place else 0)
         self._a = [self._buffer("a", index, net.sizes[index + 1]) for index in hidden]
-        self._slope = [self._buffer("slope", index * keep, net.sizes[index + 1]) for index in hidden]
+        self._slope = [self._buffer("slope", 0, net.sizes[index + 1]) for index in hidden]
         self._below = [
             (self._buffer("g", index if keep else (index + 1) % 2, n), self._transposed(p.w))
             for index, (n, p) in enumerate(zip(net.sizes[1:-1], net.layers[1:], strict=True))
@@ -115,15 +116,25 @@ class Tape:
         self.known.clear()
         self.moments.clear()
         for index, p in enumerate(net.layers):
-            z = self.z[index]
-            product(self.x[index], p.w, out=z)
-            np.add(z, p.b, out=z)
+            z = self._affine(index, self.z[index])
             if index == self.depth:
                 return z
             saved = self._normalise(z, index, p)
             self._activate(saved, index)
             self.x[index + 1] = self._add_skip(saved.a, index)
         raise AssertionError("a network has an output layer")
+
+    def _affine(self, index: int, out: Array) -> Array:
+        """x·w + b of a layer."""
+        p = self.net.layers[index]
+        product(self.x[index], p.w, out=out)
+        return np.add(out, p.b, out=out)
+
+    def pre_activation(self, index: int) -> Array:
+        """(R, B, n) what entered the activation of a hidden layer; worked out again where it is not kept."""
+        if self.keeps_z:
+            return self.saved[index].z
+        return self._affine(index, np.empty_like(self.z[index]))
 
     def _normalise(self, u: Array, index: int, p: Layer) -> Saved:
         norm = self.net.norm
@@ -191,14 +202,17 @@ class Tape:
             return self._kept(g) if self.keep else g
         if self.skips[index]:
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
+        return np.multiply(g, self.passed(index), out=g)
+
+    def passed(self, index: int) -> Array:
+        """The slope that a hidden layer's gradient is multiplied by; lean: valid until the next is asked for."""
         saved = self.saved[index]
         if self.in_place is None:
-            slope = self.net.act.df(saved.z, saved.a)
+            self.slope[index] = self.net.act.df(saved.z, saved.a)
         else:
-            slope = self._slope[index]
-            self.in_place.slope(saved.a, slope)
-        self.slope[index] = slope
-        return np.multiply(g, slope, out=g)
+            self.slope[index] = self._slope[index]
+            self.in_place.slope(saved.a, self.slope[index])
+        return self.slope[index]
 
     def _kept(self, g: Array) -> Array:
         kept = self._buffer("g", self.depth, g.shape[-1])

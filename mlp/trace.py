@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -19,21 +19,39 @@ T = TypeVar("T")
 Measure = npt.NDArray[np.float64]  # (R,), one number a run
 
 ROUGH = 1e-2  # of the largest slope: beyond, a slope that is right to a few last places of it will do
-HUGE = 1e140  # a norm whose square float64 holds with digits to spare, and so does its reciprocal
+HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
+CHUNK = 4096  # squares of float32 that are summed in float32: good to 1e-7, and 3 times as fast
+
+
+def frobenius(x: Array) -> npt.NDArray[np.float64]:
+    """(R,) Frobenius norm of every x[r] in float64, with no false zero and no overflow on the way."""
+    return _lengths(x.reshape(len(x), -1))
 
 
 @np.errstate(all="ignore")  # a square that overflows is measured anew; a run that diverged is measured as NaN
-def frobenius(x: Array) -> npt.NDArray[np.float64]:
-    """(R,) Frobenius norm of every x[r] in float64, with no false zero and no overflow on the way."""
-    flat = x.reshape(len(x), -1).astype(np.float64, copy=False)
-    norm = np.sqrt(np.vecdot(flat, flat))
-    if all(1 / HUGE < each < HUGE for each in norm.tolist()):
+def _lengths(x: Array) -> npt.NDArray[np.float64]:
+    """(…) Euclidean norm of every x[…, :] in float64."""
+    norm = np.sqrt(_square_sums(x))
+    huge = HUGE["float32" if x.dtype == np.float32 else "float64"]
+    if all(1 / huge < each < huge for each in norm.ravel().tolist()):
         return norm
-    for r in np.flatnonzero(~((norm > 1 / HUGE) & (norm < HUGE))):
-        largest = np.abs(flat[r]).max(initial=0.0)
+    for at in zip(*np.nonzero(~((norm > 1 / huge) & (norm < huge))), strict=True):
+        row = x[at].astype(np.float64)
+        largest = np.abs(row).max(initial=0.0)
         if 0 < largest < np.inf:
-            norm[r] = largest * np.sqrt(np.vecdot(flat[r] / largest, flat[r] / largest))
+            norm[at] = largest * np.sqrt(np.vecdot(row / largest, row / largest))
     return norm
+
+
+def _square_sums(x: Array) -> npt.NDArray[np.float64]:
+    """(…) sums of squares of every x[…, :]."""
+    if x.dtype != np.float32:
+        wide = x.astype(np.float64, copy=False)
+        return np.asarray(np.vecdot(wide, wide))
+    whole = x.shape[-1] // CHUNK * CHUNK
+    pieces, rest = x[..., :whole].reshape(*x.shape[:-1], -1, CHUNK), x[..., whole:]
+    sums = np.vecdot(pieces, pieces).sum(axis=-1, dtype=np.float64)
+    return np.asarray(sums + np.vecdot(rest, rest) if rest.shape[-1] else sums)
 
 
 def count(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.float64]:
@@ -84,7 +102,8 @@ class LayerTrace:
 
     Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
     `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size, in
-    float64. tape is the pass they come from, for measures that need more than this layer.
+    float64. tape is the pass they come from, for measures that need more than this layer; `late` makes the
+    arrays that were not kept, when they are asked for.
     """
 
     layer: int | npt.NDArray[np.int64]
@@ -104,12 +123,20 @@ class LayerTrace:
     step: Array
     form: InPlace | None = None
     tape: Tape | None = None
+    late: Mapping[str, Callable[[], Array]] = field(default_factory=dict, repr=False)
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         known = vars(self)
         for name in _ARRAYS:
-            known[name] = _read_only(known[name])
+            array = known.pop(name)
+            if name not in self.late:
+                known[name] = _read_only(array)
+
+    def __getattr__(self, name: str) -> Array:
+        if name not in _ARRAYS:
+            raise AttributeError(f"a trace has no {name!r}")
+        return self.once(name, lambda: _read_only(self.late[name]()))
 
     @cached_property
     def slope(self) -> Array:
@@ -180,18 +207,36 @@ class LayerTrace:
 class Rows(LayerTrace):
     """Layers of one shape in one trace, so that a step is measured in few calls: a row a layer and run.
 
-    `layer` and `runs` are arrays (R,) that tell what a row is of. `together` has those arrays of the parts
-    that lie in one piece; any other is put together when a measurement asks for it.
+    `layer` and `runs` are arrays (R,) that tell what a row is of. `together` has arrays of all rows; `blocks`
+    those of parameters, (runs, layers, …), which are brought into rows when a measurement asks for them, and
+    `late` makes others then; what is left is put together from the parts.
     """
 
-    def __init__(self, parts: Sequence[LayerTrace], together: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[LayerTrace],
+        together: Mapping[str, Array],
+        blocks: Mapping[str, Array],
+        late: Mapping[str, Callable[[], Array]],
+    ) -> None:
         runs = len(parts[0].exponent)
         self.parts, self.act, self.form, self._known = parts, parts[0].act, parts[0].form, {}
         self.layer = np.repeat([np.int64(part.layer) for part in parts], runs)
         self.runs = np.tile(np.arange(runs), len(parts))
+        self.blocks = blocks
         vars(self).update({name: _read_only(array) for name, array in together.items()})
+        others = [name for name in _ARRAYS if name not in together]
+        self.late = {name: late.get(name, partial(self._in_rows, name)) for name in others}
 
-    def __getattr__(self, name: str) -> Array:
-        if name not in _ARRAYS:
-            raise AttributeError(f"a trace has no {name!r}")
-        return self.once(name, lambda: _read_only(np.concatenate([getattr(p, name) for p in self.parts])))
+    def _in_rows(self, name: str) -> Array:
+        if name not in self.blocks:
+            return np.concatenate([getattr(part, name) for part in self.parts])
+        block = self.blocks[name].swapaxes(0, 1)
+        return block.reshape(-1, *block.shape[2:])
+
+    def norm(self, name: str) -> npt.NDArray[np.float64]:
+        """As of one layer, without bringing parameters into rows."""
+        if name not in self.blocks:
+            return super().norm(name)
+        block = self.blocks[name]
+        return self.once(f"{name} norm", lambda: _lengths(block.reshape(*block.shape[:2], -1)).T.ravel())

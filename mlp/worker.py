@@ -37,7 +37,8 @@ class Worker:
 
     def __init__(self, net: Network, data: Data, loss: Loss, batch: int) -> None:
         self.net, self.data, self.loss, self.batch = net, data, loss, batch
-        self.start = net.views(net.params.copy())
+        self.first = net.params.copy()
+        self.start = net.views(self.first)
         self.tape = Tape(net, batch, lean=True)
         self.used = self.tape
         self.grads = np.zeros_like(net.params)

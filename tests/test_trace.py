@@ -23,7 +23,8 @@ def test_frobenius_is_the_root_of_the_sum_of_squares(shape, dtype, rng):
     expected = [np.sqrt(sum(float(each) ** 2 for each in row.ravel())) for row in x]
     norm = frobenius(x)
     assert norm.dtype == np.float64
-    np.testing.assert_allclose(norm, expected, rtol=1e-13)
+    rtol = 1e-13 if dtype == np.float64 else 5e-7  # squares of float32 are summed in float32 by chunks
+    np.testing.assert_allclose(norm, expected, rtol=rtol)
 
 
 @pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-200, 1e-160, 1e-30, 1.0, 1e150, 1e200, 1e306])
