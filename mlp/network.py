@@ -63,6 +63,13 @@ class Network:
         """Any (R, P) block (parameters, gradients, steps) seen as layers."""
         return tuple(_views(flat, self.sizes, normed=self.norm is not None))
 
+    def weights(self, flat: Array, index: int) -> Array:
+        """Layer `index` (from 0) of an (R, P) block: its w (R, n_in, n_out)."""
+        layer = self.layers[index]
+        n_in, n_out = layer.w.shape[1:]
+        start = layer.block.start
+        return flat[:, start : start + n_in * n_out].reshape(-1, n_in, n_out)
+
     def alike(self, flat: Array, first: int, end: int) -> tuple[Array, Array]:
         """The layers first … end − 1 (from 0), of one shape, in one view of an (R, P) block.
 

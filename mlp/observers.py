@@ -14,6 +14,7 @@ from mlp.losses import accuracy
 from mlp.network import Layer, Network
 from mlp.tape import Tape
 from mlp.trace import LayerTrace, Measure, Rows
+from mlp.update import Update
 from mlp.worker import Worker
 
 IDENTITY = ACTIVATIONS["identity"]()  # what the output layer's trace has for an activation
@@ -49,7 +50,7 @@ BLOCK = 2**20  # bytes of one array that a probe walks over at once: what stays 
 class ProbeSetObserver:
     """Traces on a fixed set of examples, by passes of their own over as many runs as the cache holds."""
 
-    tape: Tape | None = None  # of the training batch: none, its update stays lean
+    watches = ()  # nothing of the training batch's own pass
 
     def __init__(self, worker: Worker, probe_set: int) -> None:
         self.worker, self.net = worker, worker.net
@@ -59,17 +60,13 @@ class ProbeSetObserver:
         self.parts = [slice(r, min(r + count, self.net.runs)) for r in range(0, self.net.runs, count)]
         self.tapes = [Tape(self.net.part(runs), self.x.shape[1], lean=False) for runs in self.parts]
 
-    def apart(self, grads: Array) -> Array:
-        """Where the update may be written: over the gradients themselves, since others are traced."""
-        return grads
-
-    def snapshot(self, step: int, lr: Measure, *, ends: bool) -> Snapshot:
+    def snapshot(self, step: int, lr: Measure, update: Update, *, ends: bool) -> Snapshot:
         """Measure loss and accuracy now; the traces come as they are asked for."""
         measured = [self._measure(tape) for tape in self.tapes]
         numbers = [np.concatenate([m[i] for m in measured]) for i in range(4)]
         value, right, test_loss, test_accuracy = numbers
         self.worker.mark_diverged(value, step)
-        layers = self._traces([m[4] for m in measured])
+        layers = self._traces([m[4] for m in measured], update)
         at = self.worker.diverged_at.copy()
         return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, layers, self.net)
 
@@ -80,11 +77,12 @@ class ProbeSetObserver:
         value, d_logits = self.worker.loss(logits, self.y)
         return value, right, *_test(self.worker, tape), d_logits
 
-    def _traces(self, d_logits: Sequence[Array]) -> Iterator[LayerTrace]:
+    def _traces(self, d_logits: Sequence[Array], update: Update) -> Iterator[LayerTrace]:
+        steps = partial(update.steps, self.worker.grads)  # over the gradients: it is others that are traced
         for runs, tape, d in zip(self.parts, self.tapes, d_logits, strict=True):
             grads = tape.net.views(np.zeros_like(tape.net.params))
             for index in tape.backward(d, grads):
-                yield _trace(tape, runs, index, grads, self.worker.start, self.worker.views)
+                yield _trace(tape, runs, index, grads, self.worker, steps)
 
 
 # What a trace calls an array, what the tape's block of it is called, and how many layers below it lies there:
@@ -98,32 +96,44 @@ class BatchObserver:
     def __init__(self, worker: Worker, probe_set: int) -> None:
         self.worker, self.net = worker, worker.net
         self.tape = Tape(self.net, worker.batch, lean=True, keep=True)
-        self.steps = np.zeros_like(worker.grads)
+        self.watches = (self.tape, self._seen)
+        self.spare = np.empty_like(worker.grads)  # for the update, since it is the gradients that are traced
+        self.update: Update
         self.single: list[LayerTrace] = []
         self.rows: list[LayerTrace] = []
 
-    def apart(self, grads: Array) -> Array:
-        """Where the update may be written: beside the gradients, since it is these that are traced."""
-        return self.steps
-
-    def snapshot(self, step: int, lr: Measure, *, ends: bool) -> Snapshot:
+    def snapshot(self, step: int, lr: Measure, update: Update, *, ends: bool) -> Snapshot:
         """Loss and accuracy of the batch; the test set's at both ends of the training only."""
-        worker = self.worker
+        worker, self.update = self.worker, update
         never = np.full(self.net.runs, np.nan)
         test_loss, test_accuracy = _test(worker, self.tape) if ends else (never, never)
-        if not self.single or self.tape.in_place is None:  # else all arrays are where they were
+        if not self.single or not self._stays():
             self._trace()
         right = accuracy(worker.logits, worker.y)
         at = worker.diverged_at.copy()
         layers, rows = ((t.renewed() for t in traces) for traces in (self.single, self.rows))
         return Snapshot(step, worker.value, right, test_loss, test_accuracy, lr, at, layers, rows, self.net)
 
+    def _stays(self) -> bool:
+        """Whether all arrays are where they were at the last pass."""
+        return self.tape.in_place is not None
+
+    def _seen(self, index: int) -> None:
+        """Take the summaries that are wanted of a layer, which the backward pass has just been at."""
+        if self.single and self._stays() and (wanted := self.single[-1 - index].wanted):
+            at_hand = {"passed": self.tape.slope[index]} if index < self.net.depth else {}
+            trace = self.single[-1 - index].renewed(**at_hand)
+            trace.taken.clear()
+            trace.taken.update({key: key[0](trace, *key[1:]) for key in wanted})
+
+    def _steps(self) -> Array:
+        return self.update.steps(self.spare)
+
     def _trace(self) -> None:
         """A trace for each layer; and those in which hidden layers from the second on go together."""
         worker, net = self.worker, self.net
-        update = net.views(self.steps)
         traces = [
-            _trace(self.tape, slice(None), index, worker.views, worker.start, update)
+            _trace(self.tape, slice(None), index, worker.views, worker, self._steps)
             for index in range(len(net.layers))
         ]
         self.single = self.rows = traces[::-1]
@@ -149,14 +159,19 @@ class BatchObserver:
             slope = partial(_slope, self.net.act, together["a"], slopes[: end - first])
             yield Rows(traces[first:end], together, self._parameters(first, end), {"passed": slope})
 
-    def _parameters(self, first: int, end: int) -> dict[str, Array]:
+    def _parameters(self, first: int, end: int) -> dict[str, Callable[[], Array]]:
         """What the layers' traces have of parameters, in one piece each: (R, layers, …)."""
         net, worker = self.net, self.worker
         w, b = net.alike(net.params, first, end)
         dw, db = net.alike(worker.grads, first, end)
         w0, _ = net.alike(worker.first, first, end)
-        step, _ = net.alike(self.steps, first, end)
-        return {"w": w, "b": b, "scaled_dw": dw, "scaled_db": db, "w0": w0, "step": step}
+        fixed = {"w": w, "b": b, "scaled_dw": dw, "scaled_db": db, "w0": w0}
+        blocks: dict[str, Callable[[], Array]] = {name: partial(_same, x) for name, x in fixed.items()}
+        return blocks | {"step": lambda: net.alike(self._steps(), first, end)[0]}
+
+
+def _same(x: Array) -> Array:
+    return x
 
 
 def _slope(act: Activation, a: Array, out: Array) -> Array:
@@ -179,8 +194,8 @@ def _trace(
     runs: slice,
     index: int,
     grads: tuple[Layer, ...],
-    start: tuple[Layer, ...],
-    update: tuple[Layer, ...],
+    worker: Worker,
+    steps: Callable[[], Array],
 ) -> LayerTrace:
     """The trace of layer `index` (from 0) while the backward pass of these runs' tape stands at it."""
     net, delta = tape.net, tape.delta[index]
@@ -188,7 +203,7 @@ def _trace(
     if len(x) != net.runs:
         x = np.broadcast_to(x, (net.runs, *x.shape[1:]))
     hidden = index < net.depth
-    late: dict[str, Callable[[], Array]] = {}
+    late: dict[str, Callable[[], Array]] = {"step": lambda: worker.net.weights(steps(), index)[runs]}
     if hidden and not tape.keeps_z:
         late["z"] = partial(tape.pre_activation, index)
     if hidden and tape.in_place is not None:
@@ -207,8 +222,8 @@ def _trace(
         exponent=tape.exponent[index],
         w=net.layers[index].w,
         b=net.layers[index].b,
-        w0=start[index].w[runs],
-        step=update[index].w[runs],
+        w0=worker.start[index].w[runs],
+        step=grads[index].w,
         form=tape.in_place if hidden else IDENTITY.in_place,
         tape=tape,
         late=late,

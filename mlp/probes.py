@@ -26,10 +26,20 @@ def _true(t: LayerTrace, name: str) -> Measure:
 
 
 def _share(mask: npt.NDArray[np.bool_]) -> Measure:
-    """(R,) share of True; a count over one large block is far faster than one along axes."""
+    """(R,) share of True."""
     if mask.ndim == 2:
         return np.count_nonzero(mask, axis=-1) / mask.shape[-1]
-    return np.array([np.count_nonzero(block) for block in mask]) / mask[0].size
+    return _counts(mask) / mask[0].size
+
+
+def _counts(mask: npt.NDArray[np.bool_]) -> Measure:
+    """(R,) number of True; a count over one large block is far faster than one along axes."""
+    return np.array([np.count_nonzero(block) for block in mask], np.float64)
+
+
+def _small_slopes(t: LayerTrace, below: float) -> Measure:
+    """(R,) number of slopes under `below` of the largest possible."""
+    return _counts(t.slope_size(below) < below * t.act.max_slope)
 
 
 def _log10(t: LayerTrace, name: str) -> Measure:
@@ -146,7 +156,7 @@ def inactive_fraction(t: LayerTrace) -> Measure:
 @PROBES
 def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return _share(t.slope_size(below) < below * t.act.max_slope)
+    return t.summary(_small_slopes, below) / t.a[0].size
 
 
 @PROBES

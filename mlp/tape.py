@@ -8,7 +8,7 @@ gradient has become small (or large) it is multiplied by an exact power of two. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,11 +176,15 @@ class Tape:
             yield index
 
     @np.errstate(all="ignore")
-    def gradients(self, d_logits: Array, grads: tuple[Layer, ...]) -> None:
-        """The whole backward pass."""
+    def gradients(
+        self, d_logits: Array, grads: tuple[Layer, ...], seen: Callable[[int], None] | None = None
+    ) -> None:
+        """The whole backward pass; calls seen(index) when it stands at a layer."""
         g, exponent = d_logits, np.zeros(self.net.runs, np.int64)
         for index in reversed(range(len(self.net.layers))):
             g = self._layer(g, index, grads[index], exponent)
+            if seen is not None:
+                seen(index)
 
     def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
         """Gradients of layer `index` from the g of the layer above; hands back dLoss/d(its own output)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Measure = npt.NDArray[np.float64]  # (R,), one number a run
 
+Summary = tuple[Callable[..., Array], *tuple[Any, ...]]  # a function of a trace, and its other arguments
+
 ROUGH = 1e-2  # of the largest slope: beyond, a slope that is right to a few last places of it will do
 HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
 CHUNK = 4096  # squares of float32 that are summed in float32: good to 1e-7, and 3 times as fast
@@ -25,24 +27,25 @@ CHUNK = 4096  # squares of float32 that are summed in float32: good to 1e-7, and
 
 def frobenius(x: Array) -> npt.NDArray[np.float64]:
     """(R,) Frobenius norm of every x[r] in float64, with no false zero and no overflow on the way."""
-    return _lengths(x.reshape(len(x), -1))
+    return _roots(_square_sums(x.reshape(len(x), -1)), x.dtype, lambda: x)
 
 
-@np.errstate(all="ignore")  # a square that overflows is measured anew; a run that diverged is measured as NaN
-def _lengths(x: Array) -> npt.NDArray[np.float64]:
-    """(…) Euclidean norm of every x[…, :] in float64."""
-    norm = np.sqrt(_square_sums(x))
-    huge = HUGE["float32" if x.dtype == np.float32 else "float64"]
-    if all(1 / huge < each < huge for each in norm.ravel().tolist()):
+@np.errstate(all="ignore")  # a square that overflowed is measured anew; a run that diverged is measured as NaN
+def _roots(squares: Measure, dtype: np.dtype[Any], x: Callable[[], Array]) -> Measure:
+    """(R,) norms of the x[r] whose squares, summed, are these."""
+    norm: Measure = np.sqrt(squares)
+    huge = HUGE["float32" if dtype == np.float32 else "float64"]
+    if all(1 / huge < each < huge for each in norm.tolist()):
         return norm
-    for at in zip(*np.nonzero(~((norm > 1 / huge) & (norm < huge))), strict=True):
-        row = x[at].astype(np.float64)
+    for r in np.flatnonzero(~((norm > 1 / huge) & (norm < huge))):
+        row = x()[r].ravel().astype(np.float64)
         largest = np.abs(row).max(initial=0.0)
         if 0 < largest < np.inf:
-            norm[at] = largest * np.sqrt(np.vecdot(row / largest, row / largest))
+            norm[r] = largest * np.sqrt(np.vecdot(row / largest, row / largest))
     return norm
 
 
+@np.errstate(all="ignore")
 def _square_sums(x: Array) -> npt.NDArray[np.float64]:
     """(…) sums of squares of every x[…, :]."""
     if x.dtype != np.float32:
@@ -67,6 +70,17 @@ def _column_sums(x: Array) -> Array:
     return np.matmul(np.ones(x.shape[-2], x.dtype), x)
 
 
+def _slope_sums(t: LayerTrace) -> Array:
+    """(R, n_out) sums of the slope's size over examples, 0 where all are 0."""
+    return _column_sums(t.slope_size(ROUGH))
+
+
+def _squares(t: LayerTrace, name: str) -> Array:
+    """(R,) sum of squares of an array."""
+    x = getattr(t, name)
+    return _square_sums(x.reshape(len(x), -1))
+
+
 def _read_only(x: Array) -> Array:
     view = x.view()
     view.setflags(write=False)
@@ -76,6 +90,8 @@ def _read_only(x: Array) -> Array:
 _ARRAYS = (
     "x", "z", "a", "passed", "scaled_delta", "scaled_dw", "scaled_db", "exponent", "w", "b", "w0", "step",
 )  # fmt: skip
+_HOT = ("scaled_delta", "scaled_dw", "scaled_db")  # summaries of these pay for their calls
+_TRUE = ("delta", "dw", "db")  # always float64
 
 
 @np.errstate(all="ignore")
@@ -103,7 +119,8 @@ class LayerTrace:
     Gradients are tracked with an exponent so that none underflows: `scaled_delta`, `scaled_dw` and
     `scaled_db` are true · 2^exponent, `exponent` (R,). `delta`, `dw` and `db` have their true size, in
     float64. tape is the pass they come from, for measures that need more than this layer; `late` makes the
-    arrays that were not kept, when they are asked for.
+    arrays that were not kept, when they are asked for. `taken` are summaries from when the backward pass
+    stood at the layer, `wanted` those that have been asked for.
     """
 
     layer: int | npt.NDArray[np.int64]
@@ -124,7 +141,9 @@ class LayerTrace:
     form: InPlace | None = None
     tape: Tape | None = None
     late: Mapping[str, Callable[[], Array]] = field(default_factory=dict, repr=False)
-    _known: dict[str, Any] = field(default_factory=dict, repr=False)
+    taken: dict[Summary, Array] = field(default_factory=dict, repr=False)
+    wanted: set[Summary] = field(default_factory=set, repr=False)
+    _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         known = vars(self)
@@ -136,7 +155,11 @@ class LayerTrace:
     def __getattr__(self, name: str) -> Array:
         if name not in _ARRAYS:
             raise AttributeError(f"a trace has no {name!r}")
-        return self.once(name, lambda: _read_only(self.late[name]()))
+        return self.once(name, lambda: self._made(name))
+
+    @np.errstate(all="ignore")  # of a run that diverges; its NaN says so
+    def _made(self, name: str) -> Array:
+        return _read_only(self.late[name]())
 
     @cached_property
     def slope(self) -> Array:
@@ -154,10 +177,10 @@ class LayerTrace:
             return self.once("size of the slope", lambda: np.abs(self.passed))
         return self.passed if finest >= ROUGH else self.slope  # neither is negative
 
-    def renewed(self) -> LayerTrace:
-        """A copy of a trace that has not been measured, to be measured while its arrays are what they are."""
+    def renewed(self, **at_hand: Array) -> LayerTrace:
+        """A copy of a trace that has not been measured; some arrays that are else made late may be at hand."""
         fresh = object.__new__(type(self))
-        vars(fresh).update(vars(self), _known={})
+        vars(fresh).update(vars(self), _known={name: _read_only(x) for name, x in at_hand.items()})
         return fresh
 
     @cached_property
@@ -178,18 +201,39 @@ class LayerTrace:
     @cached_property
     def dead(self) -> npt.NDArray[np.bool_]:
         """(R, n_out): units whose slope is 0 on every example, so that no gradient passes."""
-        idle = _column_sums(self.slope_size(ROUGH)) == 0
+        idle = self.summary(_slope_sums) == 0
         return idle if self.is_exact or not idle.any() else _column_sums(np.abs(self.slope)) == 0
 
     def norm(self, name: str) -> npt.NDArray[np.float64]:
         """(R,) Frobenius norm of the named array, computed once; of a scaled_ one still scaled."""
-        return self.once(f"{name} norm", lambda: frobenius(getattr(self, name)))
+
+        def measure() -> Measure:
+            dtype = np.dtype(np.float64) if name in _TRUE else self.x.dtype
+            return _roots(self._squares(name), dtype, lambda: getattr(self, name))
+
+        return self.once(f"{name} norm", measure)
+
+    def _squares(self, name: str) -> Array:
+        """(R,) sums of squares; of what the backward pass has in the cache as a summary."""
+        return self.summary(_squares, name) if name in _HOT else _squares(self, name)
 
     def moments(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(R,) mean and variance of the named array over examples and units, computed once."""
         return self.once(f"{name} moments", lambda: _moments(getattr(self, name)))
 
-    def once(self, key: str, measure: Callable[[], T]) -> T:
+    def summary(self, kind: Callable[..., Array], *arguments: Any) -> Array:
+        """kind(trace, *arguments), a few numbers a run, once asked for.
+
+        With trace="batch" it is then taken at every watched step as soon as the layer's gradient is known,
+        while what it reads lies in the cache; so it must do with x, a, w, passed and the layer's gradients.
+        """
+        key = (kind, *arguments)
+        if key in self.taken:
+            return self.taken[key]
+        self.wanted.add(key)
+        return self.once(key, lambda: kind(self, *arguments))
+
+    def once(self, key: Hashable, measure: Callable[[], T]) -> T:
         """What `measure` gives, computed by whichever probe asks first: several may share it."""
         if key not in self._known:
             self._known[key] = measure()
@@ -208,15 +252,15 @@ class Rows(LayerTrace):
     """Layers of one shape in one trace, so that a step is measured in few calls: a row a layer and run.
 
     `layer` and `runs` are arrays (R,) that tell what a row is of. `together` has arrays of all rows; `blocks`
-    those of parameters, (runs, layers, …), which are brought into rows when a measurement asks for them, and
-    `late` makes others then; what is left is put together from the parts.
+    hands out those of parameters, (runs, layers, …), to be brought into rows when a measurement asks for
+    them, and `late` makes others then; what is left is put together from the parts.
     """
 
     def __init__(
         self,
         parts: Sequence[LayerTrace],
         together: Mapping[str, Array],
-        blocks: Mapping[str, Array],
+        blocks: Mapping[str, Callable[[], Array]],
         late: Mapping[str, Callable[[], Array]],
     ) -> None:
         runs = len(parts[0].exponent)
@@ -230,13 +274,22 @@ class Rows(LayerTrace):
 
     def _in_rows(self, name: str) -> Array:
         if name not in self.blocks:
-            return np.concatenate([getattr(part, name) for part in self.parts])
-        block = self.blocks[name].swapaxes(0, 1)
+            return np.concatenate([getattr(part.renewed(), name) for part in self.parts])
+        block = self.blocks[name]().swapaxes(0, 1)
         return block.reshape(-1, *block.shape[2:])
 
-    def norm(self, name: str) -> npt.NDArray[np.float64]:
-        """As of one layer, without bringing parameters into rows."""
-        if name not in self.blocks:
-            return super().norm(name)
-        block = self.blocks[name]
-        return self.once(f"{name} norm", lambda: _lengths(block.reshape(*block.shape[:2], -1)).T.ravel())
+    def _squares(self, name: str) -> Array:
+        """As of one layer; of parameters without bringing them into rows."""
+        if name not in self.blocks or name in _HOT:
+            return super()._squares(name)
+        block = self.blocks[name]()
+        return _square_sums(block.reshape(*block.shape[:2], -1)).T.ravel()
+
+    def summary(self, kind: Callable[..., Array], *arguments: Any) -> Array:
+        """As of one layer: its parts', where they have it."""
+        key = (kind, *arguments)
+        if all(key in part.taken for part in self.parts):
+            return self.once(key, lambda: np.concatenate([part.taken[key] for part in self.parts]))
+        for part in self.parts:
+            part.wanted.add(key)
+        return self.once(key, lambda: kind(self, *arguments))

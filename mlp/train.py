@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from mlp.activations import Array
 from mlp.losses import LOSSES
 from mlp.network import Network
 from mlp.observers import BatchObserver, ProbeSetObserver, Snapshot
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
-from mlp.update import UpdateRule
+from mlp.update import Update, UpdateRule
 from mlp.worker import Data, Worker
 
 __all__ = ["Data", "Snapshot", "batches", "train"]
@@ -66,11 +68,15 @@ def train(
         watched = step in watch
         if step == steps and not watched:
             return
-        grads = worker.gradient(step, next(indices), observer.tape if watched else None)
-        update = observer.apart(grads) if watched else grads
+        grads = worker.gradient(step, next(indices), *(observer.watches if watched else ()))
         now = rate * rate.dtype.type(factor(step, steps))
-        rule.step(worker.true_scale(grads, update), now, update)
+        update = Update(partial(_steps, worker, rule, now))
         if watched:
-            yield observer.snapshot(step, now[:, 0], ends=step in (0, steps))
+            yield observer.snapshot(step, now[:, 0], update, ends=step in (0, steps))
         if step < steps:
-            rule.apply(update)
+            rule.apply(update.steps(grads))
+
+
+def _steps(worker: Worker, rule: UpdateRule, lr: Array, out: Array) -> Array:
+    """(R, P) steps from the worker's gradients, written to out, which may be these."""
+    return rule.step(worker.true_scale(out), lr, out)

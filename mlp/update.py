@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mlp.activations import Array
@@ -21,6 +23,20 @@ def _copied(grads: Array, out: Array) -> Array:
     if out is not grads:
         np.copyto(out, grads)
     return out
+
+
+class Update:
+    """The step that follows from a gradient, worked out once: when it is looked at, or else to be applied."""
+
+    def __init__(self, work: Callable[[Array], Array]) -> None:
+        self._work = work
+        self._steps: Array | None = None
+
+    def steps(self, out: Array) -> Array:
+        """(R, P), written to `out` unless it has been worked out before."""
+        if self._steps is None:
+            self._steps = self._work(out)
+        return self._steps
 
 
 class UpdateRule:

@@ -47,26 +47,35 @@ class Worker:
         self.diverged_at = np.full(net.runs, -1)
 
     @np.errstate(all="ignore")  # a run that diverges goes on as NaN; the others must not hear of it
-    def gradient(self, step: int, index: npt.NDArray[np.int64], tape: Tape | None) -> Array:
-        """(R, P), scaled by the exponents of the tape it was taken on, for the examples index (R, B)."""
+    def gradient(
+        self,
+        step: int,
+        index: npt.NDArray[np.int64],
+        tape: Tape | None = None,
+        seen: Callable[[int], None] | None = None,
+    ) -> Array:
+        """(R, P), scaled by the exponents of the tape it was taken on, for the examples index (R, B).
+
+        seen(layer's index) is called as soon as that layer's gradient is known.
+        """
         self.used = tape or self.tape
         np.take(self.data.x, index, axis=0, out=self.x, mode="clip")
         self.y = self.data.y[index]
         self.logits = self.used.forward(self.x)
         self.value, d_logits = self.loss(self.logits, self.y)
         self.mark_diverged(self.value, step)
-        self.used.gradients(d_logits, self.views)
+        self.used.gradients(d_logits, self.views, seen)
         return self.grads
 
     def mark_diverged(self, value: Measure, step: int) -> None:
         """Remember the first step at which a run's loss (R,) is not finite."""
         self.diverged_at[~np.isfinite(value) & (self.diverged_at < 0)] = step
 
-    def true_scale(self, grads: Array, spare: Array) -> Array:
+    def true_scale(self, spare: Array) -> Array:
         """The gradients without their exponents: themselves if there are none, else in `spare`."""
         if not self.used.exponent.any():
-            return grads
-        if spare is not grads:
-            np.copyto(spare, grads)
+            return self.grads
+        if spare is not self.grads:
+            np.copyto(spare, self.grads)
         self.used.unscale(spare)
         return spare
