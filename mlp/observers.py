@@ -101,30 +101,24 @@ class BatchObserver:
         self.update: Update
         self.single: list[LayerTrace] = []
         self.rows: list[LayerTrace] = []
+        self.fresh: list[LayerTrace] = []  # as the backward pass has them; none if arrays move about
 
     def snapshot(self, step: int, lr: Measure, update: Update, *, ends: bool) -> Snapshot:
         """Loss and accuracy of the batch; the test set's at both ends of the training only."""
         worker, self.update = self.worker, update
         never = np.full(self.net.runs, np.nan)
         test_loss, test_accuracy = _test(worker, self.tape) if ends else (never, never)
-        if not self.single or not self._stays():
+        if not self.single or self.tape.in_place is None:  # else all arrays are where they were
             self._trace()
         right = accuracy(worker.logits, worker.y)
         at = worker.diverged_at.copy()
         layers, rows = ((t.renewed() for t in traces) for traces in (self.single, self.rows))
         return Snapshot(step, worker.value, right, test_loss, test_accuracy, lr, at, layers, rows, self.net)
 
-    def _stays(self) -> bool:
-        """Whether all arrays are where they were at the last pass."""
-        return self.tape.in_place is not None
-
     def _seen(self, index: int) -> None:
-        """Take the summaries that are wanted of a layer, which the backward pass has just been at."""
-        if self.single and self._stays() and (wanted := self.single[-1 - index].wanted):
-            at_hand = {"passed": self.tape.slope[index]} if index < self.net.depth else {}
-            trace = self.single[-1 - index].renewed(**at_hand)
-            trace.taken.clear()
-            trace.taken.update({key: key[0](trace, *key[1:]) for key in wanted})
+        """Take what is wanted of a layer that the backward pass has just been at."""
+        if self.fresh and self.fresh[index].wanted:
+            self.fresh[index].take()
 
     def _steps(self) -> Array:
         return self.update.steps(self.spare)
@@ -139,6 +133,9 @@ class BatchObserver:
         self.single = self.rows = traces[::-1]
         if net.depth > 1 and self._lies_in_one_piece():
             self.rows = [traces[-1], *self._in_rows(traces), traces[0]]
+        if self.tape.in_place is not None:
+            slopes = self.tape.slope
+            self.fresh = [*(t.renewed(passed=s) for t, s in zip(traces[:-1], slopes, strict=True)), traces[-1]]
 
     def _lies_in_one_piece(self) -> bool:
         net = self.net

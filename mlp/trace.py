@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -51,6 +51,8 @@ def _square_sums(x: Array) -> npt.NDArray[np.float64]:
     if x.dtype != np.float32:
         wide = x.astype(np.float64, copy=False)
         return np.asarray(np.vecdot(wide, wide))
+    if x.shape[-1] <= CHUNK:
+        return np.vecdot(x, x).astype(np.float64)
     whole = x.shape[-1] // CHUNK * CHUNK
     pieces, rest = x[..., :whole].reshape(*x.shape[:-1], -1, CHUNK), x[..., whole:]
     sums = np.vecdot(pieces, pieces).sum(axis=-1, dtype=np.float64)
@@ -67,7 +69,12 @@ def count(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.float64]:
 
 def _column_sums(x: Array) -> Array:
     """(R, n) of (R, B, n): a product with ones is the fastest way."""
-    return np.matmul(np.ones(x.shape[-2], x.dtype), x)
+    return np.matmul(_ones(x.shape[-2], x.dtype), x)
+
+
+@lru_cache(maxsize=8)
+def _ones(size: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(size, dtype)
 
 
 def _slope_sums(t: LayerTrace) -> Array:
@@ -161,10 +168,12 @@ class LayerTrace:
     def _made(self, name: str) -> Array:
         return _read_only(self.late[name]())
 
-    @cached_property
+    @property
     def slope(self) -> Array:
         """f'(z), exact also where the activation is saturated."""
-        return self.passed if self.is_exact else _read_only(self.act.df(self.z, self.a))
+        if self.is_exact:
+            return self.passed
+        return self.once("slope", lambda: _read_only(self.act.df(self.z, self.a)))
 
     @property
     def is_exact(self) -> bool:
@@ -178,29 +187,33 @@ class LayerTrace:
         return self.passed if finest >= ROUGH else self.slope  # neither is negative
 
     def renewed(self, **at_hand: Array) -> LayerTrace:
-        """A copy of a trace that has not been measured; some arrays that are else made late may be at hand."""
+        """A trace of the same arrays, not measured yet; some that are else made late may be at hand."""
         fresh = object.__new__(type(self))
-        vars(fresh).update(vars(self), _known={name: _read_only(x) for name, x in at_hand.items()})
+        vars(fresh).update(vars(self), _known={})
+        vars(fresh).update({name: _read_only(x) for name, x in at_hand.items()})
         return fresh
 
-    @cached_property
+    @property
     def delta(self) -> Array:
         """dLoss/dz at its true size."""
-        return self._unscaled(self.scaled_delta)
+        return self.once("delta", lambda: self._unscaled(self.scaled_delta))
 
-    @cached_property
+    @property
     def dw(self) -> Array:
         """Gradient of the mean loss with respect to w, at its true size."""
-        return self._unscaled(self.scaled_dw)
+        return self.once("dw", lambda: self._unscaled(self.scaled_dw))
 
-    @cached_property
+    @property
     def db(self) -> Array:
         """Gradient of the mean loss with respect to b, at its true size."""
-        return self._unscaled(self.scaled_db)
+        return self.once("db", lambda: self._unscaled(self.scaled_db))
 
-    @cached_property
+    @property
     def dead(self) -> npt.NDArray[np.bool_]:
         """(R, n_out): units whose slope is 0 on every example, so that no gradient passes."""
+        return self.once("dead", self._dead)
+
+    def _dead(self) -> npt.NDArray[np.bool_]:
         idle = self.summary(_slope_sums) == 0
         return idle if self.is_exact or not idle.any() else _column_sums(np.abs(self.slope)) == 0
 
@@ -220,6 +233,12 @@ class LayerTrace:
     def moments(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(R,) mean and variance of the named array over examples and units, computed once."""
         return self.once(f"{name} moments", lambda: _moments(getattr(self, name)))
+
+    def take(self) -> None:
+        """Take the summaries that are wanted, now."""
+        self._known.clear()
+        for key in self.wanted:
+            self.taken[key] = key[0](self, *key[1:])
 
     def summary(self, kind: Callable[..., Array], *arguments: Any) -> Array:
         """kind(trace, *arguments), a few numbers a run, once asked for.
