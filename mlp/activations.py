@@ -100,10 +100,15 @@ def _nodes(kinks: tuple[float, ...]) -> tuple[Array, Array]:
     return z, density / density.sum()
 
 
-def _sech(z: Array) -> Array:
-    """1/cosh(z) without overflow."""
-    e = np.exp(-np.abs(z))
-    return 2 * e / (1 + e * e)
+@np.errstate(over="ignore")  # scale·z, to infinity
+def _bell(z: Array, scale: float = 1.0) -> Array:
+    """¼ sech²(scale·z/2) as e/(1 + e)² with e = exp(−|scale·z|): exact in both tails."""
+    e = np.abs(z)
+    np.multiply(e, -scale, out=e)
+    np.exp(e, out=e)
+    square = e + 1
+    np.square(square, out=square)
+    return np.divide(e, square, out=e)
 
 
 @lru_cache(maxsize=64)
@@ -160,7 +165,7 @@ def sigmoid(shift: float = 0.0) -> Activation:
 
     return Activation(
         f=(lambda z: expit(z) + shift) if shift else expit,
-        df=lambda z, a: 0.25 * _sech(z / 2) ** 2,
+        df=lambda z, a: _bell(z),
         low=shift,
         high=1 + shift,
         max_slope=0.25,
@@ -178,7 +183,7 @@ def tanh() -> Activation:
     """tanh(z) = 2σ(2z) − 1, slope sech²(z)."""
     return Activation(
         f=np.tanh,
-        df=lambda z, a: _sech(z) ** 2,
+        df=lambda z, a: 4 * _bell(z, 2),
         low=-1,
         high=1,
         in_place=InPlace(lambda z, out: np.tanh(z, out=out), _slope_of_tanh),
@@ -190,7 +195,7 @@ def lecun_tanh() -> Activation:
     """1.7159 tanh(2z/3), so that f(±1) = ±1.  LeCun, Bottou, Orr & Müller 1998, section 4.4."""
     return Activation(
         f=lambda z: 1.7159 * np.tanh(z * (2 / 3)),
-        df=lambda z, a: (1.7159 * 2 / 3) * _sech(z * (2 / 3)) ** 2,
+        df=lambda z, a: (1.7159 * 2 / 3 * 4) * _bell(z, 4 / 3),
         low=-1.7159,
         high=1.7159,
         max_slope=1.7159 * 2 / 3,
