@@ -104,8 +104,11 @@ _TRUE = ("delta", "dw", "db")  # always float64
 @np.errstate(all="ignore")
 def _moments(x: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(R,) mean and variance; run by run, so that what is left of a run lies in the cache."""
-    mean = np.array([block.mean(dtype=np.float64) for block in x])
-    size = [frobenius(np.subtract(b, m, dtype=np.float64)[None])[0] for b, m in zip(x, mean, strict=True)]
+    mean, size = np.empty(len(x)), np.empty(len(x))
+    for r, block in enumerate(x):
+        wide = block.astype(np.float64, copy=False)
+        mean[r] = wide.mean()
+        size[r] = frobenius((wide - mean[r])[None])[0]
     return mean, np.square(size) / x[0].size
 
 
