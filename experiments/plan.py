@@ -16,7 +16,7 @@ from experiments.config import ConfigError, Experiment, Recording, Run
 from mlp.probes import PROBES
 from mlp.registry import call_text, parse_call
 
-SCHEMA = 1  # raised whenever the same Run would give other numbers than before; part of every run_id
+SCHEMA = 2  # raised whenever the same Run would give other numbers than before; part of every run_id
 STACKED = ("seed", "lr", "init", "bias")  # fields that may differ within a stack; all others agree
 _DEFAULT = Run()
 _RECORDING = Recording(probes=())

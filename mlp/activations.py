@@ -102,13 +102,14 @@ def _nodes(kinks: tuple[float, ...]) -> tuple[Array, Array]:
 
 @np.errstate(over="ignore")  # scale·z, to infinity
 def _bell(z: Array, scale: float = 1.0) -> Array:
-    """¼ sech²(scale·z/2) as e/(1 + e)² with e = exp(−|scale·z|): exact in both tails."""
-    e = np.abs(z)
-    np.multiply(e, -scale, out=e)
-    np.exp(e, out=e)
-    square = e + 1
-    np.square(square, out=square)
-    return np.divide(e, square, out=e)
+    """¼ sech²(scale·z/2) as s(1 − s) with s = σ(−|scale·z|): exact in both tails, and never above ¼."""
+    s = np.abs(z)
+    np.multiply(s, -scale, out=s)
+    np.exp(s, out=s)
+    rest = s + 1
+    np.divide(s, rest, out=s)
+    np.subtract(1, s, out=rest)
+    return np.multiply(s, rest, out=s)
 
 
 @lru_cache(maxsize=64)

@@ -134,8 +134,8 @@ class BatchObserver:
         if net.depth > 1 and self._lies_in_one_piece():
             self.rows = [traces[-1], *self._in_rows(traces), traces[0]]
         if self.tape.in_place is not None:
-            slopes = self.tape.slope
-            self.fresh = [*(t.renewed(passed=s) for t, s in zip(traces[:-1], slopes, strict=True)), traces[-1]]
+            at_hand = zip(traces[:-1], self.tape.slope, strict=True)
+            self.fresh = [*(trace.renewed(passed=slope) for trace, slope in at_hand), traces[-1]]
 
     def _lies_in_one_piece(self) -> bool:
         net = self.net

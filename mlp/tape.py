@@ -209,7 +209,7 @@ class Tape:
         return np.multiply(g, self.passed(index), out=g)
 
     def passed(self, index: int) -> Array:
-        """The slope that a hidden layer's gradient is multiplied by; lean: valid until the next is asked for."""
+        """The slope that a hidden layer's gradient is multiplied by; lean: until the next is asked for."""
         saved = self.saved[index]
         if self.in_place is None:
             self.slope[index] = self.net.act.df(saved.z, saved.a)

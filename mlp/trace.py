@@ -30,7 +30,7 @@ def frobenius(x: Array) -> npt.NDArray[np.float64]:
     return _roots(_square_sums(x.reshape(len(x), -1)), x.dtype, lambda: x)
 
 
-@np.errstate(all="ignore")  # a square that overflowed is measured anew; a run that diverged is measured as NaN
+@np.errstate(all="ignore")  # a square that overflowed is measured anew; a run that diverged, as NaN
 def _roots(squares: Measure, dtype: np.dtype[Any], x: Callable[[], Array]) -> Measure:
     """(R,) norms of the x[r] whose squares, summed, are these."""
     norm: Measure = np.sqrt(squares)

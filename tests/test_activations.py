@@ -257,7 +257,8 @@ def test_in_place_f_is_f(text, dtype):
     with np.errstate(all="ignore"):  # the training loop hears nothing of an overflow on the way to an exact 0
         act.in_place.f(z, a)
     info = np.finfo(dtype)
-    by_tanh = text.startswith("sigmoid") and dtype == np.float32  # right to the last place of 1, not of itself
+    # one is taken from tanh, so it is right to the last place of 1 and not of itself
+    by_tanh = text.startswith("sigmoid") and dtype == np.float32
     atol = info.eps if by_tanh else 4 * info.tiny  # below, digits run out
     np.testing.assert_allclose(a, act.f(z), rtol=8 * info.eps, atol=atol)
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mlp.products import product, product_transposed
+from mlp.products import SMALL, _pieces, product, product_of_transposed, product_transposed
 
 # (B, k, n), below and above what is multiplied at once
 SHAPES = [(1, 1, 1), (5, 4, 3), (128, 64, 64), (64, 64, 10), (128, 1, 64), (700, 64, 64), (300, 200, 200),
-          (2048, 100, 100), (33, 400, 400)]  # fmt: skip
+          (2048, 100, 100), (33, 400, 400), (128, 128, 128), (100, 160, 160)]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -28,18 +28,43 @@ def test_both_products_are_the_product(shape, shared, dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_product_of_a_transposed_is_the_product(shape, shared, dtype, rng):
+    examples, k, n = shape
+    x = rng.normal(size=(1 if shared else 3, examples, k)).astype(dtype)
+    delta = rng.normal(size=(3, examples, n)).astype(dtype)
+    got = np.full((3, k, n), np.nan, dtype)
+    product_of_transposed(x, delta, got)
+    exact = x.mT.astype(np.float64) @ delta.astype(np.float64)
+    bound = 8 * np.finfo(dtype).eps * np.sqrt(examples) * abs(exact).max()  # roundings in a random order
+    np.testing.assert_allclose(got, exact, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_run_is_the_same_bits_alone(shape, dtype, rng):
     examples, k, n = shape
     x, w = (rng.normal(size=(3, *rest)).astype(dtype) for rest in ((examples, k), (k, n)))
     wt = w.mT.copy()
 
-    def both(runs):
+    def all_three(runs):
         out = np.empty((2, len(w[runs]), examples, n), dtype)
         product(x[runs], w[runs], out[0])
         product_transposed(x[runs], wt[runs], out[1], np.empty_like(w[runs]))
-        return out
+        dw = np.empty_like(w[runs])
+        product_of_transposed(x[runs], out[0], dw)
+        return *out, dw
 
-    together = both(slice(None))
+    together = all_three(slice(None))
     for r in range(3):
-        assert np.array_equal(both(slice(r, r + 1))[:, 0], together[:, r])
+        for alone, beside in zip(all_three(slice(r, r + 1)), together, strict=True):
+            assert np.array_equal(alone[0], beside[r])
+
+
+@pytest.mark.parametrize("rows", [33, 100, 128, 143, 1000, 1437])
+@pytest.mark.parametrize("size", [64 * 64, 100 * 100, 128 * 128, 160 * 160, 170 * 170])
+def test_pieces_are_all_rows_once_and_stay_small(rows, size):
+    pieces = _pieces(rows, size)
+    assert [i for piece in pieces for i in range(rows)[piece]] == list(range(rows))
+    assert len(pieces) == 1 or max(piece.stop - piece.start for piece in pieces) * size <= SMALL

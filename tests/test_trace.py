@@ -197,3 +197,50 @@ def test_rows_have_what_a_trace_has_and_nothing_more(rng):
     assert rows.w is rows.w  # put together once
     with pytest.raises(AttributeError, match="no_such_array"):
         _ = rows.no_such_array
+
+
+# -- taken on the way back ------------------------------------------------------------------------------
+
+
+def measured(snap, rows) -> dict:
+    with np.errstate(all="ignore"):
+        return by_layer_and_run(snap.rows if rows else snap.layers, runs=2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("act", ["relu", "sigmoid", "elu"])
+@pytest.mark.parametrize("rows", [False, True])
+def test_what_is_taken_on_the_way_back_is_what_is_found_afterwards(rows, act, dtype, rng):
+    """From the second measured step on, summaries are taken early; a first measurement cannot be."""
+    sample = data(rng, n=70, n_in=9)
+    options = {"seeds": [0, 1], "lr": [0.1, 0.3], "steps": 3, "batch": 33, "watch": range(4)}
+
+    def last(measure_at):
+        net = network(act, 4, 10, n_in=9, seeds=[0, 1], dtype=np.dtype(dtype).name)
+        for snap in train(net, sample, trace="batch", **options):
+            found = measured(snap, rows) if snap.step in measure_at else None
+        return found, net.params.copy()
+
+    late, params = last({3})
+    early, the_same = last({0, 1, 2, 3})
+    assert np.array_equal(params, the_same)  # that the steps were looked at changes no step
+    assert late.keys() == early.keys()
+    for place, expected in late.items():
+        for name, value in expected.items():
+            assert np.array_equal(early[place][name], value, equal_nan=True), (place, name)
+
+
+def test_a_summary_is_of_its_own_step(rng):
+    """Nothing stale: the share of small slopes moves as the weights do, at every step."""
+    options = {"seeds": [0, 1], "lr": [5.0, 5.0], "steps": 6, "batch": 40, "watch": range(7)}
+    net, fine = network("sigmoid", 2, 16, n_in=9, seeds=[0, 1]), 0.001
+    exactly = PROBES.bind(f"saturated_fraction(below={fine})")  # by the slope that is exact in the tails
+    for snap in train(net, data(rng, n=70, n_in=9), trace="batch", **options):
+        for t in snap.layers:
+            assert np.array_equal(t.norm("scaled_dw"), frobenius(t.scaled_dw))
+            for found, slope, below in [
+                (PROBES["saturated_fraction"](t), t.passed, 0.1), (exactly(t), t.slope, fine)
+            ]:  # fmt: skip
+                expected = [(block < below * t.act.max_slope).mean() for block in slope]
+                np.testing.assert_allclose(found, expected, rtol=1e-15)
+            assert len(t.taken) == (3 if snap.step else 0)
