@@ -233,7 +233,7 @@ def test_what_is_taken_on_the_way_back_is_what_is_found_afterwards(rows, act, dt
 def test_a_summary_is_of_its_own_step(rng):
     """Nothing stale: the share of small slopes moves as the weights do, at every step."""
     options = {"seeds": [0, 1], "lr": [5.0, 5.0], "steps": 6, "batch": 40, "watch": range(7)}
-    net, fine = network("sigmoid", 2, 16, n_in=9, seeds=[0, 1]), 0.001
+    net, fine = network("sigmoid", 2, 16, n_in=9, seeds=[0, 1], init="normal(std=2)"), 0.001
     exactly = PROBES.bind(f"saturated_fraction(below={fine})")  # by the slope that is exact in the tails
     for snap in train(net, data(rng, n=70, n_in=9), trace="batch", **options):
         for t in snap.layers:
