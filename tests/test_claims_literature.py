@@ -70,6 +70,7 @@ def test_among_asks_whether_one_network_is_like_ours():
 
 def test_bounded_and_computed_have_sides():
     assert bounded("x", [1.0] * 6, "below", 2.0).holds
+    assert bounded("x", [1.0] * 6, "below", 2.0).tag == "threshold"  # nobody's number unless said otherwise
     assert bounded("x", [1.0] * 6, "above", 2.0).holds is False
     assert computed("x", 1.0005, 1.0, 1e-3).holds
     assert computed("x", 1.002, 1.0, 1e-3).holds is False

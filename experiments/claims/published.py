@@ -13,9 +13,9 @@ from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Side
 if TYPE_CHECKING:
     from experiments.records import Records
 
-# Where a published number was read: in the source itself, in someone else's account of it, derived here, or
-# recalled (and then confirmed by simulation, or it would not be compared with).
-Tag = Literal["source", "account", "derived", "recalled"]
+# Where a number was read: in the source itself, in someone else's account of it, derived here, or recalled
+# (and then confirmed by simulation, or it would not be compared with); or a threshold of our own.
+Tag = Literal["source", "account", "derived", "recalled", "threshold"]
 ERRORS = 3.0  # standard errors of a mean that a number may be away
 CHANCES = 4.0  # binomial errors of a share
 SIDES: dict[Side, str] = {"below": "below it", "above": "above it"}
@@ -97,9 +97,9 @@ def among(
 
 
 def bounded(
-    setting: str, values: Iterable[float], side: Side, published: float, tag: Tag = "source"
+    setting: str, values: Iterable[float], side: Side, published: float, tag: Tag = "threshold"
 ) -> Compared:
-    """Every seed's value has to lie on this side of the published number."""
+    """Every seed's value has to lie on this side of the number: a printed one, or what stands for a word."""
     found = np.asarray(list(values), float)
     judged = Evidence.of(setting, found, side, published)
     return compared(setting, found, published, SIDES[side], tag, judged.holds)

@@ -32,6 +32,7 @@ TAGS = {
     "account": "read in someone else's account of it",
     "derived": "derived in closed form or by quadrature, or simulated elsewhere",
     "recalled": "recalled, and confirmed by simulation before it was compared with",
+    "threshold": "printed by nobody: where a rule of ours draws the line for a printed word",
 }
 
 
