@@ -55,7 +55,7 @@ class ProbeSetObserver:
     def __init__(self, worker: Worker, probe_set: int) -> None:
         self.worker, self.net = worker, worker.net
         self.x, self.y = worker.data.x[None, :probe_set], worker.data.y[None, :probe_set]
-        widest = self.x.shape[1] * max(self.net.sizes[1:]) * 8  # bytes: probes measure in float64
+        widest = self.x.shape[1] * max(self.net.sizes[1:]) * self.x.itemsize  # bytes
         count = max(1, BLOCK // widest)
         self.parts = [slice(r, min(r + count, self.net.runs)) for r in range(0, self.net.runs, count)]
         self.tapes = [Tape(self.net.part(runs), self.x.shape[1], lean=False) for runs in self.parts]
