@@ -165,7 +165,14 @@ def figure(table: pd.DataFrame) -> Figure:
 
 def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
     """One panel; activations of one engine lie a little apart."""
+    from matplotlib.ticker import LogLocator
+
+    from experiments.plots.axes import plainly
+
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda ratio, _: plainly(ratio))
+    axes.minorticks_off()
     axes.set_ylim(-0.7, len(engines) - 0.3)
     axes.axvline(1, color="#666666", linewidth=0.8)
     for number, (name, look) in enumerate(marks.items()):
