@@ -18,7 +18,7 @@ from experiments.bench.alternatives import LIMIT, PLAIN, SETTINGS, USUAL, Settin
 from experiments.bench.command import Asked, command
 from experiments.bench.timing import Budget, Cell, Teams, interleaved
 from experiments.bench.workers import EngineError, Team, environment, ties
-from experiments.bench.workload import SLOPES, Case, Problem, Shape
+from experiments.bench.workload import BETWEEN, SLOPES, Case, Problem, Shape
 
 TINY = Case(Shape(2, 8), "float64", "tanh", runs=2, batch=16)
 ALTERNATIVES = {s.function: s for s in SETTINGS.values() if not s.function.startswith("ours")}
@@ -86,8 +86,23 @@ def test_stacks_do_not_change_what_is_recorded():
         assert np.array_equal(getattr(apart, name), values), name
 
 
+SCHEDULED = [s for s in CAN_RUN if s.function == "jax_scan:engine"] + [SETTINGS["ours"]]
+
+
+@pytest.mark.parametrize("setting", SCHEDULED, ids=lambda s: s.function)
+def test_what_is_recorded_does_not_change_the_training(setting):
+    case = replace(TINY, dtype="float32")
+    weights = []
+    for records in ("every", "schedule"):
+        engine = replace(setting, options={"records": records}).build(Problem.of(case))
+        engine.run(2 * BETWEEN)
+        weights.append(engine.weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)  # XLA compiles other sums
+
+
 def test_the_limit_makes_the_products_of_a_step():
-    call = ours._Products(Problem.of(TINY), slice(0, 2))
+    call = ours._Products(Problem.of(TINY), slice(0, 2), TINY.batch)
     x, w = call.x[0].copy(), [p.w.copy() for p in call.net.layers]
     deltas = [dict(block) for block in call.delta]
     top = deltas[0][10].copy()
@@ -265,7 +280,7 @@ def test_each_operation_of_the_profile_has_a_kind():
 def test_the_whole_bench_on_a_tiny_shape(tmp_path):
     said = []
     asked = Asked(
-        parts=("agreement", "steps", "probes", "profile"), shapes=("2x8",), dtypes=("float64",),
+        parts=("agreement", "steps", "schedule", "probes", "profile"), shapes=("2x8",), dtypes=("float64",),
         activations=("tanh",), engines=(LIMIT, "ours", "NumPy tutorial"), rounds=2, seconds=0.005, runs=2,
         out=tmp_path,
     )  # fmt: skip

@@ -15,7 +15,10 @@ from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
 
-PARTS = ("agreement", "steps", "grid", "probes", "stacks", "curves", "vanishing", "profile", "start-up")
+PARTS = (
+    "agreement", "steps", "schedule", "grid", "probes", "stacks", "curves", "vanishing", "profile",
+    "start-up",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,13 @@ class _Bench:
             from experiments.plots.style import save
 
             save(report.figure(table), self.asked.out, "steps")
+
+    def schedule(self) -> None:
+        """The step with records on the probe set by the default schedule."""
+        rows = studies.schedule(self.cases, self.settings, self.teams, self.budget, self.say)
+        if rows:  # whoever is asked for others has none
+            table = report.ratios(rows)
+            self._keep("schedule", table, report.by_shape(table))
 
     def grid(self) -> None:
         """The whole grid: uncut by our program, scaled by the others."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench.workload import Array, Case, Engine, Problem, Readings
+from experiments.bench.workload import BETWEEN, Array, Case, Engine, Problem, Readings
 from experiments.config.vocabulary import Recording, Run
 from experiments.plan import stacks
 from mlp.network import Network, create
@@ -18,14 +18,14 @@ from mlp.train import Snapshot, train
 
 PROBED = ("dw_norm", "dead_fraction", "saturated_fraction")
 FOREVER = 10**9
-WATCHED_EACH = {"every": 1, "default": 15, "off": 20}  # default: 20 of 300 steps; off: to regain control
+WATCHED_EACH = {"every": 1, "schedule": BETWEEN, "default": BETWEEN, "off": 20}  # off: to regain control
 
 
 def engine(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
     """`mlp.train` in the stacks that the plan makes, or in stacks of `stack` runs.
 
-    records: every (the batch's, at every step), default (all probes on the probe set, as often as by
-    default), off.
+    records: every (the batch's, at every step), schedule (the same on the probe set, as often as by default),
+    default (all probes, likewise), off.
     """
     trainings = [_Training(problem, part, records) for part in _parts(problem.case, stack)]
 
@@ -70,7 +70,8 @@ class _Training:
         init = [case.init] * len(seeds)
         self.net: Network = create(case.shape.sizes, case.text, seeds=seeds, init=init, dtype=case.dtype)
         self.depth = case.shape.depth
-        self.probes = [PROBES[name] for name in (PROBED if records == "every" else DEFAULT_PROBES)]
+        self.probes = [PROBES[name] for name in (DEFAULT_PROBES if records == "default" else PROBED)]
+        self.on_probe_set = records in ("default", "schedule")
         self.snapshots: Iterator[Snapshot] = train(
             self.net,
             problem.data,
@@ -79,14 +80,14 @@ class _Training:
             steps=FOREVER,
             batch=case.batch,
             watch=range(0, FOREVER, WATCHED_EACH[records]),
-            trace="probe_set" if records == "default" else "batch",
+            trace="probe_set" if self.on_probe_set else "batch",
         )
 
     def run(self, steps: int) -> Readings | None:
         if self.records == "every":
             return self._every(steps)
         for snap in islice(self.snapshots, steps // WATCHED_EACH[self.records]):
-            for trace in snap.rows if self.records == "default" else ():
+            for trace in snap.rows if self.on_probe_set else ():
                 with np.errstate(all="ignore"):
                     for probe in self.probes:
                         probe(trace)
@@ -116,28 +117,36 @@ class _Training:
         next(self.snapshots)
 
 
-def limit(problem: Problem, stack: int = 0) -> Engine:
-    """The matrix products of a step back to back, by the engine's own calls on buffers like its own."""
-    calls = [_Products(problem, part) for part in _parts(problem.case, stack)]
+def limit(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
+    """The matrix products of a step back to back, by the engine's own calls on buffers like its own.
+
+    records: every (which takes no products), or schedule (those of a pass over the probe set, as often).
+    """
+    parts, batch = _parts(problem.case, stack), problem.case.batch
+    calls = [_Products(problem, part, batch) for part in parts]
+    passes = [_Products(problem, part, len(problem.data.x)) for part in parts if records == "schedule"]
 
     def run(steps: int) -> None:
         for call in calls:
             for _ in range(steps):
                 call.step()
+        for probe in passes:
+            for _ in range(steps // BETWEEN):
+                probe.step()
 
-    return Engine(run, lambda: [])
+    return Engine(run, lambda: [], BETWEEN if passes else 1)
 
 
 class _Products:
     """The operands of a stack's products: flat parameters and gradients, activations, two deltas in turn."""
 
-    def __init__(self, problem: Problem, part: slice) -> None:
+    def __init__(self, problem: Problem, part: slice, examples: int) -> None:
         case, rng = problem.case, np.random.default_rng(0)
         seeds = problem.seeds[part]
         init = [case.init] * len(seeds)
         self.net = create(case.shape.sizes, case.text, seeds=seeds, init=init, dtype=case.dtype)
         self.grads = self.net.views(np.zeros_like(self.net.params))
-        block = (len(seeds), case.batch)
+        block = (len(seeds), examples)
         self.x = [rng.standard_normal((*block, n)).astype(case.dtype) for n in self.net.sizes]
         self.delta: Sequence[dict[int, Array]] = [
             {n: rng.standard_normal((*block, n)).astype(case.dtype) for n in set(self.net.sizes[1:])}

@@ -165,14 +165,9 @@ def figure(table: pd.DataFrame) -> Figure:
 
 def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
     """One panel; activations of one engine lie a little apart."""
-    from matplotlib.ticker import LogLocator
-
     from experiments.plots.axes import plainly
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda ratio, _: plainly(ratio))
-    axes.minorticks_off()
     axes.set_ylim(-0.7, len(engines) - 0.3)
     axes.axvline(1, color="#666666", linewidth=0.8)
     for number, (name, look) in enumerate(marks.items()):
@@ -180,3 +175,7 @@ def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str,
         y = [engines.index(e) + 0.2 * (number - (len(marks) - 1) / 2) for e in lines["engine"]]
         axes.hlines(y, lines["x_plain_low"], lines["x_plain_high"], color=look.colour, linewidth=1.5)
         axes.plot(lines["x_plain"], y, linestyle="", marker=look.marker, color=look.colour, markersize=5)
+    low, high = axes.get_xlim()
+    ticks = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
+    axes.set_xticks(ticks, [plainly(tick) for tick in ticks])
+    axes.minorticks_off()

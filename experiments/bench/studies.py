@@ -22,6 +22,8 @@ GRID_ENGINES = (
     "JAX vmap scan, 2 pinned processes", f"{LIMIT}, 2 processes",
 )  # fmt: skip
 
+SCHEDULED = (f"{LIMIT}, 2 processes", "ours, 2 processes", "JAX vmap scan, 2 pinned processes")
+
 STACKS = (1, 2, 3, 5, 8, 12)
 STACKED_SHAPES = ("10x32", "10x64", "50x64", "10x128", "50x128", "784-10x256")
 CURVE_DEPTHS, CURVE_WIDTHS = (2, 5, 10, 20, 50), (16, 32, 64, 100, 128, 256, 512)
@@ -52,6 +54,14 @@ def probes(cases: Sequence[Case], teams: Teams, budget: Budget, say: Say) -> Row
     """Our step without records, with the default schedule's, and with the batch's at every step."""
     ours = SETTINGS["ours"]
     kinds = [variant(ours, f"ours, records {kind}", records=kind) for kind in ("off", "default", "every")]
+    return steps(cases, kinds, teams, budget, say)
+
+
+def schedule(
+    cases: Sequence[Case], settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say
+) -> Rows:
+    """The records on the probe set, by the default schedule: ours, the products alone, and the best rival."""
+    kinds = [variant(s, s.name, records="schedule") for s in settings if s.name in SCHEDULED]
     return steps(cases, kinds, teams, budget, say)
 
 

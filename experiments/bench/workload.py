@@ -21,6 +21,7 @@ CLASSES = 10
 EXAMPLES, TEST = 1437, 360  # of the digits' split
 BELOW = 0.1  # a slope under this part of the largest is saturated
 LEAK = 0.1  # slope of the leaky ReLU
+BETWEEN = 15  # steps between two watched ones: the default schedule has 20 in 300
 
 # The slope from the output, as tutorials have it: these work on arrays of NumPy, PyTorch and JAX alike.
 SLOPES: dict[str, Callable[[Any], Any]] = {
