@@ -245,5 +245,5 @@ def _capacity(run: Run, recording: Recording) -> int:
     activations = run.batch * (_inputs(run) + run.depth * run.width) * size
     fitting = max(round(CACHE / activations), 2 if run.width <= NARROW else 1)
     units = max(run.depth, 1) * run.width
-    traces = 3 * _traced(run, recording) * units * size  # z, a and slope of every layer
+    traces = 3 * _traced(run, recording) * units * size  # z, a and slope of every layer, or less
     return max(1, min(fitting, MOST_STACKED, TRACES // traces))

@@ -159,16 +159,12 @@ class BatchObserver:
     def _parameters(self, first: int, end: int) -> dict[str, Callable[[], Array]]:
         """What the layers' traces have of parameters, in one piece each: (R, layers, …)."""
         net, worker = self.net, self.worker
-        w, b = net.alike(net.params, first, end)
-        dw, db = net.alike(worker.grads, first, end)
-        w0, _ = net.alike(worker.first, first, end)
-        fixed = {"w": w, "b": b, "scaled_dw": dw, "scaled_db": db, "w0": w0}
-        blocks: dict[str, Callable[[], Array]] = {name: partial(_same, x) for name, x in fixed.items()}
-        return blocks | {"step": lambda: net.alike(self._steps(), first, end)[0]}
-
-
-def _same(x: Array) -> Array:
-    return x
+        alike = partial(net.alike, first=first, end=end)
+        return {
+            "w": lambda: alike(net.params)[0], "b": lambda: alike(net.params)[1],
+            "scaled_dw": lambda: alike(worker.grads)[0], "scaled_db": lambda: alike(worker.grads)[1],
+            "w0": lambda: alike(worker.first)[0], "step": lambda: alike(self._steps())[0],
+        }  # fmt: skip
 
 
 def _slope(act: Activation, a: Array, out: Array) -> Array:
@@ -205,7 +201,7 @@ def _trace(
         late["z"] = partial(tape.pre_activation, index)
     if hidden and tape.in_place is not None:
         late["passed"] = partial(tape.passed, index)
-    return LayerTrace(
+    return LayerTrace(  # of an array that is made late what stands here is not read
         layer=index + 1,
         runs=runs,
         act=net.act if hidden else IDENTITY,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Measure = npt.NDArray[np.float64]  # (R,), one number a run
-
 Summary = tuple[Callable[..., Array], *tuple[Any, ...]]  # a function of a trace, and its other arguments
 
 ROUGH = 1e-2  # of the largest slope: beyond, a slope that is right to a few last places of it will do
@@ -63,7 +62,7 @@ def count(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.float64]:
     """How many are True along the last axis or the one before it: a product with ones is the fastest way."""
     kind = np.float32 if mask.shape[axis] < 2**24 else np.float64  # in which a count is exact
     numbers: Array = mask.astype(kind)
-    ones: Array = np.ones(mask.shape[axis], kind)
+    ones = _ones(mask.shape[axis], np.dtype(kind))
     return (numbers @ ones if axis == -1 else ones @ numbers).astype(np.float64)
 
 

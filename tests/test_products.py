@@ -10,35 +10,28 @@ SHAPES = [(1, 1, 1), (5, 4, 3), (128, 64, 64), (64, 64, 10), (128, 1, 64), (700,
           (2048, 100, 100), (33, 400, 400), (128, 128, 128), (100, 160, 160)]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_both_products_are_the_product(shape, shared, dtype, rng):
-    examples, k, n = shape
-    x = rng.normal(size=(1 if shared else 3, examples, k)).astype(dtype)
-    w = rng.normal(size=(3, k, n)).astype(dtype)
-    straight = np.full((3, examples, n), np.nan, dtype)
-    product(x, w, straight)
-    transposed = np.full((3, examples, n), np.nan, dtype)
-    product_transposed(np.broadcast_to(x, (3, examples, k)), w.mT.copy(), transposed, np.empty_like(w))
-    exact = x.astype(np.float64) @ w.astype(np.float64)
-    bound = 8 * np.finfo(dtype).eps * np.sqrt(k) * abs(exact).max()  # k roundings in a random order
-    for got in (straight, transposed):
-        np.testing.assert_allclose(got, exact, rtol=0, atol=bound)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_product_of_a_transposed_is_the_product(shape, shared, dtype, rng):
-    examples, k, n = shape
-    x = rng.normal(size=(1 if shared else 3, examples, k)).astype(dtype)
-    delta = rng.normal(size=(3, examples, n)).astype(dtype)
-    got = np.full((3, k, n), np.nan, dtype)
-    product_of_transposed(x, delta, got)
-    exact = x.mT.astype(np.float64) @ delta.astype(np.float64)
-    bound = 8 * np.finfo(dtype).eps * np.sqrt(examples) * abs(exact).max()  # roundings in a random order
+def assert_product(got, left, right):
+    """Within what as many roundings as there are terms do in a random order."""
+    exact = left.astype(np.float64) @ right.astype(np.float64)
+    bound = 8 * np.finfo(got.dtype).eps * np.sqrt(left.shape[-1]) * abs(exact).max()
     np.testing.assert_allclose(got, exact, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_product_is_the_product(shape, shared, dtype, rng):
+    examples, k, n = shape
+    x = rng.normal(size=(1 if shared else 3, examples, k)).astype(dtype)
+    w, delta = (rng.normal(size=(3, *rest)).astype(dtype) for rest in ((k, n), (examples, n)))
+    straight, transposed = np.full((2, 3, examples, n), np.nan, dtype)
+    product(x, w, straight)
+    product_transposed(np.broadcast_to(x, (3, examples, k)), w.mT.copy(), transposed, np.empty_like(w))
+    assert_product(straight, x, w)
+    assert_product(transposed, x, w)
+    dw = np.full((3, k, n), np.nan, dtype)
+    product_of_transposed(x, delta, dw)
+    assert_product(dw, x.mT, delta)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

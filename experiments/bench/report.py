@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,7 @@ def figure(table: pd.DataFrame) -> Figure:
 
 def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
     """One panel; activations of one engine lie a little apart."""
-    from experiments.plots.axes import plainly
+    from experiments.plots.axes import log_ticks
 
     axes.set_xscale("log")
     axes.set_ylim(-0.7, len(engines) - 0.3)
@@ -175,7 +176,6 @@ def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str,
         y = [engines.index(e) + 0.2 * (number - (len(marks) - 1) / 2) for e in lines["engine"]]
         axes.hlines(y, lines["x_plain_low"], lines["x_plain_high"], color=look.colour, linewidth=1.5)
         axes.plot(lines["x_plain"], y, linestyle="", marker=look.marker, color=look.colour, markersize=5)
-    low, high = axes.get_xlim()
-    ticks = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
-    axes.set_xticks(ticks, [plainly(tick) for tick in ticks])
+    exponents, labels = log_ticks(*map(log10, axes.get_xlim()))
+    axes.set_xticks([10.0**e for e in exponents], labels)
     axes.minorticks_off()

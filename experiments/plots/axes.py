@@ -61,7 +61,7 @@ def log_axis(
         seen = np.append(seen, guide if exponents else log10(guide))
     low, high = (float(seen.min()), float(seen.max())) if seen.size else (-1.0, 0.0)
     pad = max(0.15, 0.06 * (high - low))
-    ticks, labels = _log_ticks(low - pad, high + pad)
+    ticks, labels = log_ticks(low - pad, high + pad)
     zeros = bool(np.isneginf(logs).any())
     bottom, top = low - pad - zeros * max(0.35, 0.13 * (high - low)), high + pad
     if not exponents:
@@ -87,7 +87,7 @@ def _log10(values: Array) -> Array:
         return np.log10(values)
 
 
-def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     """At most six ticks between two exponents: powers of ten, or 1, 2 and 5 times them where they are few.
 
     The ticks are exponents too.
