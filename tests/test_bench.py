@@ -299,6 +299,17 @@ def test_the_whole_bench_on_a_tiny_shape(tmp_path):
     assert any("left out" in line for line in said) is False
 
 
+def test_the_bench_runs_where_no_alternative_is_installed(tmp_path):
+    said = []
+    asked = Asked(
+        parts=("agreement", "steps"), shapes=("1x4",), dtypes=("float64",), activations=("relu",),
+        engines=(LIMIT, "ours"), rounds=1, seconds=0.005, runs=1, out=tmp_path,
+    )  # fmt: skip
+    assert command(asked, said.append) == 0
+    assert any("No alternative" in text for text in said)
+    assert "| ours |" in (tmp_path / "README.md").read_text()
+
+
 def test_an_engine_that_disagrees_is_not_timed(monkeypatch):
     monkeypatch.setitem(agreement.TOLERANCE, "float64", -1.0)  # nothing is as close as that
     said = []

@@ -77,10 +77,10 @@ def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], 
     facts, code = machine(), git()
     names = {"torch": "torch", "jax": "jax", "sklearn": "scikit-learn"}
     libraries = sorted({names[s.needs] for s in settings if s.needs})
+    numpy = f"NumPy {versions()['numpy']} with {teams.of(SETTINGS['limit']).kernels()}"
     lines = [
         f"- {facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, {facts['system']}",
-        f"- NumPy {versions()['numpy']} with {teams.of(SETTINGS['limit']).kernels()}; "
-        + ", ".join(f"{name} {version(name)}" for name in libraries),
+        "- " + "; ".join(filter(None, [numpy, ", ".join(f"{name} {version(name)}" for name in libraries)])),
         f"- commit {code['commit'][:12]}{' and changes' if code['dirty'] else ''}" if code else "",
     ]
     if tied := ", ".join(f"{k}={v}" for k, v in ties().items()):
@@ -134,9 +134,10 @@ class _Bench:
                     found.append(agreement.compare(setting.name, case, theirs, ours))
         differing = [a for a in found if not a.agrees]
         lines = [f"{a.engine}, {a.dtype} {a.activation}: {a}" for a in differing]
-        worst = {d: max(a.gradient for a in found if a.dtype == d) for d in self.asked.dtypes}
+        worst = {d: max(a.gradient for a in found if a.dtype == d) for d in self.asked.dtypes if found}
         lines += [f"Largest difference of a gradient, {d}: {size:.1e}" for d, size in worst.items()]
-        self._keep("agreement", [asdict(a) | {"agrees": a.agrees} for a in found], "\n".join(lines))
+        text = "\n".join(lines) or "No alternative to compare with is installed, or none was asked for."
+        self._keep("agreement", [asdict(a) | {"agrees": a.agrees} for a in found], text)
         functions = {SETTINGS[a.engine].function for a in differing}
         self.wrong = [s.name for s in self.settings if s.function in functions]
         self.settings = [s for s in self.settings if s.name not in self.wrong]
