@@ -10,12 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.pipeline import load, run
+    from experiments.cli.notebook import run
+    from experiments.pipeline import load
 
 __all__ = ["load", "run"]
 
+_HOMES = {"load": "experiments.pipeline", "run": "experiments.cli.notebook"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("experiments.pipeline"), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

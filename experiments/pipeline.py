@@ -18,42 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import config
 from experiments.config import Experiment
-from experiments.rounds import asked_for, rounds, search_of
-from experiments.store import Store
-from experiments.sweep import How, Sweep, executor, survey, train
+from experiments.search.rounds import asked_for, rounds, search_of
+from experiments.storage.store import Store
+from experiments.sweeps.plan import ExecutionOptions, Sweep, survey
+from experiments.sweeps.progress import Progress
+from experiments.sweeps.sweep import executor, train
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.claims import Verdict
-    from experiments.records import Records
-    from experiments.terminal import Terminal
+    from experiments.storage.records import Records
 
 Source = str | Path | Mapping[str, Any] | Experiment
-
-
-def run(
-    source: Source,
-    overrides: Iterable[str] = (),
-    *,
-    jobs: int | None = 1,
-    dask: str | None = None,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    rerun_failed: bool = False,
-    fresh: bool = False,
-    quiet: bool = True,
-) -> Records:
-    """Train what is not stored yet; store, summarise and draw it. The records of all runs asked for.
-
-    `source` is a config file, a dict of its keys or an Experiment as it is; `overrides` are texts such as
-    ``depth=[2,4]``. A run that crashes is a row with status "crashed". Errors: ConfigError, DataError,
-    StoreError; KeyboardInterrupt once what was running is stored.
-    """
-    from experiments.terminal import terminal
-
-    how = How(jobs, dask, limit, fail_fast, rerun_failed, fresh)
-    return whole(experiment_of(source, overrides), how, terminal(quiet=quiet)).records
 
 
 def load(name: str) -> Records:
@@ -84,11 +61,13 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     return [path for text in figures or experiment.figures for path in draw(text, records, store)]
 
 
-def plan_only(source: Source, overrides: Iterable[str] = (), how: How | None = None) -> Sweep:
+def plan_only(
+    source: Source, overrides: Iterable[str] = (), options: ExecutionOptions | None = None
+) -> Sweep:
     """What `run` would train, of a search in its first round; nothing is trained and nothing written."""
     experiment = experiment_of(source, overrides)
     store = Store(experiment.name)
-    return survey(next(rounds(experiment, store)), store, how or How())
+    return survey(next(rounds(experiment, store)), store, options or ExecutionOptions())
 
 
 def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
@@ -109,64 +88,64 @@ class Outcome:
     failures: list[str]
 
 
-def whole(experiment: Experiment, how: How, voice: Terminal) -> Outcome:
-    """All of it, in order."""
-    from experiments.executors import ending
+def run_experiment(experiment: Experiment, options: ExecutionOptions, progress: Progress) -> Outcome:
+    """Plan, train, store, draw and judge one experiment."""
+    from experiments.sweeps.executors import ending
 
     store = Store(experiment.name)
     parts = rounds(experiment, store)
-    sweep = survey(next(parts), store, how)
-    pool = executor(sweep, how)  # as with data: what cannot be had is refused before anything is written
+    sweep = survey(next(parts), store, options)
+    pool = executor(sweep, options)  # as with data: what cannot be had is refused before anything is written
     with ending(pool), store.sweep() as set_aside:
         for line in set_aside:
-            voice.say(line)
-        if how.fresh:
+            progress.say(line)
+        if options.fresh:
             store.fresh()
-        done = store.finished(how.rerun_failed)
+        done = store.finished(options.rerun_failed)
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         if search := search_of(experiment):
-            voice.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
-        voice.plan(sweep)
+            progress.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
+        progress.plan(sweep)
         store.write_manifest(**described(experiment, sweep))
         if sweep.stacks:
             began = time.monotonic()
-            train(sweep, store, pool, voice, fail_fast=how.fail_fast)
+            train(sweep, store, pool, progress, fail_fast=options.fail_fast)
             store.write_manifest(**trained(sweep, time.monotonic() - began))
         for part in parts:
-            _further_round(part, store, how, voice)
+            _further_round(part, store, options, progress)
         records = stored_records(store, experiment)
         store.write_manifest(runs=len(records.runs))
-        return conclude(experiment, records, store, voice)
+        return conclude(experiment, records, store, progress)
 
 
-def _further_round(part: Experiment, store: Store, how: How, voice: Terminal) -> None:
+def _further_round(part: Experiment, store: Store, options: ExecutionOptions, progress: Progress) -> None:
     """Train what one of a search's later rounds lacks, with workers of its own."""
-    from experiments.executors import ending
+    from experiments.sweeps.executors import ending
 
-    sweep = survey(part, store, replace(how, fresh=False))
+    sweep = survey(part, store, replace(options, fresh=False))
     if not sweep.stacks:
         return
-    voice.plan(sweep)
+    progress.plan(sweep)
     began = time.monotonic()
-    with ending(executor(sweep, how)) as pool:
-        train(sweep, store, pool, voice, fail_fast=how.fail_fast)
+    with ending(executor(sweep, options)) as pool:
+        train(sweep, store, pool, progress, fail_fast=options.fail_fast)
     store.write_manifest(**trained(sweep, time.monotonic() - began))
 
 
-def conclude(experiment: Experiment, records: Records, store: Store, voice: Terminal) -> Outcome:
+def conclude(experiment: Experiment, records: Records, store: Store, progress: Progress) -> Outcome:
     """Summary, figures and verdicts into the store and to the terminal."""
     from experiments import claims
 
     table = summarised(records)
     written = [store.write("summary.csv", table.to_csv(index=False).encode())]
     if search := search_of(experiment):
-        from experiments import frontier
+        from experiments.search import frontier
 
         found = frontier.with_grid(frontier.table(records, search.accuracy, search.on), search)
         written.append(store.write("frontier.csv", found.to_csv(index=False).encode()))
-        voice.frontier(found, search)
+        progress.frontier(found, search.goal)
     else:
-        voice.summary(table)
+        progress.summary(table)
     failures = crashes(records)
     for text in experiment.figures:
         try:
@@ -176,11 +155,11 @@ def conclude(experiment: Experiment, records: Records, store: Store, voice: Term
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
     if verdicts:
         table = claims.table(verdicts)
-        voice.verdicts(table)
+        progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
     names = [path.relative_to(store.folder).as_posix() for path in written]
     store.write_manifest(written=names)
-    voice.wrote(store.folder, names)
+    progress.wrote(store.folder, names)
     return Outcome(records, verdicts, failures)
 
 
@@ -189,7 +168,7 @@ def summarised(records: Records) -> pd.DataFrame:
 
     Column decay_theory: of the median ‖delta‖, by `Prediction.decay`; NaN where theory does not apply.
     """
-    from experiments.analysis import summary
+    from experiments.analysis.ratios import summary
     from experiments.theory.of_records import predictions
 
     table = summary(records)
@@ -213,8 +192,8 @@ def draw(text: str, records: Records, store: Store) -> list[Path]:
 
 def crashes(records: Records) -> list[str]:
     """One line for each stack that crashed: what its runs have in common, and how it ended."""
-    from experiments.analysis import varying
-    from experiments.terminal import count
+    from experiments.analysis.ratios import varying
+    from experiments.analysis.wording import count
 
     lost = records.runs[records.runs["status"] == "crashed"]
     lines = []
@@ -244,7 +223,7 @@ def described(experiment: Experiment, sweep: Sweep) -> dict[str, Any]:
 
 def trained(sweep: Sweep, seconds: float) -> dict[str, Any]:
     """Where the numbers come from that this call has added."""
-    from experiments.provenance import facts
+    from experiments.storage.provenance import facts
 
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     call = {"runs": sweep.missing, "seconds": round(seconds, 2), "workers": sweep.workers, "ended": now}
@@ -254,7 +233,7 @@ def trained(sweep: Sweep, seconds: float) -> dict[str, Any]:
 
 def stored_experiment(store: Store) -> Experiment:
     """The experiment that a store's manifest describes; errors: StoreError."""
-    from experiments.files import StoreError
+    from experiments.storage.files import StoreError
 
     asked = store.manifest().get("config")
     if asked is None:

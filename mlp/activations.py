@@ -74,9 +74,7 @@ PANEL = 0.25  # width of a panel in standard deviations
 NODES = 12  # Gauss-Legendre nodes a panel: exact to rounding for a sigmoid as steep as σ(10 z)
 
 
-def gaussian_mean(
-    f: Callable[[Array], Array], variance: float = 1.0, kinks: Iterable[float] = ()
-) -> float:
+def gaussian_mean(f: Callable[[Array], Array], variance: float = 1.0, kinks: Iterable[float] = ()) -> float:
     """E f(Z) for Z ~ N(0, variance), by composite Gauss-Legendre quadrature split at the kinks.
 
     A panel that straddles a kink spoils the result: with one node on ReLU's kink E f'² comes out 0.876

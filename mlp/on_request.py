@@ -253,9 +253,7 @@ def _before_norm(t: LayerTrace) -> Array:
 def _gradients(x: Array, du: Array, batch: int) -> Array:
     """(m, n_in·n_out) gradients of m mini-batches, up to a common factor."""
     m = len(x) // batch
-    x, du = (
-        np.asarray(each[: m * batch], np.float64).reshape(m, batch, each.shape[-1]) for each in (x, du)
-    )
+    x, du = (np.asarray(each[: m * batch], np.float64).reshape(m, batch, each.shape[-1]) for each in (x, du))
     return np.matmul(x.mT, du).reshape(m, x.shape[-1] * du.shape[-1])
 
 

@@ -1,7 +1,7 @@
 """Draw figures from the records that are stored; nothing is trained.
 
-    python scripts/plot.py deep_sigmoid
-    python scripts/plot.py deep_sigmoid ratio_by_depth "gradient_by_layer(hue=init)"
+python scripts/plot.py deep_sigmoid
+python scripts/plot.py deep_sigmoid ratio_by_depth "gradient_by_layer(hue=init)"
 """
 
 import argparse
@@ -21,8 +21,8 @@ def arguments() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     options = arguments().parse_args()
-    from experiments.files import StoreError
     from experiments.pipeline import plot
+    from experiments.storage.files import StoreError
 
     try:
         print(*plot(options.name, options.figures), sep="\n")

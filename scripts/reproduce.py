@@ -27,6 +27,6 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     given = arguments()
-    from experiments.command import reproduce_command
+    from experiments.cli.commands import reproduce_command
 
     sys.exit(reproduce_command(given))

@@ -39,9 +39,9 @@ def positive(text: str) -> int:
 
 if __name__ == "__main__":
     given = arguments()
-    from experiments.command import How, command
+    from experiments.cli.commands import ExecutionOptions, command
 
-    how = How(
+    how = ExecutionOptions(
         given.jobs, given.dask, given.timeout_per_stack, given.fail_fast, given.rerun_failed, given.fresh
     )
     sys.exit(command(given.config, given.overrides, how, plan=given.plan, yes=given.yes, quiet=given.quiet))

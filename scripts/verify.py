@@ -23,6 +23,6 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     given = arguments()
-    from experiments.command import verify_command
+    from experiments.cli.commands import verify_command
 
     sys.exit(verify_command(given.experiment, given.runs, given.seed))

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from experiments.config.vocabulary import Run
-from experiments.records import Records
+from experiments.storage.records import Records
 
 MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy")
 

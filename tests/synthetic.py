@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.config.vocabulary import Run
-from experiments.records import Records
+from experiments.storage.records import Records
 from mlp.probes import PROBES, UNIT_PROBES
 
 FACTOR = {"sigmoid": 0.236, "tanh": 0.93, "relu": 0.71, "leaky_relu": 0.75}  # of delta, a layer to the input

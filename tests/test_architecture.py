@@ -1,6 +1,6 @@
 """The arrows: scripts → experiments → mlp → numpy, and inside each package from a row to the rows below.
 
-Read from the source, so that an import inside a function counts as well; one for annotations alone does not.
+Read from the source, so that an import inside a function counts as well, and one for annotations alone too.
 """
 
 import ast
@@ -19,23 +19,24 @@ observers
 worker
 probes update
 on_request distributions
-jacobian
+jacobian trace
 tape
-network trace
+network
 initialisers losses norms optimisers schedules products
 activations
 registry special streams
 """
 
-# The modules and packages that carry the program; what they are helped by may stand anywhere below them.
+# Every room of experiments, from the top; a room is a package or a loose module.
 EXPERIMENTS = """
-command
+cli
+report bench
 pipeline
-report
-claims plots
-analysis theory
-store runner executors
-plan records
+plots
+claims search verification
+sweeps theory
+analysis
+storage
 config
 datasets
 """
@@ -58,22 +59,23 @@ def sources(*folders: str) -> dict[str, Path]:
 
 
 @cache
-def imports(path: Path) -> tuple[tuple[str, bool], ...]:
-    """(dotted name, whether it is imported as the module itself is) of everything a file imports."""
+def imports(path: Path) -> tuple[tuple[str, str], ...]:
+    """(dotted name, when) of all that a file imports: at once with the file, later or for types alone."""
 
-    def walk(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
+    def walk(node: ast.AST, when: str) -> Iterator[tuple[str, str]]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                continue
-            if isinstance(child, ast.Import):
-                yield from ((alias.name, at_once) for alias in child.names)
+                yield from walk(child, "types")
+            elif isinstance(child, ast.Import):
+                yield from ((alias.name, when) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{path}: a relative import hides an arrow"
-                yield from ((f"{child.module}.{alias.name}", at_once) for alias in child.names)
+                yield from ((f"{child.module}.{alias.name}", when) for alias in child.names)
             else:
-                yield from walk(child, at_once and not isinstance(child, ast.FunctionDef | ast.Lambda))
+                inside = isinstance(child, ast.FunctionDef | ast.Lambda)
+                yield from walk(child, "later" if inside and when == "at once" else when)
 
-    return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), at_once=True))
+    return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), "at once"))
 
 
 def module_of(name: str, known: dict[str, Path]) -> str | None:
@@ -93,12 +95,6 @@ def arrows(*folders: str) -> dict[str, set[str]]:
 def rows(table: str, package: str) -> dict[str, int]:
     lines = reversed(table.strip().splitlines())
     return {f"{package}.{name}": height for height, line in enumerate(lines) for name in line.split()}
-
-
-def row_of(name: str, height: dict[str, int]) -> tuple[str, int] | None:
-    """The row a module stands in; of a package's module it is the package's."""
-    carrier = ".".join(name.split(".")[:2])
-    return (carrier, height[carrier]) if carrier in height else None
 
 
 def reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
@@ -124,15 +120,28 @@ def test_mlp_imports_only_from_rows_below(name):
         assert height[target] < height[name], f"{name} imports {target}"
 
 
-def test_the_carrying_modules_of_experiments_reach_only_rows_below():
-    """Through however many of the others: what plan uses may not come back to the store."""
-    edges, height = arrows("experiments"), rows(EXPERIMENTS, "experiments")
-    for name in edges:
-        start = row_of(name, height)
-        for target in reachable(name, edges) if start else ():
-            end = row_of(target, height)
-            if end and end[0] != start[0]:
-                assert end[1] < start[1], f"{name} reaches {target}"
+def room_of(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def test_every_room_of_experiments_has_its_row():
+    rooms = {room_of(name) for name in sources("experiments")} - {"experiments"}
+    assert rooms == set(rows(EXPERIMENTS, "experiments"))
+    assert len(rooms) <= 18
+
+
+@pytest.mark.parametrize("name", sorted(set(sources("experiments")) - {"experiments"}))
+def test_a_room_imports_only_from_rows_below(name):
+    """Inside a function or for annotations alone, too: a reader follows those arrows as well."""
+    height, room = rows(EXPERIMENTS, "experiments"), room_of(name)
+    for target in {room_of(t) for t in arrows("mlp", "experiments")[name] if t.startswith("experiments")}:
+        assert target == room or height[target] < height[room], f"{name} imports {target}"
+
+
+def test_no_two_files_share_a_name():
+    names = [path.name for path in sources("mlp", "experiments", "scripts").values()]
+    twice = {name for name in names if names.count(name) > 1} - {"__init__.py"}
+    assert not twice
 
 
 @pytest.mark.parametrize("name", sorted(sources("mlp", "experiments")))
@@ -189,7 +198,7 @@ def test_mlp_knows_no_file_and_no_experiment():
 @pytest.mark.parametrize("name", sorted(sources("mlp", "experiments", "scripts")))
 def test_nothing_heavy_is_imported_before_it_is_used(name):
     path = sources("mlp", "experiments", "scripts")[name]
-    at_once = [target for target, first in imports(path) if first]
+    at_once = [target for target, when in imports(path) if when == "at once"]
     heavy = [t for t in at_once if any(t == h or t.startswith(h + ".") for h in HEAVY)]
     assert not heavy, f"{name} imports {heavy} at its top"
 
@@ -199,13 +208,13 @@ def test_nothing_heavy_is_imported_before_it_is_used(name):
     [
         ("yaml", "experiments.config.yaml_strict"),
         ("matplotlib", "experiments.plots"),
-        ("distributed", "experiments.executors"),
+        ("distributed", "experiments.sweeps.executors"),
     ],
 )
 def test_a_library_is_known_in_one_place(library, place):
     users = {
         name for name, path in sources("mlp", "experiments", "scripts").items()
-        if library in {target.partition(".")[0] for target, _ in imports(path)}
+        if library in {target.partition(".")[0] for target, when in imports(path) if when != "types"}
     }  # fmt: skip
     assert users
     assert all(name == place or name.startswith(place + ".") for name in users), users

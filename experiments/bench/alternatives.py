@@ -58,7 +58,7 @@ def _table() -> Iterable[Setting]:
         yield Setting(
             f"ours, default records{two}", "ours:engine", n, pinned=own, options={"records": "default"}
         )
-        yield Setting(f"NumPy tutorial{two}", "naive:engine", n, pinned=own)
+        yield Setting(f"NumPy tutorial{two}", "loops:engine", n, pinned=own)
         yield Setting(f"{PLAIN}{two}", "torch_one:plain", n, pinned=own, needs="torch")
         yield Setting(f"PyTorch tuned{two}", "torch_one:tuned", n, pinned=own, needs="torch")
         yield Setting(f"PyTorch stacked bmm{two}", "torch_stacked:bmm", n, pinned=own, needs="torch")

@@ -9,7 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, report, studies, targets, whole
+from experiments.bench import agreement, studies, targets, whole
+from experiments.bench import results as report
 from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
@@ -72,7 +73,7 @@ def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], 
     """The machine, the libraries, and what was done about the environment."""
     from importlib.metadata import version
 
-    from experiments.provenance import git, machine, versions
+    from experiments.storage.provenance import git, machine, versions
 
     facts, code = machine(), git()
     names = {"torch": "torch", "jax": "jax", "sklearn": "scikit-learn"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.bench.workload import BETWEEN, Array, Case, Engine, Problem, Readings
 from experiments.config.vocabulary import Recording, Run
-from experiments.plan import stacks
+from experiments.sweeps.stacks import stacks
 from mlp.network import Network, create
 from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.products import product, product_of_transposed, product_transposed

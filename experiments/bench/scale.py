@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.bench import report
+from experiments.bench import results as report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,9 +61,9 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
     import resource
 
     from experiments import pipeline
-    from experiments.sweep import How
+    from experiments.sweeps.plan import ExecutionOptions
 
-    pipeline.plan_only(asked, how=How(workers))
+    pipeline.plan_only(asked, options=ExecutionOptions(workers))
     planned = time.perf_counter()
     records = pipeline.run(asked, jobs=workers)
     ended = time.perf_counter()

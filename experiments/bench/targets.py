@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.bench.report import CELL, markdown
+from experiments.bench.results import CELL, markdown
 from experiments.bench.workload import Shape
 
 if TYPE_CHECKING:

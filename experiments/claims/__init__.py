@@ -1,6 +1,6 @@
 """Claims: records -> Verdict. One function a claim, one file a family; each file fills the one table."""
 
-from experiments.claims import cost, gradient, instrument, learning, literature, signs, units
+from experiments.claims import literature, write_up
 from experiments.claims.verdict import (
     CLAIMS,
     Evidence,
@@ -17,15 +17,10 @@ __all__ = [
     "Evidence",
     "Undecided",
     "Verdict",
-    "cost",
     "decide",
     "decide_parts",
-    "gradient",
-    "instrument",
     "judge",
-    "learning",
     "literature",
-    "signs",
     "table",
-    "units",
+    "write_up",
 ]

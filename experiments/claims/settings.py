@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import probe_column, varying
+from experiments.analysis.ratios import probe_column, varying
+from experiments.analysis.selection import at_last_step, own_best
 from experiments.claims.verdict import FEWEST_SEEDS, Undecided
-from experiments.selection import at_last_step, own_best
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 
 
 def only(records: Records, **wanted: Any) -> Records:

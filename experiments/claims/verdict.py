@@ -21,7 +21,7 @@ from mlp.registry import Registry
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 
 Status = Literal["supported", "conditional", "contradicted", "inconclusive"]
 Side = Literal["below", "above"]

@@ -32,7 +32,7 @@ TABLES = {
     "probe": ("mlp.probes", "PROBES"),
     "unit_probe": ("mlp.probes", "UNIT_PROBES"),
     "distribution": ("mlp.distributions", "DISTRIBUTIONS"),
-    "search": ("experiments.search", "SEARCHES"),
+    "search": ("experiments.search.bisection", "SEARCHES"),
     "figure": ("experiments.plots", "FIGURES"),
     "claim": ("experiments.claims", "CLAIMS"),
 }

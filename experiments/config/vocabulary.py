@@ -36,7 +36,7 @@ def keys_of(owner: type) -> dict[str, Field[Any]]:
 class Run:
     """One network and its training: everything that its numbers depend on but the recording.
 
-    A default may not change without a new `plan.SCHEMA`: a field at its default is not part of `run_id`.
+    A default may not change without a new `identity.SCHEMA`: a field at its default is not part of `run_id`.
     """
 
     activation: str = key(Name("activation"), "function of the hidden layers", default="relu")

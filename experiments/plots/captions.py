@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import coverage, fields, varying
+from experiments.analysis.ratios import coverage, fields, varying
 from experiments.config.vocabulary import Run
 from experiments.plots.views import View, groups, name_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 
 TOLD_UNTRAINED = ("dataset", "depth", "width", "init", "steps")
 TOLD = (*TOLD_UNTRAINED, "optimiser", "lr")

@@ -41,7 +41,9 @@ class Cell:
 
 
 def draw_lines(
-    view: View, columns: Sequence[Column], figure: Callable[..., Any],
+    view: View,
+    columns: Sequence[Column],
+    figure: Callable[..., Any],
     facets: Literal["across", "down"] = "across",
 ) -> Figure:
     """A panel for each quantity and combination of the facets, a line and its band for each hue."""

@@ -124,9 +124,7 @@ class _Colours:
         return [Patch(color=colour, label=label) for there, colour, label in found if there]
 
 
-def colour_bar(
-    sheet: Figure, grid: np.ndarray, label: str, colours: Any, ends: tuple[float, float]
-) -> None:
+def colour_bar(sheet: Figure, grid: np.ndarray, label: str, colours: Any, ends: tuple[float, float]) -> None:
     """One colour bar, right of all panels."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

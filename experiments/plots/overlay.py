@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.analysis import varying
+from experiments.analysis.ratios import varying
 from experiments.plots.views import Column, View, name_of
 from experiments.theory.of_records import START, predictions
 

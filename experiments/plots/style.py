@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments import files
+from experiments.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -143,8 +143,14 @@ class Spacing:
 
 
 def sheet(
-    rows: int, columns: int, *, title: str, caption: str, legend: Sequence[Artist] = (),
-    legend_title: str = "", space: Spacing = Spacing(),
+    rows: int,
+    columns: int,
+    *,
+    title: str,
+    caption: str,
+    legend: Sequence[Artist] = (),
+    legend_title: str = "",
+    space: Spacing = Spacing(),
 ) -> tuple[Figure, npt.NDArray[Any]]:
     """A figure of rows × columns panels with its title and caption above and its legend below them.
 

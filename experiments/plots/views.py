@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from experiments.analysis import at_end, at_start, fields, goes_with, join, median_range, varying
+from experiments.analysis.ratios import at_end, at_start, fields, goes_with, join, median_range, varying
 from experiments.config.vocabulary import Run, keys_of
 from experiments.plots import style
-from experiments.records import Records
+from experiments.storage.records import Records
 from mlp.registry import did_you_mean, parse_call
 
 if TYPE_CHECKING:
@@ -117,8 +117,13 @@ def out_of_range(logs: np.ndarray) -> bool:
 
 
 def arrange(
-    records: Records, hue: Fields = None, facet: Fields = None, where: str = "", *,
-    across: Sequence[str] = (), default: Sequence[str] = (),
+    records: Records,
+    hue: Fields = None,
+    facet: Fields = None,
+    where: str = "",
+    *,
+    across: Sequence[str] = (),
+    default: Sequence[str] = (),
 ) -> View:
     """Which fields are colours and which are panels.
 

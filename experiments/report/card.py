@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from experiments.config import Experiment
-    from experiments.records import Records
+    from experiments.storage.records import Records
 
 DOTS_PER_INCH = 80  # sharp at the width of a page, and fifteen claims' figures stay under 5 MB
 COLOURS = 128  # of a figure's palette

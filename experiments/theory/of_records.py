@@ -16,7 +16,7 @@ from mlp.registry import RegistryError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 
 # The fields of Run that tell one initialisation from another, but for the seed. (dtype rounds, no more.)
 START = ("activation", "depth", "width", "dataset", "init", "bias", "norm", "residual", "loss")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis import at_end
+from experiments.analysis.ratios import at_end
+from experiments.claims.comparison import Compared, by_seed, computed, mean_near
 from experiments.claims.ensembles import forward, mean_cosine, networks
-from experiments.claims.published import Compared, by_seed, computed, mean_near
 from experiments.claims.settings import alike
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import jacobian_moments
@@ -28,7 +28,7 @@ from mlp.streams import stream
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 else:
     Records = Any  # a registry reads these signatures, long before pandas is wanted
 

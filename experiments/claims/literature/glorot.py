@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis import at_end, at_start
+from experiments.analysis.ratios import at_end, at_start
+from experiments.claims.comparison import Compared, bounded, by_seed, mean_near, near
 from experiments.claims.ensembles import networks
-from experiments.claims.published import Compared, bounded, by_seed, mean_near, near
 from experiments.claims.settings import alike, judged, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.mean_field import chi, variances
@@ -21,7 +21,7 @@ from mlp.streams import stream
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 else:
     Records = Any  # a registry reads these signatures, long before pandas is wanted
 

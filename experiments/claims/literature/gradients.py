@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis import at_end, at_start, decay, first_to_last
-from experiments.claims.published import Compared, among, mean_near, near
+from experiments.analysis.ratios import at_end, at_start, decay, first_to_last
+from experiments.claims.comparison import Compared, among, mean_near, near
 from experiments.claims.settings import alike, only, recorded
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.initialisers import activation as curve
@@ -17,7 +17,7 @@ from mlp.initialisers import weight_variance
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 else:
     Records = Any  # a registry reads these signatures, long before pandas is wanted
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.claims.comparison import Compared, by_seed, compared
 from experiments.claims.ensembles import forward, networks
-from experiments.claims.published import Compared, by_seed, compared
 from experiments.claims.settings import only
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.records import Records
+    from experiments.storage.records import Records
 else:
     Records = Any  # a registry reads these signatures, long before pandas is wanted
 

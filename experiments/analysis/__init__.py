@@ -1,0 +1,1 @@
+"""Frame -> frame: ratios, lives of units, budget, selection, cost."""

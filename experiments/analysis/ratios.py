@@ -1,0 +1,253 @@
+"""What the records say, frame in and frame out: ratios, decay rates, intervals over seeds, the summary.
+
+Nothing here draws, reads a file or trains. Three rules hold throughout:
+
+* Zero is data. A norm that is exactly 0 has no logarithm; it is counted beside the fit it could not join.
+* NaN is a run that diverged. It is left out of a median and counted in ``missing``, never replaced.
+* Nothing is averaged but seeds: `median_range` refuses groups in which a seed comes twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.config.vocabulary import Run, keys_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.storage.records import Records
+
+# Fields and rows ------------------------------------------------------------------------------------------
+
+
+def fields(runs: pd.DataFrame) -> list[str]:
+    """The columns of `runs` that are fields of Run, in its order."""
+    return [name for name in keys_of(Run) if name in runs]
+
+
+def varying(runs: pd.DataFrame) -> list[str]:
+    """The fields, other than the seed, of which these runs have more than one value."""
+    return [name for name in fields(runs) if name != "seed" and len(runs[name].drop_duplicates()) > 1]
+
+
+def goes_with(runs: pd.DataFrame, field: str, others: Sequence[str]) -> bool:
+    """Whether `field` has one value for each combination of `others`, as zipped keys have."""
+    settings = len(runs[list(others)].drop_duplicates()) if others else 1
+    return len(runs[[*others, field]].drop_duplicates()) <= settings
+
+
+def join(frame: pd.DataFrame, runs: pd.DataFrame, only: Sequence[str] | None = None) -> pd.DataFrame:
+    """`frame` (steps, layers or made from them) with the fields of each row's run, or `only` some, beside it.
+
+    A field of Run keeps its name. A measurement that bears the same one (the loss and the learning rate in
+    `steps`) becomes ``loss_at_step``, ``lr_at_step``.
+    """
+    chosen = runs[["run_id", *(fields(runs) if only is None else only)]]
+    return frame.merge(chosen, on="run_id", how="left", validate="many_to_one", suffixes=("_at_step", ""))
+
+
+def hidden(layers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the hidden layers, 1 (nearest the input) to depth; the output layer is depth + 1."""
+    return layers[layers["layer"] <= _of_run(layers, runs, "depth")]
+
+
+def at_start(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of step 0: the initialisation, before any update."""
+    return frame[frame["step"] == 0]
+
+
+def at_end(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows after each run's last update; a run that diverged has none, or NaN in them."""
+    return frame[frame["step"] == _of_run(frame, runs, "steps")]
+
+
+def _of_run(frame: pd.DataFrame, runs: pd.DataFrame, field: str) -> pd.Series:
+    values = runs.set_index("run_id")[field]
+    return frame["run_id"].map(values).astype(values.dtype)  # no rows would be left as texts
+
+
+def probe_column(layers: pd.DataFrame, probe: str) -> str | None:
+    """The column of a probe, whatever options it was recorded with: ``saturated_fraction(below=0.05)``."""
+    return next((name for name in layers.columns if name.split("(")[0] == probe), None)
+
+
+# Analyses of a run ----------------------------------------------------------------------------------------
+
+
+def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
+    """The norm in the first hidden layer over that in the last, of every run and watched step.
+
+    Far below 1 the gradient vanishes on its way to the input, far above it explodes. One hidden layer gives
+    1; none gives no row. 0/0 (nothing arrives even at the last layer) is NaN, 0/x is 0: data.
+    Columns: the fields of Run, step, first, last, ratio and its log10, which is right also where no number is
+    as small.
+    """
+    layers = hidden(_signal(records.layers, signal), records.runs)
+    keys = ["run_id", "step"]
+    last = layers[layers["layer"] == _of_run(layers, records.runs, "depth")]
+    both = layers[layers["layer"] == 1].merge(last, on=keys, validate="one_to_one", suffixes=("", "_last"))
+    both["ratio"] = both["norm"] / both["norm_last"]
+    both["ratio_log10"] = both["log10"] - both["log10_last"]
+    far = (both[["norm", "norm_last"]] < np.finfo(float).tiny).any(axis=1)  # there the norm lost digits
+    both.loc[far, "ratio"] = 10 ** both["ratio_log10"][far]
+    named = both.rename(columns={"norm": "first", "norm_last": "last"})
+    return join(named[[*keys, "first", "last", "ratio", "ratio_log10"]], records.runs)
+
+
+def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
+    """The factor by which the norm changes for each hidden layer nearer the input: below 1 it vanishes.
+
+    Least squares of log norm on layer over a run's hidden layers at one step, norm ≈ c · factor^(depth − l).
+    Layers whose norm is exactly 0 cannot be fitted and are counted in `zeros`; fewer than two others, or a
+    norm that is not finite (a diverged run), give NaN.
+    Columns: the fields of Run, step, factor, layers (fitted), zeros.
+    """
+    rows = hidden(_signal(records.layers, signal), records.runs)
+    zero = np.isneginf(rows["log10"])
+    rows = rows.assign(zero=zero, x=rows["layer"].where(~zero), y=rows["log10"].where(~zero))
+    rows["bad"] = ~np.isfinite(rows["log10"]) & ~zero
+    rows["x"] -= rows.groupby(["run_id", "step"], sort=False)["x"].transform("mean")
+    rows["xx"], rows["xy"] = rows["x"] ** 2, rows["x"] * rows["y"]
+    fit = rows.groupby(["run_id", "step"], sort=False).agg(
+        xx=("xx", "sum"), xy=("xy", "sum"), layers=("y", "count"), zeros=("zero", "sum"), bad=("bad", "any")
+    )
+    slope = (fit["xy"] / fit["xx"]).where((fit["layers"] >= 2) & ~fit["bad"])
+    fit["factor"] = 10 ** (-slope)
+    return join(fit[["factor", "layers", "zeros"]].reset_index(), records.runs)
+
+
+def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
+    """run_id, step, layer, norm and its log10 (−inf for an exact 0).
+
+    The log is the recorded one (`delta_log10` beside `delta_norm`) where there is one: it is right where the
+    norm itself is smaller than any number.
+    """
+    norm = layers[signal].to_numpy(float)
+    log = np.log10(norm, where=norm > 0, out=np.where(norm == 0, -np.inf, np.nan))
+    recorded = layers.get(signal.removesuffix("_norm") + "_log10")
+    if recorded is not None:
+        log = np.where(recorded.isna(), log, recorded)
+    return layers[["run_id", "step", "layer"]].assign(norm=norm, log10=log)
+
+
+# Over seeds -----------------------------------------------------------------------------------------------
+
+
+def median_range(frame: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Median and range of `value` over the seeds of each group.
+
+    The range of n independent seeds covers their median with probability `coverage` = 1 − 2^(1−n): each
+    seed lies above the median with probability ½, and the range misses it only if all lie on one side.
+    Columns: `by`, median, low, high, n (values), missing (NaN: diverged, or undefined), coverage.
+    Raises ValueError if a group holds a seed twice, that is if something but the seed would be averaged.
+    """
+    by = list(by)
+    if "seed" in frame and frame.duplicated(list({*by, "seed"})).any():
+        raise ValueError(f"grouping by {', '.join(by) or 'nothing'} would average over more than seeds")
+    groups = (frame.groupby(by, dropna=False, observed=True) if by else frame.groupby(lambda _: 0))[value]
+    table = groups.agg(median="median", low="min", high="max", n="count", size="size")
+    table["missing"] = table.pop("size") - table["n"]
+    table["coverage"] = coverage(table["n"])
+    return table.reset_index() if by else table.reset_index(drop=True)
+
+
+def coverage(n: Any) -> Any:
+    """Probability that the range of n independent values (number, array or column) covers their median."""
+    return np.maximum(0.0, 1 - 2.0 ** (1 - n))
+
+
+def paired(
+    frame: pd.DataFrame, value: str, field: str, a: object, b: object, on: Sequence[str] = ("seed",)
+) -> pd.DataFrame:
+    """`value` where `field` is a and where it is b, side by side for each seed, and the difference b − a.
+
+    Equal seeds share their draws, so the difference varies less than either. Only seeds that both sides
+    have are kept. Columns: `on`, a, b, difference. Raises ValueError if `on` leaves a pair ambiguous: then
+    something else varies, and belongs in `on` or has to be selected first.
+    """
+    on = list(on)
+    is_a, is_b = (frame[field].isna() if side is None else frame[field] == side for side in (a, b))
+    sides = [frame.loc[is_a, [*on, value]], frame.loc[is_b, [*on, value]]]
+    if any(side.duplicated(on).any() for side in sides):
+        raise ValueError(f"pairing by {', '.join(on)} is ambiguous: several runs of one {field} share it")
+    pairs = sides[0].merge(sides[1], on=on, suffixes=("_a", "_b"), validate="one_to_one")
+    pairs.columns = [*on, "a", "b"]
+    return pairs.assign(difference=pairs["b"] - pairs["a"])
+
+
+# The summary ----------------------------------------------------------------------------------------------
+
+SUMMARY = {
+    "delta_ratio_start": "delta norm of the first hidden layer over the last, at the initialisation",
+    "delta_ratio_end": "the same after the last update",
+    "decay_start": "factor of the delta norm for each layer nearer the input, at the initialisation",
+    "decay_end": "the same after the last update",
+    "dead": "share of hidden units with zero slope on every example, after the last update",
+    "saturated": "share of slopes far under the largest possible in the hidden layers, after the last update",
+    "accuracy": "share of training examples classified rightly after the last update",
+    "test_accuracy": "share of test examples classified rightly after the last update",
+}
+
+
+def summary(records: Records) -> pd.DataFrame:
+    """One row for each activation × depth (and each other field that varies), one column a quantity.
+
+    Columns: the fields, n (runs), diverged, crashed, zeros (hidden layers, over all runs, whose delta is
+    exactly 0 after the last update), then for each quantity of SUMMARY its median over seeds and, as
+    ``_low`` and ``_high``, their range; NaN where its probe was not recorded or no run has a value.
+    """
+    runs = records.runs
+    told_apart = {"activation", "depth", *varying(runs)}
+    by = [name for name in fields(runs) if name in told_apart]
+    table = runs.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
+    table = table.groupby(by, dropna=False, observed=True).agg(
+        n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")
+    )
+    table = table.reset_index()
+    frames = _quantities(records)
+    for name in SUMMARY:
+        columns = [name, f"{name}_low", f"{name}_high"]
+        if name not in frames:
+            table[columns] = np.nan
+            continue
+        over_seeds = median_range(frames[name], "value", by)[[*by, "median", "low", "high"]]
+        over_seeds.columns = [*by, *columns]
+        table = table.merge(over_seeds, on=by, how="left", validate="one_to_one")
+    table.insert(len(by) + 3, "zeros", _count_zeros(records, table[by]))
+    return table
+
+
+def _quantities(records: Records) -> dict[str, pd.DataFrame]:
+    """The quantities of SUMMARY that these records hold: the fields of Run and a `value` for each run."""
+    layers, runs = records.layers, records.runs
+    frames = {}
+    if "delta_norm" in layers:
+        ratio = first_to_last(records).rename(columns={"ratio": "value"})
+        factor = decay(records).rename(columns={"factor": "value"})
+        frames |= {"delta_ratio_start": at_start(ratio), "delta_ratio_end": at_end(ratio, runs)}
+        frames |= {"decay_start": at_start(factor), "decay_end": at_end(factor, runs)}
+    for name in ("dead", "saturated"):
+        if column := probe_column(layers, f"{name}_fraction"):
+            units = at_end(hidden(layers[["run_id", "step", "layer", column]], runs), runs)
+            groups = units.groupby("run_id", sort=False)[column]
+            share = groups.mean().where(groups.count() == groups.size())  # all layers are as wide
+            frames[name] = join(share.rename("value").reset_index(), runs)
+    for name in ("accuracy", "test_accuracy"):
+        last = at_end(records.steps[["run_id", "step", name]], runs)
+        frames[name] = join(last.rename(columns={name: "value"}), runs)
+    return frames
+
+
+def _count_zeros(records: Records, groups: pd.DataFrame) -> np.ndarray:
+    """How many hidden layers, over all runs of each group, have a delta of exactly 0 at the end."""
+    if "delta_norm" not in records.layers:
+        return np.zeros(len(groups), int)
+    signal = _signal(records.layers, "delta_norm")
+    end = join(at_end(hidden(signal, records.runs), records.runs), records.runs, list(groups))
+    zero = end[np.isneginf(end["log10"])].groupby(list(groups), dropna=False, observed=True).size()
+    counted = groups.merge(zero.rename("zeros").reset_index(), how="left", validate="one_to_one")
+    return counted["zeros"].fillna(0).astype(int).to_numpy()

@@ -1,0 +1,35 @@
+"""Numbers in words: counts, durations and numbers as a reader is shown them."""
+
+from __future__ import annotations
+
+import re
+
+
+def count(number: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """As short as so many digits can be written: ``0.236``, ``8.3e-8``; a dash for what is not defined."""
+    if value != value:
+        return "–"
+    text = f"{value:.{digits}g}"
+    if 0 < abs(value) < 0.001:
+        text = f"{value:.{digits - 1}e}"
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)
+
+
+def printable(text: str) -> str:
+    """Without the characters that steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

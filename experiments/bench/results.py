@@ -1,0 +1,181 @@
+"""Timed rows -> tables with medians, ranges and ratios; CSV files, a figure and a dated entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.bench.alternatives import PLAIN, SETTINGS
+from experiments.storage import files
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+CELL = ["shape", "dtype", "activation"]
+HEAD = """\
+# How fast, beside the alternatives
+
+Written by `make bench`; the newest entry first, its numbers in the CSV files beside this one. A cell is the
+median over interleaved rounds, its range over the rounds in brackets. "× plain" is the time of PyTorch as a
+user writes it, one process and one thread, over the engine's time in the same round; "limit" is the time that
+the step's matrix products alone take on as many cores, over the engine's.
+"""
+MARK = "\n<!-- entries -->\n"
+
+
+def ratios(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row for each cell and engine: µs a step and run, × plain and share of the limit, with ranges.
+
+    Ratios are taken within a round and then the median of them. NaN where plain PyTorch or the limit is not
+    among the rows.
+    """
+    import pandas as pd
+
+    times = pd.DataFrame(list(rows))
+    wide = times.pivot_table(index=[*CELL, "runs", "round"], columns="engine", values="us", sort=False)
+    found = []
+    for engine in times["engine"].unique():
+        us = wide[engine].dropna()
+        limit = SETTINGS[engine].of_the_limit if engine in SETTINGS else "limit"
+        columns = {"us": us, "x_plain": _over(wide, PLAIN, us), "of_limit": _over(wide, limit, us)}
+        found.append(_medians(pd.DataFrame(columns)).assign(engine=engine))
+    table = pd.concat(found).reset_index().set_index([*CELL, "runs", "engine"]).reset_index()
+    order = {name: place for place, name in enumerate(SETTINGS)}
+    return table.sort_values(
+        "engine", kind="stable", key=lambda names: names.map(lambda n: order.get(n, len(order)))
+    ).reset_index(drop=True)
+
+
+def _over(wide: pd.DataFrame, reference: str, us: pd.Series[float]) -> pd.Series[float]:
+    import numpy as np
+
+    return wide[reference].reindex(us.index) / us if reference in wide else us * np.nan
+
+
+def _medians(times: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    groups = times.groupby(level=[*CELL, "runs"], sort=False)
+    kinds = {"": groups.median(), "_low": groups.min(), "_high": groups.max()}
+    return pd.concat([frame.add_suffix(suffix) for suffix, frame in kinds.items()], axis=1)
+
+
+def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> pd.DataFrame:
+    """Seconds of the whole grid, scaled: a cell's measured step times its steps and runs, and its start."""
+    import pandas as pd
+
+    times = pd.DataFrame(list(rows))
+    times["scaled"] = times["us"] * steps * seeds / 1e6 + times["preparing"] * (times["round"] >= 0)
+    total = times.groupby(["engine", "round"], sort=False)["scaled"].sum()
+    table = total.groupby(level="engine", sort=False).agg(["median", "min", "max"]).reset_index()
+    measured = times[["engine", "activation", "depth"]].drop_duplicates()
+    return table.assign(cells=table["engine"].map(measured["engine"].value_counts()))
+
+
+# Text -----------------------------------------------------------------------------------------------------
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Any frame as a Markdown table."""
+    lines = [list(map(str, table.columns)), ["---"] * table.shape[1]]
+    lines += [[_shown(value) for value in row] for row in table.itertuples(index=False)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def by_shape(table: pd.DataFrame) -> str:
+    """One table for each shape and dtype: engines down, activations across."""
+    parts = []
+    for (shape, dtype), group in table.groupby(["shape", "dtype"], sort=False):
+        cells = group.assign(text=group.apply(_cell, axis=1))
+        wide = cells.set_index(["engine", "activation"])["text"].unstack("activation")  # noqa: PD010  (texts)
+        wide = wide.reindex(index=cells["engine"].unique(), columns=cells["activation"].unique()).fillna("–")
+        parts.append(f"**{shape}, {dtype}**: µs a step and run, × plain, share of the limit\n")
+        parts.append(markdown(wide.reset_index()) + "\n")
+    return "\n".join(parts)
+
+
+def _cell(row: pd.Series[Any]) -> str:
+    text = f"{row['us']:,.0f} [{row['us_low']:,.0f}–{row['us_high']:,.0f}]"
+    if row["x_plain"] == row["x_plain"]:
+        text += f", {row['x_plain']:.2f}×"
+    if row["of_limit"] == row["of_limit"]:
+        text += f", {row['of_limit']:.0%}"
+    return text
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
+
+
+def entry(title: str, sections: Mapping[str, str]) -> str:
+    """A dated entry."""
+    now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
+    parts = [f"## {now}: {title}\n", *(f"### {name}\n\n{text}\n" for name, text in sections.items() if text)]
+    return "\n".join(parts)
+
+
+def add_entry(folder: Path, text: str) -> Path:
+    """Put an entry above the earlier ones in the folder's README.md."""
+    path = folder / "README.md"
+    earlier = path.read_text(encoding="utf-8").partition(MARK)[2] if path.exists() else ""
+    files.write(path, (HEAD + MARK + "\n" + text + earlier).encode(), folder)
+    return path
+
+
+def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> Path:
+    """One table as a file."""
+    import pandas as pd
+
+    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    path = folder / f"{name}.csv"
+    files.write(path, table.to_csv(index=False, float_format="%.6g").encode(), folder)
+    return path
+
+
+# Figure ---------------------------------------------------------------------------------------------------
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """× plain of every engine, a panel for each shape and dtype, a mark for each activation."""
+    from experiments.plots.style import Spacing, key, looks, name_panel, sheet
+
+    shown = table[table["x_plain"].notna()]
+    shapes, dtypes = list(shown["shape"].unique()), list(shown["dtype"].unique())
+    engines = list(shown["engine"].unique())[::-1]
+    marks = looks(list(shown["activation"].unique()), "activation")
+    space = Spacing(width=3.4, height=0.24 * len(engines) + 0.3, across=0.35, left=2.9)
+    drawing, panels = sheet(
+        len(dtypes), len(shapes), title="How many times as fast as PyTorch as a user writes it",
+        caption="The same training step with the same records. Mark: the median of paired rounds; line: "
+        "their range. Log axis; further right is faster.",
+        legend=[key(name, look) for name, look in marks.items()], space=space,
+    )  # fmt: skip
+    for row, dtype in enumerate(dtypes):
+        for column, shape in enumerate(shapes):
+            axes = panels[row, column]
+            name_panel(axes, f"{shape}, {dtype}")
+            part = shown[(shown["shape"] == shape) & (shown["dtype"] == dtype)]
+            _draw(axes, part, engines, marks)
+            axes.set_yticks(range(len(engines)), engines if column == 0 else [""] * len(engines))
+    return drawing
+
+
+def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
+    """One panel; activations of one engine lie a little apart."""
+    from experiments.plots.axes import log_ticks
+
+    axes.set_xscale("log")
+    axes.set_ylim(-0.7, len(engines) - 0.3)
+    axes.axvline(1, color="#666666", linewidth=0.8)
+    for number, (name, look) in enumerate(marks.items()):
+        lines = part[part["activation"] == name]
+        y = [engines.index(e) + 0.2 * (number - (len(marks) - 1) / 2) for e in lines["engine"]]
+        axes.hlines(y, lines["x_plain_low"], lines["x_plain_high"], color=look.colour, linewidth=1.5)
+        axes.plot(lines["x_plain"], y, linestyle="", marker=look.marker, color=look.colour, markersize=5)
+    exponents, labels = log_ticks(*map(log10, axes.get_xlim()))
+    axes.set_xticks([10.0**e for e in exponents], labels)
+    axes.minorticks_off()

@@ -1,0 +1,1 @@
+"""What the scripts do, and what a person sees at a terminal."""

@@ -1,0 +1,170 @@
+"""What the scripts do: the program for a person at a terminal, and an exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from experiments.config import ConfigError, Experiment
+from experiments.datasets import DataError
+from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
+from experiments.search.rounds import search_of
+from experiments.storage.files import StoreError
+from experiments.storage.store import Store
+from experiments.sweeps.plan import ExecutionOptions
+from mlp.registry import RegistryError
+
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+
+
+def command(
+    config: str,
+    overrides: list[str],
+    options: ExecutionOptions,
+    *,
+    plan: bool = False,
+    yes: bool = False,
+    quiet: bool = False,
+) -> int:
+    """`scripts/run.py`: run an experiment and say so."""
+
+    def work() -> int:
+        experiment = experiment_of(config, overrides)
+        return _run(experiment, options, plan=plan, yes=yes, quiet=quiet)
+
+    return status_of(work)
+
+
+def reproduce_command(given: Namespace) -> int:
+    """`scripts/reproduce.py`: run a collection of configs, judge it and report it."""
+    return status_of(lambda: _reproduce(given))
+
+
+def verify_command(name: str, runs: str, seed: int) -> int:
+    """`scripts/verify.py`: re-derive stored runs, chosen by chance, and print what agrees."""
+    return status_of(lambda: _verify(name, runs, seed))
+
+
+def status_of(work: Callable[[], int]) -> int:
+    """The exit status of a script's work; a refusal is a line on standard error, and no traceback."""
+    try:
+        with _plain_warnings(), _terminable():
+            return work()
+    except (ConfigError, DataError, RegistryError, StoreError) as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again while Python shuts down
+        print("interrupted; what was finished is stored, the same command does the rest", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: bool, quiet: bool) -> int:
+    from experiments.cli.terminal import terminal
+
+    progress = terminal(quiet=quiet)
+    progress.say(f"{experiment.name}: {experiment.question}")
+    if plan:
+        progress.plan(plan_only(experiment, options=options))
+        if search := search_of(experiment):
+            progress.say(f"that is the first of at most {search.rounds} rounds of a search")
+        return OK
+    if options.fresh and not yes:
+        _confirm(experiment)
+    return _told(run_experiment(experiment, options, progress).failures)
+
+
+def _told(failures: Iterable[str]) -> int:
+    """The status after every failure has had its line on standard error."""
+    from experiments.analysis.wording import printable
+
+    lines = list(failures)
+    for line in lines:
+        print(printable(line), file=sys.stderr)
+    return FAILED if lines else OK
+
+
+def _reproduce(given: Namespace) -> int:
+    from experiments.cli.terminal import terminal
+    from experiments.report.collection import reproduce, update_readme
+
+    progress = terminal(quiet=given.quiet)
+    options = ExecutionOptions(given.jobs, rerun_failed=True)
+    done = reproduce(given.collection, options, progress, overrides=given.overrides, expect=given.expect)
+    progress.wrote(done.folder, ["report.html", "claims.csv", "manifest.json", "figures/"])
+    if given.readme:
+        update_readme(done.folder / "claims.csv")
+    return _told([*done.failures, *(f"{name}: inconclusive" for name in done.undecided), *done.changed])
+
+
+def _verify(name: str, runs: str, seed: int) -> int:
+    from experiments.cli.terminal import terminal
+    from experiments.verification import stamp, verify
+
+    store = Store(name)
+    experiment = stored_experiment(store)
+    records = stored_records(store, experiment)
+    usable = records.runs.loc[records.runs["status"] != "crashed", "run_id"]
+    picked = _picked(list(usable), runs, seed)
+    progress = terminal()
+    progress.say(f"{name}: making {len(picked)} of {len(records.runs)} runs again")
+    findings = list(verify(experiment, records, picked))
+    for check, came in stamp(store, findings)["checks"].items():
+        worst = "" if came["worst"] is None else f", worst gap {came['worst']:.2g}"
+        progress.say(f"  {check:18} {came['runs'] - came['disagree']} of {came['runs']} agree{worst}")
+    return _told(finding.said() for finding in findings if finding.agrees is False)
+
+
+def _picked(ids: list[str], runs: str, seed: int) -> list[str]:
+    """`runs` of the ids by chance, or all; errors: ConfigError."""
+    import random
+
+    if runs == "all":
+        return ids
+    if not (runs.isdecimal() and int(runs) > 0):
+        raise ConfigError([f"--runs {runs}: not a whole number from 1, nor all"])
+    return random.Random(seed).sample(ids, min(int(runs), len(ids)))
+
+
+def _confirm(experiment: Experiment) -> None:
+    """Ask before what is stored is deleted; ConfigError where nobody can answer."""
+    store = Store(experiment.name)
+    stored = len(store.finished())
+    if not stored:
+        return
+    what = f"--fresh deletes the {stored} runs that are stored in {store.folder}"
+    if not sys.stdin.isatty():
+        raise ConfigError([f"{what}; add --yes if that is meant"])
+    if input(f"{what}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """A warning is a line for the reader, not a place in the code."""
+
+    def show(message: Warning | str, *place: Any, **more: Any) -> None:
+        print(f"warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does, so that workers and locks are left in order."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

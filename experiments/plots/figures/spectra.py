@@ -1,0 +1,105 @@
+"""What passes through a layer and how much of it is signal: Jacobians, gradient noise, effective rank."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
+from experiments.plots.figures.layers import FIGURES, needs
+from experiments.plots.lines import draw_lines
+from experiments.plots.views import Column, Fields, View, arrange, moments
+from experiments.storage.records import Records
+from mlp.probes import PROBES
+from mlp.registry import parse_call
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+else:
+    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
+
+
+def _by_layer(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame:
+    """Medians by layer of a probe, whatever options it was recorded with."""
+    return view.medians(rows, probe_column(rows, probe) or probe, "layer")
+
+
+def _option(rows: pd.DataFrame, probe: str, name: str) -> Any:
+    """An option that a probe was recorded with."""
+    given = parse_call(probe_column(rows, probe) or probe)[1]
+    return given.get(name, PROBES.options(probe)[name].default)
+
+
+def _remarked(view: View, remark: str) -> View:
+    return replace(view, remarks=(remark, *view.remarks))
+
+
+@FIGURES
+@needs("jacobian_mean", "jacobian_spread", "end_to_end_mean", "end_to_end_spread")
+def jacobian_by_layer(
+    records: Records,
+    *,
+    when: Literal["start", "end"] = "start",
+    hue: Fields = None,
+    facet: Fields = None,
+    where: str = "",
+) -> Figure:
+    """Jacobians by layer: how far each layer and the whole network are from an isometry.
+
+    Left: J = ∂(output)/∂(input) of each hidden layer. Right: all the way to the logits, ∂logits/∂(the layer's
+    input), at layer 1 the whole network's. The mean singular value is the factor on a gradient (dashed: 1,
+    which neither vanishes nor explodes); the spread is the variance of the squared singular values over their
+    squared mean, 0 where all directions fare alike.
+    """  # fmt: skip
+    view = arrange(records, hue, facet, where, default=["depth"])
+    layers, runs = hidden(view.records.layers, view.records.runs), view.records.runs
+    rows = at_start(layers) if when == "start" else at_end(layers, runs)
+    columns = []
+    for name, probe in (("layer", "jacobian"), ("to logits", "end_to_end")):
+        mean, spread = (_by_layer(view, rows, f"{probe}_{kind}") for kind in ("mean", "spread"))
+        columns.append(Column(f"{name}: mean at the {when}", mean, f"factor ({name})", guide=1.0))
+        columns.append(Column(f"{name}: spread at the {when}", spread, "spread"))
+    examples = _option(layers, "jacobian_mean", "examples")
+    view = _remarked(view, f"Each is the mean over the first {examples} examples.")
+    return draw_lines(view, columns, jacobian_by_layer, facets="down")
+
+
+@FIGURES
+@needs("gradient_snr", "gradient_cosine")
+def gradient_noise(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+    """Gradient noise by layer: how far mini-batches agree, at the start and after training.
+
+    Left: the squared norm of the mini-batches' mean gradient over their total variance; above 1 (dashed) a
+    step is mostly signal, below mostly the luck of its batch. Right: the mean cosine between the gradients of
+    two mini-batches, 1 where all agree and 0 (dashed) where they have nothing in common.
+    """
+    view = arrange(records, hue, facet, where, default=["depth"])
+    columns = []
+    for when, rows in moments(view).items():
+        ratio, cosine = (_by_layer(view, rows, f"gradient_{kind}") for kind in ("snr", "cosine"))
+        columns.append(Column(f"signal / noise {when}", ratio, "‖mean‖² / variance", guide=1.0))
+        columns.append(Column(f"cosine {when}", cosine, "mean cosine", scale="linear", guides=(0.0,)))
+    batch = _option(view.records.layers, "gradient_snr", "batch")
+    view = _remarked(view, f"Mini-batches of {batch} examples.")
+    return draw_lines(view, columns, gradient_noise, facets="down")
+
+
+@FIGURES
+@needs("effective_rank")
+def effective_rank_by_layer(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+) -> Figure:
+    """Effective rank of the outputs by layer, at the start and after training.
+
+    How many directions the hidden layer's outputs fill over the examples: exp of the entropy of their
+    singular values, each over their sum. At 1 (dashed) every example says the same up to a factor, and
+    nothing above can tell classes apart.
+    """
+    view = arrange(records, hue, facet, where, default=["depth"])
+    rows = hidden(view.records.layers, view.records.runs)
+    columns = [
+        Column(f"effective rank {when}", _by_layer(view, each, "effective_rank"), "effective rank", guide=1.0)
+        for when, each in moments(view, rows).items()
+    ]
+    return draw_lines(view, columns, effective_rank_by_layer)

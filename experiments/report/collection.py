@@ -1,0 +1,176 @@
+"""A folder of configs -> one report: run what is not stored, judge every claim, compare with before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.config import ConfigError
+from experiments.pipeline import experiment_of, run_experiment
+from experiments.report import (
+    Card,
+    cards,
+    comparisons,
+    numbers_page,
+    readme_table,
+    render,
+    with_table,
+)
+from experiments.storage.files import write
+from experiments.storage.store import results_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.sweeps.plan import ExecutionOptions
+    from experiments.sweeps.progress import Progress
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A set of configs that are reported together: configs/<name>/ makes results/<name>/.
+
+    numbers: whether it compares with published numbers, which get a table of their own.
+    """
+
+    name: str
+    title: str
+    intro: str
+    numbers: bool = False
+
+
+COLLECTIONS = {
+    "write_up": Collection(
+        "write_up",
+        "A tutorial's claims about activation functions, measured",
+        "Each statement of a tutorial write-up on sigmoid, tanh, ReLU and Leaky ReLU, made measurable: what "
+        "was measured, the rule that was fixed before the data, the number with its range over seeds, and "
+        "where the truth is finer than the statement or against it.",
+    ),
+    "literature": Collection(
+        "literature",
+        "Published numbers, replayed",
+        "What papers on vanishing gradients, initialisation and activations have printed, and what their "
+        "theories predict in closed form, beside what the same networks give here: fully connected, on "
+        "seeds that were not used while the comparisons were written. A number that does not come out is a "
+        "finding.",
+        numbers=True,
+    ),
+}
+
+
+@dataclass
+class Reproduction:
+    """What became of a collection: its cards, what failed, and which verdicts are not the expected ones."""
+
+    folder: Path
+    cards: list[Card]
+    failures: list[str]
+    changed: list[str]
+
+    @property
+    def undecided(self) -> list[str]:
+        """The claims that no verdict was reached on."""
+        return [card.name for card in self.cards if card.verdict.status == "inconclusive"]
+
+
+def reproduce(
+    name: str,
+    options: ExecutionOptions,
+    progress: Progress,
+    *,
+    overrides: Sequence[str] = (),
+    expect: Path | None = None,
+) -> Reproduction:
+    """Run every config of a collection and write its report.html, claims.csv and manifest.json.
+
+    `expect` is a claims.csv that the verdicts are held against. Errors: ConfigError for any config of the
+    collection, before the first is run; StoreError.
+    """
+    from experiments.claims import table
+
+    collection = COLLECTIONS[name]
+    experiments = [experiment_of(path, overrides) for path in configs(name)]
+    found, failures = [], []
+    for experiment in experiments:
+        progress.say(f"{experiment.name}: {experiment.question}")
+        began = time.monotonic()
+        outcome = run_experiment(experiment, options, progress)
+        found += cards(experiment, outcome.records, outcome.verdicts, time.monotonic() - began)
+        failures += [f"{experiment.name}: {line}" for line in outcome.failures]
+    claims = table(card.verdict for card in found)
+    changed = compare(claims, expect) if expect else []
+    folder = results_root() / collection.name
+    _write(folder, collection, found, claims)
+    return Reproduction(folder, found, failures, changed)
+
+
+def configs(name: str) -> list[Path]:
+    """The collection's config files, in the order of their names; errors: ConfigError if there is none."""
+    folder = Path("configs") / name
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise ConfigError([f"{folder}: no config here; run from the project's root"])
+    return paths
+
+
+def compare(claims: pd.DataFrame, expect: Path) -> list[str]:
+    """A line for every claim whose status is not the one in the file, or that only one of both has."""
+    import pandas as pd
+
+    try:
+        before = pd.read_csv(expect).set_index("claim")["status"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError([f"{expect}: not a table of verdicts: {error}"]) from None
+    now = claims.set_index("claim")["status"]
+    lines = []
+    for claim in before.index.union(now.index, sort=False):
+        was, is_ = before.get(claim, "not judged"), now.get(claim, "not judged")
+        if was != is_:
+            lines.append(f"{claim}: {was} before, {is_} now")
+    return lines
+
+
+def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
+    """Put the table of a claims.csv into the README."""
+    import pandas as pd
+
+    text = with_table(readme.read_text(encoding="utf-8"), readme_table(pd.read_csv(claims)))
+    write(readme, text.encode(), readme.parent)
+
+
+def _write(folder: Path, collection: Collection, found: list[Card], claims: pd.DataFrame) -> None:
+    import json
+
+    from experiments.storage.provenance import facts
+
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    known = facts()
+    page = render(collection.title, collection.intro, found, _shown(known))
+    write(folder / "report.html", page.encode(), folder)
+    write(folder / "claims.csv", claims.to_csv(index=False).encode(), folder)
+    if collection.numbers:
+        words = numbers_page(collection.title, collection.intro, found)
+        write(folder / "README.md", words.encode(), folder)
+        write(folder / "numbers.csv", comparisons(found).to_csv(index=False).encode(), folder)
+    for card in found:
+        for picture in card.pictures[:1]:
+            write(folder / "figures" / f"{card.id}.png", picture.png, folder)
+    manifest = {"configs": sorted({card.config for card in found}), **known}
+    write(folder / "manifest.json", json.dumps(manifest, indent=2, default=str).encode(), folder)
+
+
+def _shown(facts: dict[str, Any]) -> dict[str, str]:
+    """The manifest's facts in a line each."""
+    return {name: ", ".join(_flat(value)) for name, value in facts.items() if value}
+
+
+def _flat(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{key} {' '.join(_flat(each))}" for key, each in value.items()]
+    if isinstance(value, list):
+        return [text for each in value for text in _flat(each)]
+    return [str(value)]

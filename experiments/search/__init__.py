@@ -1,0 +1,1 @@
+"""How deep can it go: a search over depth in rounds."""

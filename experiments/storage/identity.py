@@ -1,0 +1,97 @@
+"""Which numbers are stored under which name: `run_id`, and the steps at which a run is measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from experiments.config import Recording, Run
+from mlp.probes import PROBES
+from mlp.registry import call_text, parse_call
+
+SCHEMA = 2  # raised whenever the same Run would give other numbers than before; part of every run_id
+_DEFAULT = Run()
+
+
+def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
+    """Twelve hex digits that name a run by what its numbers depend on, and by nothing else.
+
+    That is: the fields set to something other than their default, what is recorded and when, the contents
+    (not the path) of a user's data file, and SCHEMA. A new field with a default leaves all names as they are.
+    `data` is the data set's fingerprint where it is known; else the data are looked at.
+    """
+    if data is None:
+        from experiments.datasets import fingerprint
+
+        data = fingerprint(run.dataset)
+    chosen = {name: value for name, value in vars(run).items() if value != getattr(_DEFAULT, name)}
+    if data:
+        chosen["dataset"] = f"{_without_path(run.dataset)} {data}"
+    text = json.dumps([SCHEMA, chosen, _measured(recording, run.steps)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def named(
+    runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None
+) -> dict[str, Run]:
+    """Runs by their `run_id`; each data set is looked at once, or not if `fingerprints` are given."""
+    found = fingerprints(runs) if prints is None else prints
+    return {run_id(run, recording, found[run.dataset]): run for run in runs}
+
+
+def fingerprints(runs: Iterable[Run]) -> dict[str, str]:
+    """The fingerprint of each data set as it is now."""
+    from experiments.datasets import fingerprint
+
+    return {text: fingerprint(text) for text in dict.fromkeys(run.dataset for run in runs)}
+
+
+def watched_steps(watch: int | tuple[int, ...], steps: int) -> tuple[int, ...]:
+    """The steps at which to measure: 0 and `steps`, and as many between, evenly by their logarithm.
+
+    Early on a logarithm asks for more steps than there are; the others move up, so that the count is kept. A
+    tuple says which; what of it lies beyond the end is left out.
+    """
+    if not isinstance(watch, int):
+        return tuple(sorted({0, steps, *(step for step in watch if step <= steps)}))
+    if watch > steps:
+        return tuple(range(steps + 1))
+    found = [0, 1][: watch - 1]
+    while len(found) < watch:
+        left = watch - len(found)
+        last = max(found[-1], 1)
+        found.append(max(found[-1] + 1, round(last * (steps / last) ** (1 / left))))
+    return tuple(found)
+
+
+def costly_steps(recording: Recording, steps: int) -> tuple[int, ...]:
+    """The watched steps at which costly probes are measured: the first, the last and evenly many between."""
+    watched = watched_steps(recording.watch, steps)
+    gaps = min(recording.watch_costly, len(watched)) - 1
+    return tuple(watched[round(i * (len(watched) - 1) / max(gaps, 1))] for i in range(gaps + 1))
+
+
+def is_costly(probe: str) -> bool:
+    """Whether the probe that a call-text names is measured at few steps."""
+    return getattr(PROBES[parse_call(probe)[0]], "costly", False)
+
+
+@lru_cache
+def _measured(recording: Recording, steps: int) -> dict[str, object]:
+    """What of a recording the numbers depend on: the steps themselves, however they were asked for."""
+    on = "batch" if recording.trace == "batch" else recording.probe_set
+    watched = watched_steps(recording.watch, steps)
+    more: dict[str, object] = {}
+    for key in ("unit_probes", "distributions"):
+        if asked := getattr(recording, key):
+            more[key] = sorted(asked)
+    if any(map(is_costly, recording.probes)):
+        more["costly"] = costly_steps(recording, steps)
+    return {"probes": sorted(recording.probes), "watched": watched, "on": on, **more}
+
+
+def _without_path(dataset: str) -> str:
+    name, options = parse_call(dataset)
+    return call_text(name, {key: value for key, value in options.items() if key != "path"})

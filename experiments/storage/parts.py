@@ -1,0 +1,229 @@
+"""One stack's records as three Parquet files, more with units or bins, that vouch for each other.
+
+The runs part is the commit mark: it carries the SHA-256 of its other parts, of itself, the version of the
+numbers and the names of its runs. A part that is torn, edited or from elsewhere does not open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.storage.identity import SCHEMA
+from experiments.storage.records import COLUMNS, PROBED, Records, dtypes, typed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MARK = b"vanishing_gradients"  # the key of our facts in a file's footer
+COLUMNS_ONLY = "0-columns"  # sorts before every part, whose names are letters, digits and underscores
+UNSEALED = "0" * 64  # stands for the hash of the file that it stands in
+FRAMES = tuple(COLUMNS)
+TOGETHER = 256  # files joined at a time: a table takes 30 kB, however few its rows
+ON_REQUEST = {frame: measured for frame, measured in PROBED.items() if frame != "layers"}
+
+
+class BadPart(ValueError):
+    """A part that must not be read as data; the message completes "this part …"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What a sound part holds: its runs with their status, and the probes measured in them."""
+
+    name: str
+    runs: dict[str, str]
+    probes: tuple[str, ...]
+    unit_probes: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """The frames that it has a file of, the commit mark first."""
+        return _frames(self)
+
+    def columns(self, frame: str) -> tuple[str, ...]:
+        """The probes measured in one of its frames."""
+        return getattr(self, PROBED[frame]) if frame in PROBED else ()
+
+
+def _frames(owner: Part | Records) -> tuple[str, ...]:
+    """The frames that are stored: of those on request the ones in which something was measured."""
+    return tuple(f for f in FRAMES if f not in ON_REQUEST or getattr(owner, ON_REQUEST[f]))
+
+
+def path_of(folder: Path, frame: str, name: str) -> Path:
+    """Where a part of a frame lies."""
+    return folder / frame / f"{name}.parquet"
+
+
+def seal(records: Records, name: str) -> dict[str, bytes]:
+    """The files of a part, by frame, in the order in which they are put in place: the runs last."""
+    measured = _frames(records)[:0:-1]
+    files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
+    facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
+    facts |= {key: getattr(records, key) for frame, key in ON_REQUEST.items() if frame in measured}
+    status = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
+    raw = encode("runs", records.runs, name, seal=UNSEALED, runs=status, probes=records.probes, **facts)
+    digest = hashlib.sha256(raw).hexdigest()
+    return files | {"runs": raw.replace(UNSEALED.encode(), digest.encode())}
+
+
+def encode(frame: str, rows: pd.DataFrame, name: str, **facts: Any) -> bytes:
+    """A frame as a Parquet file with our facts in its footer.
+
+    The schema comes from the documented types and never from the values, so that a column of nothing but NaN
+    is the same column in every part.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = _table(frame, rows)
+    texts = [field.name for field in table.schema if field.type == pa.string()]
+    mark = json.dumps({"frame": frame, "name": name, "schema": SCHEMA, **facts})
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, use_dictionary=texts) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({MARK.decode(): mark})
+    return sink.getvalue().to_pybytes()
+
+
+@cache
+def schema(frame: str, columns: tuple[str, ...]) -> pa.Schema:
+    """The Arrow schema of some columns of a frame, with what pandas needs to restore their types."""
+    import pyarrow as pa
+
+    kinds = {"str": pa.string(), "int64": pa.int64(), "Int64": pa.int64(), "float64": pa.float64()}
+    fields = [(column, kinds[dtype]) for column, dtype in dtypes(frame, columns).items()]
+    described = pa.Table.from_pandas(typed(frame, dict.fromkeys(columns, ())), preserve_index=False)
+    return pa.schema(fields, described.schema.metadata)
+
+
+def _table(frame: str, rows: pd.DataFrame) -> pa.Table:
+    import pyarrow as pa
+
+    fields = schema(frame, tuple(rows.columns))
+    # In `runs` NaN is a setting that was not made; elsewhere it was measured, and is kept apart from nothing.
+    measured = pa.float64() if frame != "runs" else None
+    arrays = [
+        pa.array(column, type=field.type, from_pandas=field.type != measured)
+        for field, (_, column) in zip(fields, rows.items(), strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=fields)
+
+
+def open_part(folder: Path, name: str) -> Part:
+    """The part of that name once all of its files are found sound; else BadPart."""
+    raw = _bytes(path_of(folder, "runs", name))
+    facts = facts_of(raw)
+    if facts.get("schema") != SCHEMA:
+        raise BadPart(f"holds version {facts.get('schema')} of the numbers, and this is {SCHEMA}")
+    if (facts.get("frame"), facts.get("name")) != ("runs", name):
+        raise BadPart(f"was written as {facts.get('frame')}/{facts.get('name')}.parquet")
+    sealed = str(facts.get("seal")).encode()
+    unsealed = raw.replace(sealed, UNSEALED.encode()) if len(sealed) == len(UNSEALED) else b""
+    if hashlib.sha256(unsealed).hexdigest().encode() != sealed:
+        raise BadPart("was changed after it was written")
+    part = Part(name, facts["runs"], **{key: tuple(facts.get(key, ())) for key in PROBED.values()})
+    for frame in part.frames[1:]:
+        _check(path_of(folder, frame, name), facts[frame])
+    return part
+
+
+def _check(path: Path, expected: str) -> None:
+    try:
+        digest = hashlib.sha256(_bytes(path)).hexdigest()
+    except FileNotFoundError:
+        raise BadPart(f"has lost its {path.parent.name}") from None
+    if digest != expected:
+        raise BadPart(f"has {path.parent.name} that were changed after they were written")
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's contents. An error in reading it is passed on: what cannot be read now may yet be sound."""
+    try:
+        return path.read_bytes()
+    except IsADirectoryError:
+        raise BadPart(f"has a folder in the place of its {path.parent.name}") from None
+
+
+def facts_of(raw: bytes) -> dict[str, Any]:
+    """Our facts in a file's footer; BadPart where there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(pa.BufferReader(raw)).metadata
+    except (pa.ArrowException, OSError, ValueError):
+        raise BadPart("is not a whole Parquet file") from None
+    try:
+        facts = json.loads((metadata or {})[MARK])
+    except (KeyError, ValueError):
+        raise BadPart("was not written by a sweep") from None
+    if not isinstance(facts, dict):
+        raise BadPart("was not written by a sweep")
+    return facts
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is, by its own word, the part of this name of this frame."""
+    try:
+        facts = facts_of(path.read_bytes())
+    except (BadPart, OSError):
+        return False
+    return (facts.get("frame"), facts.get("name")) == (path.parent.name, path.stem)
+
+
+def scan(folder: Path) -> tuple[dict[str, Part], dict[str, str]]:
+    """All sound parts of a folder, and what is wrong with the others, by name."""
+    sound, bad = {}, {}
+    for path in sorted((folder / "runs").glob("[!._]*.parquet")):
+        if path.stem != COLUMNS_ONLY:
+            try:
+                sound[path.stem] = open_part(folder, path.stem)
+            except (BadPart, FileNotFoundError) as error:
+                if path.exists():  # else a sweep has replaced it since the folder was listed
+                    bad[path.stem] = str(error)
+    return sound, bad
+
+
+def homes(parts: Mapping[str, Part]) -> dict[str, str]:
+    """The part to read each run from: the first by name, but any rather than one in which it crashed."""
+    home: dict[str, str] = {}
+    for name in sorted(parts):
+        for run, state in parts[name].runs.items():
+            if run not in home or (state != "crashed" and parts[home[run]].runs[run] == "crashed"):
+                home[run] = name
+    return home
+
+
+def read(folder: Path, frame: str, take: Mapping[Part, list[str]]) -> pa.Table:
+    """The rows of one frame of some parts, of each those of the runs named; a column a part lacks is null."""
+    import pyarrow as pa
+
+    wanted = [(part, ids) for part, ids in take.items() if frame in part.frames]
+    probes = dict.fromkeys(probe for part, _ in wanted for probe in part.columns(frame))
+    fields = schema(frame, (*COLUMNS[frame], *probes))
+    joined = [fields.empty_table()]
+    for first in range(0, len(wanted), TOGETHER):
+        some = [_rows(folder, frame, part, ids) for part, ids in wanted[first : first + TOGETHER]]
+        whole = pa.concat_tables([joined[0], *some], promote_options="default")
+        joined.append(whole.select(fields.names).cast(fields).combine_chunks())
+    return pa.concat_tables(joined)
+
+
+def _rows(folder: Path, frame: str, part: Part, ids: list[str]) -> pa.Table:
+    """The rows of some of a part's runs; a dataset of all files would take three times the memory."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    raw = path_of(folder, frame, part.name).read_bytes()
+    table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
+    return table if len(ids) == len(part.runs) else table.filter(pc.field("run_id").isin(ids))

@@ -1,0 +1,319 @@
+"""results/<experiment>/: what a sweep has finished, kept so that nothing can spoil it.
+
+A stack's records are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``, and in
+``units/`` and ``bins/`` where these were asked for. The runs part is written last and is the commit mark.
+Beside the parts each folder holds ``0-columns.parquet``: no rows, and all columns, so that
+``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if the parts were
+measured with different probes (a reader takes the columns from the file that sorts first).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from experiments.storage import files
+from experiments.storage.files import StoreError, StoreWarning, explained
+from experiments.storage.parts import (
+    COLUMNS_ONLY,
+    FRAMES,
+    Part,
+    encode,
+    homes,
+    is_ours,
+    path_of,
+    read,
+    scan,
+    seal,
+)
+from experiments.storage.records import COLUMNS, PROBED, Records, typed, with_defaults
+
+ASIDE = "set_aside"
+DRAFTS = ".partial"
+MANIFEST = "manifest.json"
+# A sweep's tables, also where a kill kept it from saying so:
+TABLES = ("claims.csv", "summary.csv", "frontier.csv", "report.html")
+NAMED = 5  # files named in one message
+
+
+def results_root() -> Path:
+    """The folder of all results: the environment variable VG_RESULTS, else ``results`` where you are."""
+    return Path(os.environ.get("VG_RESULTS") or "results")
+
+
+class Store:
+    """The results of one experiment. Reading needs nothing; writing happens inside ``with store.sweep()``."""
+
+    def __init__(self, name: str | Path, root: Path | None = None) -> None:
+        self.root = results_root() if root is None else Path(root)
+        self.folder = files.inside(self.root, name)
+        self._parts: dict[str, Part] | None = None  # by name; known while this store holds the lock
+        self._home: dict[str, str] = {}  # run_id -> the name of its part
+        self._probes: dict[str, tuple[str, ...]] = {}  # by frame, the columns that its 0-columns.parquet has
+        self._written: set[str] = set()
+
+    # Reading ----------------------------------------------------------------------------------------------
+
+    def finished(self, rerun_failed: bool = False) -> set[str]:
+        """The ids of the runs that are stored; crashed ones count unless they are to be run again."""
+        parts, home = self._parts, self._home
+        if parts is None:
+            parts = scan(self.folder)[0]
+            home = homes(parts)
+        return {run for run, at in home.items() if not (rerun_failed and parts[at].runs[run] == "crashed")}
+
+    def load(self, ids: Iterable[str] | None = None) -> Records:
+        """The records of these runs in this order (a run that is not stored has no rows), or of all by id.
+
+        They do not depend on how the runs were parted into files, or when. A file that is not sound is left
+        out, with a StoreWarning that names it. StoreError if nothing was ever stored here.
+        """
+        if not (self.folder / "runs").is_dir():
+            raise StoreError(f"{self.folder}: nothing is stored here. Run the experiment first.")
+        with explained("read", self.folder):
+            parts, bad = scan(self.folder)
+            for reason, names in _by_reason(bad):
+                warnings.warn(f"{self.folder}: part {names} not read: {reason}", StoreWarning, stacklevel=2)
+            home = homes(parts)
+            order = sorted(home) if ids is None else list(dict.fromkeys(ids))
+            take: dict[Part, list[str]] = {}
+            for run in order:
+                if run in home:
+                    take.setdefault(parts[home[run]], []).append(run)
+            return self._read(take).of(order)
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest's facts; none, with a StoreWarning, if its file is torn."""
+        path = self.folder / MANIFEST
+        try:
+            with explained("read", path):
+                facts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError:
+            facts = None
+        if not isinstance(facts, dict):
+            warnings.warn(f"{path}: not a whole JSON file: not read", StoreWarning, stacklevel=2)
+            return {}
+        return facts
+
+    def _read(self, take: dict[Part, list[str]]) -> Records:
+        frames = {}
+        for frame in FRAMES:
+            rows = read(self.folder, frame, take).to_pandas()
+            frames[frame] = typed(frame, with_defaults(rows)) if frame == "runs" else rows
+        return Records(**frames)
+
+    # Writing ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def sweep(self) -> Iterator[list[str]]:
+        """Hold the folder alone, mended; yields a line for whatever had to be set aside.
+
+        StoreError if another sweep holds it or if it cannot be written.
+        """
+        with explained("make", self.folder):
+            for part in (*FRAMES, DRAFTS):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
+        for part in (*FRAMES, DRAFTS, ASIDE, "figures"):
+            if (self.folder / part).resolve() != self.folder.resolve() / part:
+                raise StoreError(f"{self.folder / part} is a link; results go into plain folders only.")
+        with files.locked(self.folder / ".lock"):
+            try:
+                with explained("write", self.folder):
+                    messages = self._mend()
+                yield messages
+            finally:
+                self._parts = None
+
+    def save(self, records: Records, stack: str = "") -> None:
+        """Keep a stack's records as one part; nothing of it is to be seen before all of it is durable.
+
+        A run that is stored already is replaced, but never a finished one by a crashed one. `stack` names the
+        part; by default a hash of its runs does. StoreError: nothing was kept, and nothing lost.
+        """
+        held = self._holding()
+        status = dict(zip(records.check().runs["run_id"], records.runs["status"], strict=True))
+        done = self.finished(rerun_failed=True) if "crashed" in status.values() else set()
+        ids = [run for run, state in status.items() if state != "crashed" or run not in done]
+        before = {self._home[run] for run in ids if run in self._home}
+        with explained("write", self.folder):
+            if ids:
+                for frame, measured in PROBED.items():
+                    self._widen(frame, getattr(records, measured))
+                self._add(records.of(ids), stack or _name(ids))
+            for name in sorted(before):
+                self._take_out(held[name], set(ids))
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Put a table, figure or report into the folder, whole or not at all; `fresh` knows of it."""
+        path = files.inside(self.folder, name)
+        files.write(path, data, self.folder / DRAFTS)
+        self._written.add(Path(name).as_posix())
+        return path
+
+    def write_manifest(self, **facts: Any) -> None:
+        """Add facts to the manifest; ``written`` gathers the names of all that `write` ever wrote."""
+        facts = self.manifest() | facts | {"written": sorted(self._known() | set(facts.get("written", ())))}
+        text = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
+        files.write(self.folder / MANIFEST, text.encode(), self.folder / DRAFTS)
+
+    def fresh(self) -> None:
+        """Delete what sweeps have written here, and nothing else: parts, tables, figures, the manifest."""
+        parts = list(self._holding().values())
+        others = [files.inside(self.folder, name) for name in (*TABLES, *sorted(self._known()))]
+        with explained("delete", self.folder):
+            for part in parts:
+                self._drop(part)
+            for path in others:
+                path.unlink(missing_ok=True)
+                with suppress(OSError):  # not the last file in it
+                    path.parent.rmdir()
+            (self.folder / MANIFEST).unlink(missing_ok=True)  # last: it says what is left to delete
+        self._written.clear()
+
+    def _known(self) -> set[str]:
+        """The files, other than parts, that this store and those before it have written here."""
+        listed = self.manifest().get("written")
+        return {*self._written, *map(str, listed if isinstance(listed, list) else ())}
+
+    def _holding(self) -> dict[str, Part]:
+        if self._parts is None:
+            raise RuntimeError("results are written inside `with store.sweep():`")
+        return self._parts
+
+    def _mend(self) -> list[str]:
+        """Clear away what a kill has left, set aside what is not sound; a line for each reason to."""
+        for unseen in (self.folder / DRAFTS).iterdir():
+            unseen.unlink()
+        self._parts, bad = scan(self.folder)
+        troubles = {}
+        for name, reason in bad.items():
+            troubles[f"part {name}"] = reason
+            for frame in reversed(FRAMES):  # runs last: until then the next sweep finds the part as it was
+                self._set_aside(path_of(self.folder, frame, name))
+        for stray in self._strays():
+            if stray.parent.name != "runs" and is_ours(stray):
+                stray.unlink()  # its commit mark was never written
+            else:
+                troubles[f"{stray.parent.name}/{stray.name}"] = "was not written by a sweep"
+                self._set_aside(stray)
+        self._settle()
+        where = f"set aside in {self.folder / ASIDE}"
+        return [f"{self.folder}: {names} {where}: {reason}" for reason, names in _by_reason(troubles)]
+
+    def _settle(self) -> None:
+        """Give every run one home, and the folders the columns that their parts have."""
+        parts = self._holding()
+        self._home = homes(parts)
+        for frame in FRAMES:
+            probes = dict.fromkeys(probe for part in parts.values() for probe in part.columns(frame))
+            self._probes[frame] = tuple(probes)
+            self._write_columns(frame, self._probes[frame])
+        for part in list(parts.values()):
+            if elsewhere := {run for run in part.runs if self._home[run] != part.name}:
+                self._take_out(part, elsewhere)
+
+    def _strays(self) -> list[Path]:
+        """What lies in the parts' folders and belongs to no sound part."""
+        known = {(frame, COLUMNS_ONLY) for frame in FRAMES}
+        known |= {(frame, part.name) for part in self._holding().values() for frame in part.frames}
+        known = {f"{frame}/{name}.parquet" for frame, name in known}
+        return [
+            path
+            for frame in FRAMES
+            for path in sorted((self.folder / frame).iterdir())
+            if f"{frame}/{path.name}" not in known and path.name[0] not in "._"  # those no reader reads
+        ]
+
+    def _set_aside(self, path: Path) -> None:
+        target = self.folder / ASIDE / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        count = 1
+        while os.path.lexists(target):
+            count += 1
+            target = target.with_name(f"{path.stem}-{count}{path.suffix}")
+        if os.path.lexists(path):
+            os.rename(path, target)
+
+    def _widen(self, frame: str, probes: Iterable[str]) -> None:
+        """Make sure that readers of the folder see these columns of `frame`."""
+        held = self._probes[frame]
+        if new := [probe for probe in probes if probe not in held]:
+            self._write_columns(frame, (*held, *new))
+            self._probes[frame] = (*held, *new)
+
+    def _write_columns(self, frame: str, probes: tuple[str, ...]) -> None:
+        rows = typed(frame, dict.fromkeys([*COLUMNS[frame], *probes], ()))
+        raw, path = encode(frame, rows, COLUMNS_ONLY), path_of(self.folder, frame, COLUMNS_ONLY)
+        if not path.exists() or path.read_bytes() != raw:
+            files.write(path, raw, self.folder / DRAFTS)
+
+    def _add(self, records: Records, stack: str) -> None:
+        """Commit one new part."""
+        if not re.fullmatch(r"[0-9A-Za-z]\w*", stack, re.ASCII):
+            raise ValueError(f"{stack!r} is not a part's name: letters, digits and underscores")
+        name, count = stack, 1
+        while any(path_of(self.folder, frame, name).exists() for frame in FRAMES):
+            count += 1
+            name = f"{stack}-{count}"
+        self._commit(name, seal(records, name))
+        runs = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
+        self._holding()[name] = Part(name, runs, **{key: getattr(records, key) for key in PROBED.values()})
+        self._home |= dict.fromkeys(runs, name)
+
+    def _commit(self, name: str, raw: dict[str, bytes]) -> None:
+        """Put a part's files in their places, the runs last."""
+        paths = {frame: path_of(self.folder, frame, name) for frame in raw}
+        unseen: dict[str, Path] = {}
+        try:
+            for frame, path in paths.items():
+                unseen[frame] = files.draft(raw[frame], path, self.folder / DRAFTS)
+            for frame in list(paths)[:-1]:
+                os.replace(unseen[frame], paths[frame])
+                files.sync(paths[frame].parent)
+            os.replace(unseen["runs"], paths["runs"])
+        except BaseException:
+            if not paths["runs"].exists():
+                for path in (*unseen.values(), *list(paths.values())[:-1]):
+                    files.remove(path)
+            raise
+        files.sync(paths["runs"].parent)
+
+    def _take_out(self, part: Part, runs: set[str]) -> None:
+        """Remove some runs, which another part holds, from this one."""
+        if rest := [run for run in part.runs if run not in runs]:
+            self._add(self._read({part: rest}).of(rest), part.name.split("-")[0])
+        self._drop(part)
+
+    def _drop(self, part: Part) -> None:
+        """Delete a part, its commit mark first."""
+        path_of(self.folder, "runs", part.name).unlink()
+        files.sync(self.folder / "runs")
+        for frame in part.frames[1:]:
+            path_of(self.folder, frame, part.name).unlink()
+        del self._holding()[part.name]
+        for run in part.runs:
+            if self._home[run] == part.name:
+                del self._home[run]
+
+
+def _name(ids: Iterable[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:12]
+
+
+def _by_reason(troubles: dict[str, str]) -> list[tuple[str, str]]:
+    """Each reason with the names it holds for, the first few of them."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in troubles.items():
+        reasons.setdefault(reason, []).append(name)
+    said = []
+    for reason, names in reasons.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        said.append((reason, ", ".join(names[:NAMED]) + more))
+    return said

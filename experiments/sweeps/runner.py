@@ -1,0 +1,166 @@
+"""One stack of runs -> Records: build, train, measure. No file is written, nothing is printed."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from experiments import datasets
+from experiments.config import Recording, Run
+from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
+from experiments.storage.records import Records
+from experiments.sweeps.blas import blas
+from mlp.distributions import DISTRIBUTIONS, histograms
+from mlp.network import create
+from mlp.probes import PROBES, UNIT_PROBES
+from mlp.trace import LayerTrace
+from mlp.train import Data, Snapshot, train
+
+FIELDS = tuple(field.name for field in fields(Run))
+MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy", "lr")  # columns of `steps`, fields of Snapshot
+CHANGED = (
+    "the data are not those that this sweep was planned with: the file was changed meanwhile, or a worker "
+    "sees another; the same command plans anew, with the data as they are"
+)
+
+
+def run_stack(runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None) -> Records:
+    """Train runs that differ in `stacks.STACKED` only, together, with one BLAS thread.
+
+    A run's rows are the same alone, in any stack, in any order and any process, but for `seconds`, which is
+    the stack's time over its runs (reading the data set, once a process, is not counted). Errors: DataError,
+    also where the data are not those that `prints`, the fingerprints by data set, were taken of.
+    """
+    data = datasets.load(runs[0].dataset)
+    if prints is not None and data.fingerprint != prints[runs[0].dataset]:
+        raise datasets.DataError(f"{data.name}: {CHANGED}")
+    began = time.perf_counter()
+    with blas().limit(limits=1, user_api="blas"):
+        columns = _Columns(runs, recording, data.fingerprint)
+        for snap in _train(runs, recording, data):
+            columns.add(snap)
+    return columns.records((time.perf_counter() - began) / len(runs))
+
+
+def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:
+    """Snapshots of the stack at the watched steps."""
+    shared = runs[0]
+    seeds = [run.seed for run in runs]
+    net = create(
+        (data.x.shape[1], *[shared.width] * shared.depth, data.classes),
+        shared.activation,
+        seeds=seeds,
+        init=[run.init for run in runs],
+        bias=[run.bias for run in runs],
+        dtype=shared.dtype,
+        norm=shared.norm,
+        residual=shared.residual,
+    )
+    return train(
+        net,
+        Data(data.x, data.y, data.x_test, data.y_test),
+        seeds=seeds,
+        lr=[run.lr for run in runs],
+        steps=shared.steps,
+        batch=shared.batch,
+        watch=set(watched_steps(recording.watch, shared.steps)),
+        loss=shared.loss,
+        optimiser=shared.optimiser,
+        schedule=shared.schedule,
+        clip=shared.clip,
+        weight_decay=shared.weight_decay,
+        trace=recording.trace,
+        probe_set=recording.probe_set,
+    )
+
+
+class _Columns:
+    """Measurements collected as arrays; the frames are built once, at the end."""
+
+    def __init__(self, runs: Sequence[Run], recording: Recording, fingerprint: str) -> None:
+        self.runs, self.recording, self.fingerprint = runs, recording, fingerprint
+        self.probes = {text: PROBES.bind(text) for text in recording.probes}
+        self.costly = {text for text in recording.probes if is_costly(text)}
+        self.alone = any(getattr(probe.func, "alone", False) for probe in self.probes.values())
+        self.costly_at = costly_steps(recording, runs[0].steps)
+        self.unit_probes = {text: UNIT_PROBES.bind(text) for text in recording.unit_probes}
+        self.distributions = {text: DISTRIBUTIONS.bind(text) for text in recording.distributions}
+        self.steps: dict[str, list[Any]] = defaultdict(list)
+        self.layers: dict[str, list[Any]] = defaultdict(list)
+        self.units: dict[str, list[Any]] = defaultdict(list)
+        self.bins: dict[str, list[Any]] = defaultdict(list)
+        self.diverged_at = np.full(len(runs), -1)
+
+    def add(self, snap: Snapshot) -> None:
+        """Keep what a snapshot shows: a row a run, a row a run and layer, and what else was asked for."""
+        everyone = np.arange(len(self.runs))
+        _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
+        asked = self.probes or self.unit_probes or self.distributions
+        for trace in (snap.layers if self.alone else snap.rows) if asked else ():
+            with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
+                self._add_layer(trace, everyone[trace.runs], snap.step)
+        self.diverged_at = np.array(snap.diverged_at)
+
+    def _add_layer(self, trace: LayerTrace, runs: Any, step: int) -> None:
+        """The rows of a trace, each of one of these runs and of a layer."""
+        layer = np.broadcast_to(trace.layer, len(runs))
+        if self.probes:
+            values = {text: self._measured(text, trace, step) for text in self.probes}
+            _append(self.layers, runs, {"step": step, "layer": layer}, values)
+        if self.unit_probes:
+            units = trace.z.shape[-1]
+            unit = np.tile(np.arange(units), len(runs))
+            keys = {"step": step, "layer": layer.repeat(units), "unit": unit}
+            flat = {text: probe(trace).ravel() for text, probe in self.unit_probes.items()}
+            _append(self.units, runs.repeat(units), keys, flat)
+        if self.distributions:
+            shares = histograms(trace, self.distributions)
+            row, edge, subnormal = (shares.pop(name) for name in ("row", "bin", "subnormal"))
+            keys = {"step": step, "layer": layer[row], "bin": edge, "subnormal": subnormal}
+            _append(self.bins, runs[row], keys, shares)
+
+    def _measured(self, text: str, trace: LayerTrace, step: int) -> Any:
+        """A probe's numbers; NaN at a step at which so costly a one is not measured."""
+        if text in self.costly and step not in self.costly_at:
+            return np.full(len(trace.w), np.nan)
+        return self.probes[text](trace)
+
+    def records(self, seconds: float) -> Records:
+        """The frames; of a run that diverged, its rows up to the step at which it did."""
+        ids = np.array([run_id(run, self.recording, self.fingerprint) for run in self.runs])
+        lost = self.diverged_at >= 0
+        runs: dict[str, Any] = {name: [getattr(run, name) for run in self.runs] for name in FIELDS}
+        runs |= {
+            "run_id": ids,
+            "status": np.where(lost, "diverged", "ok"),
+            "diverged_at": [int(at) if at >= 0 else None for at in self.diverged_at],
+            "seconds": np.full(len(ids), seconds),
+            "error": [""] * len(ids),
+        }
+        last = np.where(lost, self.diverged_at, np.iinfo(np.int64).max)
+        frames = {"steps": self.steps, "layers": self.layers, "units": self.units, "bins": self.bins}
+        return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
+
+
+def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, Any], values: dict[str, Any]) -> None:
+    """One more piece of each column, for the runs with these places in the stack."""
+    frame["run"].append(runs)
+    for name, key in keys.items():
+        frame[name].append(np.broadcast_to(key, len(runs)))
+    for name, value in values.items():
+        frame[name].append(np.array(value, np.float64))  # a copy: the buffer is the engine's
+
+
+def _joined(frame: dict[str, list[Any]], ids: Any, last: Any) -> dict[str, Any]:
+    """The columns whole, each run's rows up to its `last` step, named by its id."""
+    columns = {name: np.concatenate(parts) for name, parts in frame.items()}
+    if not columns:
+        return {}
+    run = columns.pop("run")
+    kept = columns["step"] <= last[run]
+    return {"run_id": ids[run[kept]], **{name: column[kept] for name, column in columns.items()}}

@@ -1,0 +1,67 @@
+"""Train what a plan says is missing, and keep each stack as it completes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments.storage.store import Store
+from experiments.sweeps.forecast import Forecast
+from experiments.sweeps.plan import ExecutionOptions, Stack, Sweep
+from experiments.sweeps.progress import Progress
+
+if TYPE_CHECKING:
+    from experiments.storage.records import Records
+    from experiments.sweeps.executors import Dask, Here, Outcome, Workers
+
+
+def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
+    """Who trains; errors: ConfigError."""
+    from experiments.sweeps.executors import Dask, Here, Workers
+
+    if not sweep.stacks:
+        return Here()
+    limit = options.limit or sweep.limit()
+    if options.dask:
+        return Dask(options.dask, limit)
+    return Workers(sweep.workers, limit) if sweep.workers else Here()
+
+
+def train(
+    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, *, fail_fast: bool = False
+) -> None:
+    """Train every stack and keep each as it completes; KeyboardInterrupt once what was running is kept."""
+    from experiments.sweeps.executors import outcomes
+    from experiments.sweeps.interrupts import patient
+    from experiments.sweeps.runner import run_stack
+
+    names = {run: name for name, run in sweep.runs.items()}
+    work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints)
+    forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
+    crashed: list[Stack] = []
+
+    def stopped() -> bool:
+        return asked() or bool(crashed and fail_fast)
+
+    with patient() as asked, progress.training(sweep.missing, forecast) as advance:
+        for outcome in outcomes(sweep.stacks, work, pool, stopped):
+            records = _records(outcome, [names[run] for run in outcome.stack])
+            store.save(records)
+            if outcome.error:
+                crashed.append(outcome.stack)
+            advance(len(outcome.stack), sweep.cost([outcome.stack]))
+        if asked():
+            raise KeyboardInterrupt
+
+
+def _records(outcome: Outcome, ids: list[str]) -> Records:
+    """What to keep of a stack: its records, or for each of its runs that it crashed and why."""
+    from experiments.storage.records import Records
+
+    error = outcome.error
+    if not error:
+        records = outcome.result.of(ids)
+        if len(records.runs) == len(ids):
+            return records
+        error = "the worker names runs otherwise: its code differs from that here\n"
+    return Records.crashed(outcome.stack, ids, error)

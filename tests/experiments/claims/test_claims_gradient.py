@@ -1,0 +1,230 @@
+"""W04 and W11 on made-up gradients in which they hold, fail and cannot be decided; the budget adds up."""
+
+from dataclasses import asdict, replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.analysis.budget import TERMS, budget
+from experiments.analysis.ratios import at_start, first_to_last
+from experiments.claims import judge
+from experiments.claims.write_up.gradient import _expected, _log_ratios
+from experiments.config import Recording, Run
+from experiments.plots import FIGURES
+from experiments.storage.records import Records
+from experiments.sweeps.runner import run_stack
+
+SIX = range(6)
+DEPTHS = (5, 20)
+CONTROLS = {("tanh", "xavier_normal"): 1.0, ("relu", "he_normal"): 1.0}
+
+
+def made_up(factors, *, depths=DEPTHS, seeds=SIX, steps=10, scatter=0.003, width=10_000, **fields):
+    """Records in which ‖delta‖, ‖dw‖ and the outputs change by given factors a layer; `width` of no matter.
+
+    factors: {(activation, init): factor, or the three of delta, dw and outputs}.
+    """
+    runs, layers = [], []
+    for ((act, init), factor), depth, seed in product(factors.items(), depths, seeds):
+        run = Run(activation=act, init=init, depth=depth, seed=seed, steps=steps, width=width, **fields)
+        name = f"{len(runs):06x}"
+        runs.append(
+            {"run_id": name, **asdict(run), "status": "ok", "diverged_at": None, "seconds": 0.0, "error": ""}
+        )
+        three = np.broadcast_to(factor, 3) * np.exp(scatter * (seed - 2.5))
+        for step, layer in product(sorted({0, steps}), range(1, depth + 2)):
+            delta, dw = (-(layer - depth - 1) * np.log10(f) for f in three[:2])
+            layers.append(
+                {"run_id": name, "step": step, "layer": layer, "delta_norm": 10**delta, "delta_log10": delta,
+                 "dw_norm": 10**dw, "dw_log10": dw, "z_rms": 1.0, "a_rms": three[2] ** layer}
+            )  # fmt: skip
+    return Records.build(runs=pd.DataFrame(runs), layers=pd.DataFrame(layers))
+
+
+def verdict(claim, records):
+    (found,) = judge([claim], records)
+    return found
+
+
+def theory_aside(found):
+    """The evidence but for the agreement with theory, of which made-up numbers know nothing."""
+    return [e for e in found.evidence if "theory" not in e.setting]
+
+
+# -- W04 ---------------------------------------------------------------------------------------------------
+
+SIGMOID = ("sigmoid", "xavier_normal")
+LARGE = ("sigmoid", "scaled_normal(gain=10.15)")
+
+
+def test_a_gradient_that_shrinks_to_a_quarter_supports_w04():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2} | CONTROLS))
+    assert all(e.holds for e in theory_aside(found))
+    assert found.evidence[0].setting == "xavier_normal, depth 20: ‖delta‖ at the start"
+    assert found.evidence[0].value == pytest.approx(0.2, rel=1e-5)  # of made-up seeds
+
+
+@pytest.mark.parametrize("factor", [1.2, (1.2, 1.2, 1.0)])
+def test_a_gradient_that_grows_fails_w04(factor):
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: factor} | CONTROLS))
+    about_it = [e for e in theory_aside(found) if "tanh" not in e.setting and "relu" not in e.setting]
+    assert not any(e.holds for e in about_it)
+    assert found.status != "supported"
+
+
+def test_controls_that_vanish_as_well_are_told():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2} | dict.fromkeys(CONTROLS, 0.2)))
+    assert [e.setting for e in theory_aside(found) if not e.holds] == [
+        "tanh, xavier_normal: first over last at depth 20",
+        "relu, he_normal: first over last at depth 20",
+    ]
+
+
+def test_weights_that_undo_the_bound_are_the_condition():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2, LARGE: 1.1} | CONTROLS))
+    assert found.status == "conditional"
+    expected = "shrinks with xavier_normal, not with scaled_normal(gain=10.15)"
+    assert expected in found.condition
+    assert "to a quarter a layer with xavier_normal, not with scaled_normal(gain=10.15)" in found.condition
+
+
+def test_a_factor_that_straddles_one_is_open():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 1.0} | CONTROLS))
+    assert found.evidence[0].holds is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"depths": (2, 5)}, "depth: [10]"),
+        ({"depths": (1, 20)}, "depth: 2 or more"),
+        ({"steps": 0}, "steps: more than 0"),
+    ],
+)
+def test_a_grid_that_lacks_what_w04_needs_is_inconclusive(options, said):
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2} | CONTROLS, **options))
+    assert found.status == "inconclusive"
+    assert said in found.condition
+
+
+@pytest.mark.parametrize("claim", ["W04_gradient_shrinks", "W11_relu_no_vanishing"])
+def test_missing_probes_runs_and_seeds_are_inconclusive(claim):
+    whole = made_up({SIGMOID: 0.2} | CONTROLS)
+    for probe in ("delta_log10", "dw_norm", "z_rms"):
+        found = verdict(claim, replace(whole, layers=whole.layers.drop(columns=probe)))
+        assert (found.status, f"probes: add {probe}" in found.condition) == ("inconclusive", True)
+    found = verdict(claim, made_up({("elu", "he_normal"): 1.0}))
+    assert found.status == "inconclusive"
+    assert "activation: [" in found.condition
+    found = verdict(claim, made_up({SIGMOID: 0.2} | CONTROLS, seeds=range(5)))
+    assert (found.status, "seed: [0, 1, 2, 3, 4, 5]" in found.condition) == ("inconclusive", True)
+
+
+def test_runs_that_differ_in_something_else_are_not_mixed():
+    parts = [made_up({SIGMOID: 0.2} | CONTROLS, lr=lr) for lr in (0.1, 0.2)]
+    renamed = [
+        replace(part, runs=part.runs.assign(run_id=part.runs["run_id"] + end),
+                layers=part.layers.assign(run_id=part.layers["run_id"] + end))
+        for part, end in zip(parts, "ab", strict=True)
+    ]  # fmt: skip
+    found = verdict("W04_gradient_shrinks", Records.concat(renamed))
+    assert found.status == "inconclusive"
+    assert "lr: one value" in found.condition
+
+
+# -- W11 ---------------------------------------------------------------------------------------------------
+
+HE, XAVIER = ("relu", "he_normal"), ("relu", "xavier_normal")
+
+
+def test_signals_that_keep_their_size_support_w11():
+    found = verdict("W11_relu_no_vanishing", made_up({HE: 1.0}, steps=0))
+    assert found.status == "supported"
+    assert found.evidence[0].value == pytest.approx(1, abs=0.01)
+
+
+def test_weight_gradients_alone_do_not_support_w11():
+    """‖dw‖ flat over layers, delta and the outputs falling: what a plot of dw alone would hide."""
+    found = verdict("W11_relu_no_vanishing", made_up({XAVIER: (0.7, 1.0, 0.7)}, steps=0))
+    assert found.status != "supported"
+    failed = {e.setting for e in found.evidence if e.holds is False}
+    assert {"xavier_normal, depth 20: ‖delta‖", "xavier_normal, depth 20: outputs"} <= failed
+
+
+def test_the_condition_of_w11_names_the_weights():
+    found = verdict("W11_relu_no_vanishing", made_up({HE: 1.0, XAVIER: 0.5**0.5}, steps=0))
+    assert found.status == "conditional"
+    assert found.condition == "holds with he_normal, fails with xavier_normal"
+
+
+def test_theory_is_missed_by_made_up_numbers_that_are_not_its():
+    found = verdict("W11_relu_no_vanishing", made_up({HE: 0.9}, steps=0))
+    (agreement,) = [e for e in found.evidence if "theory" in e.setting]
+    assert agreement.holds is False
+
+
+# -- real networks -----------------------------------------------------------------------------------------
+
+PROBES = ("delta_norm", "delta_log10", "dw_norm", "w_norm", "slope_rms", "z_rms")
+RECORDING = Recording(probes=PROBES, watch=(0,), probe_set=64)
+
+
+def trained(**fields):
+    runs = [Run(width=32, batch=16, steps=2, seed=seed, **fields) for seed in range(3)]
+    return run_stack(runs, RECORDING)
+
+
+@pytest.mark.parametrize(
+    ("act", "init"), [("sigmoid", "xavier_normal"), ("relu", "he_normal"), ("relu", "normal")]
+)
+def test_the_budget_adds_up_to_the_ratio(act, init):
+    """Over layers, to rounding: also where ‖delta‖ is 10^-90 and less (relu, normal)."""
+    records = trained(activation=act, init=init, depth=60)
+    account = budget(records)
+    assert set(account["layer"]) == set(range(1, 60))
+    ratios = first_to_last(records).set_index(["run_id", "step"])["ratio"]
+    total = account.groupby(["run_id", "step"])["total"].sum()
+    # logs of up to 200 are kept to 1e-13 of themselves; a ratio may be smaller than any number
+    usable = ratios[ratios > 0]
+    np.testing.assert_allclose(total[usable.index], np.log(usable), rtol=1e-9, atol=1e-9)
+    parts = account[list(TERMS)].sum(axis=1)
+    np.testing.assert_allclose(parts, account["total"], rtol=1e-9, atol=1e-9)
+
+
+def test_the_budget_s_terms_are_the_means_they_say():
+    """Xavier's weights of equal layers pass on what they get; sigmoid's slope is under ¼."""
+    start = at_start(budget(trained(activation="sigmoid", init="xavier_normal", depth=10)))
+    assert start["weights"].mean() == pytest.approx(0, abs=0.02)  # ln of a norm over 1024 draws: sd 0.02
+    assert (start["slope"] < np.log(0.25)).all()
+    assert start["slope"].mean() == pytest.approx(np.log(0.236), abs=0.03)
+    assert start["rest"].abs().mean() < 0.15  # a layer's finite-width noise: ½√(2/32) = 0.13
+
+
+@pytest.mark.parametrize("fields", [{"norm": "layer"}, {"residual": 0.5}])
+def test_the_budget_refuses_what_it_is_not_of(fields):
+    with pytest.raises(ValueError, match="plain layers"):
+        budget(trained(depth=3, **fields))
+
+
+def test_the_budget_says_which_probe_it_lacks():
+    records = trained(depth=3)
+    with pytest.raises(ValueError, match="slope_rms"):
+        budget(replace(records, layers=records.layers.drop(columns="slope_rms")))
+
+
+def test_the_budget_is_drawn():
+    sheet = FIGURES.bind("gradient_budget")(trained(activation="tanh", depth=6))
+    (panel,) = [axes for axes in sheet.axes if axes.get_visible()]
+    assert len(panel.patches) == 5 * len(TERMS)
+    one_layer = FIGURES.bind("gradient_budget")(trained(depth=1))
+    assert "one layer has no budget" in [text.get_text() for axes in one_layer.axes for text in axes.texts]
+
+
+def test_what_is_expected_of_sigmoid_is_the_rate_of_the_literature():
+    """Beyond the first layers 0.23605 a layer, the fixed point.s √χ; here with −C/(4n) a layer, C = 2.06."""
+    rows = _log_ratios(trained(activation="sigmoid", init="xavier_normal", depth=30))
+    deep = _expected(rows)[0]
+    shallow = _expected(rows.assign(depth=10))[0]
+    assert (deep - shallow) / 20 == pytest.approx(np.log(0.23605) - 2.06 / (4 * 32), abs=1e-3)

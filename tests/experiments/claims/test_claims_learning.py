@@ -1,0 +1,258 @@
+"""Claims about what is learnt: each where it holds, where it fails and where it cannot be decided."""
+
+import numpy as np
+import pytest
+from made_up import grid, made, without
+
+from experiments.claims import judge
+from experiments.claims.write_up.learning import W05_weights_stay, W09_always_avoid, W10_tanh_better
+
+RATES = [0.1, 1.0]
+SEEDS = list(range(6))
+
+
+def holds(verdict):
+    """{setting: whether the rule holds there}."""
+    return {e.setting: e.holds for e in verdict.evidence}
+
+
+def undecided(claim, records):
+    """Why the claim is inconclusive, which it has to be."""
+    (verdict,) = judge([claim], records)
+    assert verdict.status == "inconclusive"
+    return verdict.condition
+
+
+# W05
+
+
+def moved(first, output=0.5, probe="displacement", **fixed):
+    """Runs whose first and output layer have moved by so much: numbers, or functions of the run."""
+
+    def layers(run, step, layer):
+        amount = first if layer == 1 else output if layer == run.depth + 1 else 0.1
+        return {probe: (amount(run) if callable(amount) else amount) * (step > 0)}
+
+    usual = {"activation": "sigmoid", "depth": [2, 10], "lr": RATES, "seed": SEEDS}
+    return made(grid(**(usual | fixed)), lambda run, step: {"loss": run.lr, "test_accuracy": 0.25}, layers)
+
+
+def test_w05_holds_where_the_first_layer_stays_and_the_last_moves():
+    verdict = W05_weights_stay(moved(1e-4))
+    assert verdict.status == "supported"
+    assert [e.setting for e in verdict.evidence] == ["depth 10 with sgd", "depth 2 with sgd"]
+    assert {e.n for e in verdict.evidence} == {6}
+    assert "depth 2 with sgd: training accuracy 0.00, test accuracy 0.25 at lr 0.1." in verdict.remarks
+
+
+def test_w05_fails_where_the_first_layer_moves():
+    assert W05_weights_stay(moved(0.3)).status == "contradicted"
+    assert W05_weights_stay(moved(0.01)).status == "contradicted"  # 1 % is not under 1 %
+
+
+def test_w05_is_conditional_on_depth_and_optimiser():
+    deep_sgd = lambda run: 1e-5 if run.depth == 10 and run.optimiser == "sgd" else 0.5  # noqa: E731
+    verdict = W05_weights_stay(moved(deep_sgd, optimiser=["sgd", "adam"]))
+    assert verdict.status == "conditional"
+    assert verdict.condition == (
+        "holds for depth 10 with sgd; fails for depth 10 with adam, depth 2 with sgd, depth 2 with adam"
+    )
+
+
+def test_w05_is_judged_at_the_rate_with_the_smallest_loss():
+    assert W05_weights_stay(moved(lambda run: 0.5 if run.lr == 1.0 else 1e-4)).status == "supported"
+    assert W05_weights_stay(moved(lambda run: 0.5 if run.lr == 0.1 else 1e-4)).status == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        (lambda: moved(1e-4, output=1e-3), "the output layer, too, moved by less than 0.01; change the"),
+        (lambda: moved(1e-4, probe="w_norm"), "displacement was not recorded; change the config: probes:"),
+        (lambda: moved(1e-4, activation="tanh"), "no run has activation = sigmoid"),
+        (lambda: moved(1e-4, lr=0.1), "change the config: lr: a list"),
+        (lambda: moved(1e-4, seed=[0, 1, 2, 3, 4]), "5 seeds of at least 6; change the config: seed: [0, 1,"),
+        (lambda: moved(1e-4, width=[8, 16]), "differ in width, too (8, 16); change the config: width: one"),
+        (lambda: moved(lambda run: 1e-4 if run.seed else 0.5), "from 0.0001 to 0.5, around 0.01"),
+        (lambda: moved(lambda run: np.nan if run.seed == 3 else 1e-4), "have a value"),
+    ],
+)
+def test_w05_is_undecided_and_says_what_to_change(records, reason):
+    assert reason in undecided("W05_weights_stay", records())
+
+
+# W09
+
+
+def networks(accuracy, seeds=SEEDS, rates=RATES, lost=(), **fixed):
+    """ReLU and sigmoid at depths 1 and 8 and sigmoid at 8 with batch norm; `accuracy(run)` at the end."""
+    rows = [("relu", 1, "none"), ("relu", 8, "none"), ("sigmoid", 1, "none"), ("sigmoid", 8, "none"),
+            ("sigmoid", 8, "batch")]  # fmt: skip
+    runs = [
+        run
+        for act, depth, norm in rows
+        for run in grid(activation=act, depth=depth, norm=norm, lr=list(rates), seed=list(seeds), **fixed)
+    ]
+    return made(runs, lambda run, step: {"test_accuracy": accuracy(run)}, lost=lost)
+
+
+def deep_plain_sigmoid(run):
+    return run.activation == "sigmoid" and run.depth == 8 and run.norm == "none"
+
+
+def test_w09_holds_where_every_sigmoid_is_worse():
+    verdict = W09_always_avoid(networks(lambda run: 0.9 if run.activation == "relu" else 0.5))
+    assert verdict.status == "supported"
+    assert [e.setting for e in verdict.evidence] == ["depth 8", "depth 8 with norm=batch", "depth 1"]
+    assert all(e.value == pytest.approx(0.4) for e in verdict.evidence)
+
+
+def test_w09_fails_where_no_sigmoid_is():
+    assert W09_always_avoid(networks(lambda run: 0.9)).status == "contradicted"
+    a_little = W09_always_avoid(networks(lambda run: 0.9 if run.activation == "relu" else 0.89))
+    assert a_little.status == "contradicted"
+
+
+def test_w09_is_conditional_where_a_remedy_or_a_shallow_network_rescues_it():
+    verdict = W09_always_avoid(networks(lambda run: 0.1 if deep_plain_sigmoid(run) else 0.95))
+    assert verdict.status == "conditional"
+    assert verdict.condition == "holds for depth 8; fails for depth 8 with norm=batch, depth 1"
+    assert "sigmoid at depth 8: test accuracy 0.100 at lr 0.1." in verdict.remarks
+
+
+def test_w09_gives_each_side_its_own_best_rate():
+    best = {"relu": 0.1, "sigmoid": 1.0}
+    verdict = W09_always_avoid(networks(lambda run: 0.9 if run.lr == best[run.activation] else 0.2))
+    assert verdict.status == "contradicted"
+    assert {e.value for e in verdict.evidence} == {0}
+
+
+def test_w09_compares_equal_seeds():
+    by_seed = lambda run: 0.5 + 0.08 * run.seed - 0.03 * (run.activation == "sigmoid")  # noqa: E731
+    assert W09_always_avoid(networks(by_seed)).status == "supported"  # the seeds differ by more than the gap
+
+
+def test_w09_one_setting_that_cannot_tell_does_not_hide_two_that_can():
+    def accuracy(run):
+        doubtful = run.activation == "sigmoid" and run.norm == "batch" and run.seed % 2
+        return 0.1 if deep_plain_sigmoid(run) or doubtful else 0.9
+
+    verdict = W09_always_avoid(networks(accuracy))
+    assert verdict.status == "conditional"
+    assert "open for depth 8 with norm=batch" in verdict.condition
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        (lambda: networks(lambda run: 0.5, seeds=range(4)), "4 seeds of at least 6"),
+        (lambda: networks(lambda run: 0.5, rates=[0.1]), "lr: a list"),
+        (lambda: networks(lambda run: 0.5, batch=[8, 16]), "differ in batch, too (8, 16)"),
+        (lambda: made(grid(activation="sigmoid", lr=RATES, seed=SEEDS)), "no run has activation = relu"),
+        (lambda: made(grid(activation="relu", lr=RATES, seed=SEEDS)), "no run has activation = sigmoid"),
+        (lambda: networks(lambda run: 0.5, lost=lambda run: run.activation == "relu"), "have a value"),
+        (lambda: made([*grid(activation="relu", depth=1, lr=RATES, seed=SEEDS),
+                       *grid(activation="sigmoid", depth=2, lr=RATES, seed=SEEDS)]),
+         "no plain relu of depth 2; change the config: activation relu, depth 2"),
+        (lambda: networks(lambda run: 0.9 - (run.activation != "relu") * (run.seed % 2)), "around 0.02"),
+    ],
+)  # fmt: skip
+def test_w09_is_undecided_and_says_what_to_change(records, reason):
+    assert reason in undecided("W09_always_avoid", records())
+
+
+def test_w09_two_baselines_of_one_depth_are_ambiguous():
+    runs = [
+        *grid(activation="relu", depth=1, init=["he_normal", "normal"], lr=RATES, seed=SEEDS),
+        *grid(activation="sigmoid", depth=1, lr=RATES, seed=SEEDS),
+    ]
+    reason = undecided("W09_always_avoid", made(runs))
+    assert "plain networks with relu of one depth: runs differ in init" in reason
+
+
+# W10
+
+THREE = ["tanh", "sigmoid", "sigmoid(shift=-0.5)"]
+FACTOR = {"tanh": 0.9, "sigmoid": 0.24, "sigmoid(shift=-0.5)": 0.25}
+MEAN = {"tanh": 0.0, "sigmoid": 0.5, "sigmoid(shift=-0.5)": 0.0}
+
+
+def compared(
+    accuracy, factor=FACTOR, mean=MEAN, depths=(3, 8), acts=THREE, seeds=SEEDS, rates=RATES, **fixed
+):
+    """Runs of three activations: accuracy(run), or by activation; delta falls by `factor` a layer."""
+
+    def layers(run, step, layer):
+        delta = factor[run.activation] ** (run.depth + 1 - layer)
+        return {"delta_norm": delta, "a_mean": mean[run.activation]}
+
+    of = accuracy if callable(accuracy) else lambda run: accuracy[run.activation]
+    runs = grid(activation=list(acts), depth=list(depths), lr=list(rates), seed=list(seeds), **fixed)
+    return made(runs, lambda run, step: {"test_accuracy": of(run)}, layers)
+
+
+CENTRED_HELPS = {"tanh": 0.9, "sigmoid": 0.3, "sigmoid(shift=-0.5)": 0.8}
+SLOPE_HELPS = {"tanh": 0.9, "sigmoid": 0.3, "sigmoid(shift=-0.5)": 0.35}
+WORSE = {"tanh": 0.3, "sigmoid": 0.9, "sigmoid(shift=-0.5)": 0.9}
+
+
+def test_w10_holds_where_tanh_is_better_and_centring_is_why():
+    verdict = W10_tanh_better(compared(CENTRED_HELPS))
+    assert verdict.status == "supported"
+    found = {e.setting: e.value for e in verdict.evidence}
+    assert found["test accuracy at depth 8"] == pytest.approx(0.6)
+    assert found["factor a layer at depth 3"] == pytest.approx(0.9 - 0.24)
+    assert found["share by centring alone at depth 8"] == pytest.approx(5 / 6)
+    assert found["size of tanh's mean"] == 0
+
+
+def test_w10_is_conditional_where_tanh_is_better_but_not_by_being_centred():
+    verdict = W10_tanh_better(compared(SLOPE_HELPS))
+    assert verdict.status == "conditional"
+    shares = [f"share by centring alone at depth {depth}" for depth in (8, 3)]
+    assert f"fails for {', '.join(shares)}" in verdict.condition
+
+
+def test_w10_fails_where_it_is_worse_in_everything():
+    swapped = {"tanh": "sigmoid(shift=-0.5)", "sigmoid": "tanh", "centred": "sigmoid"}
+    verdict = W10_tanh_better(compared(dict.fromkeys(THREE, 0.5), mean=dict.fromkeys(THREE, 0.5)), **swapped)
+    assert verdict.status == "contradicted"
+
+
+def test_w10_where_tanh_is_not_better_the_accuracy_says_so():
+    held = holds(W10_tanh_better(compared(WORSE)))
+    assert held["test accuracy at depth 3"] is False
+    assert not any(name.startswith("share") for name in held)  # of an advantage that there is not
+
+
+def test_w10_asks_for_a_share_only_where_the_advantage_is_clear():
+    little = {"tanh": 0.95, "sigmoid": 0.9, "sigmoid(shift=-0.5)": 0.9}
+    assert W10_tanh_better(compared(little)).status == "supported"
+
+
+def test_w10_leaves_out_what_is_shallower_than_the_claim():
+    held = holds(W10_tanh_better(compared(CENTRED_HELPS, depths=(1, 2, 5))))
+    assert [name for name in held if "accuracy" in name] == ["test accuracy at depth 5"]
+
+
+def test_w10_the_identities_are_those_of_the_functions():
+    errors = {e.setting: e.value for e in W10_tanh_better(compared(CENTRED_HELPS)).evidence[-2:]}
+    assert list(errors) == ["tanh(x) = 2sigmoid(2x) − 1", "tanh' = 1 − tanh²"]
+    assert all(0 < error <= 4 for error in errors.values())  # in units of the last digit of 1
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        (lambda: compared(CENTRED_HELPS, acts=THREE[:2]), "no run has activation = sigmoid(shift=-0.5)"),
+        (lambda: compared(CENTRED_HELPS, depths=(1, 2)), "no network is 3 layers deep; change the config"),
+        (lambda: compared(CENTRED_HELPS, seeds=[0, 1]), "2 seeds of at least 6"),
+        (lambda: compared(CENTRED_HELPS, rates=[0.1]), "lr: a list"),
+        (lambda: compared(CENTRED_HELPS, width=[8, 16]), "differ in width, too"),
+        (lambda: without(compared(CENTRED_HELPS), "a_mean"), "a_mean was not recorded; change the config"),
+        (lambda: without(compared(CENTRED_HELPS), "delta_norm"), "delta_norm was not recorded"),
+        (lambda: compared(lambda run: np.nan if run.activation == "tanh" else 0.5), "0 seeds of at least 6"),
+    ],
+)
+def test_w10_is_undecided_and_says_what_to_change(records, reason):
+    assert reason in undecided("W10_tanh_better", records())

@@ -1,0 +1,219 @@
+"""W13 and W14 on made-up lives in which they hold, fail and cannot be decided; the life table's counts."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.analysis import lives as life
+from experiments.claims import judge
+from experiments.config import Recording, Run
+from experiments.plots import FIGURES
+from experiments.storage.records import Records
+from experiments.sweeps.runner import run_stack
+
+AT, STEPS = 2, (0, 2, 3, 4, 6)
+SHOCK = "shock(at=2, factor=50)"
+ALIVE, KILLED, BACK = (0, 0, 0, 0, 0), (0, 0, 1, 1, 1), (0, 0, 1, 0, 0)
+LEAKY = ("leaky_relu(slope=0.1)", "leaky_relu")
+
+
+def run_of(
+    act, seed, units, *, schedule=SHOCK, bias=-1.0, fall=-1.5, inactive=None, gradient=None, accuracy=0.9
+):
+    """One made-up run: its rows of runs, steps and units; units: {layer: states by watched step}."""
+    run = Run(activation=act, depth=2, width=4, seed=seed, steps=STEPS[-1], schedule=schedule)
+    name = f"{act} {seed} {schedule}"
+    rows = []
+    for layer, states in units.items():
+        for unit, state in enumerate(states):
+            silent = (inactive or units)[layer][unit]
+            for i, step in enumerate(STEPS):
+                after = step > AT and state[2]
+                rows.append(
+                    {"run_id": name, "step": step, "layer": layer, "unit": unit, "unit_dead": float(state[i]),
+                     "unit_inactive": float(silent[i]),
+                     "unit_bias": bias * after, "unit_z_mean": fall * after,
+                     "unit_w_norm": 1.0, "unit_step_norm": 0.5,
+                     "unit_gradient_norm": (0.0 if silent[i] else 1.0) if gradient is None else gradient}
+                )  # fmt: skip
+    done = {"run_id": name, **asdict(run), "status": "ok", "diverged_at": None, "seconds": 0.0, "error": ""}
+    score = {"run_id": name, "step": STEPS[-1], "loss": 1.0, "accuracy": accuracy, "test_loss": 1.0,
+             "test_accuracy": accuracy + 0.001 * seed, "lr": 0.1}  # fmt: skip
+    return done, score, rows
+
+
+def made_up(*runs):
+    done, scores, rows = zip(*runs, strict=True)
+    units = pd.DataFrame([row for each in rows for row in each])
+    return Records.build(runs=pd.DataFrame(list(done)), steps=pd.DataFrame(list(scores)), units=units)
+
+
+def relus(units, seeds=range(6), **options):
+    return made_up(*(run_of("relu", seed, units, **options) for seed in seeds))
+
+
+def verdict(claim, records):
+    (found,) = judge([claim], records)
+    return found
+
+
+# -- the life table ----------------------------------------------------------------------------------------
+
+
+def test_births_deaths_and_revivals_are_counted():
+    """A second death is a death and no birth; dead from the start is a birth at step 0."""
+    twice, always = (0, 0, 1, 0, 1), (1, 1, 1, 1, 1)
+    table = life.life_table(relus({1: [twice, always, ALIVE], 2: [KILLED]}, seeds=[0])).set_index(
+        ["layer", "step"]
+    )
+    first = table.loc[1]
+    assert first["units"].tolist() == [3] * 5
+    assert first["dead"].tolist() == [1, 1, 2, 1, 2]
+    assert first["births"].tolist() == [1, 0, 1, 0, 0]
+    assert first["deaths"].tolist() == [1, 0, 1, 0, 1]
+    assert first["revivals"].tolist() == [0, 0, 0, 1, 0]
+    assert table.loc[2, "deaths"].tolist() == [0, 0, 1, 0, 0]
+
+
+def test_survival_is_that_of_the_units_alive_at_its_beginning():
+    late, always = (0, 0, 0, 0, 1), (1, 1, 1, 1, 1)
+    records = relus({1: [KILLED, BACK, late, ALIVE, always], 2: [always]}, seeds=[0])
+    alive = life.survival(records, AT).set_index(["layer", "step"])["alive"]
+    assert alive.loc[1].to_dict() == {2: 1.0, 3: 0.5, 4: 0.5, 6: 0.25}
+    assert 2 not in alive.index.get_level_values("layer")
+
+
+def test_what_censoring_hides_is_not_counted_as_surviving():
+    """Kaplan & Meier by hand: one of two dies at 3; of a run cut short at 3 nothing later is known."""
+    records = relus({1: [KILLED, (0, 0, 0, 0, 1)]}, seeds=[0])
+    cut = replace(records, units=records.units[records.units["step"] <= 4].reset_index(drop=True))
+    assert life.survival(cut, AT)["alive"].tolist() == [1.0, 0.5, 0.5]
+
+
+def test_the_lives_of_a_real_run_are_its_dead_fractions():
+    probes = ("unit_dead", "unit_bias", "unit_w_norm", "unit_z_mean", "unit_step_norm")
+    asked = Recording(("dead_fraction",), (0, 5, 6, 8, 20), probe_set=160, unit_probes=probes)
+    shocked = Run(dataset="moons(n=200)", width=16, depth=2, steps=20, batch=16, init="he_normal", lr=0.1,
+                  schedule="shock(at=5, factor=200)")  # fmt: skip
+    records = run_stack([replace(shocked, seed=seed) for seed in range(3)], asked)
+    table = life.life_table(records)
+    assert table["deaths"].sum() > 0
+    share = (table["dead"] / table["units"]).set_axis(
+        pd.MultiIndex.from_frame(table[["run_id", "step", "layer"]])
+    )
+    layers = records.layers[records.layers["layer"] <= 2].set_index(["run_id", "step", "layer"])
+    assert share.to_dict() == layers["dead_fraction"].to_dict()
+    changed = table["dead"].groupby([table["run_id"], table["layer"]]).diff().dropna()
+    assert (changed == (table["deaths"] - table["revivals"])[changed.index]).all()
+    assert table.loc[table["layer"] == 1, "revivals"].sum() == 0  # fixed inputs, no gradient: exact
+    moved = life.died_and_lived(records, 5)
+    first = moved[moved["layer"] == 1]
+    # |Δz̄ − Δb| = |Δw·x̄| ≤ ‖Δw‖·‖x̄‖, and the standardised inputs of the training part have a mean of 0
+    np.testing.assert_allclose(first["d_z_mean"], first["d_bias"], atol=1e-9 * moved["moved"].max())
+
+
+def test_the_shock_is_found_and_more_than_one_is_refused():
+    records = relus({1: [ALIVE]}, seeds=[0])
+    assert life.shock_step(records) == 2
+    assert [life.shock_factor(text) for text in ("constant", SHOCK, "shock(at=7)")] == [1, 50, 100]
+    other = made_up(*(run_of("relu", 0, {1: [ALIVE]}, schedule=text) for text in (SHOCK, "shock(at=4)")))
+    with pytest.raises(ValueError, match="different steps"):
+        life.shock_step(other)
+
+
+@pytest.mark.parametrize("state", ["dead", "inactive"])
+def test_the_lives_are_drawn_whatever_happened(state):
+    for units in ({1: [KILLED, ALIVE], 2: [BACK, ALIVE]}, {1: [(1, 1, 1, 1, 1)], 2: [ALIVE]}):
+        sheet = FIGURES.bind(f"unit_life(state={state})")(relus(units))
+        assert len(sheet.axes) == 3
+
+
+# -- W13 ---------------------------------------------------------------------------------------------------
+
+
+def test_units_that_die_for_good_by_their_bias_support_w13():
+    found = verdict("W13_dying_relu", relus({1: [KILLED, ALIVE], 2: [KILLED, ALIVE]}))
+    assert found.status == "supported"
+    assert [e.value for e in found.evidence] == pytest.approx([0.5, 0, 0, 2 / 3])
+
+
+def test_revivals_above_the_first_layer_and_weights_that_kill_are_its_condition():
+    found = verdict("W13_dying_relu", relus({1: [KILLED, ALIVE], 2: [BACK, KILLED]}, bias=-0.1))
+    assert found.status == "conditional"
+    assert found.condition.startswith("of deaths 0% are undone in layer 1 and 50% above it")
+    assert [e.holds for e in found.evidence] == [True, True, False, False]
+
+
+def test_nothing_that_dies_decides_nothing_of_what_comes_after():
+    found = verdict("W13_dying_relu", relus({1: [ALIVE, ALIVE], 2: [ALIVE, ALIVE]}))
+    assert found.status == "inconclusive"
+    assert [e.holds for e in found.evidence] == [False, None, None, None]
+
+
+def test_everything_undone_contradicts_w13():
+    mostly = [BACK, *[ALIVE] * 19]
+    found = verdict("W13_dying_relu", relus({1: mostly, 2: mostly}, bias=0.1))
+    assert found.status == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: replace(r, units=r.units.drop(columns="unit_bias")), "unit_probes: add unit_bias"),
+        (lambda r: replace(r, units=None), "unit_probes: add unit_dead"),
+        (lambda r: replace(r, units=r.units[r.units["step"] != 3]), "watch: [2, 3] among the steps"),
+        (lambda r: replace(r, runs=r.runs.assign(schedule="constant")), "schedule: shock(at=20, factor=100)"),
+        (lambda r: replace(r, runs=r.runs.assign(activation="tanh")), "activation: [relu]"),
+        (lambda r: r.of(r.runs["run_id"][:5]), "seed: [0, 1, 2, 3, 4, 5]"),
+    ],
+)
+def test_w13_says_what_it_lacks(change, said):
+    found = verdict("W13_dying_relu", change(relus({1: [KILLED], 2: [KILLED]})))
+    assert found.status == "inconclusive"
+    assert said in found.condition
+
+
+# -- W14 ---------------------------------------------------------------------------------------------------
+
+
+def shocked(leaky_states, gradient=0.1, accuracy=0.95, seeds=range(6)):
+    """ReLU's units die for good; leaky ones are never dead, and inactive as given."""
+    dead = {1: [KILLED, ALIVE], 2: [KILLED, ALIVE]}
+    never = {1: [ALIVE, ALIVE], 2: [ALIVE, ALIVE]}
+    inactive = {1: [leaky_states, ALIVE], 2: [leaky_states, ALIVE]}
+    runs = [run_of("relu", seed, dead) for seed in seeds]
+    for text in LEAKY:
+        options = {"inactive": inactive, "gradient": gradient, "accuracy": accuracy}
+        runs += [run_of(text, seed, never, **options) for seed in seeds]
+    return made_up(*runs)
+
+
+def test_leaky_units_that_come_back_support_w14():
+    assert verdict("W14_leaky_recovers", shocked(BACK)).status == "supported"
+
+
+def test_leaky_units_that_get_a_gradient_and_stay_negative_are_its_condition():
+    found = verdict("W14_leaky_recovers", shocked(KILLED))
+    assert found.status == "conditional"
+    failed = [e.setting for e in found.evidence if e.holds is False]
+    assert failed == [f"{text}: active again in layer 1" for text in LEAKY]
+
+
+def test_no_gradient_and_no_gain_fail_w14():
+    found = verdict("W14_leaky_recovers", shocked(KILLED, gradient=0.0, accuracy=0.8))
+    assert [e.setting for e in found.evidence if e.holds] == ["relu: gradient into units never positive"]
+
+
+def test_w14_says_what_it_lacks():
+    whole = shocked(BACK)
+    found = verdict(
+        "W14_leaky_recovers", replace(whole, units=whole.units.drop(columns="unit_gradient_norm"))
+    )
+    assert (found.status, "unit_probes: add unit_gradient_norm" in found.condition) == ("inconclusive", True)
+    found = verdict("W14_leaky_recovers", shocked(BACK, seeds=range(5)))
+    assert (found.status, "seed: [0, 1, 2, 3, 4, 5]" in found.condition) == ("inconclusive", True)
+    alone = whole.of(whole.runs.loc[whole.runs["activation"] != "relu", "run_id"])
+    found = verdict("W14_leaky_recovers", alone)
+    assert (found.status, "activation: [relu]" in found.condition) == ("inconclusive", True)

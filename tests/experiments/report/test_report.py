@@ -1,0 +1,118 @@
+"""The report: every claim's card, nothing fetched, everything escaped; the README's table is current."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.claims import CLAIMS, Evidence, Verdict
+from experiments.config import from_mapping
+from experiments.report import Card, Picture, cards, readme_table, render, with_table
+from experiments.report.page import interval, number
+from experiments.report.readme import BEGIN, END
+
+ROOT = Path(__file__).resolve().parents[3]
+VERDICT = Verdict(
+    "conditional",
+    "below 1",
+    "factor",
+    "holds for a; fails for b",
+    (Evidence("a", 0.2, 0.1, 0.3, 6, 1.0, True), Evidence("b", 2.0, 1.5, 3.0, 6, 1.0, False)),
+    ("Seen beside it.",),
+    "W04_gradient_shrinks",
+)
+CARD = Card(
+    "W04", "W04_gradient_shrinks", "It shrinks.", "The norm.", "Below 1.", "Not always.", VERDICT,
+    "Does it?", "configs/write_up/w04.yaml", (Picture(b"\x89PNG", "Norms", "Norms by layer."),),
+)  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Every tag's attributes, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def page(*cards_):
+    return Page(render("Title", "Intro", cards_ or (CARD,), {"numpy": "2"}))
+
+
+def test_a_card_has_all_that_belongs_to_it():
+    text = page().text
+    command = "python scripts/run.py configs/write_up/w04.yaml"
+    told = ["It shrinks.", "The norm.", "below 1", "Not always.", "holds for a; fails for b"]
+    for part in [*told, "Seen beside it.", "0.1 to 0.3", command]:
+        assert part in text, part
+
+
+def test_nothing_is_fetched_from_anywhere():
+    for tag, attributes in page().tags:
+        for name in ("src", "href"):
+            address = attributes.get(name, "#")
+            assert address.startswith(("#", "data:")), (tag, address)
+        assert tag not in ("script", "iframe", "object")
+
+
+def test_every_picture_has_words_and_every_link_a_target():
+    tags = page(CARD, replace(CARD, id="W05")).tags
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    assert all(attributes["alt"] for tag, attributes in tags if tag == "img")
+    targets = {a["href"][1:] for tag, a in tags if tag == "a"}
+    assert targets <= ids
+    assert {"W04", "W05", "verdicts"} <= targets
+
+
+def test_text_from_a_config_is_escaped():
+    html = render("T", "I", [replace(CARD, question="<script>alert(1)</script>")], {})
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+SHOWN = [(0.0, "0"), (0.2361, "0.236"), (1.1e-31, "1.10e-31"), (float("nan"), "–"), (2e7, "2.00e7")]
+
+
+@pytest.mark.parametrize(("value", "shown"), SHOWN)
+def test_numbers_in_three_digits(value, shown):
+    assert number(value) == shown
+
+
+def test_an_interval_that_is_one_number_is_said_once():
+    assert interval(0.25, 0.25) == "0.25"
+    assert interval(0.1, 0.2) == "0.1 to 0.2"
+
+
+@pytest.mark.parametrize("name", sorted(CLAIMS))
+def test_every_claim_says_what_was_said_measured_and_ruled(name):
+    experiment = from_mapping({"question": "?", "figures": []}, "x")
+    card = cards(experiment, None, [replace(VERDICT, claim=name)])[0]
+    assert card.id == name.split("_")[0]
+    assert card.says.endswith(".")
+    assert card.measured
+    assert card.ruled
+    assert card.nuance or name.startswith(("W12", "W15"))
+
+
+def test_the_readme_is_current():
+    """`python scripts/reproduce.py --readme` writes it."""
+    claims = pd.read_csv(ROOT / "results/write_up/claims.csv")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == with_table(text, readme_table(claims))
+    assert len(re.findall(r"^\| W\d\d \|", text, re.MULTILINE)) == 15
+
+
+def test_a_readme_without_marks_is_refused():
+    with pytest.raises(ValueError, match="lacks the marks"):
+        with_table("nothing here", "table")
+    assert with_table(f"a {BEGIN} old {END} b", "new") == f"a {BEGIN}\nnew\n{END} b"

@@ -1,0 +1,257 @@
+"""Stacks survive raising, dying and hanging; the driver's end is the workers' end."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from experiments.config import ConfigError
+from experiments.sweeps.executors import Dask, Here, WorkerLost, Workers, cluster, outcomes, processes
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def behave(folder, stack):
+    """Do what the stack says, and leave one file for each attempt."""
+    attempt = 1 + len(list(Path(folder).glob(f"{stack[0]}.*")))
+    Path(folder, f"{stack[0]}.{attempt}").touch()
+    what = stack[1] if attempt == 1 else stack[-1]
+    if what == "raise":
+        raise ZeroDivisionError(f"in {stack[0]}")
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hang":
+        signal.pause()
+    return f"{what} {stack[0]}"
+
+
+def attempts(folder, name):
+    return len(list(Path(folder).glob(f"{name}.*")))
+
+
+def run(stacks, folder, executor, **options):
+    with executor:
+        return {o.stack[0]: o for o in outcomes(stacks, partial(behave, str(folder)), executor, **options)}
+
+
+def here():
+    return Here()
+
+
+def workers():
+    return Workers(2)
+
+
+@pytest.mark.parametrize("make", [here, workers])
+def test_each_stack_is_done_once(make, tmp_path):
+    stacks = [(name, "fine") for name in "abcdef"]
+    result = run(stacks, tmp_path, make())
+    assert {name: o.result for name, o in result.items()} == {name: f"fine {name}" for name in "abcdef"}
+    assert all(attempts(tmp_path, name) == 1 for name in "abcdef")
+
+
+@pytest.mark.parametrize("make", [here, workers])
+def test_a_stack_that_raises_is_tried_twice_and_the_others_go_on(make, tmp_path):
+    stacks = [("a", "fine"), ("b", "raise"), ("c", "raise", "fine"), ("d", "fine")]
+    result = run(stacks, tmp_path, make())
+    assert [attempts(tmp_path, name) for name in "abcd"] == [1, 2, 2, 1]
+    assert [result[name].result for name in "acd"] == ["fine a", "fine c", "fine d"]
+    assert result["b"].result is None
+    assert "in behave" in result["b"].error
+    assert result["b"].error.endswith("ZeroDivisionError: in b\n")
+
+
+def test_a_killed_worker_costs_one_attempt_of_its_own_stack_only(tmp_path):
+    stacks = [("a", "die", "fine"), *((name, "fine") for name in "bcdefg"), ("h", "die")]
+    result = run(stacks, tmp_path, Workers(2))
+    assert [attempts(tmp_path, name) for name in "abcdefgh"] == [2, 1, 1, 1, 1, 1, 1, 2]
+    assert result["a"].result == "fine a"
+    assert "killed by SIGKILL" in result["h"].error
+
+
+def test_a_hanging_stack_is_ended_at_its_limit(tmp_path):
+    stacks = [("a", "hang"), ("b", "hang", "fine"), ("c", "fine"), ("d", "fine")]
+    run([("warm", "fine")], tmp_path, Workers(1))  # the limit includes a worker's start
+    result = run(stacks, tmp_path, Workers(2, limit=1.5))
+    assert "no result within the limit of 1.5 s" in result["a"].error
+    assert [result[name].result for name in "bcd"] == ["fine b", "fine c", "fine d"]
+    assert [attempts(tmp_path, name) for name in "abcd"] == [2, 2, 1, 1]
+
+
+def test_a_limit_of_years_is_no_error(tmp_path):
+    assert run([("a", "fine")], tmp_path, Workers(1, limit=1e12))["a"].result == "fine a"
+
+
+class Recorder(Executor):
+    """Completes the oldest call when a third is waiting to be made; notes how many are in flight."""
+
+    capacity = 3
+
+    def __init__(self):
+        self.flying, self.most = [], 0
+
+    def submit(self, work, /, *args):
+        future = Future()
+        self.flying.append((future, work, args))
+        self.most = max(self.most, len(self.flying))
+        if len(self.flying) == self.capacity:
+            threading.Timer(0.01, self.land).start()
+        return future
+
+    def land(self):
+        while self.flying:
+            future, work, args = self.flying.pop()
+            future.set_result(work(*args))
+
+
+def test_no_more_than_the_capacity_is_in_flight():
+    executor = Recorder()
+    done = [o.result for o in outcomes(range(12), lambda stack: stack * 2, executor)]
+    assert sorted(done) == [2 * n for n in range(12)]
+    assert executor.most == 3
+
+
+@pytest.mark.parametrize("make", [here, workers])
+def test_once_stopped_what_runs_is_finished_and_nothing_is_started(make, tmp_path):
+    done = []
+    with make() as executor:
+        work = partial(behave, str(tmp_path))
+        stacks = [(f"s{n:02}", "fine") for n in range(40)]
+        coming = outcomes(stacks, work, executor, stopped=lambda: len(done) >= 3)
+        done.extend(outcome.result for outcome in coming)
+    started = {path.stem for path in tmp_path.iterdir()}
+    assert {f"fine {name}" for name in started} == set(done)
+    assert 3 <= len(done) <= 3 + 2
+
+
+def test_kill_ends_the_workers_at_once(tmp_path):
+    executor = Workers(2)
+    futures = [executor.submit(behave, str(tmp_path), (name, "hang")) for name in "ab"]
+    until(lambda: attempts(tmp_path, "a") and attempts(tmp_path, "b"))
+    executor.kill()
+    # not how it died: the thread that ends a worker may be the one to learn that
+    assert all(isinstance(future.exception(timeout=30), WorkerLost) for future in futures)
+    until(lambda: not multiprocessing.active_children())
+
+
+def test_a_worker_that_is_hired_while_all_are_ended_is_ended_too(monkeypatch):
+    executor = Workers(1)
+    hire = processes._Worker.__init__
+
+    def hire_late(worker):
+        hire(worker)
+        executor.kill()
+
+    monkeypatch.setattr(processes._Worker, "__init__", hire_late)
+    with pytest.raises(WorkerLost):
+        executor.submit(signal.pause).result(timeout=10)
+    until(lambda: not multiprocessing.active_children())
+
+
+def test_a_worker_has_one_blas_thread_and_leaves_ctrl_c_to_the_driver():
+    with Workers(1) as executor:
+        executor.submit(os.kill, executor.submit(os.getpid).result(), signal.SIGINT).result()
+        assert executor.submit(blas_threads).result() == {1}
+
+
+def blas_threads():
+    import numpy  # noqa: F401  (the library whose threads are counted)
+    from threadpoolctl import threadpool_info
+
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+DRIVER = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {root!r}, {root!r} + "/tests"]
+from experiments.sweeps.executors import Workers
+from test_executors import report_and_hang
+if __name__ == "__main__":
+    executor = Workers(2)
+    for n in range(2):
+        executor.submit(report_and_hang, {folder!r})
+"""
+
+
+def report_and_hang(folder):
+    Path(folder, str(os.getpid())).touch()
+    threading.Event().wait()
+
+
+def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER.format(tests=str(Path(__file__).parent), root=str(ROOT), folder=str(pids)))
+    driver = subprocess.Popen([sys.executable, str(script)])
+    until(lambda: len(list(pids.iterdir())) == 2)
+    driver.kill()
+    driver.wait()
+    until(lambda: not any(alive(int(path.name)) for path in pids.iterdir()))
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def until(condition, seconds=20.0):
+    """Wait for a condition that another process brings about; a machine under load may take its time."""
+    gate = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        gate.wait(0.02)
+    pytest.fail(f"not within {seconds} s")
+
+
+def test_dask_without_the_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match=r"pip install 'vanishing-gradients\[cluster\]'"):
+        Dask("local:2")
+
+
+@pytest.mark.parametrize("address", ["local:", "local:0", "local:x", "local"])
+def test_dask_local_wants_a_number(address):
+    pytest.importorskip("distributed")
+    with pytest.raises(ConfigError, match="write local:4 for four workers"):
+        Dask(address)
+
+
+def test_dask_where_nobody_answers(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "ANSWER", 0.3)
+    with pytest.raises(ConfigError, match="no Dask scheduler answers there"):
+        Dask("tcp://127.0.0.1:9")
+
+
+@pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy
+def test_two_clusters_on_one_machine_want_no_port_of_each_other(monkeypatch):
+    """Dask warns of a taken port, here an error: so two sweeps, or two tests, at a time would fail."""
+    distributed = pytest.importorskip("distributed")
+    make = distributed.LocalCluster
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **given: make(**given | {"n_workers": 0}))
+    with Dask("local:1"), Dask("local:1") as second:
+        assert second.workers == 1  # for an estimate; there is none
+
+
+@pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy
+def test_dask_survives_raising_dying_and_hanging(tmp_path):
+    pytest.importorskip("distributed")
+    stacks = [("a", "die", "fine"), ("b", "raise"), ("c", "hang", "fine"), ("d", "fine"), ("e", "die")]
+    result = run(stacks, tmp_path, Dask("local:2", limit=2.0))
+    assert [result[name].result for name in "acd"] == ["fine a", "fine c", "fine d"]
+    assert result["b"].error.endswith("ZeroDivisionError: in b\n")
+    assert "KilledWorker" in result["e"].error
+    assert [attempts(tmp_path, name) for name in "abcde"] == [2, 2, 2, 1, 2]

@@ -1,0 +1,326 @@
+"""The plan: which runs, what they are called, when they are watched and who trains with whom."""
+
+import time
+from collections import Counter
+from dataclasses import fields, make_dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
+from experiments.storage.identity import SCHEMA, costly_steps, named, run_id, watched_steps
+from experiments.sweeps.forecast import OVERHEAD, cost
+from experiments.sweeps.plan import check_sizes, grid
+from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
+
+RECORDING = Recording(("delta_norm", "dw_norm"))
+OTHER = {  # for every field of Run another value than its default
+    "activation": "tanh", "depth": 3, "width": 32, "dataset": "xor", "init": "he_normal", "bias": "normal",
+    "loss": "mean_squared_error", "optimiser": "adam", "lr": 0.1, "schedule": "cosine", "batch": 64,
+    "steps": 10, "norm": "layer", "residual": 1.0, "clip": 1.0, "weight_decay": 0.01, "dtype": "float32",
+    "seed": 1,
+}  # fmt: skip
+
+
+def swept(**sweep) -> list[Run]:
+    return grid(from_mapping({"question": "q", "sweep": sweep}))
+
+
+# -- the grid -------------------------------------------------------------------------------------------
+
+
+def test_the_last_key_of_the_sweep_changes_fastest_and_zip_slowest():
+    experiment = from_mapping(
+        {
+            "question": "q",
+            "base": {"width": 8},
+            "sweep": {"depth": [1, 2], "seed": [5, 6]},
+            "zip": {"activation": ["tanh", "relu"], "init": ["xavier_normal", "he_normal"]},
+        }
+    )
+    runs = grid(experiment)
+    assert experiment.size() == len(runs) == 8
+    assert [(r.activation, r.init, r.depth, r.seed) for r in runs] == [
+        ("tanh", "xavier_normal", 1, 5),
+        ("tanh", "xavier_normal", 1, 6),
+        ("tanh", "xavier_normal", 2, 5),
+        ("tanh", "xavier_normal", 2, 6),
+        ("relu", "he_normal", 1, 5),
+        ("relu", "he_normal", 1, 6),
+        ("relu", "he_normal", 2, 5),
+        ("relu", "he_normal", 2, 6),
+    ]
+    assert {r.width for r in runs} == {8}
+
+
+def test_a_config_without_lists_is_one_run():
+    assert grid(Experiment(name="x", question="q", base=Run(depth=7))) == [Run(depth=7)]
+
+
+# -- names ----------------------------------------------------------------------------------------------
+
+
+def test_the_name_of_a_run_is_this_very_text():
+    # If this fails, stored results no longer answer to their names. Where the numbers of a run have changed,
+    # raise SCHEMA and write down the new names; where they have not, the change is a mistake.
+    assert SCHEMA == 2
+    assert run_id(Run(), Recording(("delta_norm",))) == "57f7eabc70b9"
+    other = Run(activation="leaky_relu(slope=0.1)", depth=5, lr=0.1, seed=3)
+    assert run_id(other, RECORDING) == "00bb3ffe3486"
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Run)])
+def test_every_field_is_part_of_the_name(name):
+    assert OTHER[name] != getattr(Run(), name)
+    assert run_id(replace(Run(), **{name: OTHER[name]}), RECORDING) != run_id(Run(), RECORDING)
+
+
+def test_a_new_field_with_a_default_leaves_all_names_as_they_are(monkeypatch):
+    wider = make_dataclass("Wider", [("moon", str, "full")], bases=(Run,), frozen=True)
+    before = run_id(Run(depth=3), RECORDING)
+    monkeypatch.setattr("experiments.storage.identity._DEFAULT", wider())
+    assert run_id(wider(depth=3), RECORDING) == before
+    assert run_id(wider(depth=3, moon="new"), RECORDING) != before
+
+
+def test_a_new_schema_renames_every_run(monkeypatch):
+    before = run_id(Run(), RECORDING)
+    monkeypatch.setattr("experiments.storage.identity.SCHEMA", SCHEMA + 1)
+    assert run_id(Run(), RECORDING) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"probes": ("dw_norm",)},
+        {"unit_probes": ("unit_dead",)},
+        {"watch": 5},
+        {"distributions": ("a",)},
+        {"watch": (0, 7)},
+        {"trace": "batch"},
+        {"probe_set": 100},
+    ],
+)
+def test_what_is_recorded_is_part_of_the_name(change):
+    assert run_id(Run(), replace(RECORDING, **change)) != run_id(Run(), RECORDING)
+
+
+@pytest.mark.parametrize(
+    ("run", "one", "other"),
+    [
+        (Run(), {"probes": ("dw_norm", "delta_norm")}, {}),  # the order of the columns
+        (Run(steps=4), {"watch": 5}, {"watch": 100}),  # all five steps either way
+        (Run(steps=4), {"watch": (1, 3)}, {"watch": (0, 1, 3, 4, 9)}),
+        (Run(), {"trace": "batch"}, {"trace": "batch", "probe_set": 7}),  # which is then not used
+    ],
+)
+def test_what_makes_no_difference_to_the_numbers_is_no_part_of_the_name(run, one, other):
+    assert run_id(run, replace(RECORDING, **one)) == run_id(run, replace(RECORDING, **other))
+
+
+def test_when_costly_probes_are_measured_is_part_of_the_name_where_there_are_any():
+    costly = Recording(("jacobian_mean(examples=2)",))
+    assert run_id(Run(), replace(costly, watch_costly=5)) != run_id(Run(), costly)
+    assert run_id(Run(), replace(RECORDING, watch_costly=5)) == run_id(Run(), RECORDING)
+    assert run_id(Run(steps=2), replace(costly, watch_costly=5)) == run_id(Run(steps=2), costly)
+
+
+@pytest.mark.parametrize(
+    ("watch", "costly", "steps", "expected"),
+    [
+        ((1, 2, 3, 4, 5), 3, 8, (0, 3, 8)),
+        ((1, 2, 3, 4, 5), 2, 8, (0, 8)),
+        ((1, 2, 3), 9, 4, (0, 1, 2, 3, 4)),
+        (20, 3, 0, (0,)),
+        (20, 20, 300, watched_steps(20, 300)),
+    ],
+)
+def test_costly_steps_are_some_of_the_watched_with_the_first_and_the_last(watch, costly, steps, expected):
+    assert costly_steps(Recording((), watch=watch, watch_costly=costly), steps) == expected
+
+
+def test_what_is_made_of_the_numbers_is_no_part_of_the_name():
+    one = from_mapping({"question": "q", "figures": []}, name="one")
+    other = from_mapping({"question": "Another?", "sweep": {"depth": [2]}}, name="other")
+    assert list(named(grid(one), one.recording)) == list(named(grid(other), other.recording))
+
+
+def test_a_data_file_is_known_by_its_contents_and_not_its_path(tmp_path):
+    content = "a,b,kind\n" + "1,2,x\n3,4,y\n" * 10
+    for name in ("one.csv", "copy.csv", "edited.csv"):
+        (tmp_path / name).write_text(content.replace("3", "5") if name == "edited.csv" else content)
+
+    def id_of(name, options=""):
+        return run_id(Run(dataset=f"file(path={str(tmp_path / name)!r}{options})"), RECORDING)
+
+    assert id_of("one.csv") == id_of("copy.csv") != id_of("edited.csv")
+    assert id_of("one.csv", ", target=a") != id_of("one.csv")
+
+
+def test_many_runs_are_named_as_each_alone():
+    runs = swept(activation=["relu", "tanh"], seed=range(3))
+    assert named(runs, RECORDING) == {run_id(run, RECORDING): run for run in runs}
+    assert len(named(runs, RECORDING)) == 6
+
+
+# -- watched steps --------------------------------------------------------------------------------------
+
+
+def test_watched_steps_are_spaced_by_their_logarithm():
+    assert watched_steps(8, 1000) == (0, 1, 3, 10, 32, 101, 318, 1000)
+
+
+@given(st.integers(2, 200), st.integers(0, 5000))
+def test_as_many_steps_as_asked_for_first_and_last_included(watch, steps):
+    found = watched_steps(watch, steps)
+    assert len(found) == min(watch, steps + 1)
+    assert (found[0], found[-1]) == (0, steps)
+    assert list(found) == sorted(set(found))
+
+
+@given(st.integers(2, 40), st.integers(50, 5000))
+def test_gaps_never_shrink(watch, steps):
+    gaps = np.diff(watched_steps(watch, steps))
+    assert (np.diff(gaps) >= -1).all()  # rounding may take one step from a gap and give it to the one before
+
+
+def test_named_steps_are_watched_with_the_ends():
+    assert watched_steps((5, 7, 400), 300) == (0, 5, 7, 300)
+
+
+# -- stacks ---------------------------------------------------------------------------------------------
+
+SHAPES = st.fixed_dictionaries(
+    {
+        "activation": st.lists(st.sampled_from(["relu", "tanh", "sigmoid"]), min_size=1, unique=True),
+        "depth": st.lists(st.integers(0, 30), min_size=1, max_size=3, unique=True),
+        "width": st.lists(st.sampled_from([4, 64, 300]), min_size=1, unique=True),
+        "lr": st.lists(st.sampled_from([0.1, 0.2]), min_size=1, unique=True),
+        "seed": st.lists(st.integers(0, 99), min_size=1, max_size=9, unique=True),
+    }
+)
+
+
+@given(SHAPES, st.integers(1, 9))
+def test_every_run_is_in_one_stack_of_its_like(sweep, workers):
+    runs = swept(**sweep)
+    found = stacks(runs, RECORDING, workers)
+    assert Counter(run for stack in found for run in stack) == Counter(runs)
+    for stack in found:
+        assert 1 <= len(stack) <= MOST_STACKED
+        for f in fields(Run):
+            assert f.name in STACKED or len({getattr(run, f.name) for run in stack}) == 1
+
+
+@given(SHAPES, st.integers(1, 9))
+def test_the_costliest_stack_comes_first(sweep, workers):
+    costs = [cost(stack, RECORDING) for stack in stacks(swept(**sweep), RECORDING, workers)]
+    assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),  # by the cache, or by the memory that the traces take
+    [
+        (Run(depth=10, width=64, dtype="float32"), 20),
+        (Run(depth=10, width=32, dtype="float32"), 20),
+        (Run(depth=10, width=64), 12),
+        (Run(depth=10, width=128), 6),
+        (Run(depth=50, width=64), 2),
+        (Run(depth=10, width=512), 1),
+        (Run(depth=1, width=8), MOST_STACKED),
+    ],
+)
+def test_a_stack_fills_the_cache(run, expected):
+    found = stacks([replace(run, seed=seed) for seed in range(2 * expected)], RECORDING)
+    assert [len(stack) for stack in found] == [expected, expected]
+
+
+def test_a_group_is_cut_evenly():
+    run = Run(depth=40)  # three to a stack
+    sizes = [len(stack) for stack in stacks([replace(run, seed=seed) for seed in range(7)], RECORDING)]
+    assert sorted(sizes) == [2, 2, 3]
+
+
+def test_traces_of_many_examples_bound_a_stack():
+    runs = [Run(depth=50, dataset="gaussian_noise(n=100000)", seed=seed) for seed in range(4)]
+    few, many = Recording((), probe_set=100), Recording((), probe_set=50_000)
+    assert max(map(len, stacks(runs, few))) > max(map(len, stacks(runs, many))) == 1
+
+
+def finish(stacks, workers) -> float:
+    """When the last worker ends, each taking the next stack as it is free."""
+    free = np.zeros(workers)
+    for stack in stacks:
+        free[free.argmin()] += cost(stack, RECORDING)
+    return free.max()
+
+
+@pytest.mark.parametrize(
+    ("runs", "workers", "sizes"),
+    [
+        (swept(seed=range(6)), 1, [6]),
+        (swept(seed=range(6)), 2, [3, 3]),
+        (swept(seed=range(6)), 3, [2, 2, 2]),
+        (swept(seed=range(6)), 8, [1] * 6),
+        (swept(seed=range(6), activation=["relu", "tanh"]), 2, [6, 6]),
+        (swept(seed=range(6), activation=["relu", "tanh"]), 4, [3, 3, 3, 3]),
+    ],
+)
+def test_all_cores_get_work(runs, workers, sizes):
+    assert [len(stack) for stack in stacks(runs, RECORDING, workers)] == sizes
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 8, 16])
+def test_all_cores_finish_together(workers):
+    runs = swept(activation=["sigmoid", "tanh", "relu"], depth=[2, 5, 10, 20, 50], seed=range(6))
+    found = stacks(runs, RECORDING, workers)
+    ideal = sum(cost(stack, RECORDING) for stack in found) / workers
+    longest = max(cost([run], RECORDING) for run in runs)  # what no cutting can divide
+    assert finish(found, workers) <= max(1.1 * ideal, ideal + longest)
+
+
+# -- cost -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "times"), [("float32", 1), ("float64", 2)])
+def test_a_run_more_in_a_stack_costs_its_matrix_products(dtype, times):
+    recording = Recording((), watch=2, probe_set=100)
+    products = times * 2 * 3 * (64 * 64 + 64 * 10)  # forward, and backward to the weights and the input
+    for steps, looks in ((0, 1), (1000, 2)):
+        run = Run(depth=1, width=64, batch=10, steps=steps, dtype=dtype)
+        one_more = cost([run] * 2, recording) - cost([run], recording)
+        assert one_more == products * (steps * 10 + looks * 100)
+        calls = 2 * OVERHEAD * (steps + looks)  # of two layers, in each step and look, whatever the stack
+        assert cost([run], recording) == one_more + calls
+
+
+def test_cost_grows_with_everything_that_takes_time():
+    base = cost([Run()], RECORDING)
+    for change in ({"depth": 3}, {"width": 65}, {"batch": 129}, {"steps": 301}):
+        assert cost([replace(Run(), **change)], RECORDING) > base
+    assert cost([Run(dtype="float32")], RECORDING) < base < cost([Run()] * 2, RECORDING) < 2 * base
+
+
+# -- sizes, and the time that planning takes ------------------------------------------------------------
+
+
+def test_a_batch_larger_than_a_data_file_is_found_before_training(tmp_path):
+    path = tmp_path / "small.csv"
+    path.write_text("a,kind\n" + "1,0\n2,1\n" * 10)
+    text = f"file(path={str(path)!r})"
+    check_sizes([Run(dataset=text, batch=16), Run(batch=128)])
+    with pytest.raises(ConfigError) as error:
+        check_sizes([Run(dataset=text, batch=17), Run(dataset=text, batch=17, seed=1)])
+    assert error.value.messages == [f"batch: 17 examples a batch, but {text} has 16 to train on"]
+
+
+def test_ten_thousand_runs_are_planned_in_two_seconds():
+    sweep = {"activation": ["relu", "tanh"], "depth": [2, 5], "seed": range(2500)}
+    began = time.process_time()
+    experiment = from_mapping({"question": "q", "sweep": sweep})
+    runs = named(grid(experiment), experiment.recording)
+    found = stacks(runs.values(), experiment.recording, 8)
+    assert time.process_time() - began < 2
+    assert len(runs) == sum(map(len, found)) == 10_000

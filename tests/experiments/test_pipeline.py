@@ -1,0 +1,460 @@
+"""The whole program through its door: files promised, exit statuses, bad input, nothing trained twice."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import experiments
+from experiments import pipeline
+from experiments.cli.commands import command
+from experiments.config import ConfigError, load
+from experiments.pipeline import plan_only, plot
+from experiments.storage.files import StoreError
+from experiments.storage.records import COLUMNS
+from experiments.storage.store import Store
+from experiments.sweeps.plan import ExecutionOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+question: Does it work?
+base: {dataset: 'moons(n=200)', width: 8, steps: 10, batch: 16, lr: 0.1}
+sweep:
+  activation: [sigmoid, relu]
+  depth: [1, 3]
+  seed: [0, 1]
+watch: 4
+figures: []
+"""
+DRAWN = "figures=[gradient_by_layer]"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder with a config in it; results go beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "results"))
+    Path("tiny.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def shell(*words, before=()):
+    """`python scripts/run.py …` as a user types it; `before`: the words before that."""
+    command = [*before, sys.executable, str(ROOT / "scripts" / "run.py"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def call(capfd, name, *overrides, quiet=True, yes=False, **how):
+    """The same without a process of its own: (exit status, standard output, standard error)."""
+    capfd.readouterr()
+    status = command(f"{name}.yaml", list(overrides), ExecutionOptions(**how), quiet=quiet, yes=yes)
+    return status, *capfd.readouterr()
+
+
+def stored(name="tiny"):
+    """When each part was written."""
+    return {path: path.stat().st_mtime_ns for path in Path("results", name, "runs").glob("*.parquet")}
+
+
+# The program ----------------------------------------------------------------------------------------------
+
+
+def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trains_nothing(capfd):
+    first = shell("tiny.yaml", DRAWN)
+    assert (first.returncode, first.stderr) == (0, "")
+    lines = first.stdout.splitlines()
+    assert lines[0] == "tiny: Does it work?"
+    assert lines[1].startswith("8 runs, none stored: 4 stacks, about ")
+    assert "delta first/last, start" in first.stdout
+    results = Path("results/tiny")
+    written = ["summary.csv", "figures/gradient_by_layer.png", "figures/gradient_by_layer.svg"]
+    assert lines[-4:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
+    assert all((results / name).stat().st_size for name in written)
+    assert len(pd.read_parquet(results / "runs")) == 8
+    assert len(pd.read_parquet(results / "steps")) == 8 * 4
+    assert len(pd.read_parquet(results / "layers")) == 2 * 2 * 4 * (2 + 4)
+    assert len(pd.read_csv(results / "summary.csv")) == 4
+    before, facts = stored(), json.loads((results / "manifest.json").read_text())
+    assert facts["last_training"]["runs"] == 8
+    assert facts["config"]["sweep"]["depth"] == [1, 3]
+
+    status, said, complaints = call(capfd, "tiny", DRAWN, quiet=False)
+    assert (status, complaints) == (0, "")
+    assert "8 runs, all stored: nothing to train" in said
+    assert stored() == before
+    assert json.loads((results / "manifest.json").read_text())["last_training"] == facts["last_training"]
+
+
+def test_python_gives_the_same_frames_and_says_nothing(capfd):
+    records = experiments.run("tiny.yaml")
+    assert capfd.readouterr() == ("", "")
+    assert len(records.runs) == 8
+    again = experiments.load("tiny")
+    same(records, again)
+
+
+def test_a_changed_config_trains_only_what_is_new():
+    experiments.run("tiny.yaml")
+    before = stored()
+    records = experiments.run("tiny.yaml", ["depth=[1,3,5]"])
+    assert len(records.runs) == 12
+    assert before.items() < stored().items()
+    fewer = experiments.run("tiny.yaml", ["depth=[3]"])
+    assert set(fewer.runs["depth"]) == {3}
+    assert set(experiments.load("tiny").runs["depth"]) == {3}
+    assert len(Store("tiny").load().runs) == 12
+
+
+def test_worker_processes_give_the_same_numbers_bit_for_bit(tmp_path, monkeypatch):
+    here = experiments.run("tiny.yaml")
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "elsewhere"))
+    there = experiments.run("tiny.yaml", jobs=2)
+    same(here, there)
+
+
+def same(a, b):
+    """All but the time it took."""
+    for name in COLUMNS:
+        left, right = (getattr(records, name).drop(columns="seconds", errors="ignore") for records in (a, b))
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+@pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy
+def test_a_dask_cluster_gives_the_same_numbers_bit_for_bit(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    here = experiments.run("tiny.yaml")
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "elsewhere"))
+    there = experiments.run("tiny.yaml", dask="local:2")
+    same(here, there)
+
+
+def test_plan_only_trains_and_writes_nothing(capfd):
+    assert command("tiny.yaml", [], ExecutionOptions(), plan=True) == 0
+    assert "8 runs, none stored: 4 stacks, about " in capfd.readouterr().out
+    assert plan_only("tiny.yaml", options=ExecutionOptions(jobs=2)).workers == 2
+    assert not Path("results").exists()
+
+
+def test_figures_are_drawn_again_from_what_is_stored():
+    experiments.run("tiny.yaml", [DRAWN])
+    picture = Path("results/tiny/figures/gradient_by_layer.png")
+    bytes_before = picture.read_bytes()
+    picture.unlink()
+    assert {path.name for path in plot("tiny")} == {"gradient_by_layer.png", "gradient_by_layer.svg"}
+    assert picture.read_bytes() == bytes_before
+    assert [path.name for path in plot("tiny", ["learning_curves"])][0] == "learning_curves.png"
+
+
+def test_an_experiment_that_was_never_run_has_nothing_to_load():
+    with pytest.raises(StoreError, match="nothing is stored here"):
+        experiments.load("never")
+
+
+def test_fresh_forgets_what_was_stored_but_asks_first(capfd, monkeypatch):
+    experiments.run("tiny.yaml")
+    before = stored()
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # no terminal
+    status, _, complaints = call(capfd, "tiny", fresh=True)
+    assert status == 2
+    assert "--fresh deletes the 8 runs that are stored in" in complaints
+    assert "add --yes if that is meant" in complaints
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    for answer, expected in (("", 130), ("n", 130), ("y", 0)):
+        assert stored() == before
+        monkeypatch.setattr("builtins.input", lambda question, answer=answer: answer)
+        assert call(capfd, "tiny", fresh=True)[0] == expected
+    for again in (stored(), call(capfd, "tiny", fresh=True, yes=True) and stored()):
+        when = {path: time for path, time in again.items() if "columns" not in path.name}
+        assert len(when) == 4
+        assert min(when.values()) > max(before.values())
+        before = again
+
+
+# Failures -------------------------------------------------------------------------------------------------
+
+TOO_LARGE = """
+question: Does a stack that cannot be had spoil the others?
+base: {dataset: 'moons(n=200)', steps: 0, batch: 16}
+zip: {width: [4, 65536, 8], depth: [1, 2, 2]}
+figures: []
+"""
+
+
+@pytest.fixture
+def large():
+    """Runs one of which needs 34 GB, and a machine that has 4."""
+    Path("large.yaml").write_text(TOO_LARGE)
+    limit = f'ulimit -v {4 * 2**20}; exec "$@"'  # KiB; a preexec_fn would fork, which JAX's threads forbid
+    return partial(shell, "large.yaml", before=["sh", "-c", limit, "sh"])
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_stack_that_crashes_is_recorded_and_the_sweep_goes_on(large, capfd, jobs):
+    done = large("--quiet", "--jobs", jobs)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("1 run crashed (depth=2, width=65536): ")
+    assert "Unable to allocate" in line
+    runs = experiments.load("large").runs
+    assert list(runs["status"]) == ["ok", "crashed", "ok"]
+    assert "Traceback" in runs["error"][1]
+    assert "run_stack" in runs["error"][1]
+    before = stored("large")
+    assert call(capfd, "large") == (1, "", done.stderr)
+    assert stored("large") == before
+
+
+def test_what_has_crashed_is_trained_again_when_asked_for(large):
+    first = large("--fail-fast", "--quiet", "--jobs", "1")
+    assert list(experiments.load("large").runs["status"]) == ["crashed"]  # the costliest comes first
+    second = large("--rerun-failed", "--jobs", "1")
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "3 runs, none stored: 3 stacks" in second.stdout
+    assert list(experiments.load("large").runs["status"]) == ["ok", "crashed", "ok"]
+
+
+def test_a_run_that_diverges_is_a_result(capfd):
+    changes = ["lr=1e12", "activation=[identity]", "depth=[10]", "steps=40"]
+    status, said, complaints = call(capfd, "tiny", *changes, quiet=False)
+    assert (status, complaints) == (0, "")
+    assert set(experiments.load("tiny").runs["status"]) == {"diverged"}
+    assert "diverged" in said
+
+
+BAD = {  # words on the command line or the text of a config -> what the message must say
+    "misspelt key": ("base: {widht: 8}", "unknown key. Did you mean 'width'?"),
+    "misspelt activation": ("base: {activation: rleu}", "unknown activation 'rleu'. Did you mean 'relu'?"),
+    "misspelt option": (
+        "base: {activation: leaky_relu(slop=0.1)}",
+        "has no option 'slop'; it takes slope: float = 0.01. Did you mean 'slope'?",
+    ),
+    "misspelt probe": ("probes: [delta_nrom]", "unknown probe 'delta_nrom'. Did you mean 'delta_norm'?"),
+    "misspelt figure": ("figures: [gradient_by_leyer]", "Did you mean 'gradient_by_layer'?"),
+    "misspelt data set": ("base: {dataset: digts}", "unknown dataset 'digts'. Did you mean 'digits'?"),
+    "misspelt claim": ("claims: [W04]", "unknown claim 'W04'"),
+    "duplicate key": ("base: {width: 8, width: 9}", "width"),
+    "negative depth": ("base: {depth: -1}", "-1 is not a whole number from 0"),
+    "rate that is not a number": ("base: {lr: .nan}", "base.lr"),
+    "rate as a text": ("base: {lr: fast}", "'fast' is not a number"),
+    "batch too large": ("base: {batch: 10000}", "batch"),
+    "empty grid": ("sweep: {depth: []}", "sweep.depth"),
+    "figure without its probe": (
+        "probes: [w_norm]\nfigures: [gradient_by_layer]",
+        "gradient_by_layer draws delta_norm, dw_norm: add that to the probes",
+    ),
+    "data that is missing": ("base: {dataset: file(path=none.csv)}", "none.csv"),
+    "images that are missing": ("base: {dataset: fashion_mnist}", "VG_DATA"),
+    "alias bomb": ("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nbase: {init: *c}", "alias"),
+    "empty file": (b"", "empty"),
+    "binary file": (b"\x00\x01\x02\xff\xfe" * 100, ""),
+    "huge file": (b"# " + b"x" * 5_000_000, ""),
+    "a list": ("- question", ""),
+}
+CALLS = {  # what is called -> its overrides, how, and what the message must say
+    "nowhere.yaml": ([], {}, "nowhere.yaml"),
+    ".": ([], {}, "folder"),
+    "...yaml": ([], {}, "cannot be a folder of results"),
+    "tiny.yaml": (["dept=3"], {}, "unknown key 'dept'. Did you mean 'depth'?"),
+    "./tiny.yaml": (["depth=[1,-2]"], {}, "-2 is not a whole number from 0"),
+    "././tiny.yaml": ([], {"dask": "local:none"}, "write local:4 for four workers"),
+}
+
+
+def write_bad(name, content):
+    path = Path(name.replace(" ", "_") + ".yaml")
+    if isinstance(content, str):
+        content = f"question: Is it refused?\n{content}\n".encode()
+    path.write_bytes(content)
+    return str(path)
+
+
+def test_bad_input_is_refused_with_one_clear_message_and_nothing_written(monkeypatch, capfd):
+    monkeypatch.delenv("VG_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / "cache"))
+    Path("...yaml").write_text(CONFIG)
+    calls = {write_bad(name, content): ([], {}, said) for name, (content, said) in BAD.items()} | CALLS
+    before = sorted(Path.cwd().rglob("*"))
+    for name, (overrides, how, said) in calls.items():
+        status = command(name, overrides, ExecutionOptions(**how), quiet=True)
+        told, complaints = capfd.readouterr()
+        assert (status, told) == (2, ""), name
+        assert said in complaints, (name, complaints)
+        assert 0 < len(complaints) < 2000, name
+    assert sorted(Path.cwd().rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [["nowhere.yaml"], ["tiny.yaml", "dept=3"], ["tiny.yaml", "--jobs", "0"]])
+def test_what_is_refused_is_so_at_the_shell_too(words):
+    done = shell(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words[-1].removesuffix("=3") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_all_errors_of_a_config_are_shown_at_once():
+    Path("bad.yaml").write_text("question: x\nbase: {widht: 8, depth: -1}\nsweep: {activation: [rleu]}\n")
+    done = shell("bad.yaml")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_results_that_cannot_be_written_are_an_error_and_no_traceback(tmp_path, monkeypatch):
+    Path("occupied").touch()
+    monkeypatch.setenv("VG_RESULTS", "occupied")
+    done = shell("tiny.yaml")
+    assert done.returncode == 2
+    assert "occupied" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_sweeps_in_one_folder_the_second_is_told_who_has_it():
+    with Store("tiny").sweep():
+        done = shell("tiny.yaml")
+    assert done.returncode == 2
+    assert f"another sweep is writing here: process {os.getpid()}" in done.stderr
+
+
+# Data that change meanwhile -------------------------------------------------------------------------------
+
+MEASURED = "a,b,kind\n" + "1,2,0\n3,4,1\n5,6,0\n" * 20
+EDITED = MEASURED.replace("5", "7")
+
+
+def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypatch, capfd):
+    """The file changes once a stack is stored; the stacks after it crash in clear words, once for all."""
+    Path("mine.csv").write_text(MEASURED)
+    changes = ["dataset=file(path='mine.csv')", "depth=[1,2,3]"]
+    save = Store.save
+
+    def edit_and_save(store, records):
+        Path("mine.csv").write_text(EDITED)
+        save(store, records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", edit_and_save)
+        status, _, complaints = call(capfd, "tiny", *changes, jobs=1)
+    assert status == 1
+    assert "the data are not those that this sweep was planned with" in complaints
+    assert "Traceback" not in complaints
+    assert list(pd.read_parquet("results/tiny/runs").groupby("status").size().items()) == [
+        ("crashed", 10), ("ok", 2),
+    ]  # fmt: skip
+
+    assert call(capfd, "tiny", *changes, jobs=1) == (0, "", "")  # named anew, by the data as they are
+    assert len(experiments.load("tiny").runs) == 12
+    Path("mine.csv").write_text(MEASURED)
+    assert call(capfd, "tiny", *changes, jobs=1, rerun_failed=True) == (0, "", "")
+    assert set(pd.read_parquet("results/tiny/runs")["status"]) == {"ok"}
+
+
+# Interrupts -----------------------------------------------------------------------------------------------
+
+LONG = ["depth=[1,2]", "width=[8,9,10]", "steps=1000"]  # 24 runs, 12 stacks
+
+
+@contextmanager
+def started(*words):
+    """The program, running; it ends with the test."""
+    command = [sys.executable, str(ROOT / "scripts" / "run.py"), "tiny.yaml", *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as sweep:
+        try:
+            yield sweep
+        finally:
+            sweep.kill()
+
+
+def until_stored(count, seconds=60.0):
+    gate = threading.Event()
+    for _ in range(int(seconds / 0.01)):
+        if len(stored()) > count:  # one more, the file that names the columns
+            return
+        gate.wait(0.01)
+    pytest.fail(f"no {count} parts within {seconds} s")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_finishes_and_stores_what_is_running(jobs):
+    with started(*LONG, "--jobs", jobs) as sweep:
+        until_stored(2)
+        sweep.send_signal(signal.SIGINT)
+        _, said = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "finishing and storing what is running; Ctrl-C again to stop now" in said
+    assert "interrupted; what was finished is stored" in said
+    assert "Traceback" not in said
+    finished = stored()
+    assert 2 < len(finished) < 13
+    experiments.run("tiny.yaml", LONG)
+    assert finished.items() <= stored().items()
+    assert len(experiments.load("tiny").runs) == 24
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+def test_a_second_ctrl_c_or_sigterm_stops_now(signals):
+    with started("activation=[relu]", "depth=[1]", "seed=[0]", "steps=[9,8,1000000]", "--jobs", "2") as sweep:
+        until_stored(1)  # a short stack: the other worker is at the long one
+        for number in signals:
+            sweep.send_signal(number)
+            threading.Event().wait(0.5)  # signals sent at once are one
+        _, said = sweep.communicate(timeout=30)
+    assert sweep.returncode == 130
+    assert "interrupted; what was finished is stored" in said
+    assert "Traceback" not in said
+
+
+def test_a_sweep_runs_in_any_thread():
+    with ThreadPoolExecutor(1) as thread:  # where no signal is heard, and none may be asked for
+        assert len(thread.submit(experiments.run, "tiny.yaml").result().runs) == 8
+
+
+def test_output_that_nobody_reads_stops_no_training():
+    words = [sys.executable, str(ROOT / "scripts" / "run.py"), "tiny.yaml"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert len(experiments.load("tiny").runs) == 8
+
+
+# The package ----------------------------------------------------------------------------------------------
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, experiments; print([m for m in ('numpy', 'pandas', 'yaml') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "[]\n"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        experiments.nothing  # noqa: B018
+
+
+def test_help_and_a_config_error_import_nothing_heavy():
+    heavy = {"pandas", "pyarrow", "matplotlib", "sklearn", "rich", "jinja2", "dask", "scipy.stats"}
+    code = "import sys, runpy; sys.argv = {argv!r}\ntry: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    code += "except SystemExit: print(sorted({heavy!r} & set(sys.modules)))"
+    for words in (["--help"], ["tiny.yaml", "widht=3"]):
+        argv = [str(ROOT / "scripts" / "run.py"), *words]
+        text = code.format(argv=argv, heavy=heavy)
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_dict_or_an_experiment_will_do_for_a_file():
+    experiment = load("tiny.yaml")
+    assert pipeline.experiment_of(experiment) is experiment
+    records = experiments.run(experiment)
+    asked = {"question": "?", "base": {"dataset": "moons(n=200)", "steps": 2, "batch": 8}, "figures": []}
+    assert len(experiments.run(asked).runs) == 1
+    assert len(records.runs) == 8
+    with pytest.raises(ConfigError, match="unknown key"):
+        experiments.run({**asked, "quesiton": "?"})

@@ -1,0 +1,95 @@
+"""Verification finds what is wrong: an edited record, a wrong slope, a wrong sum; and agrees otherwise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments import run
+from experiments.config import Run, from_mapping
+from experiments.pipeline import stored_experiment, stored_records
+from experiments.storage.store import Store
+from experiments.verification import CHECKS, Subject, stamp, verify
+from mlp.activations import ACTIVATIONS
+from mlp.initialisers import activation
+from mlp.losses import LOSSES
+from mlp.norms import NORMS
+
+
+def subject(**fields) -> Subject:
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(12, 4)), rng.integers(0, 3, 12)
+    return Subject.of(replace(Run(depth=3, width=6, bias="normal(std=0.3)"), **fields), x, y, 3)
+
+
+def agrees(check, one):
+    gap = CHECKS[check](one)
+    return None if gap is None else gap <= CHECKS[check].tolerance
+
+
+@pytest.mark.parametrize("check", sorted(CHECKS))
+@pytest.mark.parametrize("act", sorted(ACTIVATIONS))
+def test_every_check_agrees_with_every_activation(check, act):
+    assert agrees(check, subject(activation=act)) in (True, None)
+
+
+@pytest.mark.parametrize("check", sorted(CHECKS))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("norm", sorted(NORMS))
+@pytest.mark.parametrize("residual", [0.0, 0.7])
+def test_every_check_agrees_with_every_loss_and_remedy(check, loss, norm, residual):
+    assert agrees(check, subject(activation="tanh", loss=loss, norm=norm, residual=residual)) in (True, None)
+
+
+def test_each_law_applies_somewhere():
+    plain = {"activation": "tanh"}
+    relu = {"activation": "relu", "bias": "zeros"}
+    for check in CHECKS:
+        assert any(agrees(check, subject(**fields)) for fields in (plain, relu)), check
+
+
+@pytest.mark.parametrize("check", ["finite_difference", "complex_step", "autograd"])
+def test_a_wrong_slope_is_found(check):
+    one = subject(activation="tanh")
+    act = activation("tanh")
+    wrong = replace(act, df=lambda z, a: 1.01 * act.df(z, a), in_place=None)
+    bad = replace(one, net=replace(one.net, act=wrong))
+    assert agrees(check, bad) is False
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path))
+    config = {
+        "question": "Is it the same again?",
+        "base": {"width": 6, "steps": 4, "dataset": "xor(n=200)", "batch": 20},
+        "sweep": {"activation": ["tanh", "relu"], "dtype": ["float32", "float64"], "seed": [0, 1]},
+        "watch": 3,
+        "figures": [],
+    }
+    run(from_mapping(config, "again"))
+    store = Store("again")
+    return store, stored_experiment(store)
+
+
+def test_stored_records_come_out_again_and_an_edited_number_is_found(stored):
+    store, experiment = stored
+    records = stored_records(store, experiment)
+    ids = list(records.runs["run_id"])
+    findings = list(verify(experiment, records, ids))
+    assert [f for f in findings if f.agrees is False] == []
+    assert sum(f.check == "records" for f in findings) == len(ids)
+    layers = records.layers.copy()
+    layers.loc[3, "delta_norm"] = np.nextafter(layers.loc[3, "delta_norm"], 1)
+    edited = replace(records, layers=layers)
+    wrong = [f for f in verify(experiment, edited, ids[:1]) if f.agrees is False]
+    assert [(f.check, f.note) for f in wrong] == [("records", "layers")]
+
+
+def test_the_stamp_says_what_was_verified(stored):
+    store, experiment = stored
+    records = stored_records(store, experiment)
+    findings = list(verify(experiment, records, list(records.runs["run_id"])[:2]))
+    checks = stamp(store, findings)["checks"]
+    assert checks["records"] == {"runs": 2, "disagree": 0, "worst": 0.0}
+    assert (store.folder / "verified.json").is_file()
