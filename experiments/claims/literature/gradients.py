@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-else:
-    Records = Any  # a registry reads these signatures, long before pandas is wanted
 
 AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
 CERTAIN = 0.5  # sd of a log ratio, beyond which a theory to first order in depth over width is not asked

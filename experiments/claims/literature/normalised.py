@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-else:
-    Records = Any  # a registry reads these signatures, long before pandas is wanted
 
 # Shattered gradients ----------------------------------------------------------------------------------------
 

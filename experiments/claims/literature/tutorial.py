@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-else:
-    Records = Any  # a registry reads these signatures, long before pandas is wanted
 
 WIDTHS = (256, 256, 256, 256, 256, 128, 128, 128, 128, 128)
 PRE_LAST = 0.56  # "more than 56 %" of the units of the layer before the last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-else:
-    Records = Any  # a registry reads these signatures, long before pandas is wanted
 
 LEAKY = ["leaky_relu(slope=0.1)", "leaky_relu(slope=0.01)"]
 

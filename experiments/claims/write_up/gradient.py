@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-else:
-    Records = Any  # a registry reads these signatures, long before pandas is wanted
 
 CONTROLS = ["tanh", "relu"]
 FEW_DEEP = 10  # hidden layers from which on "a deep network" is meant

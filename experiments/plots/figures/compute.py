@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 COLOURS = {"slope": "#D55E00", "weights": "#0072B2", "rest": "#B8B8B8"}
 MEANINGS = {"slope": "slope: rms of f'(z)", "weights": "weights: ‖w above‖/√n", "rest": "rest: alignment"}

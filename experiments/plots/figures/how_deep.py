@@ -16,8 +16,6 @@ from experiments.storage.records import Records
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 FOUND = style.Look("#0072B2", "o", "")
 THEORY = style.Look("#D55E00", "D", "")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 DOT = "#0072B2"
 CHOSEN = "Each at its own best learning rate by {}, which one half of the seeds chooses for the other."

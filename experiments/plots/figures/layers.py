@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 FIGURES = Registry("figure")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 MOST_ROWS = 6
 LAYERS = 3  # the first, the middle and the last hidden layer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from experiments.theory.of_records import predictions
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 MEASURED = {**SIGNALS, "z_rms": "rms of z"}
 WITHIN = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)

@@ -16,8 +16,6 @@ from mlp.registry import parse_call
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 
 def _by_layer(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame:

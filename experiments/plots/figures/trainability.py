@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 THEORY, CRITICAL = style.Look("#D55E00"), style.Look("#D55E00", dashes=(0, (1.5, 1.5)))
 POINTS = 60  # of theory's line, which bends sharply where it diverges

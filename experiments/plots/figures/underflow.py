@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from experiments.storage.records import Records
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 SMALLEST = tuple(float(np.log10(np.finfo(name).tiny)) for name in ("float32", "float64"))
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:
-    Figure = Any  # a registry reads these signatures, long before matplotlib is wanted
 
 MOST_ROWS = 8
 BACK = (0, (4, 1.5))  # dashes of what came back
