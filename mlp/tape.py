@@ -8,7 +8,7 @@ gradient has become small (or large) it is multiplied by an exact power of two. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,35 +25,32 @@ REACH = {"float32": 40, "float64": 300}
 FLOOR = {"float32": 60, "float64": 600}
 STRIDE = 4  # layers between two checks in training; none shrinks a gradient by 2^(REACH/STRIDE)
 SAMPLE = 8  # examples a check in training looks at
-KEPT = ("a", "g")  # purposes of the buffers that a trace of several layers reads
 
 
 @dataclass
 class Saved:
     """What the forward pass leaves at one hidden layer for the backward pass and the probes."""
 
-    z: Array  # (R, B, n) the activation's input; see `Tape.pre_activation`
+    z: Array  # (R, B, n) the activation's input; of a lean tape only until the next layer
     a: Array  # (R, B, n) its output
     u_hat: Array | None = None  # normalised pre-activations
     scale: Array | None = None  # what they were multiplied by
 
 
 class Tape:
-    """Buffers for R runs and B examples.
+    """The buffers of R runs and B examples, and the two passes that fill them.
 
-    Each layer's a and delta can be read while `backward` stands at it; keep: until the next pass. lean: the
-    training loop's form, with slopes as `InPlace` gives them, one layer's at a time, and no z is kept where
-    a has all that the way back needs.
+    exact: slopes are exact in both tails, and every layer's z, a and slope can be read until the next pass.
+    Else the tape is lean, as training needs it: slopes come from `Activation.in_place` where there is one,
+    for one layer at a time, and no z is kept where a has all that the way back needs.
 
-    Of hidden layers of one width, what is kept lies in one block (depth, R, B, n) a purpose: of `blocks` "a"
-    are the outputs and "g" the gradients.
+    delta[index] can be read while `backward` stands at that layer; with keep until the next pass.
     """
 
-    def __init__(self, net: Network, examples: int, *, lean: bool, keep: bool = False) -> None:
-        self.net = net
-        self.in_place = net.act.in_place if lean else None
-        self.lean = lean
-        self.keep = keep
+    def __init__(self, net: Network, examples: int, *, exact: bool, keep: bool = False) -> None:
+        self.net, self.exact, self.keep = net, exact, keep
+        fast = net.act.in_place
+        self.in_place = fast if fast is not None and (fast.exact or not exact) else None
         dtype = net.params.dtype
         self.shape = (net.runs, examples)
         self.depth = net.depth
@@ -64,42 +61,32 @@ class Tape:
         self.delta: list[Array] = [np.empty(0, dtype)] * (net.depth + 1)
         self.slope: list[Array] = [np.empty(0, dtype)] * net.depth
         self.exponent = np.zeros((net.depth + 1, net.runs), np.int64)
+        self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
         self._ones = np.ones((1, 1, examples), dtype)
-        self.blocks: dict[str, Array] = {}
         self._buffers: dict[tuple[str, int, int], Array] = {}
-        self.keeps_z = self.in_place is None or net.norm is not None
+        self._reach = 2.0 ** REACH[dtype.name]
+        keeps_z = exact or self.in_place is None or net.norm is not None
         self.z = [
-            self._buffer("u", index if self.keeps_z or index == net.depth else 0, n)
+            self._buffer("u", index if keeps_z or index == net.depth else 0, n)
             for index, n in enumerate(net.sizes[1:])
         ]
         hidden = range(net.depth if self.in_place else 0)
         self._a = [self._buffer("a", index, net.sizes[index + 1]) for index in hidden]
-        self._slope = [self._buffer("slope", 0, net.sizes[index + 1]) for index in hidden]
+        self._slope = [self._buffer("slope", index * exact, net.sizes[index + 1]) for index in hidden]
         self._below = [
             (self._buffer("g", index if keep else (index + 1) % 2, n), self._transposed(p.w))
             for index, (n, p) in enumerate(zip(net.sizes[1:-1], net.layers[1:], strict=True))
         ]
-        self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
-        self._reach = 2.0 ** REACH[dtype.name]
 
     def _buffer(self, purpose: str, index: int, width: int) -> Array:
-        """A block (R, B, width), the same one for the same key."""
+        """Return a block (R, B, width), the same one for the same key."""
         key = (purpose, index, width)
         if key not in self._buffers:
-            self._buffers[key] = self._new(purpose, index, width)
+            self._buffers[key] = np.empty((*self.shape, width), self.net.params.dtype)
         return self._buffers[key]
 
-    def _new(self, purpose: str, index: int, width: int) -> Array:
-        shape, dtype = (*self.shape, width), self.net.params.dtype
-        together = self.keep and purpose in KEPT and index < self.depth
-        if not together or len(set(self.net.sizes[1:-1])) > 1:
-            return np.empty(shape, dtype)
-        if purpose not in self.blocks:
-            self.blocks[purpose] = np.empty((self.depth, *shape), dtype)
-        return self.blocks[purpose][index]
-
     def _transposed(self, w: Array) -> Array:
-        """A block that takes wᵀ."""
+        """Return a block that takes wᵀ."""
         key = ("w", w.shape[-1], w.shape[-2])
         if key not in self._buffers:
             self._buffers[key] = np.empty((len(w), w.shape[-1], w.shape[-2]), w.dtype)
@@ -116,25 +103,15 @@ class Tape:
         self.known.clear()
         self.moments.clear()
         for index, p in enumerate(net.layers):
-            z = self._affine(index, self.z[index])
+            z = self.z[index]
+            product(self.x[index], p.w, out=z)
+            np.add(z, p.b, out=z)
             if index == self.depth:
                 return z
             saved = self._normalise(z, index, p)
             self._activate(saved, index)
             self.x[index + 1] = self._add_skip(saved.a, index)
         raise AssertionError("a network has an output layer")
-
-    def _affine(self, index: int, out: Array) -> Array:
-        """x·w + b of a layer."""
-        p = self.net.layers[index]
-        product(self.x[index], p.w, out=out)
-        return np.add(out, p.b, out=out)
-
-    def pre_activation(self, index: int) -> Array:
-        """(R, B, n) what entered the activation of a hidden layer; worked out again where it is not kept."""
-        if self.keeps_z:
-            return self.saved[index].z
-        return self._affine(index, np.empty_like(self.z[index]))
 
     def _normalise(self, u: Array, index: int, p: Layer) -> Saved:
         norm = self.net.norm
@@ -165,32 +142,26 @@ class Tape:
     # -- backward --------------------------------------------------------------------------------------
 
     def backward(self, d_logits: Array, grads: tuple[Layer, ...]) -> Iterator[int]:
-        """Walk from the output layer to the first, filling `grads`; yields each layer's index when it stands.
+        """Walk from the output layer to the first, filling `grads`; yield each layer's index, from 0.
 
-        At a yield `delta[index]` (R, B, n) and `grads[index]` hold true · 2^exponent[index].
+        At a yield `delta[index]` (R, B, n) and `grads[index]` hold the true values times 2^exponent[index].
         """
         g, exponent = d_logits, np.zeros(self.net.runs, np.int64)
         for index in reversed(range(len(self.net.layers))):
-            with np.errstate(all="ignore"):  # not beyond the yield
+            with np.errstate(all="ignore"):  # the caller's own settings hold at the yield
                 g = self._layer(g, index, grads[index], exponent)
             yield index
 
-    @np.errstate(all="ignore")
-    def gradients(
-        self, d_logits: Array, grads: tuple[Layer, ...], seen: Callable[[int], None] | None = None
-    ) -> None:
-        """The whole backward pass; calls seen(index) when it stands at a layer."""
-        g, exponent = d_logits, np.zeros(self.net.runs, np.int64)
-        for index in reversed(range(len(self.net.layers))):
-            g = self._layer(g, index, grads[index], exponent)
-            if seen is not None:
-                seen(index)
+    def gradients(self, d_logits: Array, grads: tuple[Layer, ...]) -> None:
+        """Fill `grads` by the whole backward pass, still scaled by the exponents."""
+        for _ in self.backward(d_logits, grads):
+            pass
 
     def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
         """Gradients of layer `index` from the g of the layer above; hands back dLoss/d(its own output)."""
         if index < self.depth:
             g = self._towards_input(g, index + 1)
-        if not self.lean or (self.depth - index) % STRIDE == 0:
+        if self.exact or (self.depth - index) % STRIDE == 0:
             self._rescale(g, exponent)
         self.exponent[index] = exponent
         delta = self.delta[index] = self._delta(g, index)
@@ -206,10 +177,10 @@ class Tape:
             return self._kept(g) if self.keep else g
         if self.skips[index]:
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
-        return np.multiply(g, self.passed(index), out=g)
+        return np.multiply(g, self._slope_of(index), out=g)
 
-    def passed(self, index: int) -> Array:
-        """The slope that a hidden layer's gradient is multiplied by; lean: until the next is asked for."""
+    def _slope_of(self, index: int) -> Array:
+        """Return the slope that a hidden layer's gradient is multiplied by."""
         saved = self.saved[index]
         if self.in_place is None:
             self.slope[index] = self.net.act.df(saved.z, saved.a)
@@ -250,7 +221,7 @@ class Tape:
 
     def _rescale(self, g: Array, exponent: npt.NDArray[np.int64]) -> None:
         """Bring runs whose gradient leaves 2^±REACH back to about 1, in place, and count the exponent."""
-        sample = g[:, :: max(1, g.shape[1] // SAMPLE)] if self.lean else g
+        sample = g[:, :: max(1, g.shape[1] // SAMPLE)] if not self.exact else g
         if self._surely_within_reach(sample):
             return
         asked = ~self._within_reach(_largest(sample))

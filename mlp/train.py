@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mlp.activations import Array
-from mlp.losses import LOSSES
-from mlp.network import Network
-from mlp.observers import BatchObserver, ProbeSetObserver, Snapshot
+from mlp.activations import ACTIVATIONS, Array
+from mlp.losses import LOSSES, Labels, accuracy
+from mlp.network import Layer, Network
+from mlp.numbers import Measure
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
-from mlp.update import Update, UpdateRule
-from mlp.worker import Data, Worker
+from mlp.tape import Tape
+from mlp.trace import LayerTrace
+from mlp.update import UpdateRule
 
-__all__ = ["Data", "Snapshot", "batches", "train"]
+Loss = Callable[[Array, Labels], tuple[Array, Array]]
+
+IDENTITY = ACTIVATIONS["identity"]()  # the activation in an output layer's trace
+BLOCK = 2**20  # bytes of one array that a probe walks over at once: what stays in a core's own cache
+
+
+@dataclass(frozen=True)
+class Data:
+    """Training examples x (n, n_in) with class indices y (n,), and the test set's."""
+
+    x: Array
+    y: Labels
+    x_test: Array
+    y_test: Labels
+
+    def astype(self, dtype: npt.DTypeLike) -> Data:
+        """Return the same data in a run's number format."""
+        x, x_test = (part.astype(dtype, copy=False) for part in (self.x, self.x_test))
+        return Data(x, self.y, x_test, self.y_test)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """R runs after `step` updates; every array is (R,).
+
+    loss and accuracy are those of the probe set (with trace="batch" of the training batch), test_loss and
+    test_accuracy those of the whole test set (with trace="batch" NaN but at the first and the last step). lr
+    is the rate of the update that follows. diverged_at is the first step whose loss is not finite, −1 for
+    none so far. `layers` yields traces, once: one per layer from the output layer to the first, for some
+    runs of the stack at a time (`trace.runs`).
+    """
+
+    step: int
+    loss: Measure
+    accuracy: Measure
+    test_loss: Measure
+    test_accuracy: Measure
+    lr: Measure
+    diverged_at: npt.NDArray[np.int64]
+    layers: Iterator[LayerTrace]
+    network: Network
 
 
 def batches(n: int, batch: int, seeds: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:
-    """Endless (R, batch) example indices: every run's own shuffle of all n, anew each epoch.
+    """Yield (R, batch) example indices without end: each run's own shuffle of all n, anew in each epoch.
 
     The n mod batch examples left over at the end of an epoch sit that epoch out.
     """
@@ -54,29 +95,159 @@ def train(
     """Train R networks in place for `steps` updates; yield a snapshot before the update at a watched step.
 
     The last step has no update; if it is watched, its traces hold the one that would come next. Texts are
-    call-texts; lr and seeds are one a run. Traces are taken on the first `probe_set` training examples, or
-    with trace="batch" on the batch that the update comes from.
+    call-texts; there is one lr and one seed per run. Traces are taken on the first `probe_set` training
+    examples, or with trace="batch" on the batch that the update comes from.
     """
     data = data.astype(net.params.dtype)
     factor = SCHEDULES.bind(schedule)()
     rate = np.asarray(lr, net.params.dtype)[:, None]
     rule = UpdateRule(net, optimiser, clip, weight_decay)
-    worker = Worker(net, data, LOSSES.bind(loss), batch)
-    observer = (BatchObserver if trace == "batch" else ProbeSetObserver)(worker, probe_set)
+    gradient = _Gradient(net, data, LOSSES.bind(loss), batch)
+    observer = (_BatchObserver if trace == "batch" else _ProbeSetObserver)(gradient, probe_set)
     indices = batches(len(data.x), batch, seeds)
     for step in range(steps + 1):
         watched = step in watch
         if step == steps and not watched:
             return
-        grads = worker.gradient(step, next(indices), *(observer.watches if watched else ()))
+        gradient.take(step, next(indices), observer.tape if watched else None)
         now = rate * rate.dtype.type(factor(step, steps))
-        update = Update(partial(_steps, worker, rule, now))
+        out = observer.spare if watched else gradient.grads
+        update = rule.step(gradient.true_scale(out), now, out)
         if watched:
             yield observer.snapshot(step, now[:, 0], update, ends=step in (0, steps))
         if step < steps:
-            rule.apply(update.steps(grads))
+            rule.apply(update)
 
 
-def _steps(worker: Worker, rule: UpdateRule, lr: Array, out: Array) -> Array:
-    """(R, P) steps from the worker's gradients, written to out, which may be these."""
-    return rule.step(worker.true_scale(out), lr, out)
+class _Gradient:
+    """The gradients that a training goes by: of R runs, each on a batch of its own, in buffers of its own."""
+
+    def __init__(self, net: Network, data: Data, loss: Loss, batch: int) -> None:
+        self.net, self.data, self.loss, self.batch = net, data, loss, batch
+        self.start = net.views(net.params.copy())
+        self.tape = Tape(net, batch, exact=False)
+        self.used = self.tape
+        self.grads = np.zeros_like(net.params)
+        self.views = net.views(self.grads)
+        self.x = np.empty((net.runs, batch, net.sizes[0]), net.params.dtype)
+        self.diverged_at = np.full(net.runs, -1)
+
+    @np.errstate(all="ignore")  # a run that diverges goes on as NaN; the others must not hear of it
+    def take(self, step: int, index: npt.NDArray[np.int64], tape: Tape | None) -> None:
+        """Fill `grads` (R, P) for the examples index (R, B), on this tape or the lean one; still scaled."""
+        self.used = tape or self.tape
+        np.take(self.data.x, index, axis=0, out=self.x, mode="clip")
+        self.y = self.data.y[index]
+        self.logits = self.used.forward(self.x)
+        self.value, d_logits = self.loss(self.logits, self.y)
+        self.mark_diverged(self.value, step)
+        self.used.gradients(d_logits, self.views)
+
+    def mark_diverged(self, value: Measure, step: int) -> None:
+        """Remember the first step at which a run's loss (R,) is not finite."""
+        self.diverged_at[~np.isfinite(value) & (self.diverged_at < 0)] = step
+
+    def true_scale(self, spare: Array) -> Array:
+        """Return the gradients without their exponents: themselves if there are none, else in `spare`."""
+        if not self.used.exponent.any():
+            return self.grads
+        if spare is not self.grads:
+            np.copyto(spare, self.grads)
+        self.used.unscale(spare)
+        return spare
+
+    @np.errstate(all="ignore")
+    def test(self, tape: Tape) -> tuple[Measure, Measure]:
+        """Return loss and accuracy (R,) of the test set, normalised by the tape's last moments."""
+        logits = tape.net.predict(self.data.x_test, tape.moments)
+        value, _ = self.loss(logits, self.data.y_test[None])
+        return value, accuracy(logits, self.data.y_test[None])
+
+
+class _ProbeSetObserver:
+    """Traces on a fixed set of examples, by passes of their own over as many runs as the cache holds."""
+
+    tape = None  # nothing is seen of the training batch's own pass
+
+    def __init__(self, gradient: _Gradient, probe_set: int) -> None:
+        self.gradient, self.net, self.spare = gradient, gradient.net, gradient.grads
+        self.x, self.y = gradient.data.x[None, :probe_set], gradient.data.y[None, :probe_set]
+        widest = self.x.shape[1] * max(self.net.sizes[1:]) * self.x.itemsize  # bytes
+        count = max(1, BLOCK // widest)
+        self.parts = [slice(r, min(r + count, self.net.runs)) for r in range(0, self.net.runs, count)]
+        self.tapes = [Tape(self.net.part(runs), self.x.shape[1], exact=True) for runs in self.parts]
+
+    def snapshot(self, step: int, lr: Measure, update: Array, *, ends: bool) -> Snapshot:
+        """Measure loss and accuracy now; the traces come as they are asked for."""
+        measured = [self._measure(tape) for tape in self.tapes]
+        numbers = [np.concatenate([m[i] for m in measured]) for i in range(4)]
+        self.gradient.mark_diverged(numbers[0], step)
+        at = self.gradient.diverged_at.copy()
+        layers = self._traces([m[4] for m in measured], update)
+        return Snapshot(step, numbers[0], numbers[1], numbers[2], numbers[3], lr, at, layers, self.net)
+
+    @np.errstate(all="ignore")
+    def _measure(self, tape: Tape) -> tuple[Measure, Measure, Measure, Measure, Array]:
+        logits = tape.forward(self.x)
+        right = accuracy(logits, self.y)
+        value, d_logits = self.gradient.loss(logits, self.y)
+        return value, right, *self.gradient.test(tape), d_logits
+
+    def _traces(self, d_logits: Sequence[Array], update: Array) -> Iterator[LayerTrace]:
+        for runs, tape, d in zip(self.parts, self.tapes, d_logits, strict=True):
+            grads = tape.net.views(np.zeros_like(tape.net.params))
+            for index in tape.backward(d, grads):
+                yield _trace(tape, runs, index, grads, self.gradient.start, update)
+
+
+class _BatchObserver:
+    """Traces on the training batch itself, from the pass that the update comes from."""
+
+    def __init__(self, gradient: _Gradient, probe_set: int) -> None:
+        self.gradient, self.net = gradient, gradient.net
+        self.tape = Tape(self.net, gradient.batch, exact=True, keep=True)
+        self.spare = np.empty_like(gradient.grads)  # for the update, since the gradients are traced
+
+    def snapshot(self, step: int, lr: Measure, update: Array, *, ends: bool) -> Snapshot:
+        """Return loss and accuracy of the batch; the test set's at both ends of the training only."""
+        gradient = self.gradient
+        never = np.full(self.net.runs, np.nan)
+        test_loss, test_accuracy = gradient.test(self.tape) if ends else (never, never)
+        right = accuracy(gradient.logits, gradient.y)
+        at = gradient.diverged_at.copy()
+        layers, value = self._traces(update), gradient.value
+        return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, self.net)
+
+    def _traces(self, update: Array) -> Iterator[LayerTrace]:
+        for index in reversed(range(self.net.depth + 1)):
+            yield _trace(self.tape, slice(None), index, self.gradient.views, self.gradient.start, update)
+
+
+def _trace(
+    tape: Tape, runs: slice, index: int, grads: tuple[Layer, ...], start: tuple[Layer, ...], update: Array
+) -> LayerTrace:
+    """Return the trace of layer `index` (from 0) while the backward pass of these runs' tape stands there.
+
+    start and update (R, P) are those of the whole stack.
+    """
+    net, hidden, x = tape.net, index < tape.depth, tape.x[index]
+    if len(x) != net.runs:
+        x = np.broadcast_to(x, (net.runs, *x.shape[1:]))
+    return LayerTrace(
+        layer=index + 1,
+        runs=runs,
+        act=net.act if hidden else IDENTITY,
+        x=x,
+        z=tape.saved[index].z if hidden else tape.z[index],
+        a=tape.saved[index].a if hidden else tape.z[index],
+        slope=tape.slope[index] if hidden else np.ones_like(tape.delta[index]),
+        scaled_delta=tape.delta[index],
+        scaled_dw=grads[index].w,
+        scaled_db=grads[index].b,
+        exponent=tape.exponent[index],
+        w=net.layers[index].w,
+        b=net.layers[index].b,
+        w0=start[index].w[runs],
+        step=net.weights(update, index)[runs],
+        tape=tape,
+    )

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mlp.activations import Array
 from mlp.network import Network
+from mlp.numbers import frobenius
 from mlp.optimisers import OPTIMISERS, Optimiser
-
-
-def _norm(g: Array) -> Array:
-    """(R, 1) Frobenius norms in float64; scaled first, because a square overflows long before a norm does."""
-    largest = np.maximum(g.max(axis=1, keepdims=True), -g.min(axis=1, keepdims=True))
-    unit = g / np.where(largest > 0, largest, 1)
-    return np.sqrt(np.vecdot(unit, unit))[:, None] * largest.astype(np.float64)
 
 
 def _copied(grads: Array, out: Array) -> Array:
@@ -23,20 +15,6 @@ def _copied(grads: Array, out: Array) -> Array:
     if out is not grads:
         np.copyto(out, grads)
     return out
-
-
-class Update:
-    """The step that follows from a gradient, worked out once: when it is looked at, or else to be applied."""
-
-    def __init__(self, work: Callable[[Array], Array]) -> None:
-        self._work = work
-        self._steps: Array | None = None
-
-    def steps(self, out: Array) -> Array:
-        """(R, P), written to `out` unless it has been worked out before."""
-        if self._steps is None:
-            self._steps = self._work(out)
-        return self._steps
 
 
 class UpdateRule:
@@ -64,7 +42,8 @@ class UpdateRule:
         if self.clip is not None or (self.decay is not None and not self.decoupled):
             grads = _copied(grads, out)
         if self.clip is not None:
-            grads *= np.minimum(1, self.clip / _norm(grads))
+            factor = np.minimum(1, self.clip / frobenius(grads))  # a zero gradient: 1
+            grads *= factor[:, None]
         if self.decay is not None and not self.decoupled:
             grads += self.decay * self.net.params
         steps = self.optimise(grads, lr, out)

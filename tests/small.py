@@ -52,20 +52,20 @@ def off_kinks(build, x, within=1e-3):
 
 
 def _nearest_kink(net, x):
-    tape = Tape(net, len(x), lean=False)
+    tape = Tape(net, len(x), exact=True)
     tape.forward(x[None])
     return min((abs(saved.z - kink).min() for saved in tape.saved for kink in net.act.kinks), default=1)
 
 
 def losses(net: Network, x, y, loss="softmax_cross_entropy"):
     """(R,) loss of every run on x (B, n_in), y (B,)."""
-    logits = Tape(net, len(x), lean=False).forward(x[None])
+    logits = Tape(net, len(x), exact=True).forward(x[None])
     return LOSSES[loss](logits, y[None])[0]
 
 
 def gradients(net: Network, x, y, loss="softmax_cross_entropy", *, lean=False):
     """(R, P) gradients of the mean loss on x (B, n_in), y (B,), at their true size."""
-    tape = Tape(net, len(x), lean=lean)
+    tape = Tape(net, len(x), exact=not lean)
     _, d_logits = LOSSES[loss](tape.forward(x[None]), y[None])
     grads = np.full_like(net.params, np.nan)
     tape.gradients(d_logits, net.views(grads))

@@ -120,7 +120,7 @@ class _Step:
         rng = np.random.default_rng(0)
         self.x = rng.standard_normal((1, BATCH, INPUTS)).astype(dtype)
         self.y = rng.integers(CLASSES, size=(1, BATCH))
-        self.tape = Tape(self.net, BATCH, lean=True)
+        self.tape = Tape(self.net, BATCH, exact=False)
         self.grads = np.zeros_like(self.net.params)
         self.views = self.net.views(self.grads)
         self.rule = UpdateRule(self.net, "sgd", None, 0.0)

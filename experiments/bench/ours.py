@@ -87,7 +87,7 @@ class _Training:
         if self.records == "every":
             return self._every(steps)
         for snap in islice(self.snapshots, steps // WATCHED_EACH[self.records]):
-            for trace in snap.rows if self.on_probe_set else ():
+            for trace in snap.layers if self.on_probe_set else ():
                 with np.errstate(all="ignore"):
                     for probe in self.probes:
                         probe(trace)
@@ -99,7 +99,7 @@ class _Training:
         for row, snap in enumerate(islice(self.snapshots, steps)):
             found.loss[row] = snap.loss
             with np.errstate(all="ignore"):
-                for trace in snap.rows:
+                for trace in snap.layers:
                     at = trace.layer - 1
                     found.dw_norm[row, at, trace.runs] = norm(trace)
                     if trace.act is self.net.act:

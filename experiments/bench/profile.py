@@ -60,7 +60,7 @@ class _Step:
         self.runs, self.data = len(seeds), problem.data
         init = [case.init] * self.runs
         self.net = create(case.shape.sizes, case.text, seeds=seeds, init=init, dtype=case.dtype)
-        self.tape = Tape(self.net, case.batch, lean=True)
+        self.tape = Tape(self.net, case.batch, exact=False)
         self.grads = np.zeros_like(self.net.params)
         self.views = self.net.views(self.grads)
         self.rule = UpdateRule(self.net, "sgd", None, 0.0)

@@ -31,7 +31,7 @@ TABLES = {
     "dataset": ("experiments.datasets", "DATASETS"),
     "probe": ("mlp.probes", "PROBES"),
     "unit_probe": ("mlp.probes", "UNIT_PROBES"),
-    "distribution": ("mlp.distributions", "DISTRIBUTIONS"),
+    "distribution": ("mlp.probes.distributions", "DISTRIBUTIONS"),
     "search": ("experiments.search.bisection", "SEARCHES"),
     "figure": ("experiments.plots", "FIGURES"),
     "claim": ("experiments.claims", "CLAIMS"),

@@ -8,10 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from experiments.config import Recording, Run
-from mlp.probes import PROBES
+from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.registry import call_text, parse_call
 
 SCHEMA = 2  # raised whenever the same Run would give other numbers than before; part of every run_id
+
+# Where only some runs would give other numbers than before, a word for the change is part of their ids alone.
+MEASURED_ON_BATCH = "batch, exact slopes"  # before: "batch", with slopes that lost their tails
+CLIPPED_BY = "scaled norm"  # of the gradient; before, a zero gradient under clipping became NaN
+
+# A config that names no probes measures the default set. Its version is part of a run's id, not the names in
+# it, so that a probe may be added to the set without training again what is stored. The word for version 1 is
+# the names that stood there when versions were introduced. A version is raised when a default probe's numbers
+# change, or when one is taken out of the set.
+DEFAULT_SET = (
+    "a_mean", "a_rms", "a_var", "db_norm", "db_rms", "dead_fraction", "delta_log10", "delta_norm",
+    "delta_rms", "displacement", "dw_log10", "dw_norm", "dw_rms", "inactive_fraction", "one_sign_fraction",
+    "one_sign_fraction_batch", "saturated_fraction", "sign_agreement", "sign_agreement_batch", "slope_rms",
+    "subnormal_fraction", "update_ratio", "w_norm", "z_mean", "z_rms", "z_var", "zero_fraction",
+)  # fmt: skip
 _DEFAULT = Run()
 
 
@@ -27,6 +42,8 @@ def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
 
         data = fingerprint(run.dataset)
     chosen = {name: value for name, value in vars(run).items() if value != getattr(_DEFAULT, name)}
+    if run.clip is not None:
+        chosen["clip"] = f"{run.clip!r} {CLIPPED_BY}"
     if data:
         chosen["dataset"] = f"{_without_path(run.dataset)} {data}"
     text = json.dumps([SCHEMA, chosen, _measured(recording, run.steps)], sort_keys=True)
@@ -75,13 +92,14 @@ def costly_steps(recording: Recording, steps: int) -> tuple[int, ...]:
 
 def is_costly(probe: str) -> bool:
     """Whether the probe that a call-text names is measured at few steps."""
-    return getattr(PROBES[parse_call(probe)[0]], "costly", False)
+    name, _ = parse_call(probe)
+    return name in PROBES and PROBES.facts(name).costly
 
 
 @lru_cache
 def _measured(recording: Recording, steps: int) -> dict[str, object]:
     """What of a recording the numbers depend on: the steps themselves, however they were asked for."""
-    on = "batch" if recording.trace == "batch" else recording.probe_set
+    on = MEASURED_ON_BATCH if recording.trace == "batch" else recording.probe_set
     watched = watched_steps(recording.watch, steps)
     more: dict[str, object] = {}
     for key in ("unit_probes", "distributions"):
@@ -89,7 +107,9 @@ def _measured(recording: Recording, steps: int) -> dict[str, object]:
             more[key] = sorted(asked)
     if any(map(is_costly, recording.probes)):
         more["costly"] = costly_steps(recording, steps)
-    return {"probes": sorted(recording.probes), "watched": watched, "on": on, **more}
+    is_default = set(recording.probes) == set(DEFAULT_PROBES)
+    probes = list(DEFAULT_SET) if is_default else sorted(recording.probes)
+    return {"probes": probes, "watched": watched, "on": on, **more}
 
 
 def _without_path(dataset: str) -> str:

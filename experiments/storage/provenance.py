@@ -59,7 +59,7 @@ def git(folder: Path | None = None) -> dict[str, Any] | None:
     Only the folders that numbers come from are compared, with files that are not yet added: a new config or
     result does not make the code dirty.
     """
-    root = folder or Path(__file__).resolve().parent.parent
+    root = folder or Path(__file__).resolve().parents[2]
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None or not (root / ".git").exists():
         return None

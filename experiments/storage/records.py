@@ -251,8 +251,8 @@ MARKED = re.compile(r"(?<=<!-- columns -->).*(?=<!-- end -->)", re.DOTALL)
 
 def document(probes: Iterable[str] | None = None) -> str:
     """Every column with its type, unit and meaning, as Markdown tables; `probes` defaults to all."""
-    from mlp.distributions import DISTRIBUTIONS
     from mlp.probes import PROBES, UNIT_PROBES
+    from mlp.probes.distributions import DISTRIBUTIONS
 
     rows = {name: dict(columns) for name, columns in COLUMNS.items()}
     for probe in PROBES if probes is None else probes:
@@ -266,7 +266,7 @@ def document(probes: Iterable[str] | None = None) -> str:
 
 def main() -> None:
     """Write the tables of results/README.md."""
-    readme = Path(__file__).parent.parent / "results" / "README.md"
+    readme = Path(__file__).parents[2] / "results" / "README.md"
     text = MARKED.sub(lambda _: f"\n\n{document()}\n\n", readme.read_text(encoding="utf-8"))
     readme.write_text(text, encoding="utf-8")
 

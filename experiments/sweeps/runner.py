@@ -15,9 +15,9 @@ from experiments.config import Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
 from experiments.storage.records import Records
 from experiments.sweeps.blas import blas
-from mlp.distributions import DISTRIBUTIONS, histograms
 from mlp.network import create
 from mlp.probes import PROBES, UNIT_PROBES
+from mlp.probes.distributions import DISTRIBUTIONS, histograms
 from mlp.trace import LayerTrace
 from mlp.train import Data, Snapshot, train
 
@@ -86,7 +86,6 @@ class _Columns:
         self.runs, self.recording, self.fingerprint = runs, recording, fingerprint
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
         self.costly = {text for text in recording.probes if is_costly(text)}
-        self.alone = any(getattr(probe.func, "alone", False) for probe in self.probes.values())
         self.costly_at = costly_steps(recording, runs[0].steps)
         self.unit_probes = {text: UNIT_PROBES.bind(text) for text in recording.unit_probes}
         self.distributions = {text: DISTRIBUTIONS.bind(text) for text in recording.distributions}
@@ -101,7 +100,7 @@ class _Columns:
         everyone = np.arange(len(self.runs))
         _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
         asked = self.probes or self.unit_probes or self.distributions
-        for trace in (snap.layers if self.alone else snap.rows) if asked else ():
+        for trace in snap.layers if asked else ():
             with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
                 self._add_layer(trace, everyone[trace.runs], snap.step)
         self.diverged_at = np.array(snap.diverged_at)

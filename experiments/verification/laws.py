@@ -47,7 +47,7 @@ class Subject:
 
     def logits(self) -> Array:
         """(B, C)."""
-        return Tape(self.net, len(self.x), lean=False).forward(self.x[None])[0].copy()
+        return Tape(self.net, len(self.x), exact=True).forward(self.x[None])[0].copy()
 
     def loss(self) -> float:
         """Mean loss of the examples."""
@@ -55,7 +55,7 @@ class Subject:
 
     def gradient(self) -> Array:
         """(1, P), by the backward pass that training uses."""
-        tape = Tape(self.net, len(self.x), lean=True)
+        tape = Tape(self.net, len(self.x), exact=False)
         grads = np.zeros_like(self.net.params)
         _, d_logits = LOSSES[self.run.loss](tape.forward(self.x[None]), self.y[None])
         tape.gradients(d_logits, self.net.views(grads))
@@ -69,7 +69,7 @@ class Subject:
         these may be 1e-8, and a step of 1e-6 along anything larger would be no small step.
         """
         rng = np.random.default_rng(seed)
-        tape = Tape(self.net, len(self.x), lean=False)
+        tape = Tape(self.net, len(self.x), exact=True)
         tape.forward(self.x[None])
         change = np.zeros_like(self.net.params)
         for p, d, z in zip(self.net.layers, self.net.views(change), tape.z, strict=True):

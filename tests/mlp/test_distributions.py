@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import data, network, traces
 
-from mlp.distributions import DISTRIBUTIONS, histogram, histograms
+from mlp.probes.distributions import DISTRIBUTIONS, histogram, histograms
 
 TINY = {name: float(np.finfo(name).tiny) for name in ("float32", "float64")}
 

@@ -1,13 +1,14 @@
 """Gradient noise against the gradients that the network itself gives on each mini-batch."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from small import data, gradients, network, shaken, traces, watch
 
-from mlp.on_request import _before_norm, _gradients
 from mlp.probes import PROBES
+from mlp.probes.optional import _before_norm, _gradients
 
 SNR, COSINE = "gradient_snr(batch=4)", "gradient_cosine(batch=4)"
 
@@ -62,15 +63,13 @@ def test_a_run_s_noise_is_the_same_alone(norm, rng):
 
 def test_pure_noise_and_pure_signal(rng):
     t = next(traces(network("identity", depth=1, width=4, seeds=[0]), data(rng)))
-    t.x = rng.normal(size=(1, 4000, 3))
-    t.scaled_delta = rng.normal(size=(1, 4000, 3))
+    t = replace(t, x=rng.normal(size=(1, 4000, 3)), scaled_delta=rng.normal(size=(1, 4000, 3)))
     m = 1000
     # nine numbers' mean squares over their variances: F-like, with relative scatter √(2/9)
     assert PROBES["gradient_snr"](t, batch=4) == pytest.approx(1 / m, rel=4 * np.sqrt(2 / 9))
     # a mean of m(m−1)/2 cosines in nine dimensions, each of variance 1/9
     assert PROBES["gradient_cosine"](t, batch=4) == pytest.approx(0, abs=4 * np.sqrt(2 / 9) / m)
-    t = t.renewed()
-    t.x, t.scaled_delta = np.ones((1, 4000, 3)), np.ones((1, 4000, 3))
+    t = replace(t, x=np.ones((1, 4000, 3)), scaled_delta=np.ones((1, 4000, 3)))
     assert PROBES["gradient_cosine"](t, batch=4) == pytest.approx(1, rel=1e-12)
     assert PROBES["gradient_snr"](t, batch=4) == np.inf
 
@@ -78,7 +77,6 @@ def test_pure_noise_and_pure_signal(rng):
 def test_one_mini_batch_has_no_noise_to_tell_and_no_gradient_no_direction(rng):
     t = next(traces(network("identity", depth=1, width=4, seeds=[0]), data(rng)))
     assert np.isnan(PROBES["gradient_snr"](t, batch=7)).all()
-    t = t.renewed()
-    t.scaled_delta = np.zeros_like(t.scaled_delta)
+    t = replace(t, scaled_delta=np.zeros_like(t.scaled_delta))
     assert np.isnan(PROBES["gradient_snr"](t, batch=4)).all()
     assert np.isnan(PROBES["gradient_cosine"](t, batch=4)).all()

@@ -71,7 +71,7 @@ def test_a_skip_joins_hidden_layers_from_the_second_on():
 def test_the_number_format_is_the_networks(dtype, rng):
     net = network(dtype=dtype, norm="batch", residual=0.3)
     x = rng.normal(size=(6, 4)).astype(dtype)
-    taped = Tape(net, 6, lean=False)
+    taped = Tape(net, 6, exact=True)
     assert {net.params.dtype, net.layers[0].w.dtype, taped.forward(x[None]).dtype} == {np.dtype(dtype)}
     assert net.predict(x, taped.moments).dtype == dtype
 
@@ -95,7 +95,7 @@ def test_predictions_on_the_probe_set_are_the_tapes(norm, residual, dtype, rng):
     """By the batch's own moments, predicting is the same thing as passing forward."""
     net = shaken(network(depth=3, seeds=[0, 1], norm=norm, residual=residual, dtype=dtype), rng)
     x = data(rng, n=50).x.astype(dtype)
-    taped = Tape(net, 50, lean=False)
+    taped = Tape(net, 50, exact=True)
     logits = taped.forward(x[None])
     few = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(net.predict(x, taped.moments), logits, rtol=few, atol=few)
@@ -104,7 +104,7 @@ def test_predictions_on_the_probe_set_are_the_tapes(norm, residual, dtype, rng):
 def test_batch_normalised_predictions_of_one_example_do_not_depend_on_the_others(rng):
     net = shaken(network(depth=2, seeds=[0], norm="batch"), rng)
     x = rng.normal(size=(50, 4))
-    taped = Tape(net, 50, lean=False)
+    taped = Tape(net, 50, exact=True)
     taped.forward(x[None])
     few = net.predict(x[:3], taped.moments)
     np.testing.assert_allclose(few, net.predict(x, taped.moments)[:, :3], rtol=1e-12)
@@ -114,7 +114,7 @@ def test_batch_normalised_predictions_of_one_example_do_not_depend_on_the_others
 def test_a_large_set_is_predicted_in_parts_and_in_order(norm, rng):
     net = shaken(network(depth=2, seeds=[0, 1], norm=norm), rng)
     x = rng.normal(size=(2 * EXAMPLES_AT_ONCE + 7, 4))
-    taped = Tape(net, len(x), lean=False)
+    taped = Tape(net, len(x), exact=True)
     logits = taped.forward(x[None])
     np.testing.assert_allclose(net.predict(x, taped.moments), logits, rtol=1e-10, atol=1e-12)
 

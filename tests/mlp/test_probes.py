@@ -247,7 +247,7 @@ def trace_of(act, z, **arrays) -> LayerTrace:
     ones = {name: np.ones((1, z.shape[-1], z.shape[-1])) for name in ("w", "w0", "step", "scaled_dw")}
     ones |= {"x": np.ones_like(z), "scaled_delta": np.ones_like(z), "exponent": np.zeros(1, np.int64)}
     ones |= {"b": np.ones((1, 1, z.shape[-1])), "scaled_db": np.ones((1, 1, z.shape[-1]))}
-    ones |= {"z": z, "a": act.f(z), "passed": act.df(z, act.f(z))}
+    ones |= {"z": z, "a": act.f(z), "slope": act.df(z, act.f(z))}
     return LayerTrace(layer=1, runs=slice(None), act=act, **(ones | arrays))
 
 

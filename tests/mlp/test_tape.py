@@ -130,7 +130,7 @@ def plain(net, act, r, norm, residual) -> naive.Net:
 def test_both_passes_are_the_plain_loops(act, loss, norm, residual, rng):
     """Every z, a and delta of every layer, every gradient; 1e-12 is a few hundred roundings."""
     net, x, y = case(act, norm, residual, rng, inits=["xavier_normal", "he_uniform"])
-    taped = Tape(net, len(x), lean=False, keep=True)
+    taped = Tape(net, len(x), exact=True, keep=True)
     value, d_logits = LOSSES[loss](taped.forward(x[None]), y[None])
     views = net.views(np.zeros_like(net.params))
     taped.gradients(d_logits, views)
@@ -189,9 +189,9 @@ def test_a_tape_is_used_again_and_gives_what_a_new_one_gives(lean, dtype, rng):
         taped.gradients(d_logits, net.views(flat))
         return flat
 
-    used = Tape(net, 6, lean=lean)
+    used = Tape(net, 6, exact=not lean)
     for sample in (x[:1], np.full_like(x[1:], np.inf), x[1:], x[:1]):
-        again, new = passed(used, sample), passed(Tape(net, 6, lean=lean), sample)
+        again, new = passed(used, sample), passed(Tape(net, 6, exact=not lean), sample)
         assert np.array_equal(again, new, equal_nan=True)
         assert np.isnan(again).any() == (not np.isfinite(sample).all())
 
@@ -199,7 +199,7 @@ def test_a_tape_is_used_again_and_gives_what_a_new_one_gives(lean, dtype, rng):
 def test_every_run_may_have_examples_of_its_own(rng):
     x, y = rng.normal(size=(3, 6, 4)), rng.integers(0, 3, size=(3, 6))
     net = build("tanh", "none", 0.0)
-    flat, tape_ = np.zeros_like(net.params), Tape(net, 6, lean=False)
+    flat, tape_ = np.zeros_like(net.params), Tape(net, 6, exact=True)
     _, d_logits = LOSSES["softmax_cross_entropy"](tape_.forward(x), y)
     tape_.gradients(d_logits, net.views(flat))
     for r in range(3):
@@ -311,7 +311,7 @@ def test_rescaling_changes_not_one_bit(act, norm, residual, dtype, lean, monkeyp
     results, exponents = [], []
     for reach in (120 if dtype == "float32" else 1000, 1):
         monkeypatch.setattr(tape, "REACH", dict.fromkeys(DTYPES, reach))
-        taped = Tape(net, 16, lean=lean)
+        taped = Tape(net, 16, exact=not lean)
         _, d_logits = LOSSES["softmax_cross_entropy"](taped.forward(sample.x[None]), sample.y[None])
         flat = np.zeros_like(net.params)
         taped.gradients(d_logits, net.views(flat))
@@ -334,7 +334,7 @@ def test_a_neighbour_never_causes_a_rescaling(monkeypatch, rng):
 
     def exponents(runs):
         part = net.part(runs)
-        taped = Tape(part, 64, lean=True)
+        taped = Tape(part, 64, exact=False)
         taped.forward(x[runs])
         taped.gradients(d_logits[runs].copy(), part.views(np.zeros_like(part.params)))
         return taped.exponent
@@ -350,7 +350,7 @@ def test_a_neighbour_never_causes_a_rescaling(monkeypatch, rng):
 def test_a_gradient_at_the_very_end_of_its_format_is_brought_back(dtype, power):
     """By a power of two that is itself no number of the format: 2^145 is no float32."""
     net = network(depth=0, seeds=[0], n_in=1, dtype=dtype)
-    taped, views = Tape(net, 2, lean=False), net.views(np.zeros_like(net.params))
+    taped, views = Tape(net, 2, exact=True), net.views(np.zeros_like(net.params))
     taped.forward(np.ones((1, 2, 1), dtype))
     d_logits = np.ldexp(np.array([[[4, -2, 1], [0, 1, 0]]], dtype), power)
     taped.gradients(d_logits.copy(), views)

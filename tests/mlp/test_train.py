@@ -4,7 +4,7 @@ from math import exp, inf, log
 
 import numpy as np
 import pytest
-from small import ALL_PROBES, COLUMNS, NORMS, data, gradients, network, shaken, watch
+from small import ALL_PROBES, COLUMNS, NORMS, data, gradients, network, shaken, traces, watch
 
 from mlp.losses import LOSSES, accuracy
 from mlp.network import create
@@ -12,6 +12,7 @@ from mlp.norms import NORMS as NORM_TABLE
 from mlp.optimisers import OPTIMISERS
 from mlp.schedules import SCHEDULES
 from mlp.train import Data, batches, train
+from mlp.update import UpdateRule
 
 DTYPES = ["float32", "float64"]
 TRACES = ["probe_set", "batch"]
@@ -457,3 +458,28 @@ def test_data_is_not_touched(rng):
     watch(network(seeds=[0], norm="batch"), sample, seeds=[0], steps=3)
     for part, copy in zip((sample.x, sample.y, sample.x_test, sample.y_test), before, strict=True):
         assert np.array_equal(part, copy)
+
+
+def test_a_saturated_batch_is_measured_by_exact_slopes(rng):
+    """The fast slope 1 − a² is 0 in float32 from |z| = 9 on; what is measured must not be."""
+    net = network("tanh", 3, 8, n_in=9, seeds=[0], dtype="float32", init="normal(std=8)")
+    sample = data(rng, n=64, n_in=9)
+    for t in traces(net, sample, trace="batch", batch=64):
+        if t.layer <= 3:
+            z = t.z.astype(np.float64)
+            np.testing.assert_allclose(t.slope, 1 / np.cosh(z) ** 2, rtol=2e-4, atol=1e-37)
+            assert (np.abs(z) > 9).any()
+        assert (t.dw != 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_zero_gradient_under_clipping_is_a_zero_step(dtype):
+    """Its norm is 0, and one of the zeros may be negative: neither may make the step NaN."""
+    net = network(seeds=[0, 1], dtype=dtype)
+    rule = UpdateRule(net, "sgd", clip=1.0, weight_decay=0.0)
+    grads = np.zeros_like(net.params)
+    grads[0, ::2] = -0.0
+    grads[1] = 2.0
+    step = rule.step(grads, np.ones((2, 1), dtype), np.empty_like(grads))
+    assert (step[0] == 0).all()
+    np.testing.assert_allclose(np.linalg.norm(step[1]), 1, rtol=1e-6)

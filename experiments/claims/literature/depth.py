@@ -22,7 +22,7 @@ from experiments.theory.mean_field import (
 )
 from mlp.initialisers import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
-from mlp.jacobian import hidden_jacobian, singular_values
+from mlp.probes.jacobian import hidden_jacobian, singular_values
 from mlp.streams import stream
 
 if TYPE_CHECKING:

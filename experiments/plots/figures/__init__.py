@@ -9,11 +9,11 @@ from experiments.plots.figures import (
     spectra,
     trainability,
     underflow,
-    units,
+    unit_lives,
 )
 from experiments.plots.figures.layers import FIGURES
 
 __all__ = [
     "FIGURES", "compute", "how_deep", "judged", "magnitudes", "residual", "spectra", "trainability",
-    "underflow", "units",
+    "underflow", "unit_lives",
 ]  # fmt: skip

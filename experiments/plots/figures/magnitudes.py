@@ -15,7 +15,7 @@ from experiments.plots.figures.layers import FIGURES, needs
 from experiments.plots.maps import colour_bar
 from experiments.plots.views import Fields, View, arrange, as_panels, deepest, facets, name_of
 from experiments.storage.records import Records
-from mlp.distributions import PER_DECADE
+from mlp.probes.distributions import PER_DECADE
 
 if TYPE_CHECKING:
     import pandas as pd

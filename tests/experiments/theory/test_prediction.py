@@ -13,8 +13,8 @@ from mlp.activations import ACTIVATIONS, Activation
 from mlp.initialisers import activation
 from mlp.losses import LOSSES
 from mlp.network import create
+from mlp.numbers import frobenius
 from mlp.tape import Tape
-from mlp.trace import frobenius
 
 NORMS = ("delta_norm", "dw_norm", "db_norm")
 
@@ -52,7 +52,7 @@ def measured(text, depth, width, x, y, classes, seeds, *, init="xavier_normal", 
     runs = len(seeds)
     net = create((x.shape[1], *[width] * depth, classes), text, seeds=list(seeds), init=[init] * runs,
                  bias=[bias] * runs, norm=norm, residual=residual)  # fmt: skip
-    tape, grads = Tape(net, len(x), lean=False), net.views(np.zeros_like(net.params))
+    tape, grads = Tape(net, len(x), exact=True), net.views(np.zeros_like(net.params))
     z = tape.forward(x[None])
     found = {name: np.zeros((runs, depth + 1)) for name in (*NORMS, "z_rms", "a_rms", "a_mean")}
     for index in tape.backward(LOSSES.bind(loss)(z, y[None])[1], grads):

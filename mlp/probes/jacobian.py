@@ -13,14 +13,17 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.network import Network
+from mlp.numbers import Measure
+from mlp.probes.table import probe
 from mlp.tape import Tape
+from mlp.trace import LayerTrace
 
 Exponents = npt.NDArray[np.int64]
 
 
 def forward(net: Network, x: Array) -> Tape:
     """The tape of a pass over x (B, n_in), for the functions below."""
-    tape = Tape(net, len(x), lean=False)
+    tape = Tape(net, len(x), exact=True)
     tape.forward(x.astype(net.params.dtype, copy=False)[None])
     return tape
 
@@ -97,8 +100,7 @@ def _pull(tape: Tape, index: int, g: Array) -> Array:
     if index == tape.depth:
         return np.matmul(g, w.mT[:, None])
     saved, kept = tape.saved[index], slice(g.shape[1])
-    z = tape.pre_activation(index)
-    slope = np.asarray(tape.net.act.df(z[:, kept], saved.a[:, kept]), np.float64)
+    slope = np.asarray(tape.net.act.df(saved.z[:, kept], saved.a[:, kept]), np.float64)
     factor = tape.net.residual if tape.skips[index] else 1.0
     below = np.matmul(_through_norm(tape, index, g * (factor * slope)[:, :, None]), w.mT[:, None])
     return below + g if tape.skips[index] else below
@@ -114,3 +116,109 @@ def _through_norm(tape: Tape, index: int, g: Array) -> Array:
         return np.multiply(g, saved.scale[:, None], out=g)
     kept = slice(g.shape[1])
     return norm.backward(g, saved.u_hat[:, kept, None], saved.scale[:, kept, None])
+
+
+# The probes ------------------------------------------------------------------------------------------------
+#
+# J is ∂(a layer's output)/∂(its input): slope ∘ wᵀ, with a skip's identity and a normalisation's factor (of
+# batch normalisation with its moments held fixed). "End to end" it is ∂logits/∂(the layer's input), of layer
+# 1 the whole network's. A J of m × n has min(m, n) singular values. Every statistic is that of one example's
+# J, then the mean over the first `examples`; NaN for a run that is not finite.
+
+
+def _of_layer(t: LayerTrace, examples: int) -> Array:
+    """(R, E, k) singular values of the layer's J."""
+
+    def measure() -> Array:
+        return singular_values(layer_jacobian(*place(t), examples))
+
+    return t.once(f"singular values of {examples}", measure)
+
+
+def _to_logits(t: LayerTrace, examples: int) -> tuple[Array, Exponents]:
+    """(R, E, k) singular values of the J end to end, true · 2^exponent, and the exponents (R, E)."""
+    return end_to_end(*place(t), examples)
+
+
+@np.errstate(all="ignore")  # beyond what a float64 holds: inf or 0
+def _true(values: Array, exponents: Exponents) -> Array:
+    return np.ldexp(values, -exponents[..., None].astype(np.int32))
+
+
+@np.errstate(all="ignore")
+def _spread(values: Array) -> Measure:
+    """(R,) variance over squared mean of the squared singular values; NaN where all are 0."""
+    squares = np.square(values / values.max(axis=-1, keepdims=True))
+    return np.asarray((squares.var(axis=-1) / np.square(squares.mean(axis=-1))).mean(axis=-1))
+
+
+@np.errstate(all="ignore")
+def _log10_rms(values: Array, exponents: Exponents) -> Measure:
+    rms = np.sqrt(np.square(values).mean(axis=-1))
+    return np.asarray((np.log10(rms) - exponents * np.log10(2)).mean(axis=-1))
+
+
+@probe(costly=True, whole_pass=True)
+def jacobian_mean(t: LayerTrace, examples: int = 4) -> Measure:
+    """Mean singular value of J = ∂output/∂input of the layer."""
+    return np.asarray(_of_layer(t, examples).mean(axis=(-2, -1)))
+
+
+@probe(costly=True, whole_pass=True)
+def jacobian_largest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Largest singular value of J = ∂output/∂input of the layer."""
+    return np.asarray(_of_layer(t, examples)[..., 0].mean(axis=-1))
+
+
+@probe(costly=True, whole_pass=True)
+def jacobian_smallest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Smallest singular value of J = ∂output/∂input of the layer."""
+    return np.asarray(_of_layer(t, examples)[..., -1].mean(axis=-1))
+
+
+@probe(costly=True, whole_pass=True)
+def jacobian_spread(t: LayerTrace, examples: int = 4) -> Measure:
+    """Variance of J's squared singular values over their squared mean; 0 for an isometry.
+
+    σ²_{JJᵀ} for a mean of 1: Pennington, Schoenholz & Ganguli 2018, section 2.3.
+    """
+    return _spread(_of_layer(t, examples))
+
+
+@probe(costly=True, whole_pass=True)
+def end_to_end_mean(t: LayerTrace, examples: int = 4) -> Measure:
+    """Mean singular value of J = ∂logits/∂input of the layer, all layers above it included."""
+    return np.asarray(_true(*_to_logits(t, examples)).mean(axis=(-2, -1)))
+
+
+@probe(costly=True, whole_pass=True)
+def end_to_end_largest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Largest singular value of J = ∂logits/∂input of the layer."""
+    return np.asarray(_true(*_to_logits(t, examples))[..., 0].mean(axis=-1))
+
+
+@probe(costly=True, whole_pass=True)
+def end_to_end_smallest(t: LayerTrace, examples: int = 4) -> Measure:
+    """Smallest singular value of J = ∂logits/∂input of the layer."""
+    return np.asarray(_true(*_to_logits(t, examples))[..., -1].mean(axis=-1))
+
+
+@probe(costly=True, whole_pass=True)
+def end_to_end_spread(t: LayerTrace, examples: int = 4) -> Measure:
+    """Variance of the squared singular values of J = ∂logits/∂input over their squared mean."""
+    return _spread(_to_logits(t, examples)[0])
+
+
+@probe(costly=True, whole_pass=True)
+def end_to_end_log10(t: LayerTrace, examples: int = 4) -> Measure:
+    """log10 of the root mean square singular value of J = ∂logits/∂input; −inf where all are 0.
+
+    Right also where it is smaller than any number, as in a sigmoid network of a thousand layers.
+    """
+    return _log10_rms(*_to_logits(t, examples))
+
+
+def place(t: LayerTrace) -> tuple[Tape, int]:
+    """Return the pass that a trace comes from, and the layer's index there, from 0."""
+    assert t.tape is not None
+    return t.tape, t.layer - 1

@@ -1,0 +1,130 @@
+"""Optional probes: measured only where a config names them; a trace -> one number per run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlp.activations import Array
+from mlp.numbers import Measure
+from mlp.probes.jacobian import place, singular_values
+from mlp.probes.table import probe
+from mlp.trace import LayerTrace
+
+# The rank of what a layer says ----------------------------------------------------------------------------
+
+
+@probe(costly=True)
+def effective_rank(t: LayerTrace, centred: bool = False) -> Measure:
+    """How many directions the activation's outputs fill: exp of the entropy of their singular values.
+
+    The singular values of a (B, n), each over their sum, taken for probabilities (Roy & Vetterli 2007,
+    definition 1): n for outputs that fill all directions evenly, 1 where all examples give the same up to a
+    factor, 0 where all outputs are 0. centred: less each unit's mean, which else is a direction by itself.
+    """
+    return np.array([_effective_rank(a, centred) for a in t.a])
+
+
+@np.errstate(all="ignore")
+def _effective_rank(a: Array, centred: bool) -> float:
+    wide = a.astype(np.float64, copy=False)
+    values = singular_values(wide - wide.mean(axis=0) if centred else wide)
+    if not values[0]:
+        return 0.0
+    p = values / values.sum()
+    p = p[p != 0]
+    return float(np.exp(-(p * np.log(p)).sum()))
+
+
+# What the number format alone would say -------------------------------------------------------------------
+
+
+@np.errstate(all="ignore")
+def _plain_norm(t: LayerTrace, name: str) -> Measure:
+    """(R,) √Σg² of the named gradient in the run's own format: g rounded to it, squared and summed in it."""
+    scaled: Array = getattr(t, name)
+    held = np.ldexp(scaled, -t.exponent[:, None, None].astype(np.int32)).reshape(len(scaled), -1)
+    return np.sqrt(np.vecdot(held, held)).astype(np.float64)
+
+
+@probe()
+def delta_norm_plain(t: LayerTrace) -> Measure:
+    """‖dLoss/dz‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
+    return _plain_norm(t, "scaled_delta")
+
+
+@probe()
+def dw_norm_plain(t: LayerTrace) -> Measure:
+    """‖dLoss/dw‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
+    return _plain_norm(t, "scaled_dw")
+
+
+# Gradient noise -------------------------------------------------------------------------------------------
+#
+# The gradients of w that mini-batches of the traced examples would give, in their order; what is left over
+# sits out. In batch normalisation the moments are those of all examples, not of each mini-batch.
+
+
+@probe(whole_pass=True)
+def gradient_snr(t: LayerTrace, batch: int = 32) -> Measure:
+    """‖mean‖² of the gradients dw of mini-batches over the trace of their covariance.
+
+    An estimate of `batch` over the simple noise scale of McCandlish et al. 2018. Of m mini-batches of nothing
+    but noise it is 1/m on average; NaN for fewer than two.
+    """
+    return _noise(t, batch)[0]
+
+
+@probe(whole_pass=True)
+def gradient_cosine(t: LayerTrace, batch: int = 32) -> Measure:
+    """Mean cosine between the gradients dw of two mini-batches: 1 all agree, 0 all noise.
+
+    Over all pairs of mini-batches of `batch` examples with a gradient; NaN for fewer than two.
+    """
+    return _noise(t, batch)[1]
+
+
+def _noise(t: LayerTrace, batch: int) -> Array:
+    """(2, R) signal to noise and mean cosine, run by run so that few gradients are held at a time."""
+
+    def measure() -> Array:
+        du = _before_norm(t)
+        both = [_signal_to_noise(_gradients(x, d, batch)) for x, d in zip(t.x, du, strict=True)]
+        return np.array(both).T
+
+    return t.once(f"noise of {batch}", measure)
+
+
+@np.errstate(all="ignore")
+def _before_norm(t: LayerTrace) -> Array:
+    """(R, B, n) dLoss/du of each example, u = x·w + b, scaled as delta is."""
+    tape, index = place(t)
+    norm, gain = tape.net.norm, tape.net.layers[index].gain
+    if norm is None or gain is None:
+        return t.scaled_delta
+    saved = tape.saved[index]
+    assert saved.u_hat is not None
+    assert saved.scale is not None
+    return norm.backward(t.scaled_delta * gain, saved.u_hat, saved.scale)
+
+
+@np.errstate(all="ignore")
+def _gradients(x: Array, du: Array, batch: int) -> Array:
+    """(m, n_in·n_out) gradients of m mini-batches, up to a common factor."""
+    m = len(x) // batch
+    x, du = (np.asarray(each[: m * batch], np.float64).reshape(m, batch, each.shape[-1]) for each in (x, du))
+    return np.matmul(x.mT, du).reshape(m, x.shape[-1] * du.shape[-1])
+
+
+@np.errstate(all="ignore")
+def _signal_to_noise(gradients: Array) -> tuple[float, float]:
+    m = len(gradients)
+    if m < 2:
+        return np.nan, np.nan
+    gradients = gradients / np.abs(gradients).max()  # neither may overflow or vanish when squared
+    mean = gradients.mean(axis=0)
+    scatter = np.square(gradients - mean).sum() / (m - 1)
+    sizes = np.linalg.norm(gradients, axis=-1)
+    k = np.count_nonzero(sizes)
+    together = np.square((gradients[sizes != 0] / sizes[sizes != 0, None]).sum(axis=0)).sum()
+    cosine = (together - k) / (k * (k - 1)) if k > 1 else np.nan
+    return float(np.square(mean).sum() / scatter), float(cosine)

@@ -1,0 +1,57 @@
+"""Unit probes: a layer's trace -> one number per run and unit, (R, n_out) in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlp.numbers import Measure, column_norms, count
+from mlp.registry import Registry
+from mlp.trace import LayerTrace
+
+_quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; the others must not hear of it
+
+UNIT_PROBES = Registry("unit probe")
+
+
+@UNIT_PROBES
+def unit_dead(t: LayerTrace) -> Measure:
+    """1 if the unit's slope is 0 on every example, so that it gets no gradient; else 0."""
+    return t.dead.astype(np.float64)
+
+
+@UNIT_PROBES
+def unit_inactive(t: LayerTrace) -> Measure:
+    """1 if z ≤ 0 on every example, else 0; a leaky unit that is still learns."""
+    return (count(t.z > 0, axis=-2) == 0).astype(np.float64)
+
+
+@UNIT_PROBES
+@_quiet
+def unit_z_mean(t: LayerTrace) -> Measure:
+    """Mean of the unit's pre-activation over examples."""
+    return np.asarray(t.z.mean(axis=-2, dtype=np.float64))
+
+
+@UNIT_PROBES
+def unit_bias(t: LayerTrace) -> Measure:
+    """The unit's bias."""
+    return np.asarray(t.b[:, 0], np.float64)
+
+
+@UNIT_PROBES
+def unit_w_norm(t: LayerTrace) -> Measure:
+    """‖w‖ of the weights into the unit."""
+    return column_norms(t.w)
+
+
+@UNIT_PROBES
+def unit_step_norm(t: LayerTrace) -> Measure:
+    """‖step‖ of the update that follows, of the weights into the unit."""
+    return column_norms(t.step)
+
+
+@UNIT_PROBES
+def unit_gradient_norm(t: LayerTrace) -> Measure:
+    """‖(dLoss/dw, dLoss/db)‖ of the mean loss: the weights into the unit and its bias together."""
+    norms = column_norms(np.concatenate([t.scaled_dw, t.scaled_db], axis=-2))
+    return np.ldexp(norms, -t.exponent.astype(np.int32)[:, None])
