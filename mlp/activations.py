@@ -69,6 +69,13 @@ class Activation:
 
 ACTIVATIONS = Registry("activation")
 
+
+@lru_cache(maxsize=4096)
+def activation(text: str) -> Activation:
+    """Return the activation that a call-text names; one object per text, so its gains are derived once."""
+    return ACTIVATIONS.bind(text)()
+
+
 WIDEST = 12.0  # standard deviations; what lies beyond weighs 1e-33
 PANEL = 0.25  # width of a panel in standard deviations
 NODES = 12  # Gauss-Legendre nodes a panel: exact to rounding for a sigmoid as steep as σ(10 z)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isfinite, sqrt
 
 import numpy as np
 
-from mlp.activations import ACTIVATIONS, Activation, Array
+from mlp.activations import Activation, Array
 from mlp.registry import Registry
 
 Noise = Callable[[np.random.Generator, int, int], Array]
@@ -234,9 +233,3 @@ def _pytorch_bias() -> Initialiser:
 
 _pytorch_bias.__name__ = "pytorch_default"
 BIASES(_pytorch_bias)
-
-
-@lru_cache(maxsize=4096)
-def activation(text: str) -> Activation:
-    """The activation that a call-text names; one object a text, so that its gains are derived once."""
-    return ACTIVATIONS.bind(text)()

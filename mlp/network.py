@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlp.activations import Activation, Array
-from mlp.initialisers import BIASES, INITIALISERS, activation
+from mlp.activations import Activation, Array, activation
+from mlp.initialisers import BIASES, INITIALISERS
 from mlp.norms import NORMS, Norm
 from mlp.streams import stream
 

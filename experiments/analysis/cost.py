@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlp.activations import Activation, Array
-from mlp.initialisers import activation
+from mlp.activations import Activation, Array, activation
 from mlp.losses import LOSSES
 from mlp.network import Network, create
 from mlp.tape import Tape

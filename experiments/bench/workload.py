@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlp.initialisers import activation
+from mlp.activations import activation
 from mlp.network import create
 from mlp.streams import stream
 from mlp.train import Data, batches

@@ -11,7 +11,8 @@ import numpy as np
 
 from experiments.analysis.ratios import at_end, varying
 from experiments.search.bisection import Search
-from mlp.initialisers import activation, bias_variance, weight_mean, weight_variance
+from mlp.activations import activation
+from mlp.initialisers import bias_variance, weight_mean, weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd

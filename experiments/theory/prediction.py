@@ -18,7 +18,7 @@ from experiments.theory.gaussian import Array
 from experiments.theory.inputs import Inputs
 from experiments.theory.kernels import Hidden, OutOfRange, Rule, Signal, first, following, output_of
 from mlp.activations import Activation
-from mlp.initialisers import activation as activation_of
+from mlp.activations import activation as activation_of
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
 from mlp.norms import NORMS, Norm
 

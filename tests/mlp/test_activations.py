@@ -9,8 +9,7 @@ from autograd import elementwise_grad
 from scipy.integrate import quad
 
 from experiments.verification import forward as autodiff
-from mlp.activations import ACTIVATIONS, gaussian_mean
-from mlp.initialisers import activation
+from mlp.activations import ACTIVATIONS, activation, gaussian_mean
 
 TEXTS = [*sorted(ACTIVATIONS), *sorted(set(naive.ACTIVATIONS) - set(ACTIVATIONS)), "elu(alpha=0.5)"]
 DTYPES = [np.float32, np.float64]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small import network
 
-from mlp.activations import ACTIVATIONS, Activation
-from mlp.initialisers import BIASES, INITIALISERS, activation, bias_variance, weight_mean, weight_variance
+from mlp.activations import ACTIVATIONS, Activation, activation
+from mlp.initialisers import BIASES, INITIALISERS, bias_variance, weight_mean, weight_variance
 from mlp.network import create
 from mlp.streams import stream
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import ALL_PROBES, data, network, shaken, traces, watch
 
-from mlp.initialisers import activation
+from mlp.activations import activation
 from mlp.probes import DEFAULT_PROBES, PROBES, UNIT_PROBES
 from mlp.trace import LayerTrace
 

@@ -10,8 +10,8 @@ from small import data, gradients, losses, network, off_kinks, shaken, watch
 
 from experiments.verification import forward as autodiff
 from mlp import tape
-from mlp.activations import ACTIVATIONS, gaussian_mean
-from mlp.initialisers import INITIALISERS, activation
+from mlp.activations import ACTIVATIONS, activation, gaussian_mean
+from mlp.initialisers import INITIALISERS
 from mlp.losses import LOSSES
 from mlp.network import Network
 from mlp.norms import NORMS

@@ -20,7 +20,7 @@ from experiments.theory.mean_field import (
     fixed_point,
     variance_map,
 )
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
 from mlp.probes.jacobian import hidden_jacobian, singular_values
 from mlp.streams import stream

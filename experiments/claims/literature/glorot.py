@@ -13,7 +13,7 @@ from experiments.claims.ensembles import networks
 from experiments.claims.settings import alike, judged, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
 from experiments.theory.mean_field import chi, variances
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.initialisers import weight_variance
 from mlp.probes import jacobian
 from mlp.streams import stream

@@ -11,7 +11,7 @@ from experiments.analysis.ratios import at_end, at_start, decay, first_to_last
 from experiments.claims.comparison import Compared, among, mean_near, near
 from experiments.claims.settings import alike, only, recorded
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.initialisers import weight_variance
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from experiments.theory.closed_forms import (
     moment_jacobian,
     selu_constants,
 )
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.streams import stream
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from experiments.theory.closed_forms import (
     relu_log_norm,
     relu_moment_ratio,
 )
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.initialisers import weight_variance
 from mlp.streams import stream
 

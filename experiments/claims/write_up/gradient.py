@@ -10,7 +10,7 @@ import numpy as np
 from experiments.analysis.ratios import at_start, decay, first_to_last
 from experiments.claims.settings import alike, only, recorded
 from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from experiments.analysis.selection import at_last_step
 from experiments.claims.settings import alike, only
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide, decide_parts
 from mlp.activations import Activation, Array
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 from mlp.network import Network, create
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.analysis.ratios import at_end, at_start, decay, hidden
 from experiments.claims.settings import alike, judged, on_edges, only, rates, recorded
 from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
-from mlp.initialisers import activation as curve
+from mlp.activations import activation as curve
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,8 @@ from experiments.plots.figures.layers import FIGURES
 from experiments.plots.maps import HOLE, MOST_MAPS, WIDE, colour_bar
 from experiments.plots.views import Fields, View, arrange, as_panels, facets, name_of
 from experiments.storage.records import Records
-from mlp.initialisers import activation, bias_variance, weight_mean, weight_variance
+from mlp.activations import activation
+from mlp.initialisers import bias_variance, weight_mean, weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.analysis import cost as timing
 from experiments.analysis.cost import interleaved, middle
-from mlp.initialisers import activation
+from mlp.activations import activation
 
 
 @pytest.mark.parametrize(("n", "kept"), [(1, 1), (2, 2), (5, 5), (6, 6), (8, 8), (9, 9), (10, 8), (21, 11)])

@@ -21,7 +21,7 @@ from experiments.storage.records import Records
 from experiments.sweeps import runner
 from experiments.sweeps.plan import ExecutionOptions
 from experiments.theory.mean_field import depth_scales
-from mlp.initialisers import activation
+from mlp.activations import activation
 
 SEARCH = SEARCHES["depth"](shallowest=2, deepest=200, resolution=1.2)
 

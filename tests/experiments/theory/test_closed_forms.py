@@ -6,8 +6,7 @@ import random_nets
 from scipy.special import erf
 
 from experiments.theory import closed_forms, mean_field
-from mlp.activations import ACTIVATIONS, SELU_ALPHA, SELU_SCALE, Activation
-from mlp.initialisers import activation
+from mlp.activations import ACTIVATIONS, SELU_ALPHA, SELU_SCALE, Activation, activation
 
 EVERY = sorted(ACTIVATIONS)
 

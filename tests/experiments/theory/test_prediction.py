@@ -9,8 +9,7 @@ from experiments import datasets
 from experiments.config.vocabulary import Run
 from experiments.theory import Inputs, closed_forms, gaussian, kernels, mean_field, predict, predict_run
 from experiments.theory.backward import gain
-from mlp.activations import ACTIVATIONS, Activation
-from mlp.initialisers import activation
+from mlp.activations import ACTIVATIONS, Activation, activation
 from mlp.losses import LOSSES
 from mlp.network import create
 from mlp.numbers import frobenius

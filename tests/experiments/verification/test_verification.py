@@ -10,8 +10,7 @@ from experiments.config import Run, from_mapping
 from experiments.pipeline import stored_experiment, stored_records
 from experiments.storage.store import Store
 from experiments.verification import CHECKS, Subject, stamp, verify
-from mlp.activations import ACTIVATIONS
-from mlp.initialisers import activation
+from mlp.activations import ACTIVATIONS, activation
 from mlp.losses import LOSSES
 from mlp.norms import NORMS
 
