@@ -70,17 +70,6 @@ class Network:
         start = layer.block.start
         return flat[:, start : start + n_in * n_out].reshape(-1, n_in, n_out)
 
-    def alike(self, flat: Array, first: int, end: int) -> tuple[Array, Array]:
-        """The layers first … end − 1 (from 0), of one shape, in one view of an (R, P) block.
-
-        w (R, layers, n_in, n_out), b (R, layers, 1, n_out); of networks that are not normalised.
-        """
-        n_in, n_out = self.layers[first].w.shape[1:]
-        columns = slice(self.layers[first].block.start, self.layers[end - 1].block.stop)
-        each = flat[:, columns].reshape(self.runs, end - first, (n_in + 1) * n_out)
-        w, b = each[..., : n_in * n_out], each[..., None, n_in * n_out :]
-        return w.reshape(*w.shape[:2], n_in, n_out), b
-
     def part(self, runs: slice) -> Network:
         """Some of the runs, as views."""
         return Network(self.sizes, self.act, self.params[runs], self.norm, self.residual)

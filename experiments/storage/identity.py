@@ -105,9 +105,9 @@ def _measured(recording: Recording, steps: int) -> dict[str, object]:
     for key in ("unit_probes", "distributions"):
         if asked := getattr(recording, key):
             more[key] = sorted(asked)
-    if any(map(is_costly, recording.probes)):
-        more["costly"] = costly_steps(recording, steps)
     is_default = set(recording.probes) == set(DEFAULT_PROBES)
+    if not is_default and any(map(is_costly, recording.probes)):
+        more["costly"] = costly_steps(recording, steps)
     probes = list(DEFAULT_SET) if is_default else sorted(recording.probes)
     return {"probes": probes, "watched": watched, "on": on, **more}
 

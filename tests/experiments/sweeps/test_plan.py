@@ -1,8 +1,8 @@
-"""The plan: which runs, what they are called, when they are watched and who trains with whom."""
+"""The plan: which runs there are, what they cost and who trains with whom."""
 
 import time
 from collections import Counter
-from dataclasses import fields, make_dataclass, replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,18 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
-from experiments.storage.identity import SCHEMA, costly_steps, named, run_id, watched_steps
+from experiments.storage.identity import named
 from experiments.sweeps.forecast import OVERHEAD, cost
 from experiments.sweeps.plan import check_sizes, grid
 from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
 
 RECORDING = Recording(("delta_norm", "dw_norm"))
-OTHER = {  # for every field of Run another value than its default
-    "activation": "tanh", "depth": 3, "width": 32, "dataset": "xor", "init": "he_normal", "bias": "normal",
-    "loss": "mean_squared_error", "optimiser": "adam", "lr": 0.1, "schedule": "cosine", "batch": 64,
-    "steps": 10, "norm": "layer", "residual": 1.0, "clip": 1.0, "weight_decay": 0.01, "dtype": "float32",
-    "seed": 1,
-}  # fmt: skip
 
 
 def swept(**sweep) -> list[Run]:
@@ -57,137 +51,6 @@ def test_the_last_key_of_the_sweep_changes_fastest_and_zip_slowest():
 
 def test_a_config_without_lists_is_one_run():
     assert grid(Experiment(name="x", question="q", base=Run(depth=7))) == [Run(depth=7)]
-
-
-# -- names ----------------------------------------------------------------------------------------------
-
-
-def test_the_name_of_a_run_is_this_very_text():
-    # If this fails, stored results no longer answer to their names. Where the numbers of a run have changed,
-    # raise SCHEMA and write down the new names; where they have not, the change is a mistake.
-    assert SCHEMA == 2
-    assert run_id(Run(), Recording(("delta_norm",))) == "57f7eabc70b9"
-    other = Run(activation="leaky_relu(slope=0.1)", depth=5, lr=0.1, seed=3)
-    assert run_id(other, RECORDING) == "00bb3ffe3486"
-
-
-@pytest.mark.parametrize("name", [f.name for f in fields(Run)])
-def test_every_field_is_part_of_the_name(name):
-    assert OTHER[name] != getattr(Run(), name)
-    assert run_id(replace(Run(), **{name: OTHER[name]}), RECORDING) != run_id(Run(), RECORDING)
-
-
-def test_a_new_field_with_a_default_leaves_all_names_as_they_are(monkeypatch):
-    wider = make_dataclass("Wider", [("moon", str, "full")], bases=(Run,), frozen=True)
-    before = run_id(Run(depth=3), RECORDING)
-    monkeypatch.setattr("experiments.storage.identity._DEFAULT", wider())
-    assert run_id(wider(depth=3), RECORDING) == before
-    assert run_id(wider(depth=3, moon="new"), RECORDING) != before
-
-
-def test_a_new_schema_renames_every_run(monkeypatch):
-    before = run_id(Run(), RECORDING)
-    monkeypatch.setattr("experiments.storage.identity.SCHEMA", SCHEMA + 1)
-    assert run_id(Run(), RECORDING) != before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"probes": ("dw_norm",)},
-        {"unit_probes": ("unit_dead",)},
-        {"watch": 5},
-        {"distributions": ("a",)},
-        {"watch": (0, 7)},
-        {"trace": "batch"},
-        {"probe_set": 100},
-    ],
-)
-def test_what_is_recorded_is_part_of_the_name(change):
-    assert run_id(Run(), replace(RECORDING, **change)) != run_id(Run(), RECORDING)
-
-
-@pytest.mark.parametrize(
-    ("run", "one", "other"),
-    [
-        (Run(), {"probes": ("dw_norm", "delta_norm")}, {}),  # the order of the columns
-        (Run(steps=4), {"watch": 5}, {"watch": 100}),  # all five steps either way
-        (Run(steps=4), {"watch": (1, 3)}, {"watch": (0, 1, 3, 4, 9)}),
-        (Run(), {"trace": "batch"}, {"trace": "batch", "probe_set": 7}),  # which is then not used
-    ],
-)
-def test_what_makes_no_difference_to_the_numbers_is_no_part_of_the_name(run, one, other):
-    assert run_id(run, replace(RECORDING, **one)) == run_id(run, replace(RECORDING, **other))
-
-
-def test_when_costly_probes_are_measured_is_part_of_the_name_where_there_are_any():
-    costly = Recording(("jacobian_mean(examples=2)",))
-    assert run_id(Run(), replace(costly, watch_costly=5)) != run_id(Run(), costly)
-    assert run_id(Run(), replace(RECORDING, watch_costly=5)) == run_id(Run(), RECORDING)
-    assert run_id(Run(steps=2), replace(costly, watch_costly=5)) == run_id(Run(steps=2), costly)
-
-
-@pytest.mark.parametrize(
-    ("watch", "costly", "steps", "expected"),
-    [
-        ((1, 2, 3, 4, 5), 3, 8, (0, 3, 8)),
-        ((1, 2, 3, 4, 5), 2, 8, (0, 8)),
-        ((1, 2, 3), 9, 4, (0, 1, 2, 3, 4)),
-        (20, 3, 0, (0,)),
-        (20, 20, 300, watched_steps(20, 300)),
-    ],
-)
-def test_costly_steps_are_some_of_the_watched_with_the_first_and_the_last(watch, costly, steps, expected):
-    assert costly_steps(Recording((), watch=watch, watch_costly=costly), steps) == expected
-
-
-def test_what_is_made_of_the_numbers_is_no_part_of_the_name():
-    one = from_mapping({"question": "q", "figures": []}, name="one")
-    other = from_mapping({"question": "Another?", "sweep": {"depth": [2]}}, name="other")
-    assert list(named(grid(one), one.recording)) == list(named(grid(other), other.recording))
-
-
-def test_a_data_file_is_known_by_its_contents_and_not_its_path(tmp_path):
-    content = "a,b,kind\n" + "1,2,x\n3,4,y\n" * 10
-    for name in ("one.csv", "copy.csv", "edited.csv"):
-        (tmp_path / name).write_text(content.replace("3", "5") if name == "edited.csv" else content)
-
-    def id_of(name, options=""):
-        return run_id(Run(dataset=f"file(path={str(tmp_path / name)!r}{options})"), RECORDING)
-
-    assert id_of("one.csv") == id_of("copy.csv") != id_of("edited.csv")
-    assert id_of("one.csv", ", target=a") != id_of("one.csv")
-
-
-def test_many_runs_are_named_as_each_alone():
-    runs = swept(activation=["relu", "tanh"], seed=range(3))
-    assert named(runs, RECORDING) == {run_id(run, RECORDING): run for run in runs}
-    assert len(named(runs, RECORDING)) == 6
-
-
-# -- watched steps --------------------------------------------------------------------------------------
-
-
-def test_watched_steps_are_spaced_by_their_logarithm():
-    assert watched_steps(8, 1000) == (0, 1, 3, 10, 32, 101, 318, 1000)
-
-
-@given(st.integers(2, 200), st.integers(0, 5000))
-def test_as_many_steps_as_asked_for_first_and_last_included(watch, steps):
-    found = watched_steps(watch, steps)
-    assert len(found) == min(watch, steps + 1)
-    assert (found[0], found[-1]) == (0, steps)
-    assert list(found) == sorted(set(found))
-
-
-@given(st.integers(2, 40), st.integers(50, 5000))
-def test_gaps_never_shrink(watch, steps):
-    gaps = np.diff(watched_steps(watch, steps))
-    assert (np.diff(gaps) >= -1).all()  # rounding may take one step from a gap and give it to the one before
-
-
-def test_named_steps_are_watched_with_the_ends():
-    assert watched_steps((5, 7, 400), 300) == (0, 5, 7, 300)
 
 
 # -- stacks ---------------------------------------------------------------------------------------------
