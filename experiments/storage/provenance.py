@@ -1,4 +1,4 @@
-"""What a number was computed with: versions, BLAS and its threads, processor, commit.
+"""The facts of a manifest: the question, and the versions, processor and commit that answered it.
 
 Nothing here names a machine, a person or a path, so that a manifest can be published as it is.
 """
@@ -6,16 +6,56 @@ Nothing here names a machine, a person or a path, so that a manifest can be publ
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from experiments import config
+from experiments.config import Experiment
+from experiments.storage.files import StoreError
+from experiments.storage.store import Store
+
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
 CODE = ("mlp", "experiments")  # the folders that numbers come from
 PATIENCE = 10  # seconds that git may take
+
+
+def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what the manifest says of the question: its config, its number of runs and its data.
+
+    `prints` are the fingerprints of the data sets. Of a search, `runs` counts the first round.
+    """
+    keys = config.to_mapping(experiment)
+    return {
+        "name": experiment.name,
+        "question": experiment.question,
+        "config": keys,
+        "config_sha256": hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest(),
+        "runs": runs,
+        "data": dict(prints or {}),
+    }
+
+
+def stored_experiment(store: Store) -> Experiment:
+    """Return the experiment that a store's manifest describes; errors: StoreError."""
+    stored_config = store.manifest().get("config")
+    if stored_config is None:
+        raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
+    return config.from_mapping(stored_config, store.folder.name)
+
+
+def training_facts(runs: int, seconds: float, workers: int) -> dict[str, Any]:
+    """Return what the manifest says of a training that has just ended: its size, its time and `facts`."""
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    training = {"runs": runs, "seconds": round(seconds, 2), "workers": workers, "ended": now}
+    training["blas_threads_a_run"] = 1
+    return {"last_training": training, **facts()}
 
 
 def facts() -> dict[str, Any]:
