@@ -1,4 +1,4 @@
-"""Time this engine beside the alternatives that are installed: the same step, the same records, interleaved.
+"""Time this engine and the installed alternatives in turn, on the same step and with the same records.
 
 python scripts/bench.py --quick
 python scripts/bench.py --shapes 10x64 --dtypes float32 --rounds 3 --seconds-per-cell 2
@@ -14,7 +14,7 @@ OUT = Path("results") / "bench"
 
 
 def arguments() -> argparse.Namespace:
-    """What stands on the command line."""
+    """Read the command line."""
     from experiments.bench.alternatives import SETTINGS
     from experiments.bench.command import PARTS, Asked
     from experiments.bench.workload import SLOPES

@@ -1,4 +1,4 @@
-"""Draw figures from the records that are stored; nothing is trained.
+"""Draw figures from stored records, without training.
 
 python scripts/plot.py deep_sigmoid
 python scripts/plot.py deep_sigmoid ratio_by_depth "gradient_by_layer(hue=init)"
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def arguments() -> argparse.ArgumentParser:
-    """What may stand on the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("name", help="an experiment: the stem of its config, a folder of results/")
     parser.add_argument("figures", nargs="*", help="which, with options if need be (default: the config's)")

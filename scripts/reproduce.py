@@ -14,7 +14,7 @@ STATUS = "exit status: 0 all decided, 1 something inconclusive, failed or not as
 
 
 def arguments() -> argparse.Namespace:
-    """What stands on the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=STATUS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for all configs, as in seed=[6,7]")
     parser.add_argument("--collection", default="write_up", metavar="NAME", help="a folder of configs/")

@@ -1,4 +1,4 @@
-"""Train what a question asks for, unless it is stored already; measure, summarise and draw it.
+"""Train the runs of an experiment that are not stored yet; summarise, draw and judge their records.
 
 python scripts/run.py configs/deep_sigmoid.yaml
 python scripts/run.py configs/deep_sigmoid.yaml depth=[2,4] lr=0.01 --jobs 2
@@ -14,7 +14,7 @@ STATUS = "exit status: 0 done (a run may have diverged), 1 something failed, 2 r
 
 
 def arguments() -> argparse.Namespace:
-    """What stands on the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=STATUS)
     parser.add_argument("config", help="a YAML file; configs/README.md lists its keys")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """Return the whole number, at least 1, that an option's text stands for."""
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
@@ -41,7 +41,9 @@ if __name__ == "__main__":
     given = arguments()
     from experiments.cli.commands import ExecutionOptions, command
 
-    how = ExecutionOptions(
+    options = ExecutionOptions(
         given.jobs, given.dask, given.timeout_per_stack, given.fail_fast, given.rerun_failed, given.fresh
     )
-    sys.exit(command(given.config, given.overrides, how, plan=given.plan, yes=given.yes, quiet=given.quiet))
+    sys.exit(
+        command(given.config, given.overrides, options, plan=given.plan, yes=given.yes, quiet=given.quiet)
+    )

@@ -1,1 +1,1 @@
-"""Frame -> frame: ratios, lives of units, budget, selection, cost."""
+"""Functions from frame to frame: gradient ratios, lives of units, gradient budget, selection, cost."""

@@ -1,9 +1,9 @@
-"""Where the gradient goes: what each layer does to ‖delta‖, split into slope, weights and their alignment.
+"""The gradient's budget: how each layer changes ‖delta‖, split into slope, weights and their alignment.
 
-delta_l = (delta_{l+1}·w_{l+1}ᵀ) ∘ f'(z_l). Were its factors independent, ‖delta_l‖/‖delta_{l+1}‖ would be the
-root mean square of the slope times ‖w_{l+1}‖/√n_{l+1}, with n_{l+1} the units of the layer above. How far it
-is not is the rest: weights that pass on some directions better than others, slopes that are small where delta
-is large. The three add up exactly, for the rest is defined by that.
+delta_l = (delta_{l+1}·w_{l+1}ᵀ) ∘ f'(z_l). If these factors were independent, ‖delta_l‖/‖delta_{l+1}‖ would
+be the root mean square of the slope times ‖w_{l+1}‖/√n_{l+1}, where n_{l+1} is the number of units of the
+layer above. The rest is the deviation from that: weights that pass on some directions better than others, and
+slopes that are small where delta is large. The rest is defined so that the three terms add up exactly.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ PROBES = ("delta_log10", "slope_rms", "w_norm")
 
 
 def budget(records: Records) -> pd.DataFrame:
-    """ln(‖delta_l‖/‖delta_{l+1}‖) and its terms, for l from 1 to depth − 1, of every run and watched step.
+    """Return ln(‖delta_l‖/‖delta_{l+1}‖) and its terms, for l = 1 … depth − 1, per run and watched step.
 
     Both layers are hidden, so that the totals of a run add up to the log of its first-to-last ratio. Columns:
-    the fields of Run, step, layer (l), total, slope, weights, rest; natural logs. A layer that gets an exact
-    zero has a total of −inf and no rest (NaN).
-    Raises ValueError where a probe was not recorded, and for normalised layers and residual connections,
-    through which delta takes other ways than this.
+    the fields of Run, step, layer (l), total, slope, weights, rest; all in natural logs. Where delta is
+    exactly zero in layer l, the total is −inf and the rest NaN.
+    Errors: ValueError where a probe was not recorded, and for normalised layers and residual connections, in
+    which delta does not follow this formula.
     """
     layers, runs = records.layers, records.runs
     for probe in PROBES:
@@ -44,7 +44,7 @@ def budget(records: Records) -> pd.DataFrame:
     above = layers[[*keys, "delta_log10", "w_norm"]].assign(layer=layers["layer"] - 1)
     both = here.merge(above, on=keys, validate="one_to_one", suffixes=("", "_above"))
     both = both[both["layer"] < both["depth"]].reset_index(drop=True)
-    with np.errstate(all="ignore"):  # ln 0 of an exact zero, and what follows from it
+    with np.errstate(all="ignore"):  # an exact zero gives ln 0, which is data
         both["total"] = np.log(10) * (both["delta_log10"] - both["delta_log10_above"])
         both["slope"] = np.log(both["slope_rms"])
         both["weights"] = np.log(both["w_norm_above"] / np.sqrt(both["width"]))

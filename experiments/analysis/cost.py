@@ -1,8 +1,8 @@
-"""What an activation costs: per element, and in a whole training step.
+"""The cost of an activation in time: per element, and within a whole training step.
 
-A machine's speed drifts and its neighbours disturb it, so nothing here is compared across time: candidates
-take turns within each round, a short one's time is the shortest of a few tries, and what is reported is the
-ratio of two times of one round. One thread, and of it the time that it runs, not that it waits its turn.
+A machine's speed drifts and other programs disturb it, so only times of the same round are compared: the
+candidates take turns within each round, the time of a short one is the shortest of a few tries, and the
+result is a ratio of two times of one round. Times are CPU seconds of one thread, without its waiting.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ from mlp.network import Network, create
 from mlp.tape import Tape
 from mlp.update import UpdateRule
 
-TIMED = ("sigmoid", "tanh", "relu", "leaky_relu(slope=0.1)")  # the write-up's four
+TIMED = ("sigmoid", "tanh", "relu", "leaky_relu(slope=0.1)")  # the four activations of the write-up
 WIDTHS = (32, 128, 512)
-ROUNDS = 21  # of which `middle` may set five aside on either side
-MOST_TRIES, WORTH_TRYING = 5, 1e-3  # in a round; seconds of a round that a candidate may take for them
-SURE = 1 - 2.0**-5  # what the range of six seeds is worth, too
+ROUNDS = 21  # `middle` drops the five smallest and the five largest times
+MOST_TRIES, WORTH_TRYING = 5, 1e-3  # tries per round, as many as fit into so many seconds
+SURE = 1 - 2.0**-5  # 97 %: the probability with which the range of six seeds covers their median
 PLACES = {"in cache": (4, 128, 64), "out of cache": (16, 128, 512)}  # shapes; float64: 256 KiB and 8 MiB
 DTYPES = ("float32", "float64")
-BATCH, DEPTH, INPUTS, CLASSES = 128, 3, 64, 10  # of the networks whose steps are timed
+BATCH, DEPTH, INPUTS, CLASSES = 128, 3, 64, 10  # the networks whose steps are timed
 RATE = 1e-3
 
 Times = npt.NDArray[np.float64]
 
 
 def interleaved(jobs: Mapping[Any, Callable[[], float]], rounds: int = ROUNDS) -> dict[Any, Times]:
-    """(rounds,) seconds of each job, which reports its own; in every round each has its turns."""
+    """Return the seconds of each job in every round, (rounds,) per job. A job returns its own seconds."""
     from threadpoolctl import threadpool_limits
 
-    found: dict[Any, list[float]] = {name: [] for name in jobs}
+    seconds: dict[Any, list[float]] = {name: [] for name in jobs}
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         for job in jobs.values():
             job()  # the first call allocates
         tries = {name: int(np.clip(WORTH_TRYING / job(), 1, MOST_TRIES)) for name, job in jobs.items()}
         for _ in range(rounds):
             for name, job in jobs.items():
-                found[name].append(min(job() for _ in range(tries[name])))
-    return {name: np.array(times) for name, times in found.items()}
+                seconds[name].append(min(job() for _ in range(tries[name])))
+    return {name: np.array(times) for name, times in seconds.items()}
 
 
 def middle(values: Times) -> Times:
-    """The values without as many of the smallest and largest as leaves their range covering the median.
+    """Return the values, sorted, without the extremes: their range still covers the median with 97 %.
 
-    With the probability that the range of six values has, 97 %, whatever the distribution: the range
-    without k on either side misses the median if at most k of n coins show heads, or at most k tails.
+    As many are dropped at either end as that allows, whatever the distribution: the range without the k
+    smallest and k largest misses the median only if at most k of n fair coins show heads, or tails.
     """
     n = len(values)
     missed = 2.0 ** (1 - n) * np.cumsum([comb(n, k) for k in range((n + 1) // 2)])
@@ -67,7 +67,7 @@ def middle(values: Times) -> Times:
 
 
 class _Pass:
-    """One activation forward and its slope multiplied into a gradient, as the training loop does both."""
+    """A timed forward pass of one activation and the product of its slope with a gradient, as in training."""
 
     def __init__(self, act: Activation, shape: tuple[int, ...], dtype: str) -> None:
         self.act = act
@@ -77,7 +77,7 @@ class _Pass:
         self.a, self.slope = np.empty_like(self.z0), np.empty_like(self.z0)
 
     def __call__(self) -> float:
-        """Seconds; filling the buffers anew is not counted."""
+        """Return the seconds of one pass, without filling the buffers."""
         np.copyto(self.delta, self.delta0)
         np.copyto(self.z, self.z0)
         began = thread_time()
@@ -86,7 +86,7 @@ class _Pass:
 
 
 def forward_and_back(act: Activation, z: Array, delta: Array, a: Array, slope: Array) -> None:
-    """a = f(z), then delta times f'(z); into the blocks given where the activation can."""
+    """Compute a = f(z), then delta times f'(z), in the given buffers where the activation supports that."""
     if act.in_place is not None:
         act.in_place.f(z, a)
         act.in_place.slope(a, slope)
@@ -97,21 +97,21 @@ def forward_and_back(act: Activation, z: Array, delta: Array, a: Array, slope: A
 
 @lru_cache(maxsize=16)
 def element_times(texts: tuple[str, ...], rounds: int = ROUNDS) -> dict[tuple[str, str], dict[str, Times]]:
-    """Nanoseconds an element of a forward and a backward pass, {(dtype, place): {activation: (rounds,)}}."""
-    found = {}
+    """Return nanoseconds per element of both passes, {(dtype, place): {activation: (rounds,)}}."""
+    nanoseconds = {}
     for dtype in DTYPES:
         for place, shape in PLACES.items():
             jobs = {text: _Pass(activation(text), shape, dtype) for text in texts}
             times = interleaved(jobs, rounds)
-            found[dtype, place] = {text: t / np.prod(shape) * 1e9 for text, t in times.items()}
-    return found
+            nanoseconds[dtype, place] = {text: t / np.prod(shape) * 1e9 for text, t in times.items()}
+    return nanoseconds
 
 
 # In a step ------------------------------------------------------------------------------------------------
 
 
 class _Step:
-    """One whole update of a network: forward, loss, backward, step; made of what the training loop is."""
+    """A timed update of a network (forward, loss, backward, step), from the parts of the training loop."""
 
     def __init__(self, text: str, width: int, dtype: str) -> None:
         sizes = (INPUTS, *[width] * DEPTH, CLASSES)
@@ -127,7 +127,7 @@ class _Step:
         self.start = self.net.params.copy()
 
     def __call__(self) -> float:
-        """Seconds of the update, always the first one: the weights are put back before it."""
+        """Return the seconds of one update; the weights are reset before it, so every update is the same."""
         np.copyto(self.net.params, self.start)
         began = thread_time()
         _, d_logits = LOSSES["softmax_cross_entropy"](self.tape.forward(self.x), self.y)
@@ -139,19 +139,20 @@ class _Step:
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Of one width: seconds of a step, and of the activation's work within it, (rounds,) by activation."""
+    """The seconds of a training step, and of the activation within it, (rounds,) per activation."""
 
     step: dict[str, Times]
     within: dict[str, Times]
 
     def share(self, text: str) -> Times:
-        """The part of a step that goes into the activation, both timed in the same round."""
+        """Return the fraction of a step that is spent in the activation, (rounds,)."""
         return self.within[text] / self.step[text]
 
     def ratio(self, text: str, other: str) -> Times:
-        """A step with one activation over the same step with another: all else in it takes as long.
+        """Return the time of a step with one activation over that with another, (rounds,).
 
-        Far steadier than the quotient of two whole steps, whose scatter is larger than what they differ by.
+        The rest of the step takes equally long, so only the activations' times are compared. The quotient of
+        two whole steps would scatter more than the steps differ.
         """
         return 1 + (self.within[text] - self.within[other]) / self.step[other]
 
@@ -160,17 +161,17 @@ class StepTimes:
 def step_times(
     texts: tuple[str, ...], widths: tuple[int, ...], dtype: str = "float64", rounds: int = ROUNDS
 ) -> dict[int, StepTimes]:
-    """What a training step takes with each activation, and its share of it, by width."""
-    found = {}
+    """Return the times of a training step with each activation, by width."""
+    by_width = {}
     for width in widths:
         steps: dict[Any, Callable[[], float]] = {("step", text): _Step(text, width, dtype) for text in texts}
         parts = {("within", t): _Pass(activation(t), (1, BATCH, width), dtype) for t in texts}
         times = interleaved(steps | parts, rounds)
-        found[width] = StepTimes(
+        by_width[width] = StepTimes(
             step={text: times["step", text] for text in texts},
             within={text: DEPTH * times["within", text] for text in texts},
         )
-    return found
+    return by_width
 
 
 # The write-up's own code ----------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ def step_times(
 
 @lru_cache(maxsize=1)
 def tutorial_times(rounds: int = ROUNDS) -> dict[str, Times]:
-    """Nanoseconds per element of the write-up's functions as printed there, each with its derivative."""
+    """Return nanoseconds per element of the write-up's functions as printed, each with its derivative."""
     from experiments.analysis.write_up_code import FUNCTIONS
 
     x = np.arange(-3, 3, 0.01)

@@ -1,7 +1,7 @@
-"""The life table of units: when they die, whether they come back, and what becomes of those that do not.
+"""The life table of hidden units: when they die, and whether they revive.
 
-Dead is a unit whose slope is 0 on every example measured (or, if asked for, one that is inactive on each).
-All counts are of watched steps: what dies and revives between two of them is not seen to. Hidden layers only.
+A unit is dead if its slope is 0 on every example measured (or, with `state="unit_inactive"`, if it is
+inactive on each). Only watched steps count: a unit that dies and revives between two of them is not noticed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
     from experiments.storage.records import Records
 
-MOVED = ("bias", "w_norm", "z_mean")  # of unit_bias and so on, the change over the shock
+MOVED = ("bias", "w_norm", "z_mean")  # the unit probes (unit_bias, …) whose change over the shock is taken
 
 
 def lives(records: Records, state: str = "unit_dead") -> pd.DataFrame:
-    """run_id, step, layer, unit, dead, and how that differs from the watched step before.
+    """Return for each unit and watched step whether it is dead, and how that changed since the step before.
 
-    born: dead for the first time (also at step 0); died: dead, and was not; revived: not dead, and was.
-    Raises ValueError if the unit probe that `state` names was not recorded.
+    Columns: run_id, step, layer, unit and four booleans. dead: is dead; died: is dead and was not before;
+    revived: is alive and was dead before; born: is dead for the first time (also at step 0).
+    Errors: ValueError if the unit probe `state` was not recorded.
     """
     _require(records, [state])
     keys = ["run_id", "layer", "unit"]
@@ -40,13 +41,13 @@ def lives(records: Records, state: str = "unit_dead") -> pd.DataFrame:
 
 
 def _require(records: Records, names: Sequence[str]) -> None:
-    lacking = [name for name in names if name not in records.units]
-    if lacking:
-        raise ValueError(f"the units' lives need {lacking[0]}: add it to the unit_probes")
+    missing = [name for name in names if name not in records.units]
+    if missing:
+        raise ValueError(f"the units' lives need {missing[0]}: add it to the unit_probes")
 
 
 def life_table(records: Records, state: str = "unit_dead") -> pd.DataFrame:
-    """How many units of each layer are dead, died and revived, at every watched step.
+    """Return how many units of each layer are dead, died and revived, at every watched step.
 
     Columns: the fields of Run, step, layer, units, dead, births (first deaths), deaths, revivals.
     """
@@ -59,7 +60,7 @@ def life_table(records: Records, state: str = "unit_dead") -> pd.DataFrame:
 
 
 def shock_step(records: Records) -> int:
-    """The step whose update is the oversized one; ValueError unless all shocks come at one step."""
+    """Return the step whose update is multiplied; errors: ValueError unless all shocks are at one step."""
     calls = [parse_call(text) for text in records.runs["schedule"].unique()]
     steps = {options.get("at", 100) for name, options in calls if name == "shock"}
     if len(steps) != 1:
@@ -68,17 +69,17 @@ def shock_step(records: Records) -> int:
 
 
 def shock_factor(schedule: str) -> float:
-    """By what a schedule multiplies the learning rate of the one update; 1 for none."""
+    """Return the factor by which a schedule's shock multiplies the learning rate; 1 without a shock."""
     name, options = parse_call(schedule)
     return float(options.get("factor", 100.0)) if name == "shock" else 1.0
 
 
 def survival(records: Records, since: int, state: str = "unit_dead") -> pd.DataFrame:
-    """The share of the units alive at step `since` that have not died by each later one.
+    """Return the fraction of the units alive at step `since` that have not died by each later step.
 
-    Kaplan & Meier 1958: a unit is at risk until it is dead for the first time since; what a run's end hides
-    is censored. Columns: the fields of Run, step, layer, alive; at `since` it is 1. A layer in which no unit
-    is alive then has no rows.
+    The estimate is that of Kaplan & Meier 1958: a unit is at risk until it first dies, and censored at its
+    run's end. Columns: the fields of Run, step, layer, alive (1 at `since`). A layer without a unit alive at
+    `since` has no rows. Errors: ValueError if that step was not watched.
     """
     rows = lives(records, state)
     if len(rows) and not (rows["step"] == since).any():
@@ -97,11 +98,12 @@ def survival(records: Records, since: int, state: str = "unit_dead") -> pd.DataF
 
 
 def died_and_lived(records: Records, at: int) -> pd.DataFrame:
-    """What one update, that of step `at`, did to the units alive before it.
+    """Return what the update of step `at` changed in the units that were alive before it.
 
-    Columns: the fields of Run, layer, unit, died (dead after it), the changes d_bias, d_w_norm and d_z_mean,
-    and moved, the size of the step of its weights. In layer 1, whose inputs are fixed, what of d_z_mean is
-    not d_bias is the weights'. Raises ValueError where that was not recorded or watched.
+    Columns: the fields of Run, layer, unit, died (dead after the update), the changes d_bias, d_w_norm and
+    d_z_mean, and moved, the norm of the step of the unit's weights. In layer 1, whose inputs are fixed,
+    d_z_mean − d_bias is the effect of the weights. Errors: ValueError where a probe was not recorded or one
+    of the two steps not watched.
     """
     names = ["unit_dead", *(f"unit_{name}" for name in MOVED), "unit_step_norm"]
     _require(records, names)
@@ -116,11 +118,11 @@ def died_and_lived(records: Records, at: int) -> pd.DataFrame:
     changes: dict[str, Any] = {
         f"d_{name}": both[f"unit_{name}_after"] - both[f"unit_{name}"] for name in MOVED
     }
-    found = both[keys].assign(died=both["unit_dead_after"] == 1, moved=both["unit_step_norm"], **changes)
-    return join(found, records.runs)
+    table = both[keys].assign(died=both["unit_dead_after"] == 1, moved=both["unit_step_norm"], **changes)
+    return join(table, records.runs)
 
 
 def bias_share(changes: pd.DataFrame) -> float:
-    """Of the change of these units' mean z, the part that is their biases'; NaN without units."""
+    """Return the fraction of the change of these units' mean z that their biases cause; NaN without units."""
     total = changes["d_z_mean"].sum()
     return float(changes["d_bias"].sum() / total) if len(changes) and total else float(np.nan)

@@ -1,10 +1,10 @@
-"""What the records say, frame in and frame out: ratios, decay rates, intervals over seeds, the summary.
+"""Analyses of records, from frame to frame: ratios, decay rates, intervals over seeds, the summary.
 
 Nothing here draws, reads a file or trains. Three rules hold throughout:
 
-* Zero is data. A norm that is exactly 0 has no logarithm; it is counted beside the fit it could not join.
+* Zero is data. A norm that is exactly 0 has no logarithm, so a fit leaves it out and counts it.
 * NaN is a run that diverged. It is left out of a median and counted in ``missing``, never replaced.
-* Nothing is averaged but seeds: `median_range` refuses groups in which a seed comes twice.
+* Only seeds are averaged: `median_range` refuses groups in which a seed occurs twice.
 """
 
 from __future__ import annotations
@@ -25,53 +25,53 @@ if TYPE_CHECKING:
 
 
 def fields(runs: pd.DataFrame) -> list[str]:
-    """The columns of `runs` that are fields of Run, in its order."""
+    """Return the columns of `runs` that are fields of Run, in the order of Run."""
     return [name for name in keys_of(Run) if name in runs]
 
 
 def varying(runs: pd.DataFrame) -> list[str]:
-    """The fields, other than the seed, of which these runs have more than one value."""
+    """Return the fields, other than the seed, that have more than one value in these runs."""
     return [name for name in fields(runs) if name != "seed" and len(runs[name].drop_duplicates()) > 1]
 
 
 def goes_with(runs: pd.DataFrame, field: str, others: Sequence[str]) -> bool:
-    """Whether `field` has one value for each combination of `others`, as zipped keys have."""
+    """Return whether `field` has one value for each combination of `others`, as zipped keys have."""
     settings = len(runs[list(others)].drop_duplicates()) if others else 1
     return len(runs[[*others, field]].drop_duplicates()) <= settings
 
 
 def join(frame: pd.DataFrame, runs: pd.DataFrame, only: Sequence[str] | None = None) -> pd.DataFrame:
-    """`frame` (steps, layers or made from them) with the fields of each row's run, or `only` some, beside it.
+    """Return `frame` with the fields of each row's run, or those in `only`, as further columns.
 
-    A field of Run keeps its name. A measurement that bears the same one (the loss and the learning rate in
-    `steps`) becomes ``loss_at_step``, ``lr_at_step``.
+    `frame` is `steps`, `layers` or made from them. A field of Run keeps its name; a measurement of the same
+    name (the loss and the learning rate in `steps`) becomes ``loss_at_step``, ``lr_at_step``.
     """
     chosen = runs[["run_id", *(fields(runs) if only is None else only)]]
     return frame.merge(chosen, on="run_id", how="left", validate="many_to_one", suffixes=("_at_step", ""))
 
 
 def hidden(layers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the hidden layers, 1 (nearest the input) to depth; the output layer is depth + 1."""
+    """Return the rows of the hidden layers, 1 (nearest the input) to depth; the output is depth + 1."""
     return layers[layers["layer"] <= _of_run(layers, runs, "depth")]
 
 
 def at_start(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of step 0: the initialisation, before any update."""
+    """Return the rows of step 0: the initialisation, before any update."""
     return frame[frame["step"] == 0]
 
 
 def at_end(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows after each run's last update; a run that diverged has none, or NaN in them."""
+    """Return the rows after each run's last update; a run that diverged has none, or NaN in them."""
     return frame[frame["step"] == _of_run(frame, runs, "steps")]
 
 
 def _of_run(frame: pd.DataFrame, runs: pd.DataFrame, field: str) -> pd.Series:
     values = runs.set_index("run_id")[field]
-    return frame["run_id"].map(values).astype(values.dtype)  # no rows would be left as texts
+    return frame["run_id"].map(values).astype(values.dtype)  # without rows the type would be text
 
 
 def probe_column(layers: pd.DataFrame, probe: str) -> str | None:
-    """The column of a probe, whatever options it was recorded with: ``saturated_fraction(below=0.05)``."""
+    """Return a probe's column, whatever its options (``saturated_fraction(below=0.05)``), or None."""
     return next((name for name in layers.columns if name.split("(")[0] == probe), None)
 
 
@@ -79,12 +79,13 @@ def probe_column(layers: pd.DataFrame, probe: str) -> str | None:
 
 
 def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
-    """The norm in the first hidden layer over that in the last, of every run and watched step.
+    """Return the norm in the first hidden layer over that in the last, per run and watched step.
 
-    Far below 1 the gradient vanishes on its way to the input, far above it explodes. One hidden layer gives
-    1; none gives no row. 0/0 (nothing arrives even at the last layer) is NaN, 0/x is 0: data.
-    Columns: the fields of Run, step, first, last, ratio and its log10, which is right also where no number is
-    as small.
+    Far below 1 the gradient vanishes on its way to the input; far above 1 it explodes. A run with one hidden
+    layer has the ratio 1, one without hidden layers has no row. 0/0 (the gradient is zero even in the last
+    layer) is NaN; 0/x is 0, which is data.
+    Columns: the fields of Run, step, first, last, ratio and ratio_log10, which is right even where the ratio
+    itself underflows.
     """
     layers = hidden(_signal(records.layers, signal), records.runs)
     keys = ["run_id", "step"]
@@ -92,16 +93,17 @@ def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     both = layers[layers["layer"] == 1].merge(last, on=keys, validate="one_to_one", suffixes=("", "_last"))
     both["ratio"] = both["norm"] / both["norm_last"]
     both["ratio_log10"] = both["log10"] - both["log10_last"]
-    far = (both[["norm", "norm_last"]] < np.finfo(float).tiny).any(axis=1)  # there the norm lost digits
+    far = (both[["norm", "norm_last"]] < np.finfo(float).tiny).any(axis=1)  # a subnormal norm has lost digits
     both.loc[far, "ratio"] = 10 ** both["ratio_log10"][far]
     named = both.rename(columns={"norm": "first", "norm_last": "last"})
     return join(named[[*keys, "first", "last", "ratio", "ratio_log10"]], records.runs)
 
 
 def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
-    """The factor by which the norm changes for each hidden layer nearer the input: below 1 it vanishes.
+    """Return the factor by which the norm changes per hidden layer towards the input: below 1 it vanishes.
 
-    Least squares of log norm on layer over a run's hidden layers at one step, norm ≈ c · factor^(depth − l).
+    The fit is least squares of log norm on layer l over a run's hidden layers at one step:
+    norm ≈ c · factor^(depth − l).
     Layers whose norm is exactly 0 cannot be fitted and are counted in `zeros`; fewer than two others, or a
     norm that is not finite (a diverged run), give NaN.
     Columns: the fields of Run, step, factor, layers (fitted), zeros.
@@ -121,10 +123,10 @@ def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
 
 
 def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
-    """run_id, step, layer, norm and its log10 (−inf for an exact 0).
+    """Return the columns run_id, step, layer, norm and log10 (of the norm; −inf for an exact 0).
 
-    The log is the recorded one (`delta_log10` beside `delta_norm`) where there is one: it is right where the
-    norm itself is smaller than any number.
+    The log is the recorded one where there is one (`delta_log10` for `delta_norm`): it is right even where
+    the norm itself underflows.
     """
     norm = layers[signal].to_numpy(float)
     log = np.log10(norm, where=norm > 0, out=np.where(norm == 0, -np.inf, np.nan))
@@ -138,12 +140,12 @@ def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
 
 
 def median_range(frame: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    """Median and range of `value` over the seeds of each group.
+    """Return the median and range of `value` over the seeds of each group.
 
     The range of n independent seeds covers their median with probability `coverage` = 1 − 2^(1−n): each
     seed lies above the median with probability ½, and the range misses it only if all lie on one side.
     Columns: `by`, median, low, high, n (values), missing (NaN: diverged, or undefined), coverage.
-    Raises ValueError if a group holds a seed twice, that is if something but the seed would be averaged.
+    Errors: ValueError if a group holds a seed twice, because something other than the seed would be averaged.
     """
     by = list(by)
     if "seed" in frame and frame.duplicated(list({*by, "seed"})).any():
@@ -156,18 +158,18 @@ def median_range(frame: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataF
 
 
 def coverage(n: Any) -> Any:
-    """Probability that the range of n independent values (number, array or column) covers their median."""
+    """Return the probability that the range of n independent values covers their median."""
     return np.maximum(0.0, 1 - 2.0 ** (1 - n))
 
 
 def paired(
     frame: pd.DataFrame, value: str, field: str, a: object, b: object, on: Sequence[str] = ("seed",)
 ) -> pd.DataFrame:
-    """`value` where `field` is a and where it is b, side by side for each seed, and the difference b − a.
+    """Return for each seed `value` where `field` is a, where it is b, and the difference b − a.
 
-    Equal seeds share their draws, so the difference varies less than either. Only seeds that both sides
-    have are kept. Columns: `on`, a, b, difference. Raises ValueError if `on` leaves a pair ambiguous: then
-    something else varies, and belongs in `on` or has to be selected first.
+    Runs of equal seed share their random draws, so the difference varies less than either value. Only seeds
+    that both sides have are kept. Columns: `on`, a, b, difference. Errors: ValueError if several runs share
+    a pair: then another field varies, which has to be added to `on` or selected first.
     """
     on = list(on)
     is_a, is_b = (frame[field].isna() if side is None else frame[field] == side for side in (a, b))
@@ -184,7 +186,7 @@ def paired(
 SUMMARY = {
     "delta_ratio_start": "delta norm of the first hidden layer over the last, at the initialisation",
     "delta_ratio_end": "the same after the last update",
-    "decay_start": "factor of the delta norm for each layer nearer the input, at the initialisation",
+    "decay_start": "factor of the delta norm per layer towards the input, at the initialisation",
     "decay_end": "the same after the last update",
     "dead": "share of hidden units with zero slope on every example, after the last update",
     "saturated": "share of slopes far under the largest possible in the hidden layers, after the last update",
@@ -194,15 +196,15 @@ SUMMARY = {
 
 
 def summary(records: Records) -> pd.DataFrame:
-    """One row for each activation × depth (and each other field that varies), one column a quantity.
+    """Return one row per activation × depth (and each other field that varies), one column per quantity.
 
     Columns: the fields, n (runs), diverged, crashed, zeros (hidden layers, over all runs, whose delta is
     exactly 0 after the last update), then for each quantity of SUMMARY its median over seeds and, as
     ``_low`` and ``_high``, their range; NaN where its probe was not recorded or no run has a value.
     """
     runs = records.runs
-    told_apart = {"activation", "depth", *varying(runs)}
-    by = [name for name in fields(runs) if name in told_apart]
+    grouping = {"activation", "depth", *varying(runs)}
+    by = [name for name in fields(runs) if name in grouping]
     table = runs.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
     table = table.groupby(by, dropna=False, observed=True).agg(
         n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")
@@ -222,7 +224,7 @@ def summary(records: Records) -> pd.DataFrame:
 
 
 def _quantities(records: Records) -> dict[str, pd.DataFrame]:
-    """The quantities of SUMMARY that these records hold: the fields of Run and a `value` for each run."""
+    """Return the quantities of SUMMARY that these records hold: the fields of Run and a `value` per run."""
     layers, runs = records.layers, records.runs
     frames = {}
     if "delta_norm" in layers:
@@ -243,7 +245,7 @@ def _quantities(records: Records) -> dict[str, pd.DataFrame]:
 
 
 def _count_zeros(records: Records, groups: pd.DataFrame) -> np.ndarray:
-    """How many hidden layers, over all runs of each group, have a delta of exactly 0 at the end."""
+    """Return how many hidden layers, over all runs of each group, have a delta of exactly 0 at the end."""
     if "delta_norm" not in records.layers:
         return np.zeros(len(groups), int)
     signal = _signal(records.layers, "delta_norm")

@@ -1,8 +1,8 @@
-"""Each setting at its own best: what is best is chosen on one half of the seeds and judged on the other.
+"""Each setting at its own best learning rate, chosen on one half of the seeds and judged on the other.
 
-A comparison at one learning rate compares how well that rate suits either side; a comparison of each side's
-best seed compares luck. Here every setting gets the value of the grid that suits it, and no seed is judged by
-a choice that it took part in: each half chooses for the other.
+A comparison at one learning rate measures how well that rate suits either side; a comparison of each side's
+best seed measures luck. Here every setting gets the value of the grid that suits it best, and no seed is
+judged by a choice that it took part in: each half of the seeds chooses for the other.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def halves(seeds: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """The seeds in order, cut in the middle; of an odd number the second part is the larger."""
+    """Return the two halves of the sorted seeds; of an odd number the second half is the larger."""
     ordered = sorted(set(seeds))
     return ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]
 
 
 def at_last_step(records: Records, column: str) -> pd.DataFrame:
-    """The fields of every run and, as `value`, a column of `steps` after its last update.
+    """Return the fields of every run and, as `value`, a column of `steps` after the run's last update.
 
-    NaN for a run that diverged or crashed before it.
+    The value is NaN for a run that diverged or crashed.
     """
     runs = records.runs[["run_id", *fields(records.runs)]]
     last = at_end(records.steps[["run_id", "step", column]], records.runs)
@@ -38,9 +38,9 @@ def at_last_step(records: Records, column: str) -> pd.DataFrame:
 
 
 def steps_to(records: Records, target: float) -> pd.DataFrame:
-    """The fields of every run and, as `value`, the first watched step whose loss is at most the target.
+    """Return the fields of every run and, as `value`, the first watched step with a loss of at most `target`.
 
-    inf if there is none.
+    The target is in nats; the value is inf if no step reaches it.
     """
     reached = records.steps[records.steps["loss"] <= target].groupby("run_id")["step"].min()
     values = records.runs["run_id"].map(reached).astype(float).fillna(np.inf)
@@ -50,17 +50,17 @@ def steps_to(records: Records, target: float) -> pd.DataFrame:
 def own_best(
     scores: pd.DataFrame, by: Sequence[str], *, over: str = "lr", larger: bool = True
 ) -> pd.DataFrame:
-    """For each combination of `by` and every seed its row at the best `over` by the other half of the seeds.
+    """Return, per combination of `by` and seed, the row at the value of `over` that the other half chose.
 
-    `scores` has `by`, `over`, seed and `value`, one row a run. Best is the largest (not `larger`: smallest)
-    median over the half that chooses, and the smaller `over` of two as good; NaN, a run that diverged, is
-    worse than any number. A column `on_edge` says whether the grid ends at the value chosen, so that the best
-    may lie beyond it. A single seed, having no other half, is judged by its own choice. Raises ValueError if
-    something but `by`, `over` and the seed would be mixed.
+    `scores` has the columns `by`, `over`, seed and `value`, one row per run. The best value of `over` has the
+    largest median (if not `larger`: the smallest) over the half that chooses; of two equal ones the smaller
+    is taken. NaN (a diverged run) is worse than any number. The column `on_edge` tells whether the chosen
+    value is an end of the grid, so that the best may lie outside. A single seed is judged by its own choice.
+    Errors: ValueError if fields other than `by`, `over` and the seed would be mixed.
     """
     import pandas as pd
 
-    keys = [*by, "_all"]  # a group even where there is nothing to group by
+    keys = [*by, "_all"]  # the constant column makes one group where `by` is empty
     scores = scores.assign(_all=0)
     if scores.duplicated([*keys, over, "seed"]).any():
         raise ValueError(f"choosing {over} for each {', '.join(by) or 'setting'} would mix other fields")
@@ -77,7 +77,7 @@ def own_best(
 
 
 def _choice(scores: pd.DataFrame, keys: Sequence[str], over: str, larger: bool) -> pd.DataFrame:
-    """The best value of `over` for each combination of `keys`, and whether its grid ends there."""
+    """Return the best value of `over` for each combination of `keys`, and whether the grid ends there."""
     filled = scores.fillna({"value": -np.inf if larger else np.inf})
     middle = filled.groupby([*keys, over], as_index=False, dropna=False)["value"].median()
     ranked = middle.sort_values(["value", over], ascending=[not larger, True], kind="stable")

@@ -1,4 +1,4 @@
-"""The write-up's own functions, letter for letter: what W15 compares with, and what W08 and W12 time."""
+"""The write-up's own functions, letter for letter: claim W15 compares with them, W08 and W12 time them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def grad_tanh(x: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """max(0, x), an element at a time."""
+    """max(0, x), one element at a time."""
     return np.array([max(0, i) for i in x])
 
 
@@ -36,7 +36,7 @@ def grad_relu(x: Array) -> Array:
 
 
 def leaky_relu(x: Array) -> Array:
-    """max(0.1 x, x), an element at a time."""
+    """max(0.1 x, x), one element at a time."""
     return np.array([max(0.1 * i, i) for i in x])
 
 
@@ -52,7 +52,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] 
     "leaky_relu(slope=0.1)": (leaky_relu, grad_leaky_relu),
 }
 
-# What each picture shows: from where to where, and in what steps.
+# The x axis of each picture: start, end and step.
 RANGES = {
     "sigmoid": (-10, 10, 0.1),
     "tanh": (-10, 10, 0.01),

@@ -1,4 +1,4 @@
-"""What the scripts do: the program for a person at a terminal, and an exit status."""
+"""The commands behind the scripts: each runs its part of the program and returns an exit status."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def command(
     yes: bool = False,
     quiet: bool = False,
 ) -> int:
-    """`scripts/run.py`: run an experiment and say so."""
+    """Run an experiment for `scripts/run.py`; return the exit status."""
 
     def work() -> int:
         experiment = experiment_of(config, overrides)
@@ -41,17 +41,17 @@ def command(
 
 
 def reproduce_command(given: Namespace) -> int:
-    """`scripts/reproduce.py`: run a collection of configs, judge it and report it."""
+    """Run, judge and report a collection of configs for `scripts/reproduce.py`; return the exit status."""
     return status_of(lambda: _reproduce(given))
 
 
 def verify_command(name: str, runs: str, seed: int) -> int:
-    """`scripts/verify.py`: re-derive stored runs, chosen by chance, and print what agrees."""
+    """Re-derive stored runs, chosen at random, for `scripts/verify.py`; return the exit status."""
     return status_of(lambda: _verify(name, runs, seed))
 
 
 def status_of(work: Callable[[], int]) -> int:
-    """The exit status of a script's work; a refusal is a line on standard error, and no traceback."""
+    """Do a script's work and return its exit status; a user's error is one line, without a traceback."""
     try:
         with _plain_warnings(), _terminable():
             return work()
@@ -59,7 +59,7 @@ def status_of(work: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again while Python shuts down
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore further presses while Python shuts down
         print("interrupted; what was finished is stored, the same command does the rest", file=sys.stderr)
         return INTERRUPTED
 
@@ -76,11 +76,11 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
         return OK
     if options.fresh and not yes:
         _confirm(experiment)
-    return _told(run_experiment(experiment, options, progress).failures)
+    return _report_failures(run_experiment(experiment, options, progress).failures)
 
 
-def _told(failures: Iterable[str]) -> int:
-    """The status after every failure has had its line on standard error."""
+def _report_failures(failures: Iterable[str]) -> int:
+    """Print each failure as a line on standard error; return FAILED if there is one, else OK."""
     from experiments.analysis.wording import printable
 
     lines = list(failures)
@@ -99,7 +99,9 @@ def _reproduce(given: Namespace) -> int:
     progress.wrote(done.folder, ["report.html", "claims.csv", "manifest.json", "figures/"])
     if given.readme:
         update_readme(done.folder / "claims.csv")
-    return _told([*done.failures, *(f"{name}: inconclusive" for name in done.undecided), *done.changed])
+    return _report_failures(
+        [*done.failures, *(f"{name}: inconclusive" for name in done.undecided), *done.changed]
+    )
 
 
 def _verify(name: str, runs: str, seed: int) -> int:
@@ -114,14 +116,15 @@ def _verify(name: str, runs: str, seed: int) -> int:
     progress = terminal()
     progress.say(f"{name}: making {len(picked)} of {len(records.runs)} runs again")
     findings = list(verify(experiment, records, picked))
-    for check, came in stamp(store, findings)["checks"].items():
-        worst = "" if came["worst"] is None else f", worst gap {came['worst']:.2g}"
-        progress.say(f"  {check:18} {came['runs'] - came['disagree']} of {came['runs']} agree{worst}")
-    return _told(finding.said() for finding in findings if finding.agrees is False)
+    for check, result in stamp(store, findings)["checks"].items():
+        worst = "" if result["worst"] is None else f", worst gap {result['worst']:.2g}"
+        agreeing = result["runs"] - result["disagree"]
+        progress.say(f"  {check:18} {agreeing} of {result['runs']} agree{worst}")
+    return _report_failures(finding.message() for finding in findings if finding.agrees is False)
 
 
 def _picked(ids: list[str], runs: str, seed: int) -> list[str]:
-    """`runs` of the ids by chance, or all; errors: ConfigError."""
+    """Return `runs` of the ids, chosen at random, or all of them; errors: ConfigError."""
     import random
 
     if runs == "all":
@@ -132,7 +135,7 @@ def _picked(ids: list[str], runs: str, seed: int) -> list[str]:
 
 
 def _confirm(experiment: Experiment) -> None:
-    """Ask before what is stored is deleted; ConfigError where nobody can answer."""
+    """Ask before stored results are deleted; errors: ConfigError where nobody can answer."""
     store = Store(experiment.name)
     stored = len(store.finished())
     if not stored:
@@ -146,7 +149,7 @@ def _confirm(experiment: Experiment) -> None:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """A warning is a line for the reader, not a place in the code."""
+    """Print each warning as one line, without its place in the code."""
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
         print(f"warning: {message}", file=sys.stderr)
@@ -158,7 +161,7 @@ def _plain_warnings() -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does, so that workers and locks are left in order."""
+    """Let SIGTERM stop the program as Ctrl-C does, so that workers end and locks are released."""
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt

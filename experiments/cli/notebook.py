@@ -1,4 +1,4 @@
-"""An experiment from a notebook or a script of one's own: `run` trains, stores, draws and judges it."""
+"""`run`: train, store, draw and judge an experiment from a notebook or from another script."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def run(
     fresh: bool = False,
     quiet: bool = True,
 ) -> Records:
-    """Train what is not stored yet; store, summarise and draw it. The records of all runs asked for.
+    """Train the runs that are not stored yet, summarise, draw and judge; return the records of all runs.
 
-    `source` is a config file, a dict of its keys or an Experiment as it is; `overrides` are texts such as
-    ``depth=[2,4]``. A run that crashes is a row with status "crashed". Errors: ConfigError, DataError,
-    StoreError; KeyboardInterrupt once what was running is stored.
+    `source` is a config file, a dict of its keys or an Experiment; `overrides` are texts such as
+    ``depth=[2,4]``. A run that crashes is a row with status "crashed". The other options are those of
+    `ExecutionOptions`; `quiet=False` shows progress.
+    Errors: ConfigError, DataError, StoreError; KeyboardInterrupt after the running stacks are stored.
     """
     from experiments.cli.terminal import terminal
 

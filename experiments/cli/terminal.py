@@ -1,6 +1,6 @@
-"""What a person at the terminal sees: the question, the plan, progress, the summary, the paths.
+"""The terminal's output: the question, the plan, progress, the summary and the files written.
 
-On a terminal progress is a bar; where output goes to a file or a pipe it is a plain line every few seconds.
+On a terminal, progress is a bar; where the output goes to a file or a pipe, it is a line every few seconds.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
 PLAIN_WIDTH = 180  # characters of a line that goes to a file or a pipe, which has no width of its own
-MOST_ROWS = 60  # of the summary shown; the whole of it is in summary.csv
+MOST_ROWS = 60  # rows of the summary that are shown; summary.csv has all
 COUNTS = ("diverged", "crashed", "zeros")  # columns of the summary, shown where they are not all 0
-SHOWN = {  # of the summary's quantities, those that fit a terminal, and their headings
+SHOWN = {  # the quantities of the summary that fit a terminal, and their headings
     "delta_ratio_start": "delta first/last, start",
-    "decay_start": "decay a layer, start",
+    "decay_start": "decay per layer, start",
     "decay_theory": "theory",
     "dead": "dead, end",
     "saturated": "saturated, end",
@@ -38,17 +38,17 @@ SHOWN = {  # of the summary's quantities, those that fit a terminal, and their h
 
 
 class Terminal:
-    """Writes to a rich console, which knows whether it is a terminal, a pipe or to be quiet."""
+    """A `Progress` that writes to a rich console: a terminal, a pipe or, if quiet, nothing."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def say(self, text: str) -> None:
-        """One line or a few, as they are: a text from a config is not markup and moves no cursor."""
+        """Show lines as they are: a text from a config is not markup and cannot move the cursor."""
         self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def plan(self, sweep: Sweep) -> None:
-        """How much there is to do, how much of it is done, and how long the rest should take."""
+        """Show how many runs there are, how many are stored, and how long the rest should take."""
         runs, missing = count(len(sweep.runs), "run"), sweep.missing
         if not missing:
             self.say(f"{runs}, all stored: nothing to train")
@@ -61,7 +61,7 @@ class Terminal:
 
     @contextmanager
     def training(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float], None]]:
-        """A function to call with (runs, cost) for every stack that has come back."""
+        """Yield the function to call with (runs, cost) for every finished stack."""
         if self.console.is_terminal and not self.console.quiet:
             with self._bar(runs, forecast) as advance:
                 yield advance
@@ -97,7 +97,7 @@ class Terminal:
         return advance
 
     def summary(self, table: pd.DataFrame) -> None:
-        """One row a group of runs that differ in the seed: the median and range of each quantity."""
+        """Show a row per group of runs that differ in the seed: median and range of each quantity."""
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
@@ -117,7 +117,7 @@ class Terminal:
             self.say(f"… and {len(table) - MOST_ROWS} more rows in summary.csv")
 
     def frontier(self, table: pd.DataFrame, goal: str) -> None:
-        """One row a setting: the depth that half of its seeds reach, theory's, and what it took to find."""
+        """Show a row per setting: the depth that half of its seeds reach, theory's, and the run counts."""
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
@@ -135,7 +135,7 @@ class Terminal:
         self.console.print(shown)
 
     def verdicts(self, table: pd.DataFrame) -> None:
-        """One line a claim: its status, its number and rule; and one for the condition or what is missing."""
+        """Show a line per claim with its status, value and bound, and one for its condition, if any."""
         for row in table.to_dict("records"):
             range_ = f"{number(row['value'])} ({number(row['low'])} – {number(row['high'])})"
             measured = f": {range_}, bound {number(row['bound'])}, n = {row['n']}" if row["n"] else ""
@@ -144,32 +144,34 @@ class Terminal:
                 self.say(f"{'':13} {row['condition']}")
 
     def wrote(self, folder: Path, names: Sequence[str]) -> None:
-        """The paths written, those of one sort on one line."""
+        """Show the folder and the names of the files written."""
         self.say(f"wrote {folder}/")
         for name in names:
             self.say(f"  {name}")
 
 
 def terminal(*, quiet: bool = False) -> Terminal:
-    """The voice for standard output."""
+    """Return the `Progress` that writes to standard output."""
     from rich.console import Console
 
     console = Console(quiet=quiet)
     if not console.is_terminal:
         console = Console(quiet=quiet, width=PLAIN_WIDTH)
-    console.on_broken_pipe = partial(_go_on_in_silence, console)  # type: ignore[method-assign]
+    console.on_broken_pipe = partial(_become_quiet, console)  # type: ignore[method-assign]
     return Terminal(console)
 
 
-def _go_on_in_silence(console: Console) -> None:
-    """A reader that has left (``| head``, a connection that broke) is no reason to end a sweep."""
+def _become_quiet(console: Console) -> None:
+    """Continue the sweep without output when the reader of a pipe has ended (as ``| head`` does)."""
     console.quiet = True
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _cell(row: dict[str, Any], quantity: str) -> str:
     median = row[quantity]
-    low, high = (row.get(f"{quantity}{end}", median) for end in ("_low", "_high"))  # theory has no range
+    low, high = (
+        row.get(f"{quantity}{end}", median) for end in ("_low", "_high")
+    )  # theory's value has no range
     if low == high or median != median:
         return number(median)
     return f"{number(median)} {number(low, 2)}–{number(high, 2)}"

@@ -1,4 +1,4 @@
-"""How deep can it go? A bisection over depth: which depth to try next, and nothing of how it is trained."""
+"""The bisection over depth: which depth to try next, given the share of runs that succeeded at others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from mlp.registry import Registry
 
-DEEPEST = 10_000  # as of a run's depth
+DEEPEST = 10_000  # the largest depth that a run may have
 HALF = 0.5
 
 SEARCHES = Registry("search")
@@ -17,36 +17,37 @@ SEARCHES = Registry("search")
 
 @dataclass(frozen=True)
 class Search:
-    """What counts as a success, and between which depths the frontier is looked for."""
+    """What counts as a success, and the range of depths in which the frontier is searched for."""
 
-    accuracy: float
-    on: str
+    accuracy: float  # a run succeeds if it reaches this fraction
+    on: str  # the column of `steps` that holds the accuracy
     shallowest: int
     deepest: int
-    resolution: float
+    resolution: float  # approximate ratio of two neighbouring depths
 
     @property
     def goal(self) -> str:
-        """What counts as reached, in words."""
+        """The criterion of success, in words."""
         return f"{self.on.replace('_', ' ')} {self.accuracy:g} by half of the seeds, 95 % interval"
 
     @property
     def ladder(self) -> tuple[int, ...]:
-        """All depths that may be tried: each at least one deeper than the last, by about `resolution`."""
+        """All depths that may be tried, ascending; neighbours have a ratio of about `resolution`."""
         steps = ceil(log(self.deepest / self.shallowest) / log(self.resolution))
         factor = (self.deepest / self.shallowest) ** (1 / steps)
         return tuple(sorted({round(self.shallowest * factor**k) for k in range(steps + 1)}))
 
     @property
     def rounds(self) -> int:
-        """The most depths that a setting may have to be tried at."""
+        """The largest number of depths at which a setting may have to be tried."""
         return ceil(log2(len(self.ladder) + 1))
 
     def next_depth(self, tried: Mapping[int, float]) -> int | None:
-        """The depth to try after these, each with its share of successes; None: the frontier is enclosed.
+        """Return the next depth to try, or None once the search has ended.
 
-        A share of NaN (nothing is known of that depth) ends the search. It depends on nothing else, so that
-        a search taken up again goes the way it went before.
+        `tried` maps each depth tried so far to its share of successes. A share of NaN (no run of that depth
+        is stored) ends the search. The result depends on `tried` alone, so that a resumed search takes the
+        same path as before.
         """
         reached, missed = -1, len(self.ladder)
         while missed - reached > 1:
@@ -76,10 +77,10 @@ def depth(
     deepest: int = 200,
     resolution: float = 1.15,
 ) -> Search:
-    """By bisection, for each setting the depth up to which half of the seeds reach the accuracy.
+    """Find by bisection, for each setting, the depth up to which half of the seeds reach the accuracy.
 
-    Success is at least that share of the test (or training) examples after the last step. Depths are tried
-    from shallowest to deepest, those whose ratio is under resolution are not told apart.
+    A run succeeds if it classifies at least this fraction of the test (or training) examples correctly after
+    the last step. Depths lie between shallowest and deepest; their ratio is about resolution.
     """
     if not 0 < accuracy <= 1:
         raise ValueError(f"depth: accuracy is {accuracy}; it lies above 0 and is 1 at most")

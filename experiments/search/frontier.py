@@ -1,4 +1,4 @@
-"""The depth that half of the networks reach, from which runs succeeded: an interval, and theory beside it."""
+"""The frontier: the depth up to which half of the runs succeed, its interval, and theory's prediction."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from experiments.storage.records import Records
 
-SURE = 1.92  # half the 95 % point of chi-square with one degree of freedom: a drop of log likelihood
+SURE = 1.92  # drop of log likelihood at the ends of a 95 % interval: half the 95 % point of chi-square(1)
 STEEP = np.geomspace(0.2, 1e4, 50)  # slopes of the logistic curve per e-fold of depth: flat to a step
-BEYOND = float(np.log(10))  # how far past the depths tried the frontier is looked for
-PLACES = 1001
+BEYOND = float(np.log(10))  # the frontier is searched for up to a factor of ten beyond the depths tried
+PLACES = 1001  # candidate depths, evenly spaced in log depth
 FOUND = (
     "frontier", "low", "high", "seeds", "depths", "runs", "xi_c", "xi_grad", "theory", "remark",
 )  # fmt: skip
@@ -31,7 +31,11 @@ TRAINABLE = 6.0  # depth scales: Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 20
 
 @dataclass(frozen=True)
 class Frontier:
-    """The depth that half reach, NaN where it lies beyond what was tried; 0 and inf are open ends."""
+    """The depth up to which half of the runs succeed and its 95 % interval.
+
+    The depth is NaN where it lies outside the depths tried. An interval without a lower or an upper end has
+    0 or inf there.
+    """
 
     depth: float
     low: float
@@ -40,9 +44,9 @@ class Frontier:
 
 
 def successes(records: Records, accuracy: float, on: str) -> pd.DataFrame:
-    """Every run with `success`: 1 if its last accuracy is at least so much, 0 if not, NaN if it crashed.
+    """Return `runs` with a column `success`: 1 if the last accuracy (column `on`) is at least `accuracy`.
 
-    A run that diverged has failed.
+    It is 0 for other runs, also for those that diverged, and NaN for those that crashed.
     """
     runs, steps = records.runs, records.steps
     last = at_end(steps[["run_id", "step", on]], runs).set_index("run_id")[on]
@@ -51,11 +55,11 @@ def successes(records: Records, accuracy: float, on: str) -> pd.DataFrame:
 
 
 def frontier(tried: Mapping[int, tuple[float, int]]) -> Frontier:
-    """From each depth's successes and runs: where a logistic curve in log depth passes one half.
+    """Fit a logistic curve in log depth and return the depth at which it passes one half.
 
-    The interval is that of the profile likelihood, 95 %. Where all successes are shallower than all failures
-    the steepest curve fits best wherever it falls between them: the depth is then their geometric mean and
-    the interval, from three seeds on, the gap itself.
+    `tried` maps each depth to its numbers of successes and runs. The 95 % interval comes from the profile
+    likelihood. Where all successes are shallower than all failures, a step anywhere in the gap fits equally
+    well: the depth is then the gap's geometric mean and the interval, from three seeds on, the gap itself.
     """
     depths = np.array(sorted(tried))
     wins, runs = np.array([tried[depth] for depth in depths.tolist()], float).T
@@ -77,15 +81,15 @@ def frontier(tried: Mapping[int, tuple[float, int]]) -> Frontier:
 
 
 def settings(records: Records) -> list[str]:
-    """The fields that tell one frontier from another."""
+    """Return the fields that distinguish the settings: those that vary, other than depth and seed."""
     return [name for name in varying(records.runs) if name != "depth"] or ["activation"]
 
 
 def table(records: Records, accuracy: float, on: str) -> pd.DataFrame:
-    """A row a setting: its fields and the columns FOUND, of which `runs` are those that did not crash.
+    """Return a row per setting: its fields and the columns FOUND. `runs` counts those that did not crash.
 
-    theory is TRAINABLE times ξ_c, or ξ_∇ where there is no ξ_c; inf at criticality, NaN where mean-field
-    theory of plain nets does not apply.
+    `theory` is the predicted depth in layers: TRAINABLE times ξ_c, or times ξ_∇ where there is no ξ_c. It is
+    inf at criticality, and NaN where the mean-field theory of plain networks does not apply.
     """
     import pandas as pd
 
@@ -94,28 +98,28 @@ def table(records: Records, accuracy: float, on: str) -> pd.DataFrame:
     by, rows = settings(records), []
     for key, runs in known.groupby(by, sort=False, dropna=False):
         counts = runs.groupby("depth")["success"].agg(["sum", "size"])
-        found = frontier({int(depth): (row["sum"], row["size"]) for depth, row in counts.iterrows()})
+        fitted = frontier({int(depth): (row["sum"], row["size"]) for depth, row in counts.iterrows()})
         scales = scales_of(runs.iloc[0])
         nearest = scales["xi_c"] if scales["xi_c"] == scales["xi_c"] else abs(scales["xi_grad"])
         rows.append(
             dict(zip(by, key, strict=True))
-            | {"frontier": found.depth, "low": found.low, "high": found.high}
+            | {"frontier": fitted.depth, "low": fitted.low, "high": fitted.high}
             | {"seeds": int(counts["size"].max()), "depths": len(counts), "runs": len(runs), **scales}
-            | {"theory": TRAINABLE * nearest, "remark": found.remark}
+            | {"theory": TRAINABLE * nearest, "remark": fitted.remark}
         )
     return pd.DataFrame(rows, columns=[*by, *FOUND])
 
 
-def with_grid(found: pd.DataFrame, search: Search) -> pd.DataFrame:
-    """The table with `grid_runs`, how many runs it would take to train every depth of the search's ladder."""
-    at = found.columns.get_loc("runs") + 1
-    found = found.copy()
-    found.insert(at, "grid_runs", len(search.ladder) * found["seeds"])
-    return found
+def with_grid(frontiers: pd.DataFrame, search: Search) -> pd.DataFrame:
+    """Return the table with `grid_runs`: how many runs training every depth of the ladder would take."""
+    at = frontiers.columns.get_loc("runs") + 1
+    frontiers = frontiers.copy()
+    frontiers.insert(at, "grid_runs", len(search.ladder) * frontiers["seeds"])
+    return frontiers
 
 
 def scales_of(run: Mapping[str, Any] | pd.Series) -> dict[str, float]:
-    """xi_c and xi_grad of a run's hidden layers; NaN where mean-field theory of plain nets does not apply."""
+    """Return the depth scales xi_c and xi_grad of a run, in layers; NaN where plain theory does not apply."""
     if run["norm"] != "none" or run["residual"] or weight_mean(run["init"], run["width"], run["width"]):
         return {"xi_c": np.nan, "xi_grad": np.nan}
     return dict(_scales(run["activation"], run["init"], run["bias"], int(run["width"])))

@@ -1,1 +1,1 @@
-"""What is kept: identity, records, parts on disk, and where the numbers come from."""
+"""The storage of results: run ids, records, Parquet parts on disk, and the provenance of the numbers."""

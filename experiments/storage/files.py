@@ -1,7 +1,7 @@
-"""Writing so that a kill, a full disk or a power cut leaves the old file or the new one and nothing between.
+"""Atomic writing: a kill, a full disk or a power cut leaves either the old file or the new one.
 
-A file is written under a name that no reader looks at, made durable, and renamed over its target; then the
-folder that holds the new name is made durable too (`publish` and `sync`).
+A file is written under a name that no reader looks at, made durable (fsync), and renamed over its target;
+then the folder that holds the new name is made durable too (`draft`, `write` and `sync`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ except ImportError:  # no POSIX system
 
 
 class StoreError(RuntimeError):
-    """Results that cannot be written or read; the message says where, why and what to do."""
+    """Results cannot be written or read; the message says where, why and what to do."""
 
 
 class StoreWarning(UserWarning):
-    """A file that was left out of what was read, or a lock that could not be had; the message names it."""
+    """A file was not read, or a lock is not available; the message names it."""
 
 
 _FULL = "Free some space and run the same command again: finished runs are kept."
@@ -39,10 +39,10 @@ ADVICE = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _DENIED),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _BLOCKED),
 }
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a lock file that is a link would be written through
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # refuse a lock file that is a link: writing would change its target
 LONGEST_NAME = 200  # bytes; systems allow 255, and a draft's name is longer than its file's
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # what a file system without locks answers
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)  # what one answers that has no durable folders
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # errors of a file system without locks
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)  # errors of a file system that cannot sync folders
 
 
 @contextlib.contextmanager
@@ -57,11 +57,11 @@ def explained(doing: str, path: Path) -> Iterator[None]:
 
 
 def inside(root: Path, name: str | Path) -> Path:
-    """The path of `name` under `root`; StoreError if it would lie elsewhere, by ``..`` or by a link."""
+    """Return the path of `name` under `root`; errors: StoreError if ``..`` or a link leads elsewhere."""
     path = root / name
     try:
         within = root.resolve() in path.resolve().parents and len(os.fsencode(path.name)) <= LONGEST_NAME
-    except (OSError, ValueError, RuntimeError):  # a NUL in it, links in a circle
+    except (OSError, ValueError, RuntimeError):  # for example a NUL in the name, or links in a circle
         within = False
     if not within:
         raise StoreError(f"{str(name)!r} does not name anything inside {root}; give a plain name")
@@ -69,7 +69,7 @@ def inside(root: Path, name: str | Path) -> Path:
 
 
 def draft(data: bytes, path: Path, folder: Path) -> Path:
-    """Write `data` durably under a name in `folder` that no reader looks at, for a `publish` as `path`."""
+    """Write `data` durably under a name in `folder` that no reader looks at, to be renamed to `path`."""
     unseen = folder / f".{path.parent.name}-{path.name}.{os.getpid()}.partial"
     try:
         with open(unseen, "wb") as file:
@@ -111,7 +111,7 @@ def write(path: Path, data: bytes, folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take away a file that is in nobody's way; a failure to do so is no matter."""
+    """Delete a file if possible; a failure is ignored, because nothing depends on the deletion."""
     with contextlib.suppress(OSError):
         path.unlink()
 
@@ -120,7 +120,7 @@ _held: set[int] = set()  # handles of the locks this process holds
 
 
 def _forget_in_child() -> None:
-    """A forked worker must not keep its parent's lock alive after the parent was killed."""
+    """Close the locks in a forked worker, which would keep them alive after its parent was killed."""
     for handle in _held:
         os.close(handle)
     _held.clear()
@@ -132,9 +132,9 @@ if hasattr(os, "register_at_fork"):
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold `path` for this process alone; readers are not blocked. StoreError names who holds it.
+    """Lock `path` for this process; readers are not blocked. Errors: StoreError, naming the holder.
 
-    The system drops the lock with the process, however that ends, so none is ever stale.
+    The system releases the lock when the process ends in any way, so that no lock is ever stale.
     """
     with explained("lock", path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
@@ -145,7 +145,7 @@ def locked(path: Path) -> Iterator[None]:
             _sign(handle)
         yield
     finally:
-        if handle in _held:  # not in a child that was forked meanwhile
+        if handle in _held:  # false in a child that was forked meanwhile
             _held.discard(handle)
             os.close(handle)
 
@@ -168,7 +168,7 @@ def _take(handle: int, path: Path) -> None:
 
 
 def _sign(handle: int) -> None:
-    """Say who holds the lock."""
+    """Write into the lock file who holds the lock."""
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
     os.ftruncate(handle, 0)
@@ -176,7 +176,7 @@ def _sign(handle: int) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Who holds the lock, as far as the file says."""
+    """Return who holds the lock, as written in the lock file."""
     try:
         facts = json.loads(path.read_bytes())
         return f"process {facts['pid']} on {facts['host']}, since {facts['since']}"

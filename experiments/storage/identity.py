@@ -1,4 +1,4 @@
-"""Which numbers are stored under which name: `run_id`, and the steps at which a run is measured."""
+"""The identity of a run: its id, and the steps at which it is measured."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _DEFAULT = Run()
 
 
 def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
-    """Twelve hex digits that name a run by what its numbers depend on, and by nothing else.
+    """Return twelve hex digits, a hash of everything that a run's numbers depend on and of nothing else.
 
-    That is: the fields set to something other than their default, what is recorded and when, the contents
-    (not the path) of a user's data file, and SCHEMA. A new field with a default leaves all names as they are.
-    `data` is the data set's fingerprint where it is known; else the data are looked at.
+    That is: the fields that differ from their default, what is recorded and when, the contents (not the path)
+    of a user's data file, and SCHEMA. A new field of Run with a default changes no id.
+    `data` is the data set's fingerprint; without it the data set is looked at.
     """
     if data is None:
         from experiments.datasets import fingerprint
@@ -53,23 +53,26 @@ def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
 def named(
     runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None
 ) -> dict[str, Run]:
-    """Runs by their `run_id`; each data set is looked at once, or not if `fingerprints` are given."""
-    found = fingerprints(runs) if prints is None else prints
-    return {run_id(run, recording, found[run.dataset]): run for run in runs}
+    """Return the runs by their `run_id`.
+
+    `prints` are the fingerprints of the data sets; without them each data set is looked at once.
+    """
+    known = fingerprints(runs) if prints is None else prints
+    return {run_id(run, recording, known[run.dataset]): run for run in runs}
 
 
 def fingerprints(runs: Iterable[Run]) -> dict[str, str]:
-    """The fingerprint of each data set as it is now."""
+    """Return the fingerprint of each data set as it is now."""
     from experiments.datasets import fingerprint
 
     return {text: fingerprint(text) for text in dict.fromkeys(run.dataset for run in runs)}
 
 
 def watched_steps(watch: int | tuple[int, ...], steps: int) -> tuple[int, ...]:
-    """The steps at which to measure: 0 and `steps`, and as many between, evenly by their logarithm.
+    """Return the steps at which to measure: `watch` of them from 0 to `steps`, evenly spaced by logarithm.
 
-    Early on a logarithm asks for more steps than there are; the others move up, so that the count is kept. A
-    tuple says which; what of it lies beyond the end is left out.
+    Early steps that would coincide are moved up, so that the count is kept. A tuple lists the steps itself;
+    0 and `steps` are added and those beyond the end are left out.
     """
     if not isinstance(watch, int):
         return tuple(sorted({0, steps, *(step for step in watch if step <= steps)}))
@@ -84,27 +87,27 @@ def watched_steps(watch: int | tuple[int, ...], steps: int) -> tuple[int, ...]:
 
 
 def costly_steps(recording: Recording, steps: int) -> tuple[int, ...]:
-    """The watched steps at which costly probes are measured: the first, the last and evenly many between."""
+    """Return the watched steps at which costly probes are measured: the first, the last, some between."""
     watched = watched_steps(recording.watch, steps)
     gaps = min(recording.watch_costly, len(watched)) - 1
     return tuple(watched[round(i * (len(watched) - 1) / max(gaps, 1))] for i in range(gaps + 1))
 
 
 def is_costly(probe: str) -> bool:
-    """Whether the probe that a call-text names is measured at few steps."""
+    """Return whether a probe, given by its call-text, is costly and so measured at few steps only."""
     name, _ = parse_call(probe)
     return name in PROBES and PROBES.facts(name).costly
 
 
 @lru_cache
 def _measured(recording: Recording, steps: int) -> dict[str, object]:
-    """What of a recording the numbers depend on: the steps themselves, however they were asked for."""
+    """Return what of a recording the numbers depend on: the watched steps, not how `watch` gives them."""
     on = MEASURED_ON_BATCH if recording.trace == "batch" else recording.probe_set
     watched = watched_steps(recording.watch, steps)
     more: dict[str, object] = {}
     for key in ("unit_probes", "distributions"):
-        if asked := getattr(recording, key):
-            more[key] = sorted(asked)
+        if names := getattr(recording, key):
+            more[key] = sorted(names)
     is_default = set(recording.probes) == set(DEFAULT_PROBES)
     if not is_default and any(map(is_costly, recording.probes)):
         more["costly"] = costly_steps(recording, steps)

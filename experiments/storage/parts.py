@@ -1,7 +1,7 @@
-"""One stack's records as three Parquet files, more with units or bins, that vouch for each other.
+"""One part: the records of a stack as a Parquet file per frame, protected by hashes.
 
-The runs part is the commit mark: it carries the SHA-256 of its other parts, of itself, the version of the
-numbers and the names of its runs. A part that is torn, edited or from elsewhere does not open.
+The file of `runs` is the commit mark: it holds the SHA-256 of the part's other files and of itself, the
+version of the numbers and the ids of its runs. A part that is incomplete, edited or foreign does not open.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-MARK = b"vanishing_gradients"  # the key of our facts in a file's footer
+MARK = b"vanishing_gradients"  # the key under which a file's footer holds this project's metadata
 COLUMNS_ONLY = "0-columns"  # sorts before every part, whose names are letters, digits and underscores
-UNSEALED = "0" * 64  # stands for the hash of the file that it stands in
+UNSEALED = "0" * 64  # the placeholder that is replaced by the hash of the file that contains it
 FRAMES = tuple(COLUMNS)
-TOGETHER = 256  # files joined at a time: a table takes 30 kB, however few its rows
+TOGETHER = 256  # files joined at a time, because a table takes at least 30 kB of memory
 ON_REQUEST = {frame: measured for frame, measured in PROBED.items() if frame != "layers"}
 
 
 class BadPart(ValueError):
-    """A part that must not be read as data; the message completes "this part …"."""
+    """A part must not be read as data; the message completes "this part …"."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What a sound part holds: its runs with their status, and the probes measured in them."""
+    """The contents of a valid part: the status of its runs by id, and the probes measured in them."""
 
     name: str
     runs: dict[str, str]
@@ -45,7 +45,7 @@ class Part:
 
     @property
     def frames(self) -> tuple[str, ...]:
-        """The frames that it has a file of, the commit mark first."""
+        """The frames that have a file in this part, the commit mark first."""
         return _frames(self)
 
     def columns(self, frame: str) -> tuple[str, ...]:
@@ -54,17 +54,17 @@ class Part:
 
 
 def _frames(owner: Part | Records) -> tuple[str, ...]:
-    """The frames that are stored: of those on request the ones in which something was measured."""
+    """Return the frames to store: an optional frame only if something was measured in it."""
     return tuple(f for f in FRAMES if f not in ON_REQUEST or getattr(owner, ON_REQUEST[f]))
 
 
 def path_of(folder: Path, frame: str, name: str) -> Path:
-    """Where a part of a frame lies."""
+    """Return the path of a part's file of one frame."""
     return folder / frame / f"{name}.parquet"
 
 
 def seal(records: Records, name: str) -> dict[str, bytes]:
-    """The files of a part, by frame, in the order in which they are put in place: the runs last."""
+    """Return the bytes of a part's files by frame, in the order in which they are written: runs last."""
     measured = _frames(records)[:0:-1]
     files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
     facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
@@ -76,10 +76,10 @@ def seal(records: Records, name: str) -> dict[str, bytes]:
 
 
 def encode(frame: str, rows: pd.DataFrame, name: str, **facts: Any) -> bytes:
-    """A frame as a Parquet file with our facts in its footer.
+    """Return a frame as a Parquet file with this project's metadata in its footer.
 
-    The schema comes from the documented types and never from the values, so that a column of nothing but NaN
-    is the same column in every part.
+    The schema comes from the documented types and never from the values, so that a column in which all
+    values are NaN has the same type in every part.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -96,7 +96,7 @@ def encode(frame: str, rows: pd.DataFrame, name: str, **facts: Any) -> bytes:
 
 @cache
 def schema(frame: str, columns: tuple[str, ...]) -> pa.Schema:
-    """The Arrow schema of some columns of a frame, with what pandas needs to restore their types."""
+    """Return the Arrow schema of these columns, with the metadata from which pandas restores types."""
     import pyarrow as pa
 
     kinds = {"str": pa.string(), "int64": pa.int64(), "Int64": pa.int64(), "float64": pa.float64()}
@@ -109,7 +109,7 @@ def _table(frame: str, rows: pd.DataFrame) -> pa.Table:
     import pyarrow as pa
 
     fields = schema(frame, tuple(rows.columns))
-    # In `runs` NaN is a setting that was not made; elsewhere it was measured, and is kept apart from nothing.
+    # In `runs` NaN is a setting that was left out (null); elsewhere NaN is a measured value and stays NaN.
     measured = pa.float64() if frame != "runs" else None
     arrays = [
         pa.array(column, type=field.type, from_pandas=field.type != measured)
@@ -119,7 +119,7 @@ def _table(frame: str, rows: pd.DataFrame) -> pa.Table:
 
 
 def open_part(folder: Path, name: str) -> Part:
-    """The part of that name once all of its files are found sound; else BadPart."""
+    """Check all files of a part and return its contents; errors: BadPart, FileNotFoundError."""
     raw = _bytes(path_of(folder, "runs", name))
     facts = facts_of(raw)
     if facts.get("schema") != SCHEMA:
@@ -146,7 +146,7 @@ def _check(path: Path, expected: str) -> None:
 
 
 def _bytes(path: Path) -> bytes:
-    """A file's contents. An error in reading it is passed on: what cannot be read now may yet be sound."""
+    """Return a file's contents. An OSError is passed on: an unreadable file may still be valid."""
     try:
         return path.read_bytes()
     except IsADirectoryError:
@@ -154,7 +154,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def facts_of(raw: bytes) -> dict[str, Any]:
-    """Our facts in a file's footer; BadPart where there are none."""
+    """Return this project's metadata in a file's footer; errors: BadPart where there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -172,7 +172,7 @@ def facts_of(raw: bytes) -> dict[str, Any]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is, by its own word, the part of this name of this frame."""
+    """Return whether a file's metadata name the frame and part that its path names."""
     try:
         facts = facts_of(path.read_bytes())
     except (BadPart, OSError):
@@ -181,20 +181,20 @@ def is_ours(path: Path) -> bool:
 
 
 def scan(folder: Path) -> tuple[dict[str, Part], dict[str, str]]:
-    """All sound parts of a folder, and what is wrong with the others, by name."""
+    """Return the valid parts of a folder by name, and the faults of the others by name."""
     sound, bad = {}, {}
     for path in sorted((folder / "runs").glob("[!._]*.parquet")):
         if path.stem != COLUMNS_ONLY:
             try:
                 sound[path.stem] = open_part(folder, path.stem)
             except (BadPart, FileNotFoundError) as error:
-                if path.exists():  # else a sweep has replaced it since the folder was listed
+                if path.exists():  # otherwise a sweep has replaced it since the folder was listed
                     bad[path.stem] = str(error)
     return sound, bad
 
 
 def homes(parts: Mapping[str, Part]) -> dict[str, str]:
-    """The part to read each run from: the first by name, but any rather than one in which it crashed."""
+    """Return the part to read each run from: the first by name in which the run did not crash, if any."""
     home: dict[str, str] = {}
     for name in sorted(parts):
         for run, state in parts[name].runs.items():
@@ -204,7 +204,7 @@ def homes(parts: Mapping[str, Part]) -> dict[str, str]:
 
 
 def read(folder: Path, frame: str, take: Mapping[Part, list[str]]) -> pa.Table:
-    """The rows of one frame of some parts, of each those of the runs named; a column a part lacks is null."""
+    """Return one frame's rows of the listed runs of each part; a column that a part lacks is null."""
     import pyarrow as pa
 
     wanted = [(part, ids) for part, ids in take.items() if frame in part.frames]
@@ -219,7 +219,7 @@ def read(folder: Path, frame: str, take: Mapping[Part, list[str]]) -> pa.Table:
 
 
 def _rows(folder: Path, frame: str, part: Part, ids: list[str]) -> pa.Table:
-    """The rows of some of a part's runs; a dataset of all files would take three times the memory."""
+    """Return the rows of these runs of one part (one dataset of all files takes three times the memory)."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

@@ -22,8 +22,8 @@ from experiments.storage.files import StoreError
 from experiments.storage.store import Store
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
-CODE = ("mlp", "experiments")  # the folders that numbers come from
-PATIENCE = 10  # seconds that git may take
+CODE = ("mlp", "experiments")  # the folders whose code determines the numbers
+PATIENCE = 10  # seconds to wait for git
 
 
 def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] | None) -> dict[str, Any]:
@@ -59,12 +59,12 @@ def training_facts(runs: int, seconds: float, workers: int) -> dict[str, Any]:
 
 
 def facts() -> dict[str, Any]:
-    """Everything about this process that its numbers may depend on, for the manifest."""
+    """Return everything about this process that its numbers may depend on, for the manifest."""
     return {"versions": versions(), "blas": blas(), "machine": machine(), "git": git()}
 
 
 def versions() -> dict[str, str]:
-    """Python's version and that of each package that is installed."""
+    """Return the versions of Python and of the packages that are installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -75,7 +75,7 @@ def versions() -> dict[str, str]:
 
 
 def blas() -> list[dict[str, Any]]:
-    """The linear algebra and OpenMP libraries loaded, each with its threads."""
+    """Return the loaded linear algebra and OpenMP libraries with their numbers of threads."""
     import numpy as np  # noqa: F401  (loads the library that is asked about)
     from threadpoolctl import threadpool_info
 
@@ -84,7 +84,7 @@ def blas() -> list[dict[str, Any]]:
 
 
 def machine() -> dict[str, Any]:
-    """The kind of machine: processor, cores this process may use, memory, system."""
+    """Return the kind of machine: processor, cores that this process may use, memory in GB, system."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -94,10 +94,10 @@ def machine() -> dict[str, Any]:
 
 
 def git(folder: Path | None = None) -> dict[str, Any] | None:
-    """The commit, whether the code differs from it, and a hash of how; None outside a checkout.
+    """Return the commit, whether the code differs from it, and a hash of the difference; None outside git.
 
-    Only the folders that numbers come from are compared, with files that are not yet added: a new config or
-    result does not make the code dirty.
+    Only the folders in CODE are compared, including files not yet added: a new config or result does not make
+    the code dirty.
     """
     root = folder or Path(__file__).resolve().parents[2]
     commit = _git(root, "rev-parse", "HEAD")
@@ -114,7 +114,7 @@ def git(folder: Path | None = None) -> dict[str, Any] | None:
 
 
 def _git(root: Path, *arguments: str) -> bytes | None:
-    """What git says, or None if it cannot."""
+    """Return the output of a git command, or None if it fails."""
     try:
         command = ["git", "-C", str(root), *arguments]
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
@@ -124,7 +124,7 @@ def _git(root: Path, *arguments: str) -> bytes | None:
 
 
 def _cpu() -> str:
-    """The processor's name; Linux has it in a file, other systems in what platform asks."""
+    """Return the processor's name, from /proc/cpuinfo on Linux and from `platform` elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

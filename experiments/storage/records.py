@@ -1,9 +1,9 @@
-"""The tidy frames every result is made of, and what each of their columns means.
+"""The tidy frames that hold every result, and the meaning of each of their columns.
 
-`COLUMNS` is the only list of columns: types are enforced from it, files are written by it and the tables of
-`results/README.md` are printed from it (``python -m experiments.storage.records`` renews them). The settings
-of a run are the fields of `Run`, under their names. The frame `layers` has one further float column a probe
-and `units` one a unit probe, named by the probe's call-text and explained by its docstring; `bins` has one a
+`COLUMNS` is the only list of columns: it determines the types, the files and the tables of
+`results/README.md` (``python -m experiments.storage.records`` renews them). The settings of a run are the
+fields of `Run`, under their names. The frame `layers` has one further float column per probe and `units` one
+per unit probe, named by the probe's call-text and explained by its docstring; `bins` has one per
 distribution. `units` and `bins` are empty unless a config asks for them.
 """
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 STATUSES = ("ok", "diverged", "crashed")
 PROBE_DTYPE = "float64"
-# The frames that have a column for each probe (or distribution), and where they say of which.
+# The frames with a column per probe (or distribution), and the attribute that lists those columns.
 PROBED = {"layers": "probes", "units": "unit_probes", "bins": "distributions"}
 
 
 class RecordsError(ValueError):
-    """Frames that are not what `COLUMNS` says; the message names the frame and the column."""
+    """A frame does not match `COLUMNS`; the message names the frame and the column."""
 
 
 class Column(NamedTuple):
-    """What a column holds; the unit is empty where there is nothing to measure."""
+    """The type, unit and meaning of a column; the unit is empty for a column that is not a quantity."""
 
     dtype: str
     unit: str
@@ -97,7 +97,7 @@ KEYS["bins"] = (*KEYS["layers"], "bin", "subnormal")
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The frames: one row a run, a run's step, a step's layer and, where asked for, a layer's unit or bin."""
+    """The frames: a row per run, per step of a run, per layer of a step and, optionally, per unit or bin."""
 
     runs: pd.DataFrame
     steps: pd.DataFrame
@@ -112,15 +112,15 @@ class Records:
 
     @classmethod
     def build(cls, **frames: Mapping[str, Any]) -> Records:
-        """Records from columns by name (arrays, lists, frames), each cast to its type; checked.
+        """Build records from a mapping of columns per frame; cast each column to its type and check all.
 
-        A frame left out is empty. Errors: RecordsError for a missing, unknown or unfit column.
+        A frame that is left out is empty. Errors: RecordsError for a missing, unknown or unsuitable column.
         """
         return cls(**{name: typed(name, frames.get(name, {})) for name in COLUMNS}).check()
 
     @classmethod
     def crashed(cls, runs: Sequence[Run], ids: Sequence[str], error: str) -> Records:
-        """The record of runs that could not be run: their settings and the traceback, nothing measured."""
+        """Return the records of runs that crashed: their settings and the traceback, without measurements."""
         columns: dict[str, Any] = {name: [getattr(run, name) for run in runs] for name in _SETTINGS}
         count = len(ids)
         columns |= {"run_id": list(ids), "status": ["crashed"] * count, "error": [error] * count}
@@ -129,7 +129,7 @@ class Records:
 
     @classmethod
     def concat(cls, records: Iterable[Records]) -> Records:
-        """All rows in the order given; a probe that only some have measured is NaN for the others."""
+        """Join records in the given order; a probe that only some have measured is NaN for the others."""
         import pandas as pd
 
         parts = list(records)
@@ -138,7 +138,7 @@ class Records:
         joined = {}
         for name in COLUMNS:
             frames = [getattr(part, name) for part in parts]
-            filled = [frame for frame in frames if len(frame)]  # pandas lets empty ones sway the types
+            filled = [frame for frame in frames if len(frame)]  # an empty frame could change the types
             joined[name] = pd.concat(filled or frames[:1], ignore_index=True)
         return cls(**joined).check()
 
@@ -158,14 +158,14 @@ class Records:
         return tuple(self.bins.columns[len(KEYS["bins"]) :])
 
     def of(self, ids: Iterable[str]) -> Records:
-        """The rows of these runs, in the order of `ids`, then by step and layer; unknown ids have none."""
+        """Return the rows of these runs in the order of `ids`, then by step and layer; skip unknown ids."""
         import pandas as pd
 
         order = pd.Index(dict.fromkeys(ids), dtype="str")
         return Records(**{name: _ordered(getattr(self, name), order, KEYS[name]) for name in COLUMNS})
 
     def check(self) -> Records:
-        """Itself, if columns, types, keys and states are what they should be; else RecordsError."""
+        """Check columns, types, keys and statuses, and return the records; errors: RecordsError."""
         for name, keys in KEYS.items():
             frame = getattr(self, name)
             _check_types(name, frame)
@@ -184,12 +184,15 @@ class Records:
 
 
 def dtypes(name: str, columns: Iterable[str]) -> dict[str, str]:
-    """The type of every column of frame `name`; what is not in `COLUMNS` is a probe."""
+    """Return the type of every column of frame `name`; a column that is not in `COLUMNS` is a probe."""
     return {c: COLUMNS[name][c].dtype if c in COLUMNS[name] else PROBE_DTYPE for c in columns}
 
 
 def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """One frame from its columns, in the documented order and types; an empty mapping is an empty frame."""
+    """Build one frame from its columns, in the documented order and types; without columns it is empty.
+
+    Errors: RecordsError for a missing, unknown or unsuitable column.
+    """
     import pandas as pd
 
     known = COLUMNS[name]
@@ -211,7 +214,7 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def with_defaults(runs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`runs` as stored before a field was added to Run: the field's default, as the run's name says too."""
+    """Fill in the default of each field that was added to Run after these `runs` were stored."""
     plain = asdict(Run())
     return {c: v if plain.get(c) is None else v.fillna(plain[c]) for c, v in runs.items()}
 
@@ -219,9 +222,11 @@ def with_defaults(runs: Mapping[str, Any]) -> Mapping[str, Any]:
 def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.DataFrame:
     place = order.get_indexer(frame["run_id"])
     within = [frame[key].to_numpy() for key in reversed(keys[1:])]
-    rows = np.lexsort([*within, place])  # the last key counts first; -1, an unknown run, comes before all
+    rows = np.lexsort(
+        [*within, place]
+    )  # the last key sorts first; an unknown run has place -1 and comes first
     rows = rows[np.count_nonzero(place < 0) :]
-    if np.array_equal(rows, np.arange(len(frame))):  # in order already: nothing to copy
+    if np.array_equal(rows, np.arange(len(frame))):  # already in order, so that no copy is needed
         return frame.reset_index(drop=True)
     return frame.iloc[rows].reset_index(drop=True)
 
@@ -238,7 +243,7 @@ def _check_types(name: str, frame: pd.DataFrame) -> None:
 
 @cache
 def _pandas(dtype: str) -> Any:
-    """The type as the installed pandas has it: a text's differs between its versions."""
+    """Return the installed pandas' form of a type: that of text differs between versions of pandas."""
     import pandas as pd
 
     return pd.Series(dtype=dtype).dtype
@@ -250,7 +255,7 @@ MARKED = re.compile(r"(?<=<!-- columns -->).*(?=<!-- end -->)", re.DOTALL)
 
 
 def document(probes: Iterable[str] | None = None) -> str:
-    """Every column with its type, unit and meaning, as Markdown tables; `probes` defaults to all."""
+    """Return Markdown tables of all columns with type, unit and meaning; `probes` defaults to all."""
     from mlp.probes import PROBES, UNIT_PROBES
     from mlp.probes.distributions import DISTRIBUTIONS
 
@@ -272,7 +277,7 @@ def main() -> None:
 
 
 def probe_column(probe: str) -> Column:
-    """What a probe's column holds, as the first line of its docstring says."""
+    """Return the description of a probe's column; its meaning is the first line of the docstring."""
     from mlp.probes import PROBES, UNIT_PROBES
 
     table = UNIT_PROBES if probe.split("(")[0] in UNIT_PROBES else PROBES
@@ -291,7 +296,7 @@ def _table(columns: Mapping[str, Column]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that cannot end its cell."""
+    """Escape a text for a cell of a Markdown table."""
     return text.replace("|", "\\|")
 
 

@@ -1,8 +1,8 @@
-"""results/<experiment>/: what a sweep has finished, kept so that nothing can spoil it.
+"""The store of an experiment: its finished runs in ``results/<experiment>/``, safe against interruptions.
 
-A stack's records are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``, and in
-``units/`` and ``bins/`` where these were asked for. The runs part is written last and is the commit mark.
-Beside the parts each folder holds ``0-columns.parquet``: no rows, and all columns, so that
+The records of a stack are one part, a Parquet file in each of ``runs/``, ``steps/`` and ``layers/``, and in
+``units/`` and ``bins/`` where a config asks for them. The file in ``runs/`` is written last: it is the commit
+mark. Each folder also holds ``0-columns.parquet`` with all columns and no rows, so that
 ``pd.read_parquet("results/deep_sigmoid/layers")`` gives one table at any moment, even if the parts were
 measured with different probes (a reader takes the columns from the file that sorts first).
 """
@@ -38,18 +38,18 @@ from experiments.storage.records import COLUMNS, PROBED, Records, typed, with_de
 ASIDE = "set_aside"
 DRAFTS = ".partial"
 MANIFEST = "manifest.json"
-# A sweep's tables, also where a kill kept it from saying so:
+# The tables of a sweep, which `fresh` deletes even if a killed sweep did not list them in the manifest:
 TABLES = ("claims.csv", "summary.csv", "frontier.csv", "report.html")
-NAMED = 5  # files named in one message
+NAMED = 5  # the most files that one message names
 
 
 def results_root() -> Path:
-    """The folder of all results: the environment variable VG_RESULTS, else ``results`` where you are."""
+    """Return the folder of all results: the environment variable VG_RESULTS, else ``results``."""
     return Path(os.environ.get("VG_RESULTS") or "results")
 
 
 class Store:
-    """The results of one experiment. Reading needs nothing; writing happens inside ``with store.sweep()``."""
+    """The results of one experiment. Reading needs no lock; writing needs ``with store.sweep():``."""
 
     def __init__(self, name: str | Path, root: Path | None = None) -> None:
         self.root = results_root() if root is None else Path(root)
@@ -62,7 +62,7 @@ class Store:
     # Reading ----------------------------------------------------------------------------------------------
 
     def finished(self, rerun_failed: bool = False) -> set[str]:
-        """The ids of the runs that are stored; crashed ones count unless they are to be run again."""
+        """Return the ids of the stored runs, without crashed ones if these are to be run again."""
         parts, home = self._parts, self._home
         if parts is None:
             parts = scan(self.folder)[0]
@@ -70,10 +70,10 @@ class Store:
         return {run for run, at in home.items() if not (rerun_failed and parts[at].runs[run] == "crashed")}
 
     def load(self, ids: Iterable[str] | None = None) -> Records:
-        """The records of these runs in this order (a run that is not stored has no rows), or of all by id.
+        """Return the records of these runs in this order, or of all runs sorted by id.
 
-        They do not depend on how the runs were parted into files, or when. A file that is not sound is left
-        out, with a StoreWarning that names it. StoreError if nothing was ever stored here.
+        A run that is not stored has no rows. How and when the runs were divided into files has no influence.
+        An invalid file is left out, with a StoreWarning. Errors: StoreError if nothing was stored here.
         """
         if not (self.folder / "runs").is_dir():
             raise StoreError(f"{self.folder}: nothing is stored here. Run the experiment first.")
@@ -90,7 +90,7 @@ class Store:
             return self._read(take).of(order)
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest's facts; none, with a StoreWarning, if its file is torn."""
+        """Return the facts of the manifest; if its file is damaged, an empty dict, with a StoreWarning."""
         path = self.folder / MANIFEST
         try:
             with explained("read", path):
@@ -113,9 +113,9 @@ class Store:
 
     @contextmanager
     def sweep(self) -> Iterator[list[str]]:
-        """Hold the folder alone, mended; yields a line for whatever had to be set aside.
+        """Lock and repair the folder; yield a line for each reason why files had to be set aside.
 
-        StoreError if another sweep holds it or if it cannot be written.
+        Errors: StoreError if another sweep holds the lock, or if the folder cannot be written.
         """
         with explained("make", self.folder):
             for part in (*FRAMES, DRAFTS):
@@ -132,10 +132,10 @@ class Store:
                 self._parts = None
 
     def save(self, records: Records, stack: str = "") -> None:
-        """Keep a stack's records as one part; nothing of it is to be seen before all of it is durable.
+        """Store a stack's records as one part, which readers see only once all of it is durable.
 
-        A run that is stored already is replaced, but never a finished one by a crashed one. `stack` names the
-        part; by default a hash of its runs does. StoreError: nothing was kept, and nothing lost.
+        A run that is stored already is replaced, but a crashed run never replaces a finished one. `stack` is
+        the part's name, by default a hash of its run ids. Errors: StoreError; then nothing has changed.
         """
         held = self._holding()
         status = dict(zip(records.check().runs["run_id"], records.runs["status"], strict=True))
@@ -151,20 +151,20 @@ class Store:
                 self._take_out(held[name], set(ids))
 
     def write(self, name: str, data: bytes) -> Path:
-        """Put a table, figure or report into the folder, whole or not at all; `fresh` knows of it."""
+        """Write a table, figure or report atomically and return its path; `fresh` will delete it."""
         path = files.inside(self.folder, name)
         files.write(path, data, self.folder / DRAFTS)
         self._written.add(Path(name).as_posix())
         return path
 
     def write_manifest(self, **facts: Any) -> None:
-        """Add facts to the manifest; ``written`` gathers the names of all that `write` ever wrote."""
+        """Add facts to the manifest; its ``written`` collects the names of all files that `write` wrote."""
         facts = self.manifest() | facts | {"written": sorted(self._known() | set(facts.get("written", ())))}
         text = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
         files.write(self.folder / MANIFEST, text.encode(), self.folder / DRAFTS)
 
     def fresh(self) -> None:
-        """Delete what sweeps have written here, and nothing else: parts, tables, figures, the manifest."""
+        """Delete the parts, tables, figures and manifest that sweeps have written here, and nothing else."""
         parts = list(self._holding().values())
         others = [files.inside(self.folder, name) for name in (*TABLES, *sorted(self._known()))]
         with explained("delete", self.folder):
@@ -172,13 +172,13 @@ class Store:
                 self._drop(part)
             for path in others:
                 path.unlink(missing_ok=True)
-                with suppress(OSError):  # not the last file in it
+                with suppress(OSError):  # the folder still holds other files
                     path.parent.rmdir()
             (self.folder / MANIFEST).unlink(missing_ok=True)  # last: it says what is left to delete
         self._written.clear()
 
     def _known(self) -> set[str]:
-        """The files, other than parts, that this store and those before it have written here."""
+        """Return the names of the files, other than parts, that this and earlier sweeps have written here."""
         listed = self.manifest().get("written")
         return {*self._written, *map(str, listed if isinstance(listed, list) else ())}
 
@@ -188,27 +188,27 @@ class Store:
         return self._parts
 
     def _mend(self) -> list[str]:
-        """Clear away what a kill has left, set aside what is not sound; a line for each reason to."""
-        for unseen in (self.folder / DRAFTS).iterdir():
-            unseen.unlink()
+        """Delete the remains of a killed sweep and set invalid files aside; return a line for each reason."""
+        for unfinished in (self.folder / DRAFTS).iterdir():
+            unfinished.unlink()
         self._parts, bad = scan(self.folder)
-        troubles = {}
+        faults = {}
         for name, reason in bad.items():
-            troubles[f"part {name}"] = reason
+            faults[f"part {name}"] = reason
             for frame in reversed(FRAMES):  # runs last: until then the next sweep finds the part as it was
                 self._set_aside(path_of(self.folder, frame, name))
         for stray in self._strays():
             if stray.parent.name != "runs" and is_ours(stray):
                 stray.unlink()  # its commit mark was never written
             else:
-                troubles[f"{stray.parent.name}/{stray.name}"] = "was not written by a sweep"
+                faults[f"{stray.parent.name}/{stray.name}"] = "was not written by a sweep"
                 self._set_aside(stray)
         self._settle()
         where = f"set aside in {self.folder / ASIDE}"
-        return [f"{self.folder}: {names} {where}: {reason}" for reason, names in _by_reason(troubles)]
+        return [f"{self.folder}: {names} {where}: {reason}" for reason, names in _by_reason(faults)]
 
     def _settle(self) -> None:
-        """Give every run one home, and the folders the columns that their parts have."""
+        """Keep each run in one part only, and write each folder's list of columns."""
         parts = self._holding()
         self._home = homes(parts)
         for frame in FRAMES:
@@ -220,7 +220,7 @@ class Store:
                 self._take_out(part, elsewhere)
 
     def _strays(self) -> list[Path]:
-        """What lies in the parts' folders and belongs to no sound part."""
+        """Return the files in the folders of the frames that belong to no valid part."""
         known = {(frame, COLUMNS_ONLY) for frame in FRAMES}
         known |= {(frame, part.name) for part in self._holding().values() for frame in part.frames}
         known = {f"{frame}/{name}.parquet" for frame, name in known}
@@ -242,7 +242,7 @@ class Store:
             os.rename(path, target)
 
     def _widen(self, frame: str, probes: Iterable[str]) -> None:
-        """Make sure that readers of the folder see these columns of `frame`."""
+        """Add these columns to the list that readers of the folder of `frame` see."""
         held = self._probes[frame]
         if new := [probe for probe in probes if probe not in held]:
             self._write_columns(frame, (*held, *new))
@@ -268,7 +268,7 @@ class Store:
         self._home |= dict.fromkeys(runs, name)
 
     def _commit(self, name: str, raw: dict[str, bytes]) -> None:
-        """Put a part's files in their places, the runs last."""
+        """Write a part's files and rename them into place, the runs last."""
         paths = {frame: path_of(self.folder, frame, name) for frame in raw}
         unseen: dict[str, Path] = {}
         try:
@@ -307,13 +307,13 @@ def _name(ids: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:12]
 
 
-def _by_reason(troubles: dict[str, str]) -> list[tuple[str, str]]:
-    """Each reason with the names it holds for, the first few of them."""
+def _by_reason(faults: dict[str, str]) -> list[tuple[str, str]]:
+    """Return each reason with the names that it applies to, at most NAMED of them in full."""
     reasons: dict[str, list[str]] = {}
-    for name, reason in troubles.items():
+    for name, reason in faults.items():
         reasons.setdefault(reason, []).append(name)
-    said = []
+    lines = []
     for reason, names in reasons.items():
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        said.append((reason, ", ".join(names[:NAMED]) + more))
-    return said
+        lines.append((reason, ", ".join(names[:NAMED]) + more))
+    return lines

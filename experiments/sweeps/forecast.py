@@ -16,14 +16,14 @@ from mlp.registry import parse_call
 _RECORDING = Recording(probes=())
 
 # The work of a step is counted in float32 FLOP of matrix products; float64 takes twice as long.
-OVERHEAD = 1e6  # FLOP that Python and NumPy's calls cost a layer of a step: 12 µs at 80 GFLOP/s
+OVERHEAD = 1e6  # FLOP that the calls of Python and NumPy cost per layer and step: 12 µs at 80 GFLOP/s
 INPUTS = {"mnist": 784, "fashion_mnist": 784}  # sizes of inputs that stand out
-OTHER_INPUTS = 64  # of any other data: an estimate only decides how runs are grouped, never their numbers
-CLASSES = 10  # likewise
+OTHER_INPUTS = 64  # assumed for other data; an estimate decides how runs are grouped, never their numbers
+CLASSES = 10  # assumed for all data
 
 
 def cost(stack: Sequence[Run], recording: Recording = _RECORDING) -> float:
-    """The work of a stack in FLOP: its training, and a pass over the probe set at each watched step."""
+    """Return the work of a stack in FLOP: its training, and a pass over the probe set per watched step."""
     run = stack[0]
     between = max(run.depth - 1, 0) * run.width**2
     weights = between + (run.width * (input_size(run) + CLASSES) if run.depth else input_size(run) * CLASSES)
@@ -40,7 +40,7 @@ def input_size(run: Run) -> int:
 
 
 def traced_examples(run: Run, recording: Recording) -> int:
-    """Examples that a trace is taken on."""
+    """Return the number of examples that a trace is taken on."""
     if recording.trace == "batch":
         return run.batch
     from experiments.datasets import training_size
@@ -49,12 +49,15 @@ def traced_examples(run: Run, recording: Recording) -> int:
 
 
 def machine_speed(seconds: float = 0.05) -> float:
-    """FLOP a second of one core, in float32 products of a training's shape: the unit of `cost`."""
+    """Measure the speed of one core, in FLOP per second, by float32 products of a shape typical of training.
+
+    `cost` counts the same FLOP. The measurement takes about the given number of seconds.
+    """
     x, w = np.ones((4, 128, 64), np.float32), np.ones((4, 64, 64), np.float32)
     out = np.empty_like(x)
     products = 0
     with blas().limit(limits=1, user_api="blas"):
-        np.matmul(x, w, out=out)  # the first call finds its kernel
+        np.matmul(x, w, out=out)  # not timed: the first call also chooses the kernel
         began = time.perf_counter()
         while (elapsed := time.perf_counter() - began) < seconds:
             np.matmul(x, w, out=out)
@@ -63,9 +66,10 @@ def machine_speed(seconds: float = 0.05) -> float:
 
 
 class Forecast:
-    """How long the rest of a sweep takes, from how long its finished part took: ``12 s, about 7 s left``.
+    """An estimate of the time left, from the time that the finished stacks took: ``12 s, about 7 s left``.
 
-    Cost is what `cost` counts; speed, the cost a second of one worker, counts until a stack is back.
+    Costs are in the FLOP of `cost`. `speed` (FLOP per second of one worker) is used until the first stack
+    has finished.
     """
 
     def __init__(self, cost: float, workers: int, speed: float) -> None:
@@ -74,19 +78,19 @@ class Forecast:
         self.began = self.last = time.monotonic()
 
     def add(self, cost: float) -> None:
-        """A stack of this cost is back."""
+        """Note that a stack of this cost has finished."""
         self.left_cost -= cost
         self.done_cost += cost
         self.stacks += 1
         self.last = time.monotonic()
 
     def left(self) -> float:
-        """Seconds still to go; when a stack comes back, the other workers are in the midst of one each."""
-        rate, flying = self.guess * self.workers, 0.0
+        """Return the seconds left, assuming that each other worker was halfway through an average stack."""
+        rate, in_flight = self.guess * self.workers, 0.0
         if self.last > self.began:
-            flying = min(self.left_cost, 0.5 * (self.workers - 1) * self.done_cost / self.stacks)
-            rate = (self.done_cost + flying) / (self.last - self.began)
-        return max(0.0, (self.left_cost - flying) / rate - (time.monotonic() - self.last))
+            in_flight = min(self.left_cost, 0.5 * (self.workers - 1) * self.done_cost / self.stacks)
+            rate = (self.done_cost + in_flight) / (self.last - self.began)
+        return max(0.0, (self.left_cost - in_flight) / rate - (time.monotonic() - self.last))
 
     def __str__(self) -> str:
         return f"{duration(time.monotonic() - self.began)}, about {duration(self.left())} left"

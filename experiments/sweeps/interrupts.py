@@ -1,4 +1,4 @@
-"""Ctrl-C, once: finish and keep what is running. Twice, or SIGTERM: stop now."""
+"""The handling of Ctrl-C: the first lets running stacks finish; a second one, or SIGTERM, stops at once."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ WAIT = b"\nfinishing and storing what is running; Ctrl-C again to stop now\n"
 
 @contextmanager
 def patient() -> Iterator[Callable[[], bool]]:
-    """A function that tells whether to start nothing new; KeyboardInterrupt when nothing may be finished.
+    """Yield a function that tells whether Ctrl-C was pressed, after which no new stack should be started.
 
-    Outside the main thread, which alone hears of signals, it always says to go on.
+    A second Ctrl-C, or SIGTERM, raises KeyboardInterrupt. Outside the main thread, the only one that
+    receives signals, the function always returns False.
     """
-    asked: list[int] = []
+    received: list[int] = []
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        if asked or number == signal.SIGTERM:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if received or number == signal.SIGTERM:
             for each in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(each, signal.SIG_IGN)  # what cleans up is not to be interrupted in turn
+                signal.signal(each, signal.SIG_IGN)  # the clean-up must not be interrupted
             raise KeyboardInterrupt
-        asked.append(number)
-        os.write(2, WAIT)  # no print: the signal may have come in the middle of one
+        received.append(number)
+        os.write(2, WAIT)  # print is not safe here: the signal may have interrupted another print
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

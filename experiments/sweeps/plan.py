@@ -1,4 +1,4 @@
-"""What an experiment asks for, and what of it is left to do: the grid of runs and the plan of a sweep."""
+"""The grid of an experiment's runs, and the plan of a sweep: which runs are missing and how to train them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from experiments.storage.store import Store
 from experiments.sweeps.forecast import cost, machine_speed
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
-EFFICIENCY = 0.5  # the part of a core's speed at matrix products that a training reaches
+EFFICIENCY = 0.5  # the speed of training as a fraction of the core's speed at matrix products
 START_UP = 1.0  # seconds until worker processes are at work
-WORTH_WORKERS = 3.0  # seconds of training from which it pays to start them
-SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times what it should take
+WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
+SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times its estimate if longer
 
 Stack = tuple[Run, ...]
 
 
 def grid(experiment: Experiment) -> list[Run]:
-    """Every run of an experiment; zip is the slowest axis, the last key of sweep the fastest."""
+    """Return every run of an experiment, in order: `zip` varies slowest, the last key of `sweep` fastest."""
     base = {f.name: getattr(experiment.base, f.name) for f in fields(Run)}
     return [Run(**(base | setting)) for setting in experiment.combinations()]
 
 
 def check_sizes(runs: Iterable[Run]) -> None:
-    """That each batch can be filled, where only reading the data tells; errors: ConfigError, DataError."""
+    """Check the batch size against data sets whose size is known only once they are read.
+
+    Errors: ConfigError where a batch has more examples than the data; DataError where they cannot be read.
+    """
     from experiments.datasets import load, training_size
 
     messages = []
@@ -44,7 +47,7 @@ class ExecutionOptions:
 
     jobs: int | None = None  # worker processes; 1: this process; None: all cores, if they are worth it
     dask: str | None = None  # a scheduler's address, or local:4
-    limit: float | None = None  # seconds after which a stack hangs; None: 30 times what it should take
+    limit: float | None = None  # seconds after which a stack counts as hanging; None: `Sweep.limit`
     fail_fast: bool = False
     rerun_failed: bool = False
     fresh: bool = False
@@ -52,49 +55,50 @@ class ExecutionOptions:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What an experiment asks for, and what of it is left to do."""
+    """The plan of a sweep: all runs of an experiment, and the stacks of those that are not stored yet."""
 
     experiment: Experiment
     runs: dict[str, Run]  # by id, in the grid's order
     done: Collection[str]  # the ids that need no training
-    speed: float  # cost a second that a core is thought to manage
-    workers: int  # processes; 0: this one
+    speed: float  # estimated FLOP per second of one core while training
+    workers: int  # worker processes; 0: train in this process
     stacks: Sequence[Stack] = ()  # to train, the costliest first
-    prints: Mapping[str, str] | None = None  # of the data sets, as `runs` are named by them
+    prints: Mapping[str, str] | None = None  # fingerprints of the data sets, which are part of the run ids
 
     @property
     def missing(self) -> int:
-        """Runs to train."""
+        """The number of runs to train."""
         return sum(map(len, self.stacks))
 
     def cost(self, stacks: Iterable[Stack]) -> float:
-        """The work of some stacks."""
+        """Return the work of these stacks in FLOP."""
         return sum(cost(stack, self.experiment.recording) for stack in stacks)
 
     def seconds(self) -> float:
-        """How long training what is missing should take."""
+        """Return the estimated seconds that training the missing runs takes."""
         longest, share = self.cost(self.stacks[:1]), self.cost(self.stacks) / max(1, self.workers)
         return max(longest, share) / self.speed + (START_UP if self.workers else 0.0)
 
     def limit(self) -> float:
-        """Seconds after which a stack counts as hanging."""
+        """Return the seconds after which a stack counts as hanging."""
         return max(SHORTEST_LIMIT, SLACK * self.cost(self.stacks[:1]) / self.speed)
 
     def without(self, done: Collection[str]) -> Sweep:
-        """The same but for what is done, stacked anew."""
+        """Return the same plan without the runs that are done; the others are stacked again."""
         missing = [run for name, run in self.runs.items() if name not in done]
         stacks = cut_into_stacks(missing, self.experiment.recording, max(1, self.workers)) if missing else []
         return replace(self, done=done, stacks=stacks)
 
 
 def survey(experiment: Experiment, store: Store, options: ExecutionOptions) -> Sweep:
-    """What is left to do, and with how many processes; nothing is trained and nothing written.
+    """Plan which runs to train, and with how many processes, without training or writing anything.
 
-    The data of what is left are read: errors: DataError, and ConfigError for a batch that they do not fill.
+    The data sets of the missing runs are read. Errors: DataError, and ConfigError for a batch larger than
+    the data.
     """
-    every = grid(experiment)
-    prints = fingerprints(every)
-    runs = named(every, experiment.recording, prints)
+    all_runs = grid(experiment)
+    prints = fingerprints(all_runs)
+    runs = named(all_runs, experiment.recording, prints)
     done = set() if options.fresh else store.finished(options.rerun_failed)
     missing = [run for name, run in runs.items() if name not in done]
     for text in dict.fromkeys(run.dataset for run in missing):
@@ -108,7 +112,7 @@ def survey(experiment: Experiment, store: Store, options: ExecutionOptions) -> S
 
 
 def _workers(options: ExecutionOptions) -> int:
-    """Processes to have; of a cluster that is elsewhere and was not asked yet, one, for an estimate."""
+    """Return the number of worker processes; for a cluster not yet connected to, 1, for an estimate."""
     from experiments.sweeps.executors import cores
 
     if options.dask:

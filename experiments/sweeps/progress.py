@@ -1,4 +1,4 @@
-"""What training, the pipeline and the report tell a person while they work; the terminal implements it."""
+"""The protocol by which training, the pipeline and the report show progress; `Terminal` implements it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from experiments.sweeps.forecast import Forecast
     from experiments.sweeps.plan import Sweep
 
-Advance = Callable[[int, float], None]  # to be called with (runs, cost) for every stack that has come back
+Advance = Callable[[int, float], None]  # to be called with (runs, cost) for every finished stack
 
 
 class Progress(Protocol):
-    """What can be told; each method may show it, write it down or ignore it."""
+    """The events of a sweep; an implementation may show, log or ignore each of them."""
 
     def say(self, text: str) -> None:
-        """Tell one line or a few."""
+        """Show one or more lines of text."""
 
     def plan(self, sweep: Sweep) -> None:
-        """Tell how much there is to train and how long it should take."""
+        """Show how much there is to train and how long it should take."""
 
     def training(self, runs: int, forecast: Forecast) -> AbstractContextManager[Advance]:
-        """Follow a training of so many runs; gives the function to call for every finished stack."""
+        """Follow the training of `runs` runs; yields the function to call for every finished stack."""
 
     def summary(self, table: pd.DataFrame) -> None:
         """Show the summary: a row for each setting."""
@@ -35,34 +35,34 @@ class Progress(Protocol):
         """Show how deep each setting can go, by the goal that a success was judged by."""
 
     def verdicts(self, table: pd.DataFrame) -> None:
-        """Show what became of each claim."""
+        """Show the verdict on each claim."""
 
     def wrote(self, folder: Path, names: Sequence[str]) -> None:
-        """Tell which files were written."""
+        """Show which files were written."""
 
 
 class Silent:
-    """Tells nobody anything."""
+    """A `Progress` that shows nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def plan(self, sweep: Sweep) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     @contextmanager
     def training(self, runs: int, forecast: Forecast) -> Iterator[Advance]:
-        """Nothing."""
+        """Show nothing."""
         yield lambda runs, cost: None
 
     def summary(self, table: pd.DataFrame) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def frontier(self, table: pd.DataFrame, goal: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def verdicts(self, table: pd.DataFrame) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def wrote(self, folder: Path, names: Sequence[str]) -> None:
-        """Nothing."""
+        """Show nothing."""

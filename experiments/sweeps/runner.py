@@ -1,4 +1,4 @@
-"""One stack of runs -> Records: build, train, measure. No file is written, nothing is printed."""
+"""Train and measure one stack of runs and return its Records. Nothing is written or printed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from mlp.train import Data, Snapshot, train
 FIELDS = tuple(field.name for field in fields(Run))
 MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy", "lr")  # columns of `steps`, fields of Snapshot
 CHANGED = (
-    "the data are not those that this sweep was planned with: the file was changed meanwhile, or a worker "
-    "sees another; the same command plans anew, with the data as they are"
+    "the data differ from those that this sweep was planned with: the file has changed since, or a worker "
+    "reads another file; run the same command again to plan with the data as they are now"
 )
 
 
 def run_stack(runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None) -> Records:
-    """Train runs that differ in `stacks.STACKED` only, together, with one BLAS thread.
+    """Train together runs that differ only in the fields `stacks.STACKED`, with one BLAS thread.
 
-    A run's rows are the same alone, in any stack, in any order and any process, but for `seconds`, which is
-    the stack's time over its runs (reading the data set, once a process, is not counted). Errors: DataError,
-    also where the data are not those that `prints`, the fingerprints by data set, were taken of.
+    A run's rows are the same, bit for bit, alone or in any stack, order or process. Only `seconds` differs:
+    it is the stack's time divided by its runs, without the reading of the data set.
+    `prints` are the expected fingerprints by data set. Errors: DataError, also where a fingerprint differs.
     """
     data = datasets.load(runs[0].dataset)
     if prints is not None and data.fingerprint != prints[runs[0].dataset]:
@@ -48,7 +48,7 @@ def run_stack(runs: Sequence[Run], recording: Recording, prints: Mapping[str, st
 
 
 def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:
-    """Snapshots of the stack at the watched steps."""
+    """Train the stack and yield a snapshot at each watched step."""
     shared = runs[0]
     seeds = [run.seed for run in runs]
     net = create(
@@ -80,7 +80,7 @@ def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) ->
 
 
 class _Columns:
-    """Measurements collected as arrays; the frames are built once, at the end."""
+    """The measurements of a stack, collected as arrays; the frames are built once, at the end."""
 
     def __init__(self, runs: Sequence[Run], recording: Recording, fingerprint: str) -> None:
         self.runs, self.recording, self.fingerprint = runs, recording, fingerprint
@@ -96,17 +96,17 @@ class _Columns:
         self.diverged_at = np.full(len(runs), -1)
 
     def add(self, snap: Snapshot) -> None:
-        """Keep what a snapshot shows: a row a run, a row a run and layer, and what else was asked for."""
-        everyone = np.arange(len(self.runs))
-        _append(self.steps, everyone, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
-        asked = self.probes or self.unit_probes or self.distributions
-        for trace in snap.layers if asked else ():
-            with np.errstate(all="ignore"):  # of a run that diverges; its NaN says so
-                self._add_layer(trace, everyone[trace.runs], snap.step)
+        """Add a snapshot: a row per run to `steps`, a row per run and layer to `layers`, and so on."""
+        places = np.arange(len(self.runs))
+        _append(self.steps, places, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
+        needs_layers = self.probes or self.unit_probes or self.distributions
+        for trace in snap.layers if needs_layers else ():
+            with np.errstate(all="ignore"):  # a diverging run is recorded by its NaN, not by a warning
+                self._add_layer(trace, places[trace.runs], snap.step)
         self.diverged_at = np.array(snap.diverged_at)
 
     def _add_layer(self, trace: LayerTrace, runs: Any, step: int) -> None:
-        """The rows of a trace, each of one of these runs and of a layer."""
+        """Add the rows of a trace; `runs` are the places of its runs in the stack."""
         layer = np.broadcast_to(trace.layer, len(runs))
         if self.probes:
             values = {text: self._measured(text, trace, step) for text in self.probes}
@@ -124,39 +124,39 @@ class _Columns:
             _append(self.bins, runs[row], keys, shares)
 
     def _measured(self, text: str, trace: LayerTrace, step: int) -> Any:
-        """A probe's numbers; NaN at a step at which so costly a one is not measured."""
+        """Return a probe's values, (R,); NaN at a step at which a costly probe is not measured."""
         if text in self.costly and step not in self.costly_at:
             return np.full(len(trace.w), np.nan)
         return self.probes[text](trace)
 
     def records(self, seconds: float) -> Records:
-        """The frames; of a run that diverged, its rows up to the step at which it did."""
+        """Return the records; a diverged run keeps its rows up to the step at which it diverged."""
         ids = np.array([run_id(run, self.recording, self.fingerprint) for run in self.runs])
-        lost = self.diverged_at >= 0
+        diverged = self.diverged_at >= 0
         runs: dict[str, Any] = {name: [getattr(run, name) for run in self.runs] for name in FIELDS}
         runs |= {
             "run_id": ids,
-            "status": np.where(lost, "diverged", "ok"),
+            "status": np.where(diverged, "diverged", "ok"),
             "diverged_at": [int(at) if at >= 0 else None for at in self.diverged_at],
             "seconds": np.full(len(ids), seconds),
             "error": [""] * len(ids),
         }
-        last = np.where(lost, self.diverged_at, np.iinfo(np.int64).max)
+        last = np.where(diverged, self.diverged_at, np.iinfo(np.int64).max)
         frames = {"steps": self.steps, "layers": self.layers, "units": self.units, "bins": self.bins}
         return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
 
 
 def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, Any], values: dict[str, Any]) -> None:
-    """One more piece of each column, for the runs with these places in the stack."""
+    """Append rows to a frame's columns; `runs` are the places of the rows' runs in the stack."""
     frame["run"].append(runs)
     for name, key in keys.items():
         frame[name].append(np.broadcast_to(key, len(runs)))
     for name, value in values.items():
-        frame[name].append(np.array(value, np.float64))  # a copy: the buffer is the engine's
+        frame[name].append(np.array(value, np.float64))  # a copy, because the engine reuses its buffer
 
 
 def _joined(frame: dict[str, list[Any]], ids: Any, last: Any) -> dict[str, Any]:
-    """The columns whole, each run's rows up to its `last` step, named by its id."""
+    """Join each column's pieces, keep each run's rows up to its `last` step and name the runs by id."""
     columns = {name: np.concatenate(parts) for name, parts in frame.items()}
     if not columns:
         return {}

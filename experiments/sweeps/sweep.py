@@ -1,4 +1,4 @@
-"""Train what a plan says is missing, and keep each stack as it completes."""
+"""Train the stacks of a plan, and store each as it completes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
-    """Who trains; errors: ConfigError."""
+    """Return what trains: this process, worker processes or a Dask cluster; errors: ConfigError."""
     from experiments.sweeps.executors import Dask, Here, Workers
 
     if not sweep.stacks:
@@ -30,7 +30,10 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
 def train(
     sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, *, fail_fast: bool = False
 ) -> None:
-    """Train every stack and keep each as it completes; KeyboardInterrupt once what was running is kept."""
+    """Train every stack and store each as it completes.
+
+    After Ctrl-C the running stacks are finished and stored; then KeyboardInterrupt is raised.
+    """
     from experiments.sweeps.executors import outcomes
     from experiments.sweeps.interrupts import patient
     from experiments.sweeps.runner import run_stack
@@ -41,21 +44,21 @@ def train(
     crashed: list[Stack] = []
 
     def stopped() -> bool:
-        return asked() or bool(crashed and fail_fast)
+        return interrupted() or bool(crashed and fail_fast)
 
-    with patient() as asked, progress.training(sweep.missing, forecast) as advance:
+    with patient() as interrupted, progress.training(sweep.missing, forecast) as advance:
         for outcome in outcomes(sweep.stacks, work, pool, stopped):
             records = _records(outcome, [names[run] for run in outcome.stack])
             store.save(records)
             if outcome.error:
                 crashed.append(outcome.stack)
             advance(len(outcome.stack), sweep.cost([outcome.stack]))
-        if asked():
+        if interrupted():
             raise KeyboardInterrupt
 
 
 def _records(outcome: Outcome, ids: list[str]) -> Records:
-    """What to keep of a stack: its records, or for each of its runs that it crashed and why."""
+    """Return the records of a stack; of a stack that crashed, its runs with their traceback."""
     from experiments.storage.records import Records
 
     error = outcome.error
@@ -63,5 +66,5 @@ def _records(outcome: Outcome, ids: list[str]) -> Records:
         records = outcome.result.of(ids)
         if len(records.runs) == len(ids):
             return records
-        error = "the worker names runs otherwise: its code differs from that here\n"
+        error = "the worker's run ids differ from those here: it runs another version of the code\n"
     return Records.crashed(outcome.stack, ids, error)

@@ -1,4 +1,4 @@
-"""Re-derive stored numbers: records to the last bit, gradients by other means, laws they must obey."""
+"""The verification of stored numbers: runs are repeated bit for bit, gradients computed by other methods."""
 
 from experiments.verification.checks import Finding, stamp, verify
 from experiments.verification.laws import CHECKS, Subject

@@ -1,4 +1,4 @@
-"""Pick stored runs, make them again, and hold every number against another way to it."""
+"""The verification of stored runs: each is trained again, and its gradient is computed by other methods."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
     from experiments.storage.store import Store
 
-EXAMPLES = 32  # of the training set, for the gradient checks
-DEEPEST = 100  # layers up to which the gradient checks are made: beyond, differences drown in rounding
+EXAMPLES = 32  # the number of training examples in the gradient checks
+DEEPEST = 100  # the largest depth with gradient checks: in deeper networks rounding hides the differences
 STAMP = "verified.json"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check came to on one run: the gap, what is allowed, whether it agrees (None: not applicable)."""
+    """The result of a check on one run: gap, tolerance, and whether they agree (None: not applicable)."""
 
     run_id: str
     check: str
@@ -35,13 +35,13 @@ class Finding:
     agrees: bool | None
     note: str = ""
 
-    def said(self) -> str:
-        """The disagreement in a line."""
+    def message(self) -> str:
+        """Return the disagreement in one line."""
         return f"{self.run_id}: {self.check} disagrees: {self.note or f'{self.gap:.2g} > {self.tolerance:g}'}"
 
 
 def verify(experiment: Experiment, records: Records, picked: Sequence[str]) -> Iterator[Finding]:
-    """Findings on these stored runs, as they are made; the runs are rebuilt from their own fields."""
+    """Train the picked runs again from their stored fields, and yield the finding of each check."""
     from experiments.sweeps.runner import run_stack
 
     stored = records.runs.set_index("run_id")
@@ -52,7 +52,7 @@ def verify(experiment: Experiment, records: Records, picked: Sequence[str]) -> I
 
 
 def run_of(row: pd.Series) -> Run:
-    """The Run that a row of `runs` describes."""
+    """Return the Run that a row of `runs` describes."""
     plain = Run()
     values = {name: row[name] for name in vars(plain)}
     for name, value in values.items():
@@ -64,18 +64,18 @@ def run_of(row: pd.Series) -> Run:
 
 
 def _same_records(name: str, again: Records, stored: Records) -> Finding:
-    """Every row but the seconds, to the last bit; NaN equals NaN."""
-    one = stored.of([name])
+    """Compare all columns except `seconds`, bit for bit; NaN equals NaN."""
+    stored_run = stored.of([name])
     again = again.of([name])
-    wrong = []
+    different = []
     for frame in ("runs", "steps", "layers", "units", "bins"):
-        ours, theirs = getattr(again, frame, None), getattr(one, frame, None)
+        ours, theirs = getattr(again, frame, None), getattr(stored_run, frame, None)
         if ours is None or theirs is None:
             continue
         columns = [c for c in theirs.columns if c != "seconds"]
         if not ours[columns].equals(theirs[columns]):
-            wrong.append(frame)
-    return Finding(name, "records", float(len(wrong)), 0.0, not wrong, ", ".join(wrong))
+            different.append(frame)
+    return Finding(name, "records", float(len(different)), 0.0, not different, ", ".join(different))
 
 
 def _gradients(name: str, run: Run) -> Iterator[Finding]:
@@ -92,16 +92,16 @@ def _gradients(name: str, run: Run) -> Iterator[Finding]:
 
 
 def stamp(store: Store, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Write what was verified, when and with which versions, beside the results."""
+    """Write what was verified, when and with which versions, into the store, and return it."""
     import json
 
     from experiments.storage.provenance import facts
 
     checks = {}
     for check in dict.fromkeys(finding.check for finding in findings):
-        found = [f for f in findings if f.check == check and f.agrees is not None]
-        worst = max((f.gap for f in found), default=None)
-        checks[check] = {"runs": len(found), "disagree": sum(not f.agrees for f in found), "worst": worst}
+        made = [f for f in findings if f.check == check and f.agrees is not None]
+        worst = max((f.gap for f in made), default=None)
+        checks[check] = {"runs": len(made), "disagree": sum(not f.agrees for f in made), "worst": worst}
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     known = {"verified": now, "runs": len({f.run_id for f in findings}), "checks": checks, **facts()}
     store.write(STAMP, json.dumps(known, indent=2, default=str).encode())

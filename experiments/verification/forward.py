@@ -1,7 +1,8 @@
-"""The network a second time: only its forward pass is written, and others differentiate it.
+"""A second, independent forward pass of the network, which other tools differentiate.
 
-HIPS autograd does where it is installed; a complex step (Squire & Trapp 1998) always can, since each formula
-here is analytic off its kinks and takes complex numbers. Nothing of `mlp` is used but the parameters.
+HIPS autograd differentiates it where that is installed. A complex step (Squire & Trapp 1998) always can,
+because each formula is analytic except at its kinks and accepts complex numbers. From `mlp` only the
+parameters are used.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 try:
     import autograd.numpy as anp
     from autograd.scipy.special import erf
-except ImportError:  # then there is the complex step alone
+except ImportError:  # without autograd, only the complex step is used
     anp = np
     from scipy.special import erf
 
@@ -27,7 +28,7 @@ Layers = list[dict[str, Any]]
 
 
 def _size(z: Any) -> Any:
-    """|z| by the sign of the real part, which is analytic off 0."""
+    """Return |z| by the sign of the real part, which is analytic except at 0."""
     return anp.where(z > 0, z, -z)
 
 
@@ -66,7 +67,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
 
 
 def formula(text: str) -> Callable[[Any], Any] | None:
-    """The second form of an activation's call-text; None for one that has none yet."""
+    """Return the second formula of an activation, given by its call-text, or None if there is none."""
     name, options = parse_call(text)
     if name not in FORMULAS:
         return None
@@ -74,7 +75,7 @@ def formula(text: str) -> Callable[[Any], Any] | None:
 
 
 def traced(text: str, act: Activation) -> Callable[[Any], Any]:
-    """An f that autograd can look into; of an activation that is new here, its own f with its own slope."""
+    """Return an f that autograd can differentiate: the second formula or, without one, `act` itself."""
     from autograd.extend import defvjp, primitive
 
     if found := formula(text):
@@ -104,7 +105,7 @@ def _normalise(u: Any, axis: int, eps: float) -> Any:
 
 
 def logits(layers: Layers, x: Any, f: Callable[[Any], Any], norm: str, residual: float) -> Any:
-    """(B, C) of one run; a layer is {w, b} and where it is normalised {gain, shift}."""
+    """Return the logits of one run, (B, C). A layer is {w, b}, with {gain, shift} where it is normalised."""
     rule, options = parse_call(norm)
     for index, layer in enumerate(layers):
         z = anp.dot(x, layer["w"]) + layer["b"]
@@ -118,12 +119,12 @@ def logits(layers: Layers, x: Any, f: Callable[[Any], Any], norm: str, residual:
 
 
 def loss_of(layers: Layers, x: Any, target: Any, f: Any, loss: str, norm: str, residual: float) -> Any:
-    """The mean loss of one run; target (B, C) is one-hot."""
+    """Return the mean loss of one run; target (B, C) is one-hot."""
     return LOSSES[loss](logits(layers, x, f, norm, residual), target)
 
 
 def gradients(layers: Layers, x: Any, target: Any, f: Any, loss: str, norm: str, residual: float) -> Layers:
-    """dLoss/d(every parameter) by HIPS autograd, in the form of `layers`."""
+    """Return the gradient of the loss by HIPS autograd, in the form of `layers`."""
     from autograd import grad
 
     return grad(lambda p: loss_of(p, x, target, f, loss, norm, residual))(layers)

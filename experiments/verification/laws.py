@@ -1,6 +1,6 @@
-"""Checks of one stored run's network against differences, a second forward pass, and laws it has to obey.
+"""Checks of a run's network against finite differences, a second forward pass, and laws that it must obey.
 
-Each check takes a `Subject` and gives the largest relative disagreement, or None where it does not apply.
+Each check takes a `Subject` and returns the largest relative difference, or None where it does not apply.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = Any
 
 @dataclass(frozen=True)
 class Subject:
-    """A run's network at its start, in float64, and some of its examples."""
+    """A run's network at the initialisation, in float64, and some of its examples."""
 
     run: Run
     net: Network
@@ -34,27 +34,27 @@ class Subject:
 
     @classmethod
     def of(cls, run: Run, x: Array, y: Labels, classes: int) -> Subject:
-        """The network that the run starts from, whatever its own number format."""
+        """Build the network that the run starts from, in float64 whatever the run's dtype."""
         sizes = (x.shape[1], *[run.width] * run.depth, classes)
         net = create(sizes, run.activation, seeds=[run.seed], init=[run.init], bias=[run.bias],
                      norm=run.norm, residual=run.residual)  # fmt: skip
         return cls(run, net, x, y)
 
     def with_params(self, params: Array) -> Subject:
-        """The same network with other parameters (1, P)."""
+        """Return the same network with other parameters, (1, P)."""
         net = self.net
         return replace(self, net=Network(net.sizes, net.act, params, net.norm, net.residual))
 
     def logits(self) -> Array:
-        """(B, C)."""
+        """Return the logits, (B, C)."""
         return Tape(self.net, len(self.x), exact=True).forward(self.x[None])[0].copy()
 
     def loss(self) -> float:
-        """Mean loss of the examples."""
+        """Return the mean loss of the examples, in nats for the cross-entropies."""
         return float(LOSSES[self.run.loss](self.logits()[None], self.y[None])[0][0])
 
     def gradient(self) -> Array:
-        """(1, P), by the backward pass that training uses."""
+        """Return the gradient, (1, P), computed by the backward pass that training uses."""
         tape = Tape(self.net, len(self.x), exact=False)
         grads = np.zeros_like(self.net.params)
         _, d_logits = LOSSES[self.run.loss](tape.forward(self.x[None]), self.y[None])
@@ -63,10 +63,10 @@ class Subject:
         return grads
 
     def direction(self, seed: int) -> Array:
-        """A random (1, P) change in proportion to what it changes, so that few units cross a kink on the way.
+        """Return a random direction, (1, P), scaled to the parameters so that few units cross a kink.
 
-        A weight moves by its own size, a bias by that of the layer's pre-activations: in a deep ReLU net
-        these may be 1e-8, and a step of 1e-6 along anything larger would be no small step.
+        A weight changes in proportion to its own size, a bias in proportion to the layer's pre-activations:
+        in a deep ReLU net these may be 1e-8, so that a step of 1e-6 in a bias would not be small.
         """
         rng = np.random.default_rng(seed)
         tape = Tape(self.net, len(self.x), exact=True)
@@ -81,13 +81,13 @@ class Subject:
         return change
 
     def layers(self) -> forward.Layers:
-        """The parameters for the second forward pass."""
+        """Return the parameters in the form that the second forward pass takes."""
         names = ("w", "b", "gain", "shift")
-        found = [{n: getattr(layer, n) for n in names} for layer in self.net.layers]
-        return [{n: a[0] for n, a in layer.items() if a is not None} for layer in found]
+        layers = [{n: getattr(layer, n) for n in names} for layer in self.net.layers]
+        return [{n: a[0] for n, a in layer.items() if a is not None} for layer in layers]
 
     def flat(self, layers: forward.Layers) -> Array:
-        """(1, P) of parameters in the form of `layers`."""
+        """Return as one array, (1, P), parameters that are in the form of `layers`."""
         params = np.zeros_like(self.net.params)
         for view, layer in zip(self.net.views(params), layers, strict=True):
             for name, value in layer.items():
@@ -99,13 +99,13 @@ CHECKS = Registry("check")
 
 
 def _gap(ours: Array, theirs: Array) -> float:
-    """Largest difference relative to the largest entry of either."""
+    """Return the largest difference relative to the largest entry of either array."""
     scale = max(np.abs(ours).max(initial=0), np.abs(theirs).max(initial=0))
     return float(np.abs(ours - theirs).max(initial=0) / scale) if scale > 0 else 0.0
 
 
 def _tolerance(limit: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The largest disagreement that rounding explains, kept on the check."""
+    """Decorate a check with the largest difference that rounding explains, as its `tolerance`."""
 
     def noted(check: Callable[..., Any]) -> Callable[..., Any]:
         check.tolerance = limit  # type: ignore[attr-defined]
@@ -115,13 +115,13 @@ def _tolerance(limit: float) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 @CHECKS
-@_tolerance(1e-5)  # of step 1e-6 rounding leaves 1e-10, of step 1e-8 mostly under 1e-6
+@_tolerance(1e-5)  # rounding contributes about 1e-10 at step 1e-6, and mostly under 1e-6 at step 1e-8
 def finite_difference(s: Subject) -> float:
-    """The slope of the loss along a random direction against a central difference.
+    """Compare the slope of the loss along a random direction with a central difference.
 
-    Of three steps the one that agrees best: a deep net has kinks within 1e-6 of its parameters, but a wrong
-    slope is wrong for every step. Where the slope is so small that both losses agree but for their last
-    digits, these are allowed for.
+    The best of three step sizes counts: a deep net has kinks within 1e-6 of its parameters, but a wrong slope
+    disagrees at every step size. Where the slope is so small that the two losses differ only in their last
+    digits, the rounding of these digits is allowed for.
     """
     direction = s.direction(seed=0)
     slope = float(np.vdot(s.gradient(), direction))
@@ -142,9 +142,9 @@ def _second(s: Subject, layers: forward.Layers) -> Any:
 
 
 @CHECKS
-@_tolerance(1e-9)  # no difference is taken: what is left is rounding over the depth
+@_tolerance(1e-9)  # no difference is taken, so that only rounding is left, which grows with the depth
 def complex_step(s: Subject) -> float | None:
-    """The slope of the loss along a random direction against Im loss(w + ih·v)/h of a second forward pass."""
+    """Compare the slope along a direction v with Im loss(w + ih·v)/h of the second forward pass."""
     if forward.formula(s.run.activation) is None:
         return None
     direction = s.direction(seed=1)
@@ -154,9 +154,9 @@ def complex_step(s: Subject) -> float | None:
 
 
 @CHECKS
-@_tolerance(1e-9)  # two orders of summation
+@_tolerance(1e-9)  # the two methods sum in different orders
 def autograd(s: Subject) -> float | None:
-    """Every entry of the gradient against HIPS autograd on a second forward pass."""
+    """Compare every entry of the gradient with HIPS autograd on the second forward pass."""
     if find_spec("autograd") is None:
         return None
     f = forward.traced(s.run.activation, s.net.act)
@@ -166,9 +166,9 @@ def autograd(s: Subject) -> float | None:
 
 
 @CHECKS
-@_tolerance(1e-10)  # sums of fewer terms in another order
+@_tolerance(1e-10)  # the halves are summed in another order
 def split_batch(s: Subject) -> float | None:
-    """The gradient of a batch is the mean of its halves', unless the batch is normalised as one."""
+    """Check that a batch's gradient is the mean of its halves' gradients; not under batch normalisation."""
     if s.run.norm.startswith("batch"):
         return None
     half = len(s.x) // 2
@@ -179,7 +179,7 @@ def split_batch(s: Subject) -> float | None:
 @CHECKS
 @_tolerance(1e-10)
 def permuted_units(s: Subject) -> float | None:
-    """The units of a hidden layer in another order give the same logits; a skip ties their order."""
+    """Check that permuting a hidden layer's units keeps the logits; residual connections fix the order."""
     if not s.run.depth or s.run.residual:
         return None
     order = np.random.default_rng(2).permutation(s.run.width)
@@ -191,7 +191,7 @@ def permuted_units(s: Subject) -> float | None:
 
 
 def _homogeneous(s: Subject) -> bool:
-    """Whether f(c·z) = c·f(z) for c > 0, and no bias or normalisation spoils it."""
+    """Return whether f(c·z) = c·f(z) for c > 0 in a network that has hidden layers and no normalisation."""
     z = np.linspace(-3, 3, 13)
     scaled = np.allclose(s.net.act.f(2 * z), 2 * s.net.act.f(z), rtol=1e-12, atol=0)
     return bool(scaled) and s.run.norm == "none" and s.run.depth > 0
@@ -200,7 +200,7 @@ def _homogeneous(s: Subject) -> bool:
 @CHECKS
 @_tolerance(1e-10)
 def rescaled(s: Subject) -> float | None:
-    """A homogeneous unit may have its incoming parameters × c and its outgoing weights ÷ c."""
+    """Check that the logits stay the same if a unit's inputs are multiplied and its outputs divided by 3."""
     if not _homogeneous(s) or s.run.residual:
         return None
     layers = s.layers()
@@ -212,7 +212,7 @@ def rescaled(s: Subject) -> float | None:
 @CHECKS
 @_tolerance(1e-9)
 def euler(s: Subject) -> float | None:
-    """⟨w, dw⟩ is the same number in every layer of a homogeneous net without biases (Euler's identity)."""
+    """Check that ⟨w, dw⟩ is equal in all layers of a homogeneous net without biases (Euler's identity)."""
     if not _homogeneous(s) or s.run.bias != "zeros" or s.run.residual:
         return None
     grads = s.net.views(s.gradient())
@@ -224,14 +224,14 @@ def euler(s: Subject) -> float | None:
 @CHECKS
 @_tolerance(1e-9)
 def tanh_as_sigmoid(s: Subject) -> float | None:
-    """tanh z = 2σ(2z) − 1: a tanh net is a sigmoid net with other weights and biases."""
+    """Check that a tanh net equals the sigmoid net with weights changed by tanh z = 2σ(2z) − 1."""
     if s.run.activation != "tanh" or s.run.norm != "none" or s.run.residual or not s.run.depth:
         return None
     layers = s.layers()
     changed = []
     for index, layer in enumerate(layers):
         w, b = layer["w"], layer["b"]
-        if index:  # what came as tanh comes as σ: a = 2σ − 1
+        if index:  # the inputs are σ instead of tanh = 2σ − 1
             w, b = 2 * w, b - w.sum(axis=0)
         if index < len(layers) - 1:
             w, b = 2 * w, 2 * b

@@ -344,7 +344,7 @@ def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypa
         patch.setattr(Store, "save", edit_and_save)
         status, _, complaints = call(capfd, "tiny", *changes, jobs=1)
     assert status == 1
-    assert "the data are not those that this sweep was planned with" in complaints
+    assert "the data differ from those that this sweep was planned with" in complaints
     assert "Traceback" not in complaints
     assert list(pd.read_parquet("results/tiny/runs").groupby("status").size().items()) == [
         ("crashed", 10), ("ok", 2),

@@ -1,7 +1,7 @@
 """Run stacks in this process, in worker processes or on a Dask cluster.
 
-All three are a `concurrent.futures.Executor`, and `outcomes` drives any of them. A stack that raises, whose
-worker dies or that hangs past its limit loses nothing but itself: it is tried once more, then given up.
+All three are a `concurrent.futures.Executor`, and `outcomes` drives any of them. A stack that raises, hangs
+or loses its worker is tried once more and then recorded as crashed; no other stack is affected.
 """
 
 from experiments.sweeps.executors.attempts import Outcome, WorkerLost, ending, outcomes

@@ -1,4 +1,4 @@
-"""Drive any executor: stacks as they complete, each tried twice, no more in flight than there is room for."""
+"""Run stacks on any executor: yield each as it completes, try each twice, limit how many are in flight."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any, Protocol, TypeVar
 
 from experiments.config import ConfigError
 
-ATTEMPTS = 2  # a second try costs one stack and cures what chance did: a killed worker, a lost machine
+ATTEMPTS = 2  # a second attempt costs one stack and recovers from a killed worker or a lost machine
 LONGEST_LIMIT = 1e6  # seconds, eleven days; the system counts milliseconds in 31 bits
-TICK = 0.2  # seconds between two looks at whether to stop
+TICK = 0.2  # seconds between two checks of whether to stop
 
 Stack = Sequence[Any]
 
 
 class WorkerLost(RuntimeError):
-    """A worker died or was ended with its work unfinished."""
+    """A worker process died, or was killed, before its work was finished."""
 
 
 class Killable(Protocol):
     """An executor that can be ended in the middle of its work."""
 
     def kill(self) -> None:
-        """End what runs, now."""
+        """Stop all running work at once."""
 
     def shutdown(self) -> None:
-        """End once what runs is done."""
+        """Wait for the running work, then end."""
 
 
 AnyExecutor = TypeVar("AnyExecutor", bound=Killable)
@@ -38,7 +38,7 @@ AnyExecutor = TypeVar("AnyExecutor", bound=Killable)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stack: its result, or the traceback of its last attempt."""
+    """The result of a stack, or the traceback of its last attempt."""
 
     stack: Stack
     result: Any = None
@@ -51,25 +51,25 @@ def outcomes(
     executor: Executor,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
-    """Each stack's outcome as it completes; stacks start in the order given.
+    """Yield the outcome of each stack as it completes; stacks start in the order given.
 
     At most `executor.capacity` stacks are in flight, so that memory does not grow with their number. Once
-    `stopped()` is true none is started or tried again: those running are finished, the rest is left undone.
+    `stopped()` returns true no stack is started or tried again; those that are running are finished.
     """
     waiting = deque((stack, 1) for stack in stacks)
-    flying: dict[Future[tuple[Any, str]], tuple[Stack, int]] = {}
+    in_flight: dict[Future[tuple[Any, str]], tuple[Stack, int]] = {}
     while True:
         if stopped():
             waiting.clear()
-            flying = {future: job for future, job in flying.items() if not future.cancel()}
-        while waiting and len(flying) < getattr(executor, "capacity", 1):
+            in_flight = {future: job for future, job in in_flight.items() if not future.cancel()}
+        while waiting and len(in_flight) < getattr(executor, "capacity", 1):
             stack, attempt = waiting.popleft()
-            flying[executor.submit(_attempt, work, stack)] = stack, attempt
-        if not flying:
+            in_flight[executor.submit(_attempt, work, stack)] = stack, attempt
+        if not in_flight:
             return
-        for future in wait(flying, timeout=TICK, return_when=FIRST_COMPLETED).done:
-            stack, attempt = flying.pop(future)
-            result, error = _landed(future)
+        for future in wait(in_flight, timeout=TICK, return_when=FIRST_COMPLETED).done:
+            stack, attempt = in_flight.pop(future)
+            result, error = _result_or_error(future)
             if error and attempt < ATTEMPTS:
                 waiting.appendleft((stack, attempt + 1))
             else:
@@ -77,17 +77,17 @@ def outcomes(
 
 
 def _attempt(work: Callable[[Stack], Any], stack: Stack) -> tuple[Any, str]:
-    """The result or the traceback, which is written where it happened: it does not travel by itself."""
+    """Return (result, traceback). The traceback is formatted in the worker: it cannot be sent as it is."""
     try:
         return work(stack), ""
     except Exception:
         return None, traceback.format_exc()
 
 
-def _landed(future: Future[tuple[Any, str]]) -> tuple[Any, str]:
-    """What a future brought; one that brought nothing tells of its worker's end.
+def _result_or_error(future: Future[tuple[Any, str]]) -> tuple[Any, str]:
+    """Return (result, error text) of a finished future; the error also tells of a worker that was lost.
 
-    Errors: ConfigError if it is not a worker that is lost but the cluster.
+    Errors: ConfigError if the whole cluster is gone.
     """
     try:
         return future.result()
@@ -99,7 +99,7 @@ def _landed(future: Future[tuple[Any, str]]) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def ending(executor: AnyExecutor) -> Iterator[AnyExecutor]:
-    """Shut an executor down at the end; whatever is raised meanwhile ends its workers at once."""
+    """Shut an executor down at the end of the block; an exception in the block kills its workers at once."""
     try:
         yield executor
     except BaseException:

@@ -1,4 +1,4 @@
-"""A Dask cluster as an executor; the one place that knows Dask, which is the extra `cluster`."""
+"""A Dask cluster as an executor. Only this module imports Dask, which the extra `cluster` installs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from experiments.config import ConfigError
 from experiments.sweeps.executors.attempts import LONGEST_LIMIT
 from experiments.sweeps.executors.environment import environment, of_worker
 
-ANY_PORT = "127.0.0.1:0"  # without a dashboard too it serves pages, else on one port for all of a machine
-ANSWER = 10  # seconds that a scheduler has to answer
+ANY_PORT = "127.0.0.1:0"  # a scheduler serves pages even without a dashboard; a fixed port may be taken
+ANSWER = 10  # seconds to wait for a scheduler's answer
 
 _ALONE = threading.Lock()
 
@@ -27,20 +27,20 @@ class Dask(Executor):
     def __init__(self, address: str, limit: float | None = None) -> None:
         self._address, self._limit = address, limit and min(limit, LONGEST_LIMIT)
         self._cluster, self._client = _connect(address)
-        self._there: dict[Future[Any], Any] = {}  # Dask forgets a task that nobody holds the future of
+        self._there: dict[Future[Any], Any] = {}  # kept because Dask drops a task without references
 
     @property
     def workers(self) -> int:
-        """The threads there are at the moment; errors: ConfigError if the scheduler is gone."""
+        """The number of worker threads at the moment; errors: ConfigError if the scheduler is gone."""
         try:
             return max(1, sum(self._client.nthreads().values()))
         except (OSError, RuntimeError):
             raise self._gone() from None
 
-    capacity = workers  # not one more: Dask blames a worker's death on all that it had been given
+    capacity = workers  # no spare stack: when a worker dies, Dask blames every task that it had been given
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """The future counts as running at once: what the cluster was given is not called back."""
+        """Submit work. Its future counts as running at once: a submitted task is not cancelled singly."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         there = self._client.submit(_within, self._limit, work, *args, pure=False, **kwargs)
@@ -49,7 +49,7 @@ class Dask(Executor):
         return future
 
     def _land(self, future: Future[Any], there: Any) -> None:
-        """Pass on what came, or why nothing did: a worker lost, a result that cannot be read here."""
+        """Pass on the result, or the reason why there is none, such as a lost worker."""
         try:
             future.set_result(there.result())
         except (Exception, CancelledError) as error:
@@ -58,11 +58,11 @@ class Dask(Executor):
             self._there.pop(future, None)
 
     def _gone(self) -> ConfigError:
-        rest = "what came back is stored, the same command does the rest"
+        rest = "finished runs are stored; run the same command again for the rest"
         return ConfigError([f"--dask {self._address}: the Dask scheduler is gone; {rest}"])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster; one that was started here ends."""
+        """Disconnect from the cluster; a cluster that was started here is closed."""
         if wait and not cancel_futures:
             concurrent.futures.wait(list(self._there))
         self._client.close()
@@ -70,21 +70,21 @@ class Dask(Executor):
             self._cluster.close()
 
     def kill(self) -> None:
-        """Take back what the cluster was given, and leave."""
+        """Cancel the submitted work and disconnect."""
         if self._client.status == "running":
             self._client.cancel(list(self._there.values()), force=True)
         self.shutdown(wait=False)
 
 
 def _connect(address: str) -> tuple[Any, Any]:
-    """(the cluster if one was started here, a client); errors: ConfigError."""
+    """Return the cluster, if one was started here, and a client connected to it; errors: ConfigError."""
     try:
         from distributed import Client
     except ImportError:
         raise ConfigError(
             ["--dask needs the extra 'cluster': pip install 'vanishing-gradients[cluster]'"]
         ) from None
-    for name in list(logging.root.manager.loggerDict):  # what they would tell is told by what is raised here
+    for name in list(logging.root.manager.loggerDict):  # errors are raised here instead of logged
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -98,14 +98,14 @@ def _connect(address: str) -> tuple[Any, Any]:
 
 
 def _start(address: str) -> Any:
-    """A cluster on this machine, its environment and its count of attempts as with `Workers`."""
+    """Start a cluster on this machine whose workers have the same environment as those of `Workers`."""
     import dask
     from distributed import LocalCluster
 
     count = address.partition(":")[2]
     if not (count.isdecimal() and int(count) > 0):
         raise ConfigError([f"--dask {address}: write local:4 for four workers on this machine"])
-    # a stack's attempts are counted by `outcomes`, for every executor in the same way
+    # Dask must not retry: `outcomes` counts the attempts, for every executor in the same way.
     once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
     with once, environment(of_worker()):
         return LocalCluster(
@@ -115,9 +115,10 @@ def _start(address: str) -> Any:
 
 
 def _within(limit: float | None, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Work that takes its process with it when it hangs: a watchdog in C, so that no lock can hold it up.
+    """Do the work; if it takes longer than `limit` seconds, the whole worker process ends.
 
-    One at a time in a process: the watchdog and the number of BLAS threads are the process's.
+    The watchdog is written in C, so that no lock can delay it. Watchdog and BLAS threads belong to the
+    process, so a process does one piece of work at a time.
     """
     with _ALONE:
         if limit is not None:

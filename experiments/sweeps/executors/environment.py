@@ -1,4 +1,4 @@
-"""The environment in which a worker's numbers are this process's."""
+"""The environment variables with which a worker computes the same bits as this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VEC
 
 
 def of_worker() -> dict[str, str]:
-    """Environment in which a worker's numbers are this process's, bit for bit.
+    """Return the environment with which a worker computes the same numbers as this process, bit for bit.
 
-    OpenBLAS reads its threads and its kernels when NumPy is first imported; left to itself it might choose
-    other kernels than here, where it may have been asked otherwise.
+    OpenBLAS reads its number of threads and its kernels when NumPy is first imported. Without these
+    variables a worker might choose other kernels than this process.
     """
     from threadpoolctl import threadpool_info
 
@@ -26,7 +26,7 @@ def of_worker() -> dict[str, str]:
 
 @contextlib.contextmanager
 def environment(changes: dict[str, str]) -> Iterator[None]:
-    """Variables set for a while, for the processes that are started meanwhile."""
+    """Set environment variables for the processes that are started inside the block."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:

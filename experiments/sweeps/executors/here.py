@@ -1,4 +1,4 @@
-"""This process as an executor."""
+"""An executor that works in this process."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class Here(Executor):
-    """This process: `submit` returns when the work is done."""
+    """An executor that works in this process: `submit` returns when the work is done."""
 
     workers = capacity = 1
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Do the work now; an exception is kept in the future, an interrupt is not."""
+        """Do the work at once. The future holds an exception; KeyboardInterrupt is raised here."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         try:
@@ -23,4 +23,4 @@ class Here(Executor):
         return future
 
     def kill(self) -> None:
-        """Nothing runs between two calls."""
+        """Do nothing: no work is running between two calls."""

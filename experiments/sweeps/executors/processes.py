@@ -15,12 +15,12 @@ from typing import Any
 from experiments.sweeps.executors.attempts import LONGEST_LIMIT, WorkerLost
 from experiments.sweeps.executors.environment import environment, of_worker
 
-PATIENCE = 5.0  # seconds that a killed process has to be gone
-PRELOAD = ("experiments.sweeps.runner", "pandas")  # what every worker needs, imported once for all of them
+PATIENCE = 5.0  # seconds to wait for a killed process to end
+PRELOAD = ("experiments.sweeps.runner", "pandas")  # imported once, before the workers are forked
 
 
 def cores() -> int:
-    """The cores this process may use: not the machine's, where it was given fewer."""
+    """Return the number of cores that this process may use, which may be fewer than the machine has."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -32,13 +32,13 @@ def cores() -> int:
 class Workers(Executor):
     """Worker processes, each with one BLAS thread and one piece of work at a time.
 
-    A thread drives each process, so that a death or a hang is known to belong to the work it happened in
-    (a ProcessPoolExecutor fails everything in flight and does not say which of it was to blame).
+    A thread drives each process, so that it is known which piece of work a process died or hung in. (A
+    ProcessPoolExecutor fails everything in flight and does not say which work was to blame.)
     """
 
     def __init__(self, jobs: int, limit: float | None = None) -> None:
         self.workers = jobs
-        self.capacity = jobs + 1  # one waits, so that no worker does while this process saves
+        self.capacity = jobs + 1  # one stack waits, so that no worker is idle while this process saves
         self._limit = limit and min(limit, LONGEST_LIMIT)
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
         self._idle: list[_Worker] = []
@@ -47,18 +47,18 @@ class Workers(Executor):
         _start_server()
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """The future raises what the work raised, or WorkerLost."""
+        """Submit work; its future raises what the work raised, or WorkerLost."""
         return self._threads.submit(self._run, work, args, kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the work in flight end, then the workers."""
+        """Wait for the work in flight, then end the workers."""
         self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
         self._closed = True
         while self._idle:
             self._idle.pop().end()
 
     def kill(self) -> None:
-        """End every worker now, whatever it is doing."""
+        """Kill every worker at once."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in [*self._busy, *self._idle]:
@@ -71,7 +71,7 @@ class Workers(Executor):
             worker = _Worker()
         self._busy.add(worker)
         try:
-            if self._closed:  # asked after the worker is on the list that `kill` goes through, not before
+            if self._closed:  # checked only now that `kill` can see the worker in `_busy`
                 raise WorkerLost("the workers were ended")
             done, value = worker.ask((work, args, kwargs), self._limit)
         except BaseException:
@@ -86,17 +86,17 @@ class Workers(Executor):
 
 
 class _Worker:
-    """One process and this end of the pipe to it; the process ends when this one does."""
+    """One worker process and this end of the pipe to it; it ends when this process ends."""
 
     def __init__(self) -> None:
         context = _context()
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self.process.start()
-        theirs.close()  # else this process holds the pipe open and a worker's death goes unseen
+        theirs.close()  # otherwise the pipe stays open and a worker's death goes unnoticed
 
     def ask(self, question: tuple[Any, ...], limit: float | None) -> tuple[bool, Any]:
-        """(True, what the work returned) or (False, what it raised); errors: WorkerLost."""
+        """Return (True, the result of the work) or (False, its exception); errors: WorkerLost."""
         try:
             self._pipe.send(question)
             if not self._pipe.poll(limit):
@@ -115,14 +115,14 @@ class _Worker:
         self.process.join(PATIENCE)
         code = self.process.exitcode
         if code is None:
-            return "it was ended"  # and the thread that ended it has its exit code
+            return "it was ended"  # the thread that ended it has collected its exit code
         if code == -signal.SIGKILL:
             return "killed by SIGKILL (the system does so when memory runs out)"
         return f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
 
 
 def _serve(pipe: Connection) -> None:
-    """What a worker process does: answer questions until the driver is gone."""
+    """Do the work of a worker process until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     threading.Thread(target=_follow_driver, daemon=True).start()
     while True:
@@ -141,7 +141,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def _follow_driver() -> None:
-    """A driver killed outright cannot end its workers: they notice by themselves, in mid-stack if need be."""
+    """End this worker, even in the middle of a stack, when the driver was killed and cannot end it."""
     driver = multiprocessing.parent_process()
     if driver is not None:
         driver.join()

@@ -32,7 +32,7 @@ def clock(monkeypatch):
     return now
 
 
-def voice(**options):
+def terminal_and_output(**options):
     file = io.StringIO()
     return Terminal(Console(file=file, **({"width": 180} | options))), file
 
@@ -73,7 +73,7 @@ def test_nouns_agree_with_their_number():
 
 def test_a_text_from_a_config_steers_no_terminal():
     assert printable("a\x1b[2Jb\rc\nd é") == "a�[2Jb�c\nd é"
-    say, file = voice()
+    say, file = terminal_and_output()
     say.say("[red]not markup[/red] \x1b]0;title\x07")
     assert file.getvalue() == "[red]not markup[/red] �]0;title�\n"
 
@@ -108,7 +108,7 @@ def sweep(done=0, workers=0):
 
 
 def test_the_plan_says_what_there_is_to_do():
-    say, file = voice()
+    say, file = terminal_and_output()
     for each in (sweep(), sweep(done=2, workers=1), sweep(done=3)):
         say.plan(replace(each, speed=each.cost(each.stacks) or 1.0))
     assert file.getvalue().splitlines() == [
@@ -119,7 +119,7 @@ def test_the_plan_says_what_there_is_to_do():
 
 
 def test_off_a_terminal_progress_is_a_line_now_and_then(clock):
-    say, file = voice()
+    say, file = terminal_and_output()
     with say.training(10, Forecast(cost=10.0, workers=1, speed=1.0)) as advance:
         for _ in range(10):
             clock[0] += 2
@@ -132,7 +132,7 @@ def test_off_a_terminal_progress_is_a_line_now_and_then(clock):
 
 
 def test_on_a_terminal_progress_is_a_bar():
-    say, file = voice(force_terminal=True, width=80)
+    say, file = terminal_and_output(force_terminal=True, width=80)
     with say.training(10, Forecast(cost=10.0, workers=1, speed=1.0)) as advance:
         advance(4, 4.0)
     assert "4/10 runs" in file.getvalue()
@@ -140,7 +140,7 @@ def test_on_a_terminal_progress_is_a_bar():
 
 
 def test_quiet_is_quiet():
-    say, file = voice(quiet=True, force_terminal=True)
+    say, file = terminal_and_output(quiet=True, force_terminal=True)
     say.say("a")
     say.plan(sweep())
     say.summary(table())
@@ -160,7 +160,7 @@ CELL = {"": 0.5, "_low": 0.25, "_high": 0.75}
 
 
 def test_the_summary_gives_median_and_range():
-    say, file = voice()
+    say, file = terminal_and_output()
     say.summary(table(crashed=[0, 2], dead=float("nan"), dead_low=float("nan"), dead_high=float("nan")))
     head, *rows = [line.split() for line in file.getvalue().splitlines() if len(line.split()) > 3]
     assert head[:4] == ["activation", "depth", "n", "crashed"]
@@ -172,23 +172,23 @@ def test_the_summary_gives_median_and_range():
 
 
 def test_the_decay_that_theory_expects_stands_beside_the_measured_one():
-    say, file = voice()
+    say, file = terminal_and_output()
     say.summary(table().assign(decay_theory=[0.24, float("nan")]))
     head, *rows = [line for line in file.getvalue().splitlines() if len(line.split()) > 3]
-    assert re.search(r"decay a layer, start +theory +dead, end", head)
+    assert re.search(r"decay per layer, start +theory +dead, end", head)
     assert rows[0].split()[3:8] == ["0.5", "0.25–0.75", "0.5", "0.25–0.75", "0.24"]
     assert rows[1].split()[7] == "–"
 
 
 def test_a_long_summary_is_cut_and_says_so():
-    say, file = voice()
+    say, file = terminal_and_output()
     say.summary(table(rows=100))
     assert "… and 40 more rows in summary.csv" in file.getvalue()
     assert file.getvalue().count("tanh") == 58
 
 
 def test_nothing_is_cut_off_where_it_is_narrow():
-    say, file = voice(width=70)
+    say, file = terminal_and_output(width=70)
     say.summary(table())
     assert "…" not in file.getvalue()
 
@@ -196,7 +196,7 @@ def test_nothing_is_cut_off_where_it_is_narrow():
 def test_a_verdict_is_a_line_with_its_number_and_rule():
     found = Evidence.of("depth 10", [1e-7, 2e-7, 3e-7, 4e-7, 5e-7, 6e-7], "below", 0.01)
     claims = [decide([found], "ratio below 0.01"), decide([], "ratio below 0.01")]
-    say, file = voice()
+    say, file = terminal_and_output()
     say.verdicts(verdicts(replace(claim, claim="W04_gradient_shrinks") for claim in claims))
     assert file.getvalue().splitlines() == [
         "supported     W04_gradient_shrinks: 3.50e-7 (1.00e-7 – 6.00e-7), bound 0.01, n = 6",

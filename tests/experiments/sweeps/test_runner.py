@@ -223,7 +223,7 @@ def test_a_stack_is_trained_on_the_data_it_was_planned_with_or_not_at_all(tmp_pa
     planned = fingerprints([run])
     assert len(run_stack([run], RECORDING, planned).runs) == 1
     path.write_text("1,2,0\n3,5,1\n" * 20)
-    with pytest.raises(DataError, match="not those that this sweep was planned with"):
+    with pytest.raises(DataError, match="differ from those that this sweep was planned with"):
         run_stack([run], RECORDING, planned)
     now = list(run_stack([run], RECORDING).runs["run_id"])
     assert now == [run_id(run, RECORDING)] != list(named([run], RECORDING, planned))
