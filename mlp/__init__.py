@@ -28,30 +28,30 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlp.activations import ACTIVATIONS, Activation
-    from mlp.initialisers import BIASES, INITIALISERS, Initialiser, activation
+    from mlp.activations import ACTIVATIONS, Activation, activation
+    from mlp.initialisers import BIASES, INITIALISERS, Initialiser
     from mlp.losses import LOSSES
     from mlp.network import Network, create
     from mlp.norms import NORMS
     from mlp.optimisers import OPTIMISERS
-    from mlp.probes import PROBES, UNIT_PROBES
+    from mlp.probes import DISTRIBUTIONS, PROBES, UNIT_PROBES
     from mlp.schedules import SCHEDULES
     from mlp.train import Data, Snapshot, train
 
 __all__ = [
-    "ACTIVATIONS", "BIASES", "INITIALISERS", "LOSSES", "NORMS", "OPTIMISERS", "PROBES", "SCHEDULES",
-    "UNIT_PROBES", "Activation", "Data", "Initialiser", "Network", "Snapshot", "activation", "create",
-    "train",
+    "ACTIVATIONS", "BIASES", "DISTRIBUTIONS", "INITIALISERS", "LOSSES", "NORMS", "OPTIMISERS", "PROBES",
+    "SCHEDULES", "UNIT_PROBES", "Activation", "Data", "Initialiser", "Network", "Snapshot", "activation",
+    "create", "train",
 ]  # fmt: skip
 
 _HOMES = {
-    "activations": ("ACTIVATIONS", "Activation"),
-    "initialisers": ("BIASES", "INITIALISERS", "Initialiser", "activation"),
+    "activations": ("ACTIVATIONS", "Activation", "activation"),
+    "initialisers": ("BIASES", "INITIALISERS", "Initialiser"),
     "losses": ("LOSSES",),
     "network": ("Network", "create"),
     "norms": ("NORMS",),
     "optimisers": ("OPTIMISERS",),
-    "probes": ("PROBES", "UNIT_PROBES"),
+    "probes": ("DISTRIBUTIONS", "PROBES", "UNIT_PROBES"),
     "schedules": ("SCHEDULES",),
     "train": ("Data", "Snapshot", "train"),
 }

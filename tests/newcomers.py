@@ -12,12 +12,11 @@ import numpy as np
 
 from mlp import activations
 from mlp.activations import ACTIVATIONS, Activation
-from mlp.distributions import DISTRIBUTIONS
 from mlp.initialisers import BIASES, INITIALISERS, Initialiser
 from mlp.losses import LOSSES
 from mlp.norms import NORMS, Norm
 from mlp.optimisers import OPTIMISERS, Optimiser
-from mlp.probes import PROBES, UNIT_PROBES
+from mlp.probes import DISTRIBUTIONS, PROBES, UNIT_PROBES
 from mlp.schedules import SCHEDULES
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from small import data, network
 
-from mlp.distributions import DISTRIBUTIONS
-from mlp.probes import UNIT_PROBES
+from mlp.probes import DISTRIBUTIONS, UNIT_PROBES
 from mlp.train import train
 
 SEEDS = [0, 1, 2]

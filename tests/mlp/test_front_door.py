@@ -40,7 +40,7 @@ def test_a_name_that_is_not_there_is_an_error():
         _ = mlp.tarin
 
 
-@pytest.mark.parametrize("first", ["import mlp.train", "from mlp import train", "import mlp.observers"])
+@pytest.mark.parametrize("first", ["import mlp.train", "from mlp import train", "import mlp.tape"])
 def test_train_is_the_function_whatever_was_imported_before(first):
     assert python(f"{first}\nimport mlp\nprint(callable(mlp.train), mlp.train.__name__)") == "True train\n"
 
