@@ -1,11 +1,11 @@
-# Two commands: `make run` and `make test`. Each sets up its own environment first.
+# `make run` and `make test` are all that is needed; each sets up its own environment first.
 VENV   ?= .venv
 PYTHON ?= python3
 CONFIG ?= configs/deep_sigmoid.yaml
 PY      = $(VENV)/bin/python
 READY   = $(VENV)/.ready
 
-.PHONY: run test test-all check bench reproduce reproduce-literature clean
+.PHONY: run test test-all check bench docs reproduce reproduce-literature clean
 
 run: $(READY)            ## train and draw one question: make run CONFIG=configs/smoke.yaml
 	$(PY) scripts/run.py $(CONFIG) $(ARGS)
@@ -23,6 +23,12 @@ check: $(READY)          ## ruff, mypy and the tests: what runs before each comm
 
 bench: $(READY)          ## this engine beside the alternatives that are installed
 	$(PY) scripts/bench.py $(ARGS)
+
+docs: $(READY)           ## every generated table of a page, and the schema of configs
+	$(PY) -m experiments.config.schema
+	$(PY) -m experiments.storage.records
+	$(PY) -c "from pathlib import Path; from experiments.report.collection import update_readme; \
+		update_readme(Path('results/write_up/claims.csv'))"
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

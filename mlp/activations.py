@@ -1,7 +1,10 @@
 """Activation functions: a = f(z), its exact slope, its bounds.
 
-One function an activation: formula and source in the docstring, options as keyword arguments. Every form
-is stable over the whole range of float32 and float64, infinities included, and overflows nowhere.
+One function an activation: formula and source in the docstring, options as keyword arguments. A formula
+need not care for the ends of the number format: where it gives inf or NaN there, `Activation` takes the value
+from further in, so that f and slope are right and silent for every z, infinities included. The one thing left
+to the author: a square in a denominator is lost without a trace (z/√(z² + 1) is 0 from 1e19 on in float32);
+`np.hypot` has it right.
 
 The slope is what this project measures, so it is exact in both tails: ``a(1 − a)`` is 0 from z = 37 on
 (float64), which would count a saturated sigmoid as dead; ``¼ sech²(z/2)`` is not. For training, where only
@@ -45,7 +48,7 @@ class Activation:
 
     f(z) -> a and df(z, a) -> slope are element-wise and keep the dtype. `low` and `high` bound f; the slope
     never exceeds `max_slope` in size; `kinks` are the places where the slope jumps (there it is the one
-    from the left).
+    from the left). Both functions are guarded against overflow (see `_guarded`).
     """
 
     f: Callable[[Array], Array]
@@ -56,6 +59,13 @@ class Activation:
     kinks: tuple[float, ...] = ()
     in_place: InPlace | None = None
 
+    def __post_init__(self) -> None:
+        f, df = self.f, self.df
+        guarded = _guarded(f, f, _continued)
+        slope = _guarded(df, lambda z: df(z, guarded(z)), lambda value, near, z: value)
+        object.__setattr__(self, "f", guarded)
+        object.__setattr__(self, "df", slope)
+
     @cached_property
     def gain(self) -> float:
         """The factor on 1/√n_in that keeps the mean square of a layer: (E f(Z)²)^−½ for Z ~ N(0, 1)."""
@@ -65,6 +75,61 @@ class Activation:
     def gradient_gain(self) -> float:
         """The factor on 1/√n_in that keeps the mean square of delta: (E f'(Z)²)^−½ for Z ~ N(0, 1)."""
         return gaussian_mean(lambda z: self.df(z, self.f(z)) ** 2, kinks=self.kinks) ** -0.5
+
+
+def _guarded(
+    formula: Callable[..., Array],
+    of_z: Callable[[Array], Array],
+    extend: Callable[[Array, Array, Array], Array],
+) -> Callable[..., Array]:
+    """The formula, silent, and evaluated nearer to 0 at those z where it gives no number.
+
+    `of_z` is the formula as a function of z alone; `extend(value, near, z)` carries its value from the nearer
+    place out to z. Nothing is looked at unless NumPy reports an overflow or an invalid operation, so an
+    ordinary call costs some microseconds more, whatever the size of z.
+    """
+
+    def guarded(z: Array, *rest: Array) -> Array:
+        reports: list[str] = []
+        with np.errstate(
+            all="ignore", over="call", invalid="call", call=lambda kind, _: reports.append(kind)
+        ):
+            value = formula(z, *rest)
+        if not reports:
+            return value
+        with np.errstate(all="ignore"):
+            lost = ~np.isfinite(value) & ~np.isnan(z)
+            return _repaired(value, z, lost, of_z, extend) if lost.any() else value
+
+    return guarded
+
+
+def _repaired(
+    value: Array,
+    z: Array,
+    lost: npt.NDArray[np.bool_],
+    of_z: Callable[[Array], Array],
+    extend: Callable[[Array, Array, Array], Array],
+) -> Array:
+    """The value with new numbers where it is lost, each from its own z alone.
+
+    The formula is tried where z⁴ does not overflow, and from there at half of z, a quarter and so on until it
+    gives a number. Powers of two, so that a straight line is carried back out without a rounding.
+    """
+    far = z.dtype.type(2.0 ** (np.finfo(z.dtype).maxexp // 4))
+    near = np.clip(z[lost], -far, far)
+    found = of_z(near)
+    while (bad := ~np.isfinite(found) & (np.abs(near) > 1)).any():
+        near[bad] /= 2
+        found[bad] = of_z(near[bad])
+    whole = np.array(value)
+    whole[lost] = extend(found, near, z[lost])
+    return whole
+
+
+def _continued(value: Array, near: Array, z: Array) -> Array:
+    """f(z) from f(near): on a line through 0 where f still grows there, else the constant it has reached."""
+    return np.where(np.abs(value) > np.sqrt(np.abs(near)), value * (z / near), value)
 
 
 ACTIVATIONS = Registry("activation")
@@ -105,7 +170,6 @@ def _nodes(kinks: tuple[float, ...]) -> tuple[Array, Array]:
     return z, density / density.sum()
 
 
-@np.errstate(over="ignore")  # scale·z, to infinity
 def _bell(z: Array, scale: float = 1.0) -> Array:
     """¼ sech²(scale·z/2) as s(1 − s) with s = σ(−|scale·z|): exact in both tails, and never above ¼."""
     s = np.abs(z)
@@ -250,12 +314,8 @@ def _elu(alpha: float, scale: float) -> Activation:
         above = _positive(z)
         return scale * (above + (1 - above) * alpha * np.exp(np.minimum(z, 0)))
 
-    @np.errstate(over="ignore")  # scale·z may truly lie beyond the largest number
-    def f(z: Array) -> Array:
-        return scale * (np.maximum(z, 0) + alpha * np.expm1(np.minimum(z, 0)))
-
     return Activation(
-        f=f,
+        f=lambda z: scale * (np.maximum(z, 0) + alpha * np.expm1(np.minimum(z, 0))),
         df=df,
         low=-scale * alpha,
         max_slope=scale * max(1.0, alpha),
@@ -287,14 +347,9 @@ def selu() -> Activation:
 @ACTIVATIONS
 def gelu() -> Activation:
     """z·Φ(z), Φ the normal distribution function, in the exact form.  Hendrycks & Gimpel 2016."""
-
-    def df(z: Array, a: Array) -> Array:
-        near = np.clip(z, -40, 40)  # beyond, the density is 0 in any dtype
-        return ndtr(z) + near * (np.exp(-near * near / 2) / z.dtype.type(sqrt(2 * pi)))
-
     return Activation(
-        f=lambda z: np.maximum(z, -40) * ndtr(z),
-        df=df,
+        f=lambda z: z * ndtr(z),
+        df=lambda z, a: ndtr(z) + z * (np.exp(-z * z / 2) / z.dtype.type(sqrt(2 * pi))),
         low=-0.16997120747990369,  # at z = −0.7518
         max_slope=1.1289041451825208,  # at z = √2: Φ(√2) + √2 φ(√2)
     )
@@ -304,15 +359,9 @@ def gelu() -> Activation:
 def silu(beta: float = 1.0) -> Activation:
     """z·σ(beta·z), also called swish.  Elfwing et al. 2018; Ramachandran, Zoph & Le 2017."""
     _require(1e-3 <= beta <= 1e3, f"silu: beta is {beta}; it lies between 0.001 and 1000")
-    far = 1e3 / beta  # σ(−1000) is 0 in any dtype
-
-    def df(z: Array, a: Array) -> Array:
-        near = np.clip(z, -far, far) * beta
-        return expit(near) * (1 + near * expit(-near))
-
     return Activation(
-        f=lambda z: np.maximum(z, -far) * expit(np.clip(z, -far, far) * beta),
-        df=df,
+        f=lambda z: z * expit(z * beta),
+        df=lambda z, a: expit(z * beta) * (1 + z * beta * expit(-z * beta)),
         low=-0.27846454276107380 / beta,
         max_slope=1.0998393201288668,
     )
@@ -331,12 +380,12 @@ def softplus() -> Activation:
 @ACTIVATIONS
 def softsign() -> Activation:
     """z/(1 + |z|).  Bergstra et al. 2009; Glorot & Bengio 2010."""
-
-    def f(z: Array) -> Array:
-        finite = np.clip(z, np.finfo(z.dtype).min, np.finfo(z.dtype).max)
-        return finite / (1 + np.abs(finite))
-
-    return Activation(f=f, df=lambda z, a: np.square(1 / (1 + np.abs(z))), low=-1, high=1)
+    return Activation(
+        f=lambda z: z / (1 + np.abs(z)),
+        df=lambda z, a: np.square(1 / (1 + np.abs(z))),
+        low=-1,
+        high=1,
+    )
 
 
 @ACTIVATIONS

@@ -1,27 +1,29 @@
-"""One new entry in every table of the engine, and a wrong one beside it. Loaded by `pytest -p newcomers`."""
+"""One new entry in every table of the engine, and a wrong one beside it. Loaded by `pytest -p newcomers`.
 
+The activation of CONTRIBUTING.md is among them, as it is printed there.
+"""
+
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlp import activations
 from mlp.activations import ACTIVATIONS, Activation
 from mlp.initialisers import BIASES, INITIALISERS, Initialiser
 from mlp.losses import LOSSES
 from mlp.norms import NORMS, Norm
 from mlp.optimisers import OPTIMISERS, Optimiser
-from mlp.probes import PROBES
+from mlp.probes import DISTRIBUTIONS, PROBES, UNIT_PROBES
 from mlp.schedules import SCHEDULES
-
-
-def _finite(z):
-    return np.clip(z, np.finfo(z.dtype).min, np.finfo(z.dtype).max)
 
 
 def _curve(error: float) -> Activation:
     """z/√(1 + z²), and a slope that is off by a share of itself."""
     return Activation(
-        f=lambda z: _finite(z) / np.hypot(_finite(z), 1),
+        f=lambda z: z / np.hypot(z, 1),
         df=lambda z, a: (1 + error) * (1 / np.hypot(z, 1)) ** 3,
         low=-1,
         high=1,
@@ -126,6 +128,26 @@ def newcomer_schedule_wrong() -> Callable[[int, int], float]:
     return lambda step, steps: 0.5 - step / max(steps, 1)
 
 
+def newcomer_unit(t):
+    """The largest weight into the unit."""
+    return t.w.max(axis=1).astype(np.float64)
+
+
+def newcomer_unit_wrong(t):
+    """The same as a share of the stack's largest: a run's numbers depend on its neighbours."""
+    return newcomer_unit(t) / t.w.max()
+
+
+def newcomer_sizes(t):
+    """|w|, the layer's weights."""
+    return t.w, np.zeros(len(t.w), np.int64)
+
+
+def newcomer_sizes_wrong(t):
+    """Those of the first run alone."""
+    return t.w[:1], np.zeros(len(t.w), np.int64)
+
+
 TABLES: dict[str, Any] = {
     "curve": ACTIVATIONS,
     "draw": INITIALISERS,
@@ -134,8 +156,25 @@ TABLES: dict[str, Any] = {
     "rule": OPTIMISERS,
     "norm": NORMS,
     "probe": PROBES,
+    "unit": UNIT_PROBES,
+    "sizes": DISTRIBUTIONS,
     "schedule": SCHEDULES,
 }
 for kind, table in TABLES.items():
     table(globals()[f"newcomer_{kind}"])
     table(globals()[f"newcomer_{kind}_wrong"])
+
+PAGE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
+(EXAMPLE,) = re.findall(r"```python\n(@ACTIVATIONS\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+EXAMPLES_NAME = re.findall(r"def (\w+)", EXAMPLE)[0]
+
+
+def _example_wrong() -> str:
+    """The same under another name, with a slope that is off by a third."""
+    renamed = EXAMPLE.replace(EXAMPLES_NAME, f"{EXAMPLES_NAME}_wrong")
+    assert renamed.count("(2 *") == 1
+    return renamed.replace("(2 *", "(3 *")
+
+
+for code in (EXAMPLE, _example_wrong()):
+    exec(code, vars(activations))

@@ -9,7 +9,7 @@ from autograd import elementwise_grad
 from scipy.integrate import quad
 
 from experiments.verification import forward as autodiff
-from mlp.activations import ACTIVATIONS, activation, gaussian_mean
+from mlp.activations import ACTIVATIONS, Activation, activation, gaussian_mean
 
 TEXTS = [*sorted(ACTIVATIONS), *sorted(set(naive.ACTIVATIONS) - set(ACTIVATIONS)), "elu(alpha=0.5)"]
 DTYPES = [np.float32, np.float64]
@@ -240,6 +240,41 @@ def test_infinity_is_the_limit(text, dtype):
 def test_nan_stays_nan(text):
     """A run that diverged must not come back to life."""
     assert np.isnan(activation(text).f(np.array([np.nan]))).all()
+
+
+CARELESS = [  # each overflows on its way, at the ends or well before them; and its true value at z = ±far
+    (lambda z: z * np.exp(z) / (np.exp(z) + 1), lambda z: max(z, 0)),
+    (lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z)), lambda z: np.sign(z)),
+    (lambda z: z + (np.sqrt(z * z + 1) - 1) / 2, lambda z: z + abs(z) / 2),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("f", "limit"), CARELESS)
+def test_a_formula_need_not_care_for_overflow(f, limit, dtype):
+    act = Activation(f=f, df=lambda z, a: np.exp(z) / np.exp(z))
+    far = np.array([[-1e38, 1e38], [-1e4, 1e4], [1, 2]], dtype)
+    with np.errstate(all="raise"):  # the caller's settings do not reach in
+        a, slope = act.f(far), act.df(far, act.f(far))
+    assert a.dtype == slope.dtype == dtype
+    np.testing.assert_allclose(a[:2], [[limit(float(z)) for z in row] for row in far[:2]], rtol=1e-3)
+    assert np.array_equal(slope, np.ones_like(far))
+    with np.errstate(all="ignore"):
+        assert np.array_equal(a[2], f(far[2]))
+    assert np.isnan(act.f(np.array([np.nan, 1e300]))).tolist() == [True, False]
+
+
+def test_what_is_mended_depends_on_no_neighbour(rng):
+    """A run has the same numbers alone and beside one that diverges."""
+    act = Activation(f=CARELESS[0][0], df=lambda z, a: 1 / (1 + np.exp(-z)))
+    z = rng.standard_cauchy((40, 50)) * 100
+    together = act.f(z)
+    assert np.array_equal(together, np.stack([act.f(row) for row in z]))
+
+
+def test_a_formula_without_a_value_anywhere_is_left_so():
+    act = Activation(f=lambda z: z / 0, df=lambda z, a: z / 0)
+    assert np.isinf(act.f(np.array([1.0, 1e300]))).all()
 
 
 # -- the forms that work in place -----------------------------------------------------------------------

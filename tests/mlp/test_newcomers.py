@@ -4,12 +4,25 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SUBJECTS = ("activations", "initialisers", "losses", "optimisers", "norms", "probes", "schedules", "tape")
+SUBJECTS = (
+    "activations",
+    "every_measure",
+    "initialisers",
+    "jacobian",
+    "losses",
+    "norms",
+    "optimisers",
+    "probes",
+    "schedules",
+    "tape",
+)
+EXAMPLE = "bent_identity"  # the activation of CONTRIBUTING.md, as it is printed there
 # of the whole network's tests, which take every curve times every loss times every norm, a few
-FEW = "newcomer and (not test_tape or (curve and softmax and 0.0 and not newcomer_norm))"
+FEW = f"{EXAMPLE} or (newcomer and (not test_tape or (curve and softmax and 0.0 and not newcomer_norm)))"
 KINDS = {  # newcomer: the test that finds its wrong twin out
     "curve": "test_slope_is_the_central_difference",
     "draw": "test_weights_have_the_mean_and_variance_they_promise",
@@ -18,14 +31,30 @@ KINDS = {  # newcomer: the test that finds its wrong twin out
     "rule": "test_the_first_step_is_downhill_and_as_long_as_the_rate_says",
     "norm": "test_backward_is_the_central_difference",
     "probe": "test_a_probe_gives_one_number_a_run_and_the_same_alone",
+    "unit": "test_a_unit_probe_gives_one_number_a_unit_and_the_same_alone",
+    "sizes": "test_a_distribution_gives_the_sizes_of_each_run_and_the_same_alone",
     "schedule": "test_every_schedule_is_a_finite_number_that_repeats_itself",
 }
 
 
+@cache
 def outcomes() -> tuple[list[str], list[str]]:
     """The tests that passed and that failed with two newcomers in every table, in a process of their own."""
     files = [str(HERE / f"test_{subject}.py") for subject in SUBJECTS]
-    command = [sys.executable, "-m", "pytest", "-p", "newcomers", "-k", FEW, "--tb=no", "-rA", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "newcomers",
+        "-m",
+        "not slow",
+        "-k",
+        FEW,
+        "--tb=no",
+        "-rA",
+        *files,
+    ]
     paths = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider"],
@@ -50,3 +79,13 @@ def test_a_right_newcomer_passes_and_a_wrong_one_is_found_out():
         "test_gradients_are_the_differences_of_the_loss[newcomer_curve_wrong" in test for test in failed
     )
     assert not [test for test in failed if "_wrong" not in test]
+
+
+def test_the_example_of_the_page_passes_all_that_an_activation_is_asked_and_its_wrong_twin_does_not():
+    passed, failed = outcomes()
+    mine = [test for test in passed if EXAMPLE in test and "_wrong" not in test]
+    subjects = {re.findall(r"test_(\w+)\.py", test)[0] for test in mine}
+    assert {"activations", "initialisers", "tape"} <= subjects
+    assert len(mine) > 20
+    assert not [test for test in failed if EXAMPLE in test and "_wrong" not in test]
+    assert any(f"test_slope_is_the_central_difference[{EXAMPLE}_wrong" in test for test in failed)

