@@ -77,14 +77,19 @@ def cards(
         name, _ = parse_call(verdict.claim)
         says, *rest = (inspect.getdoc(CLAIMS[name]) or "").split("\n\n")
         parts = _parts(rest)
-        label = name.partition("_")[0]
         config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
         card = Card(
-            label, name, _flat(says), *(parts.get(part, "") for part in PARTS[:3]), verdict,
+            label(name), name, _flat(says), *(parts.get(part, "") for part in PARTS[:3]), verdict,
             experiment.question, config, () if found else pictures, parts.get("Source", ""), seconds,
         )  # fmt: skip
         found.append(card)
     return found
+
+
+def label(name: str) -> str:
+    """A claim's short name: ``W04`` of ``W04_gradient_shrinks``, and the whole of a name that is not numbered."""
+    numbered = re.match(r"[A-Z]\d+[a-z]?(?=_)", name)
+    return numbered[0] if numbered else name
 
 
 def _parts(paragraphs: Iterable[str]) -> dict[str, str]:
