@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis.ratios import probe_column, varying
+from experiments.analysis.ratios import varying
 from experiments.analysis.selection import at_last_step, own_best
 from experiments.claims.verdict import FEWEST_SEEDS, Undecided
 
@@ -28,14 +28,6 @@ def only(records: Records, **wanted: Any) -> Records:
                 raise Undecided(f"no run has {field} = {value}", f"{field}: [{value}] under sweep")
         runs = runs[runs[field].isin(values if isinstance(values, list) else [values])]
     return records.of(runs["run_id"])
-
-
-def recorded(records: Records, probe: str) -> str:
-    """The column of `layers` that holds a probe, whatever options it was recorded with."""
-    column = probe_column(records.layers, probe)
-    if column is None:
-        raise Undecided(f"{probe} was not recorded", f"probes: add {probe}")
-    return column
 
 
 def alike(runs: pd.DataFrame, but: Sequence[str], which: str) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_start, decay, first_to_last
-from experiments.claims.settings import alike, only, recorded
-from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
+from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.settings import alike, only
+from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CONTROLS = ["tanh", "relu"]
 FEW_DEEP = 10  # hidden layers from which on "a deep network" is meant
+SIGNALS = ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms")  # the probes that both claims read
 AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
 
 
@@ -27,6 +29,14 @@ AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
 
 
 @CLAIMS
+@needs(*SIGNALS, varies=("activation",))
+@rule(
+    lambda controls, quarter, lost, **_: (
+        "factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
+        f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
+        f"above it; theory within {AGREES:g} standard errors"
+    )
+)
 def W04_gradient_shrinks(
     records: Records,
     *,
@@ -43,31 +53,20 @@ def W04_gradient_shrinks(
     greatest depth, beside the controls'; and the mean of its log against mean-field theory's, in standard
     errors expected at this width.
 
-    Rule: The factor is below 1 throughout, and of ‖delta‖ at the start at most `quarter` 0.25 where a network
-    has 5 layers or more; first over last is below `lost` 0.001 in the deepest network, and above it with each
-    control; theory is within 3 standard errors.
-
     Nuance: The factor is that of σ' and of the weights together: under Xavier's initialisation 0.236, by
     coincidence close to ¼. Larger weights make it larger, up to 1 and beyond: a quarter is σ's largest slope,
     which is neither a bound on the product nor its rate.
     """
-    rule = (
-        f"factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
-        f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
-        f"above it; theory within {AGREES:g} standard errors"
-    )
     mine, others = _asked(records, [activation]), _asked(records, controls)
     evidence = _shrinks(mine, quarter) + _through_training(mine)
     evidence += _ends(mine, "below", lost) + _ends(others, "above", lost)
     evidence += [found for part in (mine, others) for found in _agreements(part)]
     condition = _by_weights(evidence, mine.runs["init"].unique())
-    return decide(evidence, rule, "factor a layer", condition=condition, remarks=_rates(mine))
+    return decide(evidence, "factor a layer", condition=condition, remarks=_rates(mine))
 
 
 def _asked(records: Records, texts: list[str]) -> Records:
     """The runs with these activations; undecided unless they differ in init and depth only, some deep."""
-    for probe in ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms"):
-        recorded(records, probe)
     found = only(records, activation=texts)
     alike(found.runs, ["activation", "init", "depth"], "activation, init and depth")
     if found.runs["depth"].max() < FEW_DEEP:
@@ -210,6 +209,11 @@ def _rates(records: Records) -> list[str]:
 
 
 @CLAIMS
+@needs(*SIGNALS, "a_rms", varies=("depth",))
+@rule(
+    "‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; ‖dw‖ of "
+    f"layer 1 above {{lost:g}} of the shallowest network's; theory within {AGREES:g} standard errors"
+)
 def W11_relu_no_vanishing(
     records: Records,
     *,
@@ -225,27 +229,17 @@ def W11_relu_no_vanishing(
     network over that in the shallowest; the factor by which the outputs' root mean square changes for each
     layer nearer the output; and the first-to-last log ratio against mean-field theory's.
 
-    Rule: Both factors stay above `keeps` 0.84 a layer from `shallowest` 5 layers on, half-way between 1 and
-    the √½ that weights half as large cost; ‖dw‖ of layer 1 stays above `lost` 0.001 of the shallowest
-    network's; theory is within 3 standard errors.
-
     Nuance: It takes weights of variance 2/n_in. With less, delta falls by √(σ_w²/2) a layer, and so does the
     signal on its way forward; where these meet, ‖dw‖ is the same in every layer. A plot of weight gradients
     by layer then shows none that vanishes, because all of them have vanished together. And whatever the
     weights, the ratio's spread from network to network grows with depth over width.
     """
-    rule = (
-        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; "
-        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard "
-        "errors"
-    )
-    recorded(records, "a_rms")
     mine = _asked(records, [activation])
     deep = mine.of(mine.runs.loc[mine.runs["depth"] >= shallowest, "run_id"])
     evidence = _keeps(deep, "delta_norm", "‖delta‖", keeps) + _keeps(deep, "a_rms", "outputs", keeps)
     evidence += _together(mine, lost) + _agreements(mine)
     return decide(
-        evidence, rule, "factor a layer", condition=_kept_with(evidence, mine.runs["init"].unique()),
+        evidence, "factor a layer", condition=_kept_with(evidence, mine.runs["init"].unique()),
         remarks=[*_flat(mine), *_scatter(mine)],
     )  # fmt: skip
 
