@@ -8,42 +8,36 @@ from typing import Any
 
 import numpy as np
 
+from mlp import jacobian
 from mlp.activations import Array
 from mlp.network import Network, create
 
 MANY = 1_000_000  # networks a seed may draw without meeting those of the next
 
 
-def networks(run: Any, sizes: tuple[int, ...], count: int) -> Network:
+def networks(run: Any, sizes: tuple[int, ...], count: int, *, norm: str = "none") -> Network:
     """`count` networks of these sizes drawn as a run is, by seeds of their own that follow from the run's."""
     seeds = [run.seed * MANY + k for k in range(count)]
-    return create(sizes, run.activation, seeds=seeds, init=[run.init] * count, bias=[run.bias] * count)
+    inits, biases = [run.init] * count, [run.bias] * count
+    return create(sizes, run.activation, seeds=seeds, init=inits, bias=biases, norm=norm)
 
 
 @dataclass(frozen=True)
 class Passed:
-    """A hidden layer at a forward pass: z (R, B, n), a = f(z), f'(z), what scaled z (1: nothing)."""
+    """A hidden layer after a forward pass: z (R, B, n), a = f(z), f'(z), what scaled z (1: nothing)."""
 
     z: Array
     a: Array
     slope: Array
-    scale: Array | float = 1.0
+    scale: Array | float
 
 
-def forward(net: Network, x: Array, *, batch_norm: bool = False) -> Iterator[Passed]:
-    """The hidden layers of plain networks at x (B, n_in) or (R, B, n_in), from the first to the last.
-
-    batch_norm: every unit's z to mean 0 and variance 1 over the examples.
-    """
-    h = x if x.ndim == 3 else x[None]
-    for p in net.layers[:-1]:
-        z, scale = h @ p.w + p.b, 1.0
-        if batch_norm:
-            z = z - z.mean(axis=1, keepdims=True)
-            scale = 1 / z.std(axis=1, keepdims=True)
-            z = z * scale
-        h = net.act.f(z)
-        yield Passed(z, h, net.act.df(z, h), scale)
+def forward(net: Network, x: Array) -> Iterator[Passed]:
+    """The hidden layers at x (B, n_in), from the first to the last."""
+    tape = jacobian.forward(net, x)
+    for index, saved in enumerate(tape.saved):
+        scale = 1.0 if saved.scale is None else saved.scale
+        yield Passed(tape.pre_activation(index), saved.a, tape.passed(index), scale)
 
 
 def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:

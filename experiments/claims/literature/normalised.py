@@ -67,8 +67,9 @@ def _likeness(run: Any) -> tuple[np.ndarray, np.ndarray]:
     """By layers from the top: mean cosine of two inputs' delta; and the share of units on for both."""
     rng = stream(run.seed, "inputs")
     x, v = rng.standard_normal((EXAMPLES, run.width)), rng.standard_normal(run.width)
-    net = networks(run, (run.width, *[run.width] * run.depth, 2), 1)
-    passed = list(forward(net, x, batch_norm=run.norm.startswith("batch")))
+    norm = "batch(eps=0)" if run.norm.startswith("batch") else "none"
+    net = networks(run, (run.width, *[run.width] * run.depth, 2), 1, norm=norm)
+    passed = list(forward(net, x))
     deltas = backward(net, passed, np.broadcast_to(v, (1, EXAMPLES, run.width)))
     cosines, together = [mean_cosine(delta[0]) for delta in deltas], [_both_on(p) for p in passed[::-1]]
     return np.array(cosines), np.array(together)

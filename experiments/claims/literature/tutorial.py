@@ -21,7 +21,7 @@ WIDTHS = (256, 256, 256, 256, 256, 128, 128, 128, 128, 128)
 PRE_LAST = 0.56  # "more than 56 %" of the units of the layer before the last
 PATIENCE = 7 * 211  # updates: its seven epochs of 54,000 images in batches of 256
 CHANCE = 0.10
-EXAMPLES_AT_ONCE = 2000
+EXAMPLES_AT_ONCE = 1000  # of a forward pass, which keeps what every layer puts out
 
 
 @CLAIMS
