@@ -68,6 +68,11 @@ class Evidence:
         return cls(setting, middle, low, high, len(found), bound, bool(inside) if decided else None)
 
     @classmethod
+    def single(cls, setting: str, value: float, n: int, bound: float, holds: bool | None) -> Evidence:
+        """One value found over n points or seeds, for a rule that has been asked already."""
+        return cls(setting, float(value), float(value), float(value), n, bound, holds)
+
+    @classmethod
     def exact(
         cls, setting: str, values: Iterable[float], target: float, *, fewest: int = FEWEST_SEEDS
     ) -> Evidence:
@@ -105,7 +110,7 @@ class Verdict:
 
     def row(self) -> dict[str, Any]:
         """The verdict under the names of COLUMNS."""
-        lead = self.evidence[0] if self.evidence else Evidence("", *[np.nan] * 3, 0, np.nan, None)
+        lead = self.evidence[0] if self.evidence else Evidence.single("", np.nan, 0, np.nan, None)
         numbers = {name: getattr(lead, name) for name in ("value", "low", "high", "bound", "n")}
         words = {name: getattr(self, name) for name in ("claim", "status", "unit", "condition", "rule")}
         return {name: (numbers | words)[name] for name in COLUMNS}

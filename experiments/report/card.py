@@ -78,7 +78,7 @@ def cards(
         parts = _parts(rest)
         config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
         card = Card(
-            label(name), name, _flat(says), *(parts.get(part, "") for part in PARTS[:2]), verdict,
+            label(name), name, _flat(says), parts.get("Measured", ""), parts.get("Nuance", ""), verdict,
             experiment.question, config, () if found else pictures, parts.get("Source", ""), seconds,
         )  # fmt: skip
         found.append(card)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from mlp.jacobian import hidden_jacobian, singular_values
 
 from experiments.analysis.ratios import at_end
 from experiments.claims.comparison import Compared, by_seed, computed, mean_near
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, mean_cosine, networks
-from experiments.claims.settings import alike
+from experiments.claims.settings import alike, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import jacobian_moments
 from experiments.theory.mean_field import (
@@ -22,21 +23,12 @@ from experiments.theory.mean_field import (
     variance_map,
 )
 from mlp.activations import activation as curve
-from mlp.initialisers import bias_variance, weight_variance
-from mlp.probes.jacobian import hidden_jacobian, singular_values
 from mlp.streams import stream
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-
-
-def _variances(run: Any) -> tuple[float, float]:
-    """(σ_w², σ_b²) of a run's hidden layers, from the call-texts of its initialisers."""
-    act, width = curve(run.activation), int(run.width)
-    weight = width * weight_variance(run.init, width, width, act)
-    return weight, bias_variance(run.bias, width, width, act)
 
 
 # Depth scales -----------------------------------------------------------------------------------------------
@@ -163,7 +155,7 @@ def _crossings(records: Records, reaches: float) -> pd.DataFrame:
     runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
     rows = []
     for (init, seed), each in runs.groupby(["init", "seed"], sort=False):
-        weight, bias = _variances(each.iloc[0])
+        weight, bias = weight_and_bias(each.iloc[0])
         each = each.sort_values("depth")
         depth = _crossing(np.log(each["depth"].to_numpy(float)), each["accuracy"].to_numpy(), reaches)
         scales = depth_scales(curve(each["activation"].iloc[0]), weight, bias)
@@ -238,7 +230,7 @@ def L08_isometry(records: Records, *, inputs: int = 2) -> Verdict:
     evidence: list[Evidence] = []
     for (text, init, bias, depth, _), found in by_seed(records, by, lambda run: (run, _spread(run, inputs))):
         run, act = found[0][0], curve(text)
-        weight, offset = _variances(run)
+        weight, offset = weight_and_bias(run)
         orthogonal = init.startswith("orthogonal")
         q = fixed_point(act, weight, offset)
         theory = jacobian_moments(act, depth, min(max(q, 1e-9), 1.0), weight, orthogonal)[1]
@@ -253,7 +245,7 @@ def L08_isometry(records: Records, *, inputs: int = 2) -> Verdict:
 def _spread(run: Any, inputs: int) -> float:
     """Variance over mean² of the squared singular values of ∂a_depth/∂x, a mean over some inputs."""
     width, act = int(run.width), curve(run.activation)
-    weight, bias = _variances(run)
+    weight, bias = weight_and_bias(run)
     q = fixed_point(act, weight, bias)
     size = (q - bias) / weight if 0 < q < np.inf else 1.0  # so that layer 1 stands at the fixed point
     x = stream(run.seed, "inputs").standard_normal((inputs, width)) * np.sqrt(size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start, probe_column
+from experiments.analysis.ratios import at_end, at_start, hidden, join, probe_column
 from experiments.claims.comparison import ERRORS, Compared, bounded, by_seed, mean_near, near
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import networks
@@ -72,8 +72,7 @@ def L03a_saturation(
 
 def _layer_means(records: Records) -> pd.DataFrame:
     """(seed, step) × hidden layer: a_mean."""
-    rows = records.layers.merge(records.runs[["run_id", "seed", "depth"]], on="run_id")
-    rows = rows[rows["layer"] <= rows["depth"]]
+    rows = join(hidden(records.layers, records.runs), records.runs, ["seed"])
     return rows.pivot_table(index=["seed", "step"], columns="layer", values="a_mean")
 
 
@@ -225,7 +224,6 @@ def _zeros(records: Records) -> tuple[np.ndarray, np.ndarray]:
     """By run of the rectifier, the mean over layers of the share of zeros, at the start and at the end."""
     mine = only(records, activation="relu")
     column = probe_column(mine.layers, "saturated_fraction")
-    rows = mine.layers.merge(mine.runs[["run_id", "depth"]], on="run_id")
-    rows = rows[rows["layer"] <= rows["depth"]]
+    rows = hidden(mine.layers, mine.runs)
     start, end = at_start(rows), at_end(rows, mine.runs)
     return tuple(part.groupby("run_id")[column].mean().to_numpy() for part in (start, end))

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start, decay, first_to_last
-from experiments.claims.comparison import SDS, Compared, among, mean_near, near
+from experiments.analysis.ratios import at_end, at_start, decay
+from experiments.claims.comparison import ERRORS, SDS, Compared, among, mean_near, near
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import alike, only
+from experiments.claims.settings import alike, deepest, only, start_ratios, weight_and_bias
 from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
-from mlp.initialisers import weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
 
-AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
 CERTAIN = 0.5  # sd of a log ratio, beyond which a theory to first order in depth over width is not asked
 
 # Theory against every activation ---------------------------------------------------------------------------
@@ -30,7 +28,7 @@ CERTAIN = 0.5  # sd of a log ratio, beyond which a theory to first order in dept
 @needs("delta_norm", "delta_log10")
 @rule(
     lambda within, **_: (
-        f"theory within {AGREES:g} standard errors of the mean over seeds; sigmoid's factor within "
+        f"theory within {ERRORS:g} standard errors of the mean over seeds; sigmoid's factor within "
         f"{100 * within:g} %"
     )
 )
@@ -53,24 +51,19 @@ def L01_theory(records: Records, *, sigmoid_factor: float = 0.236052, within: fl
 
 def _sigmoids(records: Records, published: float, within: float) -> list[Compared]:
     """Sigmoid's factor a layer in the deepest networks with weights of variance 1/n_in."""
-    factors = at_start(decay(records))
-    deepest = factors[factors["depth"] == factors["depth"].max()]
-    rows = deepest[
-        (deepest["activation"] == "sigmoid") & deepest["init"].isin(["lecun_normal", "xavier_normal"])
-    ]
+    factors = deepest(at_start(decay(records)))
+    is_unit = factors["init"].isin(["lecun_normal", "xavier_normal"])
+    rows = factors[(factors["activation"] == "sigmoid") & is_unit]
     if not len(rows):
         raise Undecided("no sigmoid networks with weights of variance 1/n_in", "init: [lecun_normal]")
-    name = f"sigmoid, σ_w² = 1, depth {deepest['depth'].iloc[0]}: factor of ‖delta‖ a layer, √χ"
+    name = f"sigmoid, σ_w² = 1, depth {factors['depth'].iloc[0]}: factor of ‖delta‖ a layer, √χ"
     return [near(name, rows["factor"], published, within, "derived", relative=True)]
 
 
 def _agreements(records: Records) -> list[Compared]:
     """For each activation and init the depth at which the mean log ratio is farthest from theory."""
-    ratios = at_start(first_to_last(records))
-    with np.errstate(divide="ignore"):
-        ratios = ratios.assign(log=np.log(ratios["ratio"]))
     found = []
-    for (text, init), rows in ratios.groupby(["activation", "init"], sort=False):
+    for (text, init), rows in start_ratios(records).groupby(["activation", "init"], sort=False):
         compared = [c for _, each in rows.groupby("depth") if (c := _agreement(records, text, init, each))]
         if compared:
             found.append(max(compared, key=_errors))
@@ -88,7 +81,7 @@ def _agreement(records: Records, text: str, init: str, rows: pd.DataFrame) -> Co
         return None
     logs, centre = rows["log"].to_numpy(), float(np.log(prediction.first_to_last()))
     error = sd / np.sqrt(len(logs))
-    holds = bool(abs(logs.mean() - centre) < AGREES * error) if len(logs) >= FEWEST_SEEDS else None
+    holds = bool(abs(logs.mean() - centre) < ERRORS * error) if len(logs) >= FEWEST_SEEDS else None
     if not np.isfinite(logs).all():
         holds = None
     name = f"{text}, {init}, depth {rows['depth'].iloc[0]}: ‖delta_1‖/‖delta_depth‖"
@@ -96,7 +89,7 @@ def _agreement(records: Records, text: str, init: str, rows: pd.DataFrame) -> Co
     published = float(np.exp(centre))
     return Compared(
         name, float(middle), float(low), float(high), len(logs), published, holds, published,
-        f"in its log, {AGREES:g} standard errors of {error:.3f}", "derived",
+        f"in its log, {ERRORS:g} standard errors of {error:.3f}", "derived",
     )  # fmt: skip
 
 
@@ -216,27 +209,23 @@ def L12_laws(
     alike(records.runs, ["activation", "depth"], "activation and depth")
     _unit_weights(records)
     evidence: list[Evidence] = []
-    factors = at_start(decay(only(records, activation="sigmoid")))
-    deepest = factors[factors["depth"] == factors["depth"].max()]
-    name = f"sigmoid, depth {deepest['depth'].iloc[0]}: factor of ‖delta‖ a layer"
-    evidence.append(near(name, deepest["factor"], sigmoid, FACTOR_OFF, "derived", relative=True))
+    factors = deepest(at_start(decay(only(records, activation="sigmoid"))))
+    name = f"sigmoid, depth {factors['depth'].iloc[0]}: factor of ‖delta‖ a layer"
+    evidence.append(near(name, factors["factor"], sigmoid, FACTOR_OFF, "derived", relative=True))
     tanhs = only(records, activation="tanh")
     evidence += [_slope(tanhs), *_constants(tanhs, tanh, deep)]
     return decide(evidence, "factor a layer")
 
 
 def _unit_weights(records: Records) -> None:
-    run = records.runs.iloc[0]
-    variance = run["width"] * weight_variance(
-        run["init"], run["width"], run["width"], curve(run["activation"])
-    )
+    variance, _ = weight_and_bias(records.runs.iloc[0])
     if not np.isclose(variance, 1):
         raise Undecided(f"the weights' variance is {variance:g}/n_in", "init: lecun_normal")
 
 
 def _slope(records: Records) -> Compared:
     """Of ln ‖delta‖ on ln layer from layer 10 on, in the deepest networks."""
-    runs = records.runs[records.runs["depth"] == records.runs["depth"].max()]
+    runs = deepest(records.runs)
     rows = at_start(records.layers).merge(runs[["run_id", "seed", "depth"]], on="run_id")
     inside = rows[(rows["layer"] >= 10) & (rows["layer"] <= rows["depth"])]
     if inside["layer"].nunique() < 10:
@@ -260,7 +249,7 @@ def _narrowness(run: Any) -> np.ndarray:
 
 
 def _constants(records: Records, published: float, deep: int) -> list[Compared]:
-    ratios = at_start(first_to_last(records))
+    ratios = start_ratios(records)
     ratios = ratios[ratios["depth"] >= deep]
     return [
         mean_near(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start, first_to_last
+from experiments.analysis.ratios import at_end, at_start
 from experiments.claims.comparison import (
     CHANCES,
     ERRORS,
@@ -19,7 +19,7 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks, tangent
-from experiments.claims.settings import alike, only
+from experiments.claims.settings import alike, only, start_ratios, trained, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import (
     born_dead_at_one_input,
@@ -80,8 +80,7 @@ def L04_he(
 
 def _loss_gone(records: Records) -> dict[str, pd.Series]:
     """By init, 1 − loss after training over loss before, by seed."""
-    if not (records.runs["steps"] > 0).all():
-        raise Undecided("nothing was trained", "steps: more than 0")
+    trained(records.runs)
     start = at_start(records.steps).set_index("run_id")["loss"]
     end = at_end(records.steps, records.runs).set_index("run_id")["loss"]
     gone = records.runs.assign(gone=records.runs["run_id"].map(1 - end / start))
@@ -89,15 +88,14 @@ def _loss_gone(records: Records) -> dict[str, pd.Series]:
 
 
 def _log_ratio(records: Records, init: str) -> Compared:
-    ratios = at_start(first_to_last(only(records, init=init)))
+    ratios = start_ratios(only(records, init=init))
     run = ratios.iloc[0]
     depth, width = int(run["depth"]), int(run["width"])
-    variance = width * weight_variance(init, width, width, curve("relu"))
+    variance, _ = weight_and_bias(run)
     shift, _ = log_norm_band(5.0, depth - 1, width)
     expected = 0.5 * (depth - 1) * np.log(variance / 2) + shift
-    with np.errstate(divide="ignore"):
-        logs = np.log(ratios["ratio"])
-    return mean_near(f"{init}, depth {depth}: ln(‖delta_1‖/‖delta_depth‖)", logs, expected, "derived")
+    name = f"{init}, depth {depth}: ln(‖delta_1‖/‖delta_depth‖)"
+    return mean_near(name, ratios["log"], expected, "derived")
 
 
 def _model_b() -> float:

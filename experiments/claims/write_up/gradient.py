@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_start, decay, first_to_last
+from experiments.analysis.ratios import at_start, decay
+from experiments.claims.comparison import ERRORS
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import alike, only
+from experiments.claims.settings import alike, deepest, only, start_ratios, trained, weight_and_bias
 from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
-from mlp.initialisers import bias_variance, weight_mean, weight_variance
+from mlp.initialisers import weight_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 CONTROLS = ["tanh", "relu"]
 FEW_DEEP = 10  # hidden layers from which on "a deep network" is meant
 SIGNALS = ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms")  # the probes that both claims read
-AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
 
 
 # W04 ------------------------------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
     lambda controls, quarter, lost, **_: (
         "factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
         f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
-        f"above it; theory within {AGREES:g} standard errors"
+        f"above it; theory within {ERRORS:g} standard errors"
     )
 )
 def W04_gradient_shrinks(
@@ -80,8 +80,7 @@ def _shrinks(records: Records, quarter: float) -> list[Evidence]:
     """At the start, for each init: that ‖delta‖ falls, and to a quarter in all but shallow networks."""
     found = []
     factors = at_start(decay(records))
-    deepest = factors[factors["depth"] == factors["depth"].max()]
-    for (init, depth), rows in deepest.groupby(["init", "depth"], sort=False):
+    for (init, depth), rows in deepest(factors).groupby(["init", "depth"], sort=False):
         found.append(
             Evidence.of(f"{init}, depth {depth}: ‖delta‖ at the start", rows["factor"], "below", 1.0)
         )
@@ -93,8 +92,7 @@ def _shrinks(records: Records, quarter: float) -> list[Evidence]:
 
 def _through_training(records: Records) -> list[Evidence]:
     """For each init, depth and signal: the largest factor over all watched steps, by seed."""
-    if not (records.runs["steps"] > 0).all():
-        raise Undecided("nothing was trained", "steps: more than 0")
+    trained(records.runs)
     found = []
     for signal, name in (("delta_norm", "‖delta‖"), ("dw_norm", "‖dw‖")):
         for (init, depth), rows in decay(records, signal).groupby(["init", "depth"], sort=False):
@@ -110,13 +108,12 @@ def _largest(values: pd.Series) -> float:
 
 def _ends(records: Records, side: Any, bound: float) -> list[Evidence]:
     """First over last ‖delta‖ at the start in the deepest networks, for each activation and init."""
-    ratios = at_start(first_to_last(records))
-    deepest = ratios[ratios["depth"] == ratios["depth"].max()]
+    rows_by_setting = deepest(start_ratios(records)).groupby(["activation", "init"], sort=False)
     return [
         Evidence.of(
             f"{text}, {init}: first over last at depth {rows['depth'].iloc[0]}", rows["ratio"], side, bound
         )
-        for (text, init), rows in deepest.groupby(["activation", "init"], sort=False)
+        for (text, init), rows in rows_by_setting
     ]
 
 
@@ -140,9 +137,9 @@ def _agreements(records: Records) -> list[Evidence]:
                 away[depth] = abs(each["log"].mean() - centre) / (sd / np.sqrt(len(each)))
         if away:
             worst, n = max(away.values()), int(rows.groupby("depth").size().min())
-            holds = bool(worst < AGREES) if np.isfinite(worst) else None
+            holds = bool(worst < ERRORS) if np.isfinite(worst) else None
             name = f"{text}, {init}: standard errors from theory"
-            found.append(Evidence(name, worst, worst, worst, n, AGREES, holds if n >= FEWEST_SEEDS else None))
+            found.append(Evidence.single(name, worst, n, ERRORS, holds if n >= FEWEST_SEEDS else None))
     return found
 
 
@@ -150,9 +147,8 @@ def _log_ratios(records: Records) -> pd.DataFrame:
     """Every run with `log` = ln(‖delta_1‖/‖delta_depth‖) at the start and `q`, layer 1's mean square of z."""
     layers = at_start(records.layers)
     first = layers[layers["layer"] == 1].set_index("run_id")["z_rms"]
-    ratios = at_start(first_to_last(records))
-    with np.errstate(divide="ignore"):
-        return ratios.assign(log=np.log(ratios["ratio"]), q=ratios["run_id"].map(first) ** 2)
+    ratios = start_ratios(records)
+    return ratios.assign(q=ratios["run_id"].map(first) ** 2)
 
 
 def _expected(rows: pd.DataFrame) -> tuple[float, float]:
@@ -162,8 +158,7 @@ def _expected(rows: pd.DataFrame) -> tuple[float, float]:
 
     run = rows.iloc[0]
     act, depth, width = curve(run["activation"]), int(run["depth"]), int(run["width"])
-    weight = width * weight_variance(run["init"], width, width, act)
-    bias = bias_variance(run["bias"], width, width, act)
+    weight, bias = weight_and_bias(run)
     first = float(rows["q"].mean())
     of_layers = spread(act, variances(act, depth, weight, bias, first)[:-1])
     shift, sd = log_norm_band(float(of_layers.mean()), depth - 1, width)
@@ -196,12 +191,12 @@ def _rates(records: Records) -> list[str]:
         signal: at_start(decay(records, signal)).groupby(["init", "depth"], sort=False)["factor"].median()
         for signal in ("delta_norm", "dw_norm")
     }
-    deepest = records.runs["depth"].max()
+    depth = records.runs["depth"].max()
     return [
-        f"{init}, depth {deepest}, at the start: ‖delta‖ × {rates['delta_norm'][init, deepest]:.3f} a layer, "
-        f"‖dw‖ × {rates['dw_norm'][init, deepest]:.3f}."
+        f"{init}, depth {depth}, at the start: ‖delta‖ × {rates['delta_norm'][init, depth]:.3f} a layer, "
+        f"‖dw‖ × {rates['dw_norm'][init, depth]:.3f}."
         for init in records.runs["init"].unique()
-        if (init, deepest) in rates["delta_norm"]
+        if (init, depth) in rates["delta_norm"]
     ]
 
 
@@ -212,7 +207,7 @@ def _rates(records: Records) -> list[str]:
 @needs(*SIGNALS, "a_rms", varies=("depth",))
 @rule(
     "‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; ‖dw‖ of "
-    f"layer 1 above {{lost:g}} of the shallowest network's; theory within {AGREES:g} standard errors"
+    f"layer 1 above {{lost:g}} of the shallowest network's; theory within {ERRORS:g} standard errors"
 )
 def W11_relu_no_vanishing(
     records: Records,
@@ -278,15 +273,15 @@ def _kept_with(evidence: Iterable[Evidence], inits: Iterable[str]) -> str:
 
 def _flat(records: Records) -> list[str]:
     """That ‖dw‖ is alike in all layers, whatever became of it."""
-    deepest = records.runs["depth"].max()
-    chosen = only(records, depth=deepest)
+    depth = records.runs["depth"].max()
+    chosen = only(records, depth=depth)
     factors = at_start(decay(chosen, "dw_norm")).groupby("init", sort=False)["factor"].median()
     size = at_start(chosen.layers).groupby("run_id")["dw_log10"].median()
     sizes = (
         chosen.runs.assign(size=chosen.runs["run_id"].map(size)).groupby("init", sort=False)["size"].median()
     )
     return [
-        f"{init}, depth {deepest}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all."
+        f"{init}, depth {depth}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all."
         for init in factors.index
     ]
 

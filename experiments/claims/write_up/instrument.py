@@ -157,7 +157,7 @@ def _squashed(text: str, low: float, dtype: type) -> tuple[Evidence, str]:
     wrong = int(np.count_nonzero(outside) + np.count_nonzero(falls)) + overflowed
     name = f"{text}, {np.dtype(dtype)}"
     remark = "" if wrong else _ends_reached(name, z, a, low)
-    return Evidence(name, wrong, wrong, wrong, z.size, 0, wrong == 0), remark
+    return Evidence.single(name, wrong, z.size, 0, wrong == 0), remark
 
 
 def _output(text: str, z: Array) -> tuple[Array, bool]:
@@ -213,7 +213,7 @@ def W03_slope(
         ("slope at ±10", beyond, far, beyond < far),
     ]
     return decide_parts(
-        [Evidence(name, *[float(v)] * 3, z.size, bound, bool(holds)) for name, v, bound, holds in parts],
+        [Evidence.single(name, value, z.size, bound, bool(holds)) for name, value, bound, holds in parts],
         remarks=[_lost_tail(z)],
     )
 
@@ -262,4 +262,4 @@ def _picture(text: str, name: str, within: float) -> Evidence:
     x, act = np.arange(*tutorial.RANGES[name]), curve(text)
     f, grad = tutorial.FUNCTIONS[name]
     far = float(max(abs(act.f(x) - f(x)).max(), abs(slope_of(act, x) - grad(x)).max()))
-    return Evidence(text, far, far, far, x.size, within, far < within)
+    return Evidence.single(text, far, x.size, within, far < within)

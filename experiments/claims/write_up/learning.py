@@ -242,4 +242,4 @@ def _identities(tanh: str, sigmoid: str, ulp: float) -> Iterable[Evidence]:
         f"{tanh}(x) = 2{sigmoid}(2x) − 1": abs(a - (2 * s.f(2 * x) - 1)).max() / eps,
         f"{tanh}' = 1 − {tanh}²": abs(t.df(x, a) - (1 - a * a)).max() / eps,
     }
-    return [Evidence(name, *[float(e)] * 3, x.size, ulp, bool(e < ulp)) for name, e in errors.items()]
+    return [Evidence.single(name, error, x.size, ulp, bool(error < ulp)) for name, error in errors.items()]
