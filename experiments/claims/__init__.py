@@ -1,4 +1,8 @@
-"""Claims: records -> Verdict. One function a claim, one file a family; each file fills the one table."""
+"""Claims: each is a function from records to a Verdict.
+
+There is one file for each family of claims, and all of them fill the one table CLAIMS. The module
+`declarations` shows how a claim is written.
+"""
 
 from experiments.claims import literature, write_up
 from experiments.claims.declarations import CLAIMS, check, needs, rule, rule_of

@@ -1,4 +1,7 @@
-"""Many networks at their initialisation, for statements about all networks of a shape."""
+"""Networks drawn anew at their initialisation, for claims about all networks of a shape.
+
+A run of the config gives the settings. The forward pass is the project's own, `mlp.jacobian.forward`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,11 @@ def networks(run: Any, sizes: tuple[int, ...], count: int, *, norm: str = "none"
 
 @dataclass(frozen=True)
 class Passed:
-    """A hidden layer after a forward pass: z (R, B, n), a = f(z), f'(z), what scaled z (1: nothing)."""
+    """A hidden layer after a forward pass.
+
+    These are z (R, B, n), a = f(z), slope = f'(z), and the factor by which a normalisation has scaled z,
+    which is 1 where nothing is normalised.
+    """
 
     z: Array
     a: Array
@@ -52,7 +59,7 @@ def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:
 
 
 def mean_cosine(rows: Array) -> float:
-    """Of (n, m) rows: the mean cosine of two different ones."""
+    """The mean cosine of the angle between two different rows of an (n, m) array."""
     unit, n = rows / np.linalg.norm(rows, axis=1, keepdims=True), len(rows)
     return float((np.square(unit.sum(axis=0)).sum() - n) / (n * (n - 1)))
 
