@@ -1,6 +1,6 @@
 """Networks drawn anew at their initialisation, for claims about all networks of a shape.
 
-A run of the config gives the settings. The forward pass is the project's own, `mlp.jacobian.forward`.
+A run of the config gives the settings. The forward pass is the project's own, `mlp.probes.jacobian.forward`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from mlp import jacobian
 from mlp.activations import Array
 from mlp.network import Network, create
+from mlp.probes import jacobian
 
 MANY = 1_000_000  # networks a seed may draw without meeting those of the next
 
@@ -41,10 +41,9 @@ class Passed:
 
 def forward(net: Network, x: Array) -> Iterator[Passed]:
     """The hidden layers at x (B, n_in), from the first to the last."""
-    tape = jacobian.forward(net, x)
-    for index, saved in enumerate(tape.saved):
+    for saved in jacobian.forward(net, x).saved:
         scale = 1.0 if saved.scale is None else saved.scale
-        yield Passed(tape.pre_activation(index), saved.a, tape.passed(index), scale)
+        yield Passed(saved.z, saved.a, net.act.df(saved.z, saved.a), scale)
 
 
 def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mlp.jacobian import hidden_jacobian, singular_values
 
 from experiments.analysis.ratios import at_end
 from experiments.claims.comparison import Compared, by_seed, computed, mean_near
@@ -23,6 +22,7 @@ from experiments.theory.mean_field import (
     variance_map,
 )
 from mlp.activations import activation as curve
+from mlp.probes.jacobian import hidden_jacobian, singular_values
 from mlp.streams import stream
 
 if TYPE_CHECKING:
