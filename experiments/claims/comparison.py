@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Tag = Literal["source", "account", "derived", "recalled", "threshold"]
 ERRORS = 3.0  # standard errors of a mean that a number may be away
 CHANCES = 4.0  # binomial errors of a share
+SDS = 2.5  # standard deviations that one network may lie from the mean of ours
 SIDES: dict[Side, str] = {"below": "below it", "above": "above it"}
 
 
@@ -84,16 +85,14 @@ def share_near(
     return replace(compared(setting, found, published, words, tag, holds), value=mean)
 
 
-def among(
-    setting: str, values: Iterable[float], published: float, tag: Tag = "source", *, sds: float = 2.5
-) -> Compared:
-    """The published number, of one network, has to be one of ours: log within 2.5 sd of our logs' mean."""
+def among(setting: str, values: Iterable[float], published: float, tag: Tag = "source") -> Compared:
+    """The published number, of one network, has to be one of ours: its log within SDS of our logs' mean."""
     found = np.asarray(list(values), float)
     holds = None
     if len(found) >= FEWEST_SEEDS and (found > 0).all() and np.isfinite(found).all():
         logs = np.log(found)
-        holds = bool(abs(np.log(published) - logs.mean()) <= sds * logs.std(ddof=1))
-    return compared(setting, found, published, f"{sds:g} sd of our networks' logs", tag, holds)
+        holds = bool(abs(np.log(published) - logs.mean()) <= SDS * logs.std(ddof=1))
+    return compared(setting, found, published, f"{SDS:g} sd of our networks' logs", tag, holds)
 
 
 def bounded(

@@ -1,4 +1,7 @@
-"""Many networks at their initialisation, for statements about all networks of a shape."""
+"""Networks drawn anew at their initialisation, for claims about all networks of a shape.
+
+A run of the config gives the settings. The forward pass is the project's own, `mlp.probes.jacobian.forward`.
+"""
 
 from __future__ import annotations
 
@@ -10,40 +13,37 @@ import numpy as np
 
 from mlp.activations import Array
 from mlp.network import Network, create
+from mlp.probes import jacobian
 
 MANY = 1_000_000  # networks a seed may draw without meeting those of the next
 
 
-def networks(run: Any, sizes: tuple[int, ...], count: int) -> Network:
+def networks(run: Any, sizes: tuple[int, ...], count: int, *, norm: str = "none") -> Network:
     """`count` networks of these sizes drawn as a run is, by seeds of their own that follow from the run's."""
     seeds = [run.seed * MANY + k for k in range(count)]
-    return create(sizes, run.activation, seeds=seeds, init=[run.init] * count, bias=[run.bias] * count)
+    inits, biases = [run.init] * count, [run.bias] * count
+    return create(sizes, run.activation, seeds=seeds, init=inits, bias=biases, norm=norm)
 
 
 @dataclass(frozen=True)
 class Passed:
-    """A hidden layer at a forward pass: z (R, B, n), a = f(z), f'(z), what scaled z (1: nothing)."""
+    """A hidden layer after a forward pass.
+
+    These are z (R, B, n), a = f(z), slope = f'(z), and the factor by which a normalisation has scaled z,
+    which is 1 where nothing is normalised.
+    """
 
     z: Array
     a: Array
     slope: Array
-    scale: Array | float = 1.0
+    scale: Array | float
 
 
-def forward(net: Network, x: Array, *, batch_norm: bool = False) -> Iterator[Passed]:
-    """The hidden layers of plain networks at x (B, n_in) or (R, B, n_in), from the first to the last.
-
-    batch_norm: every unit's z to mean 0 and variance 1 over the examples.
-    """
-    h = x if x.ndim == 3 else x[None]
-    for p in net.layers[:-1]:
-        z, scale = h @ p.w + p.b, 1.0
-        if batch_norm:
-            z = z - z.mean(axis=1, keepdims=True)
-            scale = 1 / z.std(axis=1, keepdims=True)
-            z = z * scale
-        h = net.act.f(z)
-        yield Passed(z, h, net.act.df(z, h), scale)
+def forward(net: Network, x: Array) -> Iterator[Passed]:
+    """The hidden layers at x (B, n_in), from the first to the last."""
+    for saved in jacobian.forward(net, x).saved:
+        scale = 1.0 if saved.scale is None else saved.scale
+        yield Passed(saved.z, saved.a, net.act.df(saved.z, saved.a), scale)
 
 
 def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:
@@ -58,7 +58,7 @@ def backward(net: Network, passed: list[Passed], g: Array) -> Iterator[Array]:
 
 
 def mean_cosine(rows: Array) -> float:
-    """Of (n, m) rows: the mean cosine of two different ones."""
+    """The mean cosine of the angle between two different rows of an (n, m) array."""
     unit, n = rows / np.linalg.norm(rows, axis=1, keepdims=True), len(rows)
     return float((np.square(unit.sum(axis=0)).sum() - n) / (n * (n - 1)))
 

@@ -6,9 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis.ratios import probe_column, varying
+import numpy as np
+
+from experiments.analysis.ratios import at_start, first_to_last, varying
 from experiments.analysis.selection import at_last_step, own_best
 from experiments.claims.verdict import FEWEST_SEEDS, Undecided
+from mlp.activations import activation
+from mlp.initialisers import bias_variance, weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +32,6 @@ def only(records: Records, **wanted: Any) -> Records:
                 raise Undecided(f"no run has {field} = {value}", f"{field}: [{value}] under sweep")
         runs = runs[runs[field].isin(values if isinstance(values, list) else [values])]
     return records.of(runs["run_id"])
-
-
-def recorded(records: Records, probe: str) -> str:
-    """The column of `layers` that holds a probe, whatever options it was recorded with."""
-    column = probe_column(records.layers, probe)
-    if column is None:
-        raise Undecided(f"{probe} was not recorded", f"probes: add {probe}")
-    return column
 
 
 def alike(runs: pd.DataFrame, but: Sequence[str], which: str) -> None:
@@ -64,6 +60,30 @@ def enough(runs: pd.DataFrame) -> None:
     if runs["seed"].nunique() < FEWEST_SEEDS:
         listed = ", ".join(map(str, range(FEWEST_SEEDS)))
         raise Undecided(f"{runs['seed'].nunique()} seeds of at least {FEWEST_SEEDS}", f"seed: [{listed}]")
+
+
+def trained(runs: pd.DataFrame) -> None:
+    """That every run has made at least one update."""
+    if not (runs["steps"] > 0).all():
+        raise Undecided("nothing was trained", "steps: more than 0")
+
+
+def deepest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the networks with the most hidden layers."""
+    return rows[rows["depth"] == rows["depth"].max()]
+
+
+def start_ratios(records: Records) -> pd.DataFrame:
+    """The rows of `first_to_last` before training, and as `log` the natural logarithm of each ratio."""
+    ratios = at_start(first_to_last(records))
+    with np.errstate(divide="ignore"):
+        return ratios.assign(log=np.log(ratios["ratio"]))
+
+
+def weight_and_bias(run: Any) -> tuple[float, float]:
+    """(σ_w², σ_b²) of a run's hidden layers: n_in times the variance of a weight, and that of a bias."""
+    act, width = activation(run.activation), int(run.width)
+    return width * weight_variance(run.init, width, width, act), bias_variance(run.bias, width, width, act)
 
 
 def rates(rows: pd.DataFrame) -> str:

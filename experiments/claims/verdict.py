@@ -10,13 +10,16 @@ never a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlp.registry import Registry
+from experiments.analysis.ratios import probe_column
+from experiments.claims.declarations import CLAIMS, rule_of
+from experiments.config.kinds import probe_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +31,6 @@ Side = Literal["below", "above"]
 
 FEWEST_SEEDS = 6  # their range covers the median with probability 1 − 2⁻⁵ = 97 %
 COLUMNS = ("claim", "status", "value", "low", "high", "bound", "n", "unit", "condition", "rule")
-
-CLAIMS = Registry("claim")
 
 
 class Undecided(Exception):
@@ -67,6 +68,11 @@ class Evidence:
         return cls(setting, middle, low, high, len(found), bound, bool(inside) if decided else None)
 
     @classmethod
+    def single(cls, setting: str, value: float, n: int, bound: float, holds: bool | None) -> Evidence:
+        """One value found over n points or seeds, for a rule that has been asked already."""
+        return cls(setting, float(value), float(value), float(value), n, bound, holds)
+
+    @classmethod
     def exact(
         cls, setting: str, values: Iterable[float], target: float, *, fewest: int = FEWEST_SEEDS
     ) -> Evidence:
@@ -95,7 +101,7 @@ class Verdict:
     """
 
     status: Status
-    rule: str
+    rule: str = ""
     unit: str = ""
     condition: str = ""
     evidence: tuple[Evidence, ...] = ()
@@ -104,19 +110,14 @@ class Verdict:
 
     def row(self) -> dict[str, Any]:
         """The verdict under the names of COLUMNS."""
-        lead = self.evidence[0] if self.evidence else Evidence("", *[np.nan] * 3, 0, np.nan, None)
+        lead = self.evidence[0] if self.evidence else Evidence.single("", np.nan, 0, np.nan, None)
         numbers = {name: getattr(lead, name) for name in ("value", "low", "high", "bound", "n")}
         words = {name: getattr(self, name) for name in ("claim", "status", "unit", "condition", "rule")}
         return {name: (numbers | words)[name] for name in COLUMNS}
 
 
 def decide(
-    evidence: Iterable[Evidence],
-    rule: str,
-    unit: str = "",
-    *,
-    condition: str = "",
-    remarks: Iterable[str] = (),
+    evidence: Iterable[Evidence], unit: str = "", *, condition: str = "", remarks: Iterable[str] = ()
 ) -> Verdict:
     """The verdict on a rule that is claimed to hold at every setting of the evidence.
 
@@ -124,30 +125,37 @@ def decide(
     are listed.
     """
     found = tuple(evidence)
-    held, failed, open_ = _sides(found)
-    if not found or _few(open_) or (open_ and not (held and failed)):
-        return Verdict("inconclusive", rule, unit, _why_open(open_), found, tuple(remarks))
-    status: Status = "conditional" if held and failed else "supported" if held else "contradicted"
-    told = {"supported": "", "contradicted": condition, "conditional": condition or _listed(found)}[status]
-    return Verdict(status, rule, unit, told, found, tuple(remarks))
+    held, failed, _ = _sides(found)
+    if held and failed:
+        return _verdict("conditional", found, unit, condition or _listed(found), remarks, is_settled=True)
+    status: Status = "supported" if held else "contradicted"
+    return _verdict(status, found, unit, condition, remarks, is_settled=False)
 
 
-def decide_parts(
-    evidence: Iterable[Evidence], rule: str, unit: str = "", *, remarks: Iterable[str] = ()
-) -> Verdict:
+def decide_parts(evidence: Iterable[Evidence], unit: str = "", *, remarks: Iterable[str] = ()) -> Verdict:
     """The verdict on one statement in several parts, all of which it takes: any that fails contradicts it."""
     found = tuple(evidence)
-    _, failed, open_ = _sides(found)
-    if not found or _few(open_) or (open_ and not failed):
-        return Verdict("inconclusive", rule, unit, _why_open(open_), found, tuple(remarks))
-    return Verdict(
-        "contradicted" if failed else "supported",
-        rule,
-        unit,
-        _listed(found) if failed else "",
-        found,
-        tuple(remarks),
-    )
+    _, failed, _ = _sides(found)
+    status: Status = "contradicted" if failed else "supported"
+    return _verdict(status, found, unit, _listed(found), remarks, is_settled=bool(failed))
+
+
+def _verdict(
+    status: Status,
+    found: tuple[Evidence, ...],
+    unit: str,
+    condition: str,
+    remarks: Iterable[str],
+    *,
+    is_settled: bool,
+) -> Verdict:
+    """This status, unless nothing was found, seeds are too few, or what is open can still change it."""
+    _, _, open_ = _sides(found)
+    if not found or _few(open_) or (open_ and not is_settled):
+        status, condition = "inconclusive", _why_open(open_)
+    elif status == "supported":
+        condition = ""
+    return Verdict(status, unit=unit, condition=condition, evidence=found, remarks=tuple(remarks))
 
 
 def _sides(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
@@ -182,15 +190,23 @@ def _why_open(evidence: Sequence[Evidence]) -> str:
 
 def judge(claims: Iterable[str], records: Records) -> list[Verdict]:
     """Every claim's verdict; one that the records cannot decide is inconclusive and says why."""
-    return [_judge(CLAIMS.bind(text), text, records) for text in claims]
+    return [replace(_judge(CLAIMS.bind(text), records), claim=text, rule=rule_of(text)) for text in claims]
 
 
-def _judge(claim: Callable[[Records], Verdict], text: str, records: Records) -> Verdict:
+def _judge(claim: partial[Verdict], records: Records) -> Verdict:
     try:
-        verdict = claim(records)
+        for probe in getattr(claim.func, "needs", ()):
+            require(probe, records)
+        return claim(records)
     except Undecided as undecided:
-        verdict = Verdict("inconclusive", "", condition=str(undecided))
-    return replace(verdict, claim=text)
+        return Verdict("inconclusive", condition=str(undecided))
+
+
+def require(probe: str, records: Records) -> None:
+    """That the probe was recorded, whatever its options; else Undecided."""
+    named = (*records.unit_probes, *records.distributions)
+    if probe_column(records.layers, probe) is None and probe not in named:
+        raise Undecided(f"{probe} was not recorded", f"{probe_kind(probe)}s: add {probe}")
 
 
 def table(verdicts: Iterable[Verdict]) -> pd.DataFrame:

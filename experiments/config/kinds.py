@@ -44,6 +44,11 @@ def table(kind: str) -> Registry:
     return getattr(import_module(module), name)
 
 
+def probe_kind(name: str) -> str:
+    """The table that a probe of this name stands in: the layers', the units' or the distributions'."""
+    return next(kind for kind in ("probe", "unit_probe", "distribution") if name in table(kind))
+
+
 @lru_cache(maxsize=4096)
 def resolve(kind: str, text: str) -> str:
     """The one spelling of a call-text whose name, options and ranges its table accepts; else ValueError."""

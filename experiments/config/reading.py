@@ -15,7 +15,7 @@ from dataclasses import MISSING, Field, asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config.kinds import Kind, ListOf, table
+from experiments.config.kinds import Kind, ListOf, probe_kind, table
 from experiments.config.overrides import SECTIONS, apply_override
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
@@ -101,6 +101,7 @@ def _experiment(
     _check_search(experiment, root, faults)
     _check_size(experiment, root, faults)
     experiment = _check_figures(experiment, root, faults)
+    _check_claims(experiment, root, faults)
     faults.raise_if_any()
     return experiment
 
@@ -267,23 +268,45 @@ def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experi
     """That what a figure draws is recorded; of the default figures, those that can be drawn are kept."""
     if "probes" not in root.value:
         return experiment
-    recorded = (*experiment.probes, *experiment.unit_probes, *experiment.distributions)
-    lacking = {figure: _not_recorded(figure, recorded) for figure in experiment.figures}
+    lacking = {figure: _not_recorded("figure", figure, experiment) for figure in experiment.figures}
     if "figures" not in root.value:
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
     for index, (figure, probes) in enumerate(lacking.items()):
         if probes:
             place = root.value["figures"].value[index].place
-            kind = next(kind for kind in ("probe", "unit_probe", "distribution") if probes[0] in table(kind))
-            text = f"{figure} draws {', '.join(probes)}: add that to the {kind}s"
-            faults.add(place, f"figures[{index}]", text)
+            faults.add(place, f"figures[{index}]", f"{figure} draws {_to_add(probes)}")
     return experiment
 
 
-def _not_recorded(figure: str, probes: Iterable[str]) -> list[str]:
-    recorded = {parse_call(probe)[0] for probe in probes}
-    needs = getattr(table("figure")[parse_call(figure)[0]], "needs", ())
+def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:
+    """That what a claim reads is recorded, and that there are several values of what it compares."""
+    for index, claim in enumerate(experiment.claims):
+        place, path = root.value["claims"].value[index].place, f"claims[{index}]"
+        name, _ = parse_call(claim)
+        if probes := _not_recorded("claim", claim, experiment):
+            faults.add(place, path, f"{name} reads {_to_add(probes)}")
+        for field in getattr(table("claim")[name], "varies", ()):
+            if not _varies(experiment, field):
+                text = f"{name} compares runs that differ in {field}: list several values of it under sweep"
+                faults.add(place, path, text)
+
+
+def _not_recorded(kind: str, text: str, experiment: Experiment) -> list[str]:
+    """The probes that a figure or a claim declares as its needs and that the config does not record."""
+    asked = (*experiment.probes, *experiment.unit_probes, *experiment.distributions)
+    recorded = {parse_call(probe)[0] for probe in asked}
+    needs = getattr(table(kind)[parse_call(text)[0]], "needs", ())
     return [probe for probe in needs if probe not in recorded]
+
+
+def _to_add(probes: list[str]) -> str:
+    return f"{', '.join(probes)}: add that to the {probe_kind(probes[0])}s"
+
+
+def _varies(experiment: Experiment, field: str) -> bool:
+    """Whether runs differ in a field; a search tries several depths by itself."""
+    values = experiment.sweep.get(field, experiment.zip.get(field, ()))
+    return len(set(values)) > 1 or (field == "depth" and experiment.search != "none")
 
 
 def _where(root: Node, key: str, value: Any) -> tuple[Place, str]:

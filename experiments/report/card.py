@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DOTS_PER_INCH = 80  # sharp at the width of a page, and fifteen claims' figures stay under 5 MB
 COLOURS = 128  # of a figure's palette
-PARTS = ("Measured", "Rule", "Nuance", "Source")
+PARTS = ("Measured", "Nuance", "Source")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ class Card:
     name: str
     says: str
     measured: str
-    ruled: str
     nuance: str
     verdict: Verdict
     question: str
@@ -77,14 +76,19 @@ def cards(
         name, _ = parse_call(verdict.claim)
         says, *rest = (inspect.getdoc(CLAIMS[name]) or "").split("\n\n")
         parts = _parts(rest)
-        label = name.partition("_")[0]
         config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
         card = Card(
-            label, name, _flat(says), *(parts.get(part, "") for part in PARTS[:3]), verdict,
+            label(name), name, _flat(says), parts.get("Measured", ""), parts.get("Nuance", ""), verdict,
             experiment.question, config, () if found else pictures, parts.get("Source", ""), seconds,
         )  # fmt: skip
         found.append(card)
     return found
+
+
+def label(name: str) -> str:
+    """A claim's short name: ``W04`` of ``W04_gradient_shrinks``; of a name without a number all of it."""
+    numbered = re.match(r"[A-Z]\d+[a-z]?(?=_)", name)
+    return numbered[0] if numbered else name
 
 
 def _parts(paragraphs: Iterable[str]) -> dict[str, str]:

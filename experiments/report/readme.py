@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS
+from experiments.report.card import label
 from experiments.report.page import MARKS, interval, number
 from mlp.registry import parse_call
 
@@ -27,7 +28,7 @@ def readme_table(claims: pd.DataFrame) -> str:
             measured = f"{row['unit']}: {measured}"
         if row["condition"]:
             measured = f"{measured}. {row['condition'][:1].upper()}{row['condition'][1:]}"
-        cells = [name.partition("_")[0], says, f"{MARKS[row['status']]} {row['status']}", measured]
+        cells = [label(name), says, f"{MARKS[row['status']]} {row['status']}", measured]
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(lines)
 

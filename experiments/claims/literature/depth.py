@@ -8,9 +8,10 @@ import numpy as np
 
 from experiments.analysis.ratios import at_end
 from experiments.claims.comparison import Compared, by_seed, computed, mean_near
+from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, mean_cosine, networks
-from experiments.claims.settings import alike
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.settings import alike, weight_and_bias
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import jacobian_moments
 from experiments.theory.mean_field import (
     chi,
@@ -21,7 +22,6 @@ from experiments.theory.mean_field import (
     variance_map,
 )
 from mlp.activations import activation as curve
-from mlp.initialisers import bias_variance, weight_variance
 from mlp.probes.jacobian import hidden_jacobian, singular_values
 from mlp.streams import stream
 
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
-
-
-def _variances(run: Any) -> tuple[float, float]:
-    """(σ_w², σ_b²) of a run's hidden layers, from the call-texts of its initialisers."""
-    act, width = curve(run.activation), int(run.width)
-    weight = width * weight_variance(run.init, width, width, act)
-    return weight, bias_variance(run.bias, width, width, act)
 
 
 # Depth scales -----------------------------------------------------------------------------------------------
@@ -51,11 +44,17 @@ POOLE = {
     (2.5, 0.3): (4.0791, 1.5852, 0.1221, 5.11),
     (4.0, 0.3): (12.604, 2.3673, 0.0297, 3.639),
 }
+SCALE_OFF, Q_OFF, C_OFF = 1e-3, 0.01, 0.01  # how far off ξ_c (a share), q (a share) and c may be
 WIDE, LAYERS = 1000, 12  # of the networks that the maps are simulated with
 NETS, INPUTS = 4, 8  # such networks a seed, and inputs of each
 
 
 @CLAIMS
+@needs(varies=("depth",))
+@rule(
+    f"ξ_c within {100 * SCALE_OFF:g} %, q {100 * Q_OFF:g} %, c {C_OFF:g}; frontier between {{least:g}} and "
+    "{most:g} ξ_c on either side"
+)
 def L07_depth_scale(
     records: Records, *, reaches: float = 0.5, least: float = 3.0, most: float = 9.0
 ) -> Verdict:
@@ -66,21 +65,17 @@ def L07_depth_scale(
     variance of the config the depth at which the accuracy on the training set after equal training crosses
     0.5, over ξ_c.
 
-    Rule: ξ_c within 0.1 % of the published table; simulated q within 1 %, c within 0.01; the frontier
-    between 3 and 9 times ξ_c in the mean over seeds, on the ordered and on the chaotic side.
-
     Nuance: The factor is not a constant: it depends on the budget, and is larger on the ordered side. At
     criticality, σ_w² = 1.761, the scale is infinite and other things end learning.
 
     Source: Poole et al. 2016; Schoenholz et al. 2017 (6 ξ_c); Liu & Theodorou 2019, whose published
     accuracies give 5.06 ξ_c in the median.
     """
-    rule = f"ξ_c within 0.1 %, q 1 %, c 0.01; frontier between {least:g} and {most:g} ξ_c on either side"
     evidence: list[Evidence] = [*_table(), *_closed()]
     crossings = _crossings(records, reaches)
     evidence += _frontiers(crossings, least, most)
     evidence += _simulated(records)
-    return decide(evidence, rule, "layers", remarks=_each(crossings))
+    return decide(evidence, "layers", remarks=_each(crossings))
 
 
 def _table() -> list[Compared]:
@@ -90,7 +85,7 @@ def _table() -> list[Compared]:
             f"tanh, σ_w² = {weight:.4g}, σ_b² = 0.05: ξ_c",
             depth_scales(tanh, weight, 0.05)["xi_c"],
             scale,
-            1e-3,
+            SCALE_OFF,
         )
         for weight, scale in SCALES.items()
     ]
@@ -119,8 +114,8 @@ def _simulated(records: Records) -> list[Compared]:
         pairs = np.array([_settled(run, w, b) for run in runs])
         q, c = _iterated(w**2, b**2)
         name = f"tanh, σ_w = {w}, σ_b = {b}, simulated, layer {LAYERS}"
-        found.append(mean_near(f"{name}: q", pairs[:, 0], q, "derived", within=0.01 * q))
-        found.append(mean_near(f"{name}: c", pairs[:, 1], c, "derived", within=0.01))
+        found.append(mean_near(f"{name}: q", pairs[:, 0], q, "derived", within=Q_OFF * q))
+        found.append(mean_near(f"{name}: c", pairs[:, 1], c, "derived", within=C_OFF))
     return found
 
 
@@ -160,7 +155,7 @@ def _crossings(records: Records, reaches: float) -> pd.DataFrame:
     runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
     rows = []
     for (init, seed), each in runs.groupby(["init", "seed"], sort=False):
-        weight, bias = _variances(each.iloc[0])
+        weight, bias = weight_and_bias(each.iloc[0])
         each = each.sort_values("depth")
         depth = _crossing(np.log(each["depth"].to_numpy(float)), each["accuracy"].to_numpy(), reaches)
         scales = depth_scales(curve(each["activation"].iloc[0]), weight, bias)
@@ -214,17 +209,16 @@ def _each(crossings: pd.DataFrame) -> list[str]:
 # Spectra ----------------------------------------------------------------------------------------------------
 
 SHARP = 1e-9  # a spread that is 0 in theory
+TIGHT, LOOSE = 0.1, 0.2  # how far off theory may be, as a share; the second for ReLU and Gaussian weights
 
 
 @CLAIMS
+@rule(f"spread within {100 * TIGHT:g} % of theory, within {100 * LOOSE:g} % for ReLU and Gaussian weights")
 def L08_isometry(records: Records, *, inputs: int = 2) -> Verdict:
     """Orthogonal weights near tanh's linear point keep a deep network close to an isometry; ReLU cannot be.
 
     Measured: For each setting of the config, from the singular values of the hidden layers' Jacobian at
     inputs of the fixed point's size: the variance of their squares over the squared mean.
-
-    Rule: The mean over seeds within 10 % of L(μ₂/μ₁² − 1 − s₁), for ReLU and where weights are Gaussian
-    within 20 %; 0 for orthogonal weights without an activation.
 
     Nuance: The formula is that of infinite width; at 256 units it holds while depth over width is small.
     ReLU's spread grows by 1 a layer under orthogonal and by 2 under Gaussian weights, so that only
@@ -232,27 +226,26 @@ def L08_isometry(records: Records, *, inputs: int = 2) -> Verdict:
 
     Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1.
     """
-    rule = "spread within 10 % of theory, within 20 % for ReLU and Gaussian weights"
     by = ["activation", "init", "bias", "depth", "width"]
     evidence: list[Evidence] = []
     for (text, init, bias, depth, _), found in by_seed(records, by, lambda run: (run, _spread(run, inputs))):
         run, act = found[0][0], curve(text)
-        weight, offset = _variances(run)
+        weight, offset = weight_and_bias(run)
         orthogonal = init.startswith("orthogonal")
         q = fixed_point(act, weight, offset)
         theory = jacobian_moments(act, depth, min(max(q, 1e-9), 1.0), weight, orthogonal)[1]
         name = f"{text}, {init}, {bias}, depth {depth}: σ²(JJᵀ)/mean²"
         theory = theory if theory > SHARP else 0.0
-        loose = 0.2 if text == "relu" or not orthogonal else 0.1
+        loose = LOOSE if text == "relu" or not orthogonal else TIGHT
         values = [value for _, value in found]
         evidence.append(mean_near(name, values, theory, within=max(loose * theory, SHARP)))
-    return decide(evidence, rule, "spread")
+    return decide(evidence, "spread")
 
 
 def _spread(run: Any, inputs: int) -> float:
     """Variance over mean² of the squared singular values of ∂a_depth/∂x, a mean over some inputs."""
     width, act = int(run.width), curve(run.activation)
-    weight, bias = _variances(run)
+    weight, bias = weight_and_bias(run)
     q = fixed_point(act, weight, bias)
     size = (q - bias) / weight if 0 < q < np.inf else 1.0  # so that layer 1 stands at the fixed point
     x = stream(run.seed, "inputs").standard_normal((inputs, width)) * np.sqrt(size)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start
-from experiments.claims.comparison import Compared, bounded, by_seed, mean_near, near
+from experiments.analysis.ratios import at_end, at_start, hidden, join, probe_column
+from experiments.claims.comparison import ERRORS, Compared, bounded, by_seed, mean_near, near
+from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import networks
-from experiments.claims.settings import alike, judged, only, rates, recorded
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.settings import alike, judged, only, rates
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.theory.mean_field import chi, variances
 from mlp.activations import activation as curve
 from mlp.initialisers import weight_variance
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 
 @CLAIMS
+@needs("a_mean")
+@rule(
+    "at {after} updates: top mean below {low:g}, others above {high:g} and in order, error above {error:g}; "
+    "then the top mean rises {escape:g} times"
+)
 def L03a_saturation(
     records: Records,
     *,
@@ -41,18 +47,10 @@ def L03a_saturation(
     Measured: The mean output of each hidden layer on 300 images over training; the error at `after` 4,000
     updates; and how far the top layer's mean rises again after its lowest value.
 
-    Rule: After 4,000 updates the top layer's mean is below 0.1, the others' above 0.49 and falling from the
-    output towards the input, the error above 0.8; later the top layer's mean rises more than threefold.
-
     Nuance: The others' order holds while nothing is learnt. When the top layer escapes depends on the seed.
 
     Source: Glorot & Bengio 2010, section 3.1 and figure 2 (there on Shapeset, with layers of 1,000 units).
     """  # fmt: skip
-    rule = (
-        f"at {after} updates: top mean below {low:g}, others above {high:g} and in order, error above "
-        f"{error:g}; then the top mean rises {escape:g} times"
-    )
-    recorded(records, "a_mean")
     chosen = only(records, activation="sigmoid")
     alike(chosen.runs, [], "one setting")
     means = _layer_means(chosen)
@@ -69,13 +67,12 @@ def L03a_saturation(
         bounded("test error", wrong, "above", error),
         bounded("top layer's last mean over its lowest", top[:, -1] / top.min(axis=1), "above", escape),
     ]
-    return decide(evidence, rule, "mean output")
+    return decide(evidence, "mean output")
 
 
 def _layer_means(records: Records) -> pd.DataFrame:
     """(seed, step) × hidden layer: a_mean."""
-    rows = records.layers.merge(records.runs[["run_id", "seed", "depth"]], on="run_id")
-    rows = rows[rows["layer"] <= rows["depth"]]
+    rows = join(hidden(records.layers, records.runs), records.runs, ["seed"])
     return rows.pivot_table(index=["seed", "step"], columns="layer", values="a_mean")
 
 
@@ -83,10 +80,16 @@ def _layer_means(records: Records) -> pd.DataFrame:
 
 STANDARD, NORMALISED = "pytorch_default", "xavier_uniform"
 SINGULAR = {STANDARD: (0.5, 0.47, 0.50), NORMALISED: (0.8, 0.70, 0.85)}  # printed; from, to, layers 3 and up
+DELTA_OFF, DW_OFF, THIRD_OFF = 0.15, 0.1, 0.1  # how far off the ratios and the factor ⅓ may be, as shares
 LINEAR = 8 / (3 * np.pi)  # mean singular value of a square matrix of entries of variance 1/n
 
 
 @CLAIMS
+@needs("delta_log10", "dw_log10", "z_rms", varies=("init",))
+@rule(
+    f"mean singular values as printed, delta's ratio within {100 * DELTA_OFF:g} % of theory, "
+    f"weight gradients' 1 ± {DW_OFF:g}"
+)
 def L03b_jacobians(records: Records) -> Verdict:
     """Standard initialisation shrinks back-propagated but not weight gradients; normalised keeps both.
 
@@ -94,18 +97,11 @@ def L03b_jacobians(records: Records) -> Verdict:
     layer to the next, from layer 3 on; ‖delta_1‖/‖delta_5‖; ‖dw_2‖/‖dw_5‖; and under the standard
     initialisation the factor of delta's variance from layer 5 to layer 4.
 
-    Rule: Mean singular values from 0.47 to 0.50 (printed 0.5) and from 0.70 to 0.85 (printed 0.8); delta's
-    ratio within 15 % of theory's for this width and data; the weight gradients' ratio 1 ± 0.1; the factor
-    within 10 % of ⅓.
-
     Nuance: The printed "⅓ a layer" is of the variance, and of the linear regime: in the first layers, where
     tanh still saturates a little, it is less.
 
     Source: Glorot & Bengio 2010, section 4.2 and figures 6 to 8.
     """
-    rule = "mean singular values as printed, delta's ratio within 15 % of theory, weight gradients' 1 ± 0.1"
-    for probe in ("delta_log10", "dw_log10", "z_rms"):
-        recorded(records, probe)
     chosen = only(records, activation="tanh", init=[STANDARD, NORMALISED])
     alike(chosen.runs, ["init"], "initialiser")
     evidence: list[Evidence] = []
@@ -117,7 +113,7 @@ def L03b_jacobians(records: Records) -> Verdict:
         evidence.append(replace(inside, bound=printed, published=printed, within=within))
     for init, runs in chosen.runs.groupby("init", sort=False):
         evidence += _ratios(chosen.of(runs["run_id"]), str(init))
-    return decide(evidence, rule, "mean singular value", remarks=[_closed_form()])
+    return decide(evidence, "mean singular value", remarks=[_closed_form()])
 
 
 def _mean_singular(run: Any) -> float:
@@ -141,13 +137,13 @@ def _ratios(records: Records, init: str) -> list[Compared]:
     delta = 10 ** (logs[1] - logs[depth])
     dw = 10 ** (by_layer["dw_log10"][2] - by_layer["dw_log10"][depth])
     found = [
-        near(f"{init}: ‖delta_1‖/‖delta_{depth}‖", delta, expected, 0.15, "derived", relative=True),
-        near(f"{init}: ‖dw_2‖/‖dw_{depth}‖", dw, 1.0, 0.1),
+        near(f"{init}: ‖delta_1‖/‖delta_{depth}‖", delta, expected, DELTA_OFF, "derived", relative=True),
+        near(f"{init}: ‖dw_2‖/‖dw_{depth}‖", dw, 1.0, DW_OFF),
     ]
     if init == STANDARD:
         factor = 10 ** (2 * (logs[depth - 1] - logs[depth]))
         name = f"{init}: variance of delta in layer {depth - 1} over layer {depth}"
-        found.append(near(name, factor, 1 / 3, 0.1, relative=True))
+        found.append(near(name, factor, 1 / 3, THIRD_OFF, relative=True))
     return found
 
 
@@ -160,10 +156,16 @@ def _closed_form() -> str:
 
 # Rectifiers -------------------------------------------------------------------------------------------------
 
-ERRORS = {"relu": 1.43, "tanh": 1.57, "softplus": 1.77}  # per cent on MNIST, without pre-training: table 1
+PRINTED = {"relu": 1.43, "tanh": 1.57, "softplus": 1.77}  # per cent on MNIST, without pre-training: table 1
+ZEROS_OFF = 0.01  # how far from a half the share of zeros at the start may be
 
 
 @CLAIMS
+@needs("saturated_fraction", varies=("activation", "lr"))
+@rule(
+    f"printed differences of error within {ERRORS:g} standard errors of ours; zeros at the start "
+    f"½ ± {ZEROS_OFF:g}"
+)
 def L13_rectifiers(records: Records) -> Verdict:
     """Rectifier networks do better than tanh networks, and those better than softplus networks; half is zero.
 
@@ -171,51 +173,46 @@ def L13_rectifiers(records: Records) -> Verdict:
     rate, chosen on the other half of the seeds; the share of exact zeros among the rectifier's outputs at
     the start and after training.
 
-    Rule: The printed differences of error between the activations within 3 standard errors of our mean
-    difference over pairs of equal seeds; at the start half of the outputs are 0 within 0.01 in the mean.
-
     Nuance: The printed errors, 1.43, 1.57 and 1.77 %, are of 50,000 training images and long training;
     here there are 8,000 images and little time, so errors are larger, and it is their differences that are
     compared. The printed 83 % of zeros after training come with a penalty on activity, which is left out.
 
     Source: Glorot, Bordes & Bengio 2011, table 1 and section 4.
     """
-    rule = "printed differences of error within 3 standard errors of ours; zeros at the start ½ ± 0.01"
-    recorded(records, "saturated_fraction")
     best = judged(records, "test_accuracy", ["activation"], larger=True)
     error = {act: 100 * (1 - rows.set_index("seed")["value"]) for act, rows in best.groupby("activation")}
-    missing = [act for act in ERRORS if act not in error]
+    missing = [act for act in PRINTED if act not in error]
     if missing:
-        raise Undecided(f"no network of {missing[0]}", f"activation: [{', '.join(ERRORS)}]")
+        raise Undecided(f"no network of {missing[0]}", f"activation: [{', '.join(PRINTED)}]")
     evidence: list[Evidence] = [
         _apart(better, worse, error)
         for better, worse in (("relu", "tanh"), ("tanh", "softplus"), ("relu", "softplus"))
     ]
     start, end = _zeros(records)
-    evidence.append(mean_near("rectifier: share of zeros at the start", start, 0.5, within=0.01))
+    evidence.append(mean_near("rectifier: share of zeros at the start", start, 0.5, within=ZEROS_OFF))
     remarks = [
-        f"{act}: test error {rows.median():.2f} % (printed {ERRORS[act]} %), at lr "
+        f"{act}: test error {rows.median():.2f} % (printed {PRINTED[act]} %), at lr "
         f"{rates(best[best['activation'] == act])}."
         for act, rows in error.items()
-        if act in ERRORS
+        if act in PRINTED
     ]
     remarks.append(_order(error))
     remarks.append(
         f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %)."
     )
-    return decide(evidence, rule, "points of error", remarks=remarks)
+    return decide(evidence, "points of error", remarks=remarks)
 
 
 def _apart(better: str, worse: str, error: dict[str, pd.Series]) -> Compared:
     """Points of test error between two activations, by seed."""
     gap = error[worse] - error[better].reindex(error[worse].index)
-    printed = ERRORS[worse] - ERRORS[better]
+    printed = PRINTED[worse] - PRINTED[better]
     return mean_near(f"test error, {worse} minus {better}, points", gap, printed)
 
 
 def _order(error: dict[str, pd.Series]) -> str:
     """In how many pairs of equal seeds the errors are in the printed order."""
-    table = np.stack([error[act].sort_index().to_numpy() for act in ERRORS])
+    table = np.stack([error[act].sort_index().to_numpy() for act in PRINTED])
     first, second = (np.diff(table, axis=0) > 0).sum(axis=1)
     return (
         f"Of {table.shape[1]} pairs of equal seeds tanh errs more than the rectifier in {first}, softplus "
@@ -226,8 +223,7 @@ def _order(error: dict[str, pd.Series]) -> str:
 def _zeros(records: Records) -> tuple[np.ndarray, np.ndarray]:
     """By run of the rectifier, the mean over layers of the share of zeros, at the start and at the end."""
     mine = only(records, activation="relu")
-    column = recorded(mine, "saturated_fraction")
-    rows = mine.layers.merge(mine.runs[["run_id", "depth"]], on="run_id")
-    rows = rows[rows["layer"] <= rows["depth"]]
+    column = probe_column(mine.layers, "saturated_fraction")
+    rows = hidden(mine.layers, mine.runs)
     start, end = at_start(rows), at_end(rows, mine.runs)
     return tuple(part.groupby("run_id")[column].mean().to_numpy() for part in (start, end))

@@ -7,25 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start, decay, first_to_last
-from experiments.claims.comparison import Compared, among, mean_near, near
-from experiments.claims.settings import alike, only, recorded
-from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
+from experiments.analysis.ratios import at_end, at_start, decay
+from experiments.claims.comparison import ERRORS, SDS, Compared, among, mean_near, near
+from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.settings import alike, deepest, only, start_ratios, weight_and_bias
+from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
-from mlp.initialisers import weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
 
-AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
 CERTAIN = 0.5  # sd of a log ratio, beyond which a theory to first order in depth over width is not asked
 
 # Theory against every activation ---------------------------------------------------------------------------
 
 
 @CLAIMS
+@needs("delta_norm", "delta_log10")
+@rule(
+    lambda within, **_: (
+        f"theory within {ERRORS:g} standard errors of the mean over seeds; sigmoid's factor within "
+        f"{100 * within:g} %"
+    )
+)
 def L01_theory(records: Records, *, sigmoid_factor: float = 0.236052, within: float = 0.02) -> Verdict:
     """Mean-field theory gives the decay of the back-propagated signal for every activation and weight size.
 
@@ -34,40 +40,30 @@ def L01_theory(records: Records, *, sigmoid_factor: float = 0.236052, within: fl
     and initialiser, at the depth where it is farthest; and sigmoid's factor a layer under weights of
     variance 1/n_in.
 
-    Rule: Within 3 standard errors of the mean as expected at this width, wherever one network's log ratio is
-    expected to scatter by less than ½; sigmoid's factor within 2 % of √χ = 0.236 at its fixed point.
-
     Nuance: The prediction has no free constant. It is one of wide networks: what is left out is of second
     order in depth over width, and grows to be seen where the band is wide.
 
     Source: Poole et al. 2016; Schoenholz et al. 2017; Pennington et al. 2018; the band is derived here.
     """
-    rule = f"theory within {AGREES:g} standard errors of the mean over seeds; sigmoid's factor within 2 %"
-    recorded(records, "delta_log10")
     evidence = [*_sigmoids(records, sigmoid_factor, within), *_agreements(records)]
-    return decide(evidence, rule, "factor a layer", condition=_outside(evidence), remarks=_far(evidence))
+    return decide(evidence, "factor a layer", condition=_outside(evidence), remarks=_far(evidence))
 
 
 def _sigmoids(records: Records, published: float, within: float) -> list[Compared]:
     """Sigmoid's factor a layer in the deepest networks with weights of variance 1/n_in."""
-    factors = at_start(decay(records))
-    deepest = factors[factors["depth"] == factors["depth"].max()]
-    rows = deepest[
-        (deepest["activation"] == "sigmoid") & deepest["init"].isin(["lecun_normal", "xavier_normal"])
-    ]
+    factors = deepest(at_start(decay(records)))
+    is_unit = factors["init"].isin(["lecun_normal", "xavier_normal"])
+    rows = factors[(factors["activation"] == "sigmoid") & is_unit]
     if not len(rows):
         raise Undecided("no sigmoid networks with weights of variance 1/n_in", "init: [lecun_normal]")
-    name = f"sigmoid, σ_w² = 1, depth {deepest['depth'].iloc[0]}: factor of ‖delta‖ a layer, √χ"
+    name = f"sigmoid, σ_w² = 1, depth {factors['depth'].iloc[0]}: factor of ‖delta‖ a layer, √χ"
     return [near(name, rows["factor"], published, within, "derived", relative=True)]
 
 
 def _agreements(records: Records) -> list[Compared]:
     """For each activation and init the depth at which the mean log ratio is farthest from theory."""
-    ratios = at_start(first_to_last(records))
-    with np.errstate(divide="ignore"):
-        ratios = ratios.assign(log=np.log(ratios["ratio"]))
     found = []
-    for (text, init), rows in ratios.groupby(["activation", "init"], sort=False):
+    for (text, init), rows in start_ratios(records).groupby(["activation", "init"], sort=False):
         compared = [c for _, each in rows.groupby("depth") if (c := _agreement(records, text, init, each))]
         if compared:
             found.append(max(compared, key=_errors))
@@ -85,7 +81,7 @@ def _agreement(records: Records, text: str, init: str, rows: pd.DataFrame) -> Co
         return None
     logs, centre = rows["log"].to_numpy(), float(np.log(prediction.first_to_last()))
     error = sd / np.sqrt(len(logs))
-    holds = bool(abs(logs.mean() - centre) < AGREES * error) if len(logs) >= FEWEST_SEEDS else None
+    holds = bool(abs(logs.mean() - centre) < ERRORS * error) if len(logs) >= FEWEST_SEEDS else None
     if not np.isfinite(logs).all():
         holds = None
     name = f"{text}, {init}, depth {rows['depth'].iloc[0]}: ‖delta_1‖/‖delta_depth‖"
@@ -93,7 +89,7 @@ def _agreement(records: Records, text: str, init: str, rows: pd.DataFrame) -> Co
     published = float(np.exp(centre))
     return Compared(
         name, float(middle), float(low), float(high), len(logs), published, holds, published,
-        f"in its log, 3 standard errors of {error:.3f}", "derived",
+        f"in its log, {ERRORS:g} standard errors of {error:.3f}", "derived",
     )  # fmt: skip
 
 
@@ -132,6 +128,8 @@ NIELSEN_FACTOR = 4.882  # 1/√χ at this initialisation's fixed point
 
 
 @CLAIMS
+@needs("db_rms", varies=("depth",))
+@rule(f"each published norm within {SDS:g} sd of our networks' logs; factor within {{within:g}} of theory's")
 def L02_nielsen(records: Records, *, within: float = 0.3) -> Verdict:
     """In Nielsen's networks each layer nearer the input learns more slowly, at first and after 500 epochs.
 
@@ -140,24 +138,19 @@ def L02_nielsen(records: Records, *, within: float = 0.3) -> Verdict:
     epochs of full-batch gradient descent with his learning rate 0.1 and regularisation 5; beside each, the
     number of his one network. And the mean factor from layer to layer at the start, beside theory's.
 
-    Rule: Each of his 18 numbers lies within 2.5 standard deviations of our networks' logs; the mean factor is
-    within 0.3 of the 4.88 that theory gives for weights N(0, 1/n_in) and biases N(0, 1).
-
     Nuance: The images are 1,000 of MNIST's 10,000 test images, where his are the first 1,000 for training.
     One network's numbers scatter by a factor of two from seed to seed: that his layers are in order says
     less than that all of ours are in the mean.
 
     Source: Nielsen 2015, chapter 5; numbers from the book's repository, fig/norms_during_training.
     """
-    rule = f"each published norm within 2.5 sd of our networks' logs; factor within {within:g} of theory's"
-    recorded(records, "db_rms")
     alike(records.runs, ["depth"], "depth")
     width = int(only(records, depth=list(NIELSEN)).runs["width"].iloc[0])
     norms = records.layers.assign(norm=records.layers["db_rms"] * np.sqrt(width))
     evidence: list[Evidence] = [_factor(records, norms, within)]
     for when, frame in (("at the start", at_start(norms)), ("after training", at_end(norms, records.runs))):
         evidence += _nielsens(records, frame, when)
-    return decide(evidence, rule, "factor a layer")
+    return decide(evidence, "factor a layer")
 
 
 def _nielsens(records: Records, norms: pd.DataFrame, when: str) -> list[Compared]:
@@ -184,8 +177,16 @@ def _factor(records: Records, norms: pd.DataFrame, within: float) -> Compared:
 
 # Exponential against power law ------------------------------------------------------------------------------
 
+# How far off the published number may be: a share of sigmoid's factor, tanh's slope, a share of its constant.
+FACTOR_OFF, SLOPE_OFF, CONSTANT_OFF = 0.02, 0.05, 0.15
+
 
 @CLAIMS
+@needs("delta_norm", "delta_log10", varies=("activation",))
+@rule(
+    f"sigmoid's factor within {100 * FACTOR_OFF:g} %, tanh's slope ½ ± {SLOPE_OFF:g}, ratio·√depth within "
+    f"{100 * CONSTANT_OFF:g} % of {{tanh:.3f}}"
+)
 def L12_laws(
     records: Records,
     *,
@@ -200,40 +201,31 @@ def L12_laws(
     layer of finite width takes from the mean log (C = 3 E f'⁴/(E f'²)² − 1) has been given back; and the
     ratio ‖delta_1‖/‖delta_depth‖ times √depth at each depth from `deep` 50 on.
 
-    Rule: Sigmoid's factor within 2 % of 0.236; tanh's slope within 0.05 of +½ (‖delta_l‖ grows as √l); the
-    ratio times √depth within 15 % of 0.840 in the mean over seeds.
-
     Nuance: At a hundred layers sigmoid's first layer gets 10⁻⁶³ of the last one's gradient, tanh's a twelfth:
     "saturating activations vanish" joins two different laws.
 
     Source: Roberts, Yaida & Hanin 2022 for tanh's exponent (class K* = 0), recalled; constants derived.
     """
-    rule = "sigmoid's factor within 2 %, tanh's slope ½ ± 0.05, ratio·√depth within 15 % of 0.840"
-    recorded(records, "delta_log10")
     alike(records.runs, ["activation", "depth"], "activation and depth")
     _unit_weights(records)
     evidence: list[Evidence] = []
-    factors = at_start(decay(only(records, activation="sigmoid")))
-    deepest = factors[factors["depth"] == factors["depth"].max()]
-    name = f"sigmoid, depth {deepest['depth'].iloc[0]}: factor of ‖delta‖ a layer"
-    evidence.append(near(name, deepest["factor"], sigmoid, 0.02, "derived", relative=True))
+    factors = deepest(at_start(decay(only(records, activation="sigmoid"))))
+    name = f"sigmoid, depth {factors['depth'].iloc[0]}: factor of ‖delta‖ a layer"
+    evidence.append(near(name, factors["factor"], sigmoid, FACTOR_OFF, "derived", relative=True))
     tanhs = only(records, activation="tanh")
     evidence += [_slope(tanhs), *_constants(tanhs, tanh, deep)]
-    return decide(evidence, rule, "factor a layer")
+    return decide(evidence, "factor a layer")
 
 
 def _unit_weights(records: Records) -> None:
-    run = records.runs.iloc[0]
-    variance = run["width"] * weight_variance(
-        run["init"], run["width"], run["width"], curve(run["activation"])
-    )
+    variance, _ = weight_and_bias(records.runs.iloc[0])
     if not np.isclose(variance, 1):
         raise Undecided(f"the weights' variance is {variance:g}/n_in", "init: lecun_normal")
 
 
 def _slope(records: Records) -> Compared:
     """Of ln ‖delta‖ on ln layer from layer 10 on, in the deepest networks."""
-    runs = records.runs[records.runs["depth"] == records.runs["depth"].max()]
+    runs = deepest(records.runs)
     rows = at_start(records.layers).merge(runs[["run_id", "seed", "depth"]], on="run_id")
     inside = rows[(rows["layer"] >= 10) & (rows["layer"] <= rows["depth"])]
     if inside["layer"].nunique() < 10:
@@ -242,7 +234,7 @@ def _slope(records: Records) -> Compared:
     slopes = [np.polyfit(np.log(each["layer"]), logs[each.index], 1)[0] for _, each in inside.groupby("seed")]
     return mean_near(
         f"tanh, depth {runs['depth'].iloc[0]}: slope of ln ‖delta‖ on ln layer", slopes, 0.5, "recalled",
-        within=0.05,
+        within=SLOPE_OFF,
     )  # fmt: skip
 
 
@@ -257,12 +249,12 @@ def _narrowness(run: Any) -> np.ndarray:
 
 
 def _constants(records: Records, published: float, deep: int) -> list[Compared]:
-    ratios = at_start(first_to_last(records))
+    ratios = start_ratios(records)
     ratios = ratios[ratios["depth"] >= deep]
     return [
         mean_near(
             f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth", rows["ratio"] * np.sqrt(depth),
-            published, "derived", within=0.15 * published,
+            published, "derived", within=CONSTANT_OFF * published,
         )
         for depth, rows in ratios.groupby("depth")
     ]  # fmt: skip

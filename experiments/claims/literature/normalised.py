@@ -8,9 +8,10 @@ import numpy as np
 
 from experiments.analysis.ratios import at_start, decay
 from experiments.claims.comparison import Compared, bounded, by_seed, computed, mean_near
+from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import Passed, backward, forward, mean_cosine, networks
-from experiments.claims.settings import only, recorded
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.settings import only
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import (
     batch_norm_growth,
     is_homogeneous,
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
 # Shattered gradients ----------------------------------------------------------------------------------------
 
 EXAMPLES = 64
+SLOPE_OFF, PRODUCT_OFF = 0.1, 0.2  # how far off log₂ a layer and, as a share, a plain cosine may be
 
 
 @CLAIMS
+@rule(
+    lambda slope: (
+        f"with batch normalisation {slope:g} ± {SLOPE_OFF:g} in log₂ a layer, without within "
+        f"{100 * PRODUCT_OFF:g} % of Π κ₀(ρ)".replace("-", "−")
+    )
+)
 def L09_shattering(records: Records, *, slope: float = -1.0) -> Verdict:
     """Gradients of different inputs lose their likeness with depth: by half a layer only with normalisation.
 
@@ -40,16 +48,11 @@ def L09_shattering(records: Records, *, slope: float = -1.0) -> Verdict:
     vector fed back from the top: the mean cosine between two inputs' ‖delta‖ after so many layers; and how
     often two inputs switch on the same unit.
 
-    Rule: With batch normalisation log₂ of the cosine falls by 1 ± 0.1 a layer and co-activation stays at
-    ¼ ± 0.02; without, the cosine is Π κ₀(ρ_l) within 20 % and the last layer's co-activation (1 − acos ρ/π)/2
-    within 5 %.
-
     Nuance: The often quoted 2^−L takes units to be switched on independently, which only normalisation makes
     true. A plain network makes its inputs alike instead, and their gradients part as L^−3.
 
     Source: Balduzzi et al. 2017 (as told by others); the exact product is derived here.
     """
-    rule = "with batch normalisation −1 ± 0.1 in log₂ a layer, without within 20 % of Π κ₀(ρ)"
     evidence: list[Evidence] = []
     for (norm, depth), found in by_seed(records, ["norm", "depth"], _likeness):
         cosines, together = (np.array([each[i] for each in found]) for i in (0, 1))
@@ -57,15 +60,16 @@ def L09_shattering(records: Records, *, slope: float = -1.0) -> Verdict:
             evidence += _normalised(cosines, together, depth, slope)
         else:
             evidence += _plain(cosines, together, depth)
-    return decide(evidence, rule, "log₂ of the cosine a layer")
+    return decide(evidence, "log₂ of the cosine a layer")
 
 
 def _likeness(run: Any) -> tuple[np.ndarray, np.ndarray]:
     """By layers from the top: mean cosine of two inputs' delta; and the share of units on for both."""
     rng = stream(run.seed, "inputs")
     x, v = rng.standard_normal((EXAMPLES, run.width)), rng.standard_normal(run.width)
-    net = networks(run, (run.width, *[run.width] * run.depth, 2), 1)
-    passed = list(forward(net, x, batch_norm=run.norm.startswith("batch")))
+    norm = "batch(eps=0)" if run.norm.startswith("batch") else "none"
+    net = networks(run, (run.width, *[run.width] * run.depth, 2), 1, norm=norm)
+    passed = list(forward(net, x))
     deltas = backward(net, passed, np.broadcast_to(v, (1, EXAMPLES, run.width)))
     cosines, together = [mean_cosine(delta[0]) for delta in deltas], [_both_on(p) for p in passed[::-1]]
     return np.array(cosines), np.array(together)
@@ -83,7 +87,7 @@ def _normalised(cosines: np.ndarray, together: np.ndarray, depth: int, slope: fl
         falls = [np.polyfit(np.arange(depth), np.log2(each), 1)[0] for each in cosines]
     name = f"batch normalisation, {depth} layers"
     return [
-        mean_near(f"{name}: log₂ of the cosine a layer", falls, slope, "account", within=0.1),
+        mean_near(f"{name}: log₂ of the cosine a layer", falls, slope, "account", within=SLOPE_OFF),
         mean_near(f"{name}: co-activation", together.mean(axis=1), 0.25, "account", within=0.02),
     ]
 
@@ -97,7 +101,11 @@ def _plain(cosines: np.ndarray, together: np.ndarray, depth: int) -> list[Compar
     name = f"plain, {depth} layers"
     return [
         mean_near(
-            f"{name}: cosine in the first layer", cosines[:, -1], product, "derived", within=0.2 * product
+            f"{name}: cosine in the first layer",
+            cosines[:, -1],
+            product,
+            "derived",
+            within=PRODUCT_OFF * product,
         ),
         mean_near(
             f"{name}: co-activation in the last layer", together[:, 0], on, "derived", within=0.05 * on
@@ -108,27 +116,28 @@ def _plain(cosines: np.ndarray, together: np.ndarray, depth: int) -> list[Compar
 # SELU -------------------------------------------------------------------------------------------------------
 
 ALPHA, SCALE = 1.6732632423543778, 1.0507009873554805  # getSELUparameters.ipynb of the authors
+CONSTANT_OFF = 1e-12  # how far off α and λ may be, as a share
+MOMENT_OFF, GROWTH_OFF = 0.1, 0.01  # how far off the mean and the variance may be, and the growth a layer
 CONTRACTION = 0.782648  # dν'/dν at the fixed point, appendix of the paper
 
 
 @CLAIMS
+@needs("a_mean", "a_var", "delta_norm")
+@rule(
+    f"constants to {CONSTANT_OFF:g}; |mean| < {MOMENT_OFF:g}, |variance − 1| < {MOMENT_OFF:g} at the last "
+    f"layer; growth {{growth:g}} ± {GROWTH_OFF:g}"
+)
 def L10_selu(records: Records, *, growth: float = 1.0352) -> Verdict:
     """A hundred layers of SELU keep mean 0 and variance 1, and their gradients grow only slowly.
 
     Measured: SELU's constants and its contraction at the fixed point, from its definition; mean and variance
     of the outputs of the last hidden layer; and the factor of ‖delta‖ a layer towards the input.
 
-    Rule: Constants to 10⁻¹², contraction to 10⁻⁴ of its size; mean within 0.1 of 0 and variance within 0.1
-    of 1 for every seed; the factor within 0.01 of √1.07157 = 1.0352 in the mean.
-
     Nuance: Self-normalising is the signal, not the gradient: that one explodes, by 3.5 % a layer, a factor
     of thirty over a hundred layers.
 
     Source: Klambauer, Unterthiner, Mayr & Hochreiter 2017; the growth is derived here.
     """
-    rule = "constants to 1e-12; |mean| < 0.1, |variance − 1| < 0.1 at the last layer; growth 1.0352 ± 0.01"
-    for probe in ("a_mean", "a_var"):
-        recorded(records, probe)
     chosen = only(records, activation="selu")
     alpha, scale = selu_constants()
     contraction = float(moment_jacobian(curve("selu"))[1, 1])
@@ -137,15 +146,16 @@ def L10_selu(records: Records, *, growth: float = 1.0352) -> Verdict:
     depth = int(last["depth"].max())
     factors = at_start(decay(chosen))
     evidence: list[Evidence] = [
-        computed("α", alpha, ALPHA, 1e-12), computed("λ", scale, SCALE, 1e-12),
+        computed("α", alpha, ALPHA, CONSTANT_OFF), computed("λ", scale, SCALE, CONSTANT_OFF),
         computed("contraction of the variance", contraction, CONTRACTION, 1e-4, "recalled"),
-        bounded(f"depth {depth}: |mean| of outputs", last["a_mean"].abs(), "below", 0.1),
-        bounded(f"depth {depth}: |variance − 1| of outputs", (last["a_var"] - 1).abs(), "below", 0.1),
+        bounded(f"depth {depth}: |mean| of outputs", last["a_mean"].abs(), "below", MOMENT_OFF),
+        bounded(f"depth {depth}: |variance − 1| of outputs", (last["a_var"] - 1).abs(), "below", MOMENT_OFF),
         mean_near(
-            f"depth {depth}: factor of ‖delta‖ a layer", factors["factor"], growth, "derived", within=0.01
+            f"depth {depth}: factor of ‖delta‖ a layer", factors["factor"], growth, "derived",
+            within=GROWTH_OFF,
         ),
     ]  # fmt: skip
-    return decide(evidence, rule, "")
+    return decide(evidence, "")
 
 
 # Explosion under batch normalisation ------------------------------------------------------------------------
@@ -154,14 +164,13 @@ PRINTED = {"relu": 1.46694}  # π/(π − 1): Arpit et al. 2016, section 3.4
 
 
 @CLAIMS
+@needs("delta_log10")
+@rule(lambda within, **_: f"λ within {100 * within:g} %")
 def L11_batch_norm(records: Records, *, within: float = 0.02, examples: int = 512) -> Verdict:
     """With batch normalisation before every activation the gradient explodes, by E f'²/Var f a layer squared.
 
     Measured: At the start, for each activation: the factor of ‖delta‖² a layer towards the input, by least
     squares of its log over the hidden layers but the first (whose inputs are not a layer's outputs).
-
-    Rule: In the mean over seeds within 2 % of λ = E f'²/Var f; of a homogeneous activation, of λ's form for
-    a batch of `examples` 512.
 
     Nuance: λ ≥ 1 for every activation, and 1 only for a linear one: no size of the weights changes it. For
     sigmoid, which loses 94 % a layer without normalisation, it is 1.034.
@@ -169,9 +178,7 @@ def L11_batch_norm(records: Records, *, within: float = 0.02, examples: int = 51
     Source: Yang et al. 2019; Arpit et al. 2016 (ReLU's 1.467, which is of the squared norm); the form for any
     activation is derived here.
     """
-    rule = f"λ within {100 * within:g} %"
     chosen = only(records, norm=[norm for norm in records.runs["norm"].unique() if norm.startswith("batch")])
-    recorded(chosen, "delta_log10")
     if chosen.runs["depth"].min() < 4:
         raise Undecided("too few layers for a factor", "depth: 4 or more")
     growth = _growth(chosen)
@@ -184,7 +191,7 @@ def L11_batch_norm(records: Records, *, within: float = 0.02, examples: int = 51
         if text in PRINTED:
             printed = PRINTED[text]
             evidence.append(mean_near(f"{name}, large batch", values, printed, within=within * printed))
-    return decide(evidence, rule, "growth a layer")
+    return decide(evidence, "growth a layer")
 
 
 def _growth(records: Records) -> pd.DataFrame:

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start, first_to_last
-from experiments.claims.comparison import Compared, bounded, by_seed, computed, mean_near, share_near
+from experiments.analysis.ratios import at_end, at_start
+from experiments.claims.comparison import (
+    CHANCES,
+    ERRORS,
+    Compared,
+    bounded,
+    by_seed,
+    computed,
+    mean_near,
+    share_near,
+)
+from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks, tangent
-from experiments.claims.settings import alike, only, recorded
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.settings import alike, only, start_ratios, trained, weight_and_bias
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.theory.closed_forms import (
     born_dead_at_one_input,
     born_dead_lower,
@@ -35,6 +45,8 @@ VGG_B_LOSS = 1 / 1.7e4  # of the gradient with std 0.01, as printed (section 2.2
 
 
 @CLAIMS
+@needs("delta_norm", "delta_log10", varies=("init",))
+@rule("loss gone: above {learns:g} with {good}, below {stalls:g} with {bad}; log ratio as derived")
 def L04_he(
     records: Records,
     *,
@@ -49,16 +61,11 @@ def L04_he(
     ln(‖delta_1‖/‖delta_30‖) beside (depth − 1)/2 · ln(σ_w²/2) and what finite width takes from its mean;
     and, by arithmetic, what standard deviation 0.01 leaves of the gradient in the paper's model B.
 
-    Rule: With He more than half of the loss is gone, with Xavier less than 1 %, for every seed; the log ratio
-    within 3 standard errors of the mean; the arithmetic within 5 %.
-
     Nuance: The paper's thirty layers are convolutional; these are fully connected, and much narrower. What is
     replayed is the claim and its cause, not the curves.
 
     Source: He, Zhang, Ren & Sun 2015, section 2.2 and figure 3.
     """  # fmt: skip
-    rule = f"loss gone: above {learns:g} with {good}, below {stalls:g} with {bad}; log ratio as derived"
-    recorded(records, "delta_log10")
     chosen = only(records, activation="relu", init=[good, bad])
     alike(chosen.runs, ["init"], "initialiser")
     gone = _loss_gone(chosen)
@@ -68,13 +75,12 @@ def L04_he(
     ]
     evidence += [_log_ratio(chosen, init) for init in (good, bad)]
     evidence.append(computed("gradient left with std 0.01, model B", _model_b(), VGG_B_LOSS, 0.05))
-    return decide(evidence, rule, "share of the loss")
+    return decide(evidence, "share of the loss")
 
 
 def _loss_gone(records: Records) -> dict[str, pd.Series]:
     """By init, 1 − loss after training over loss before, by seed."""
-    if not (records.runs["steps"] > 0).all():
-        raise Undecided("nothing was trained", "steps: more than 0")
+    trained(records.runs)
     start = at_start(records.steps).set_index("run_id")["loss"]
     end = at_end(records.steps, records.runs).set_index("run_id")["loss"]
     gone = records.runs.assign(gone=records.runs["run_id"].map(1 - end / start))
@@ -82,15 +88,14 @@ def _loss_gone(records: Records) -> dict[str, pd.Series]:
 
 
 def _log_ratio(records: Records, init: str) -> Compared:
-    ratios = at_start(first_to_last(only(records, init=init)))
+    ratios = start_ratios(only(records, init=init))
     run = ratios.iloc[0]
     depth, width = int(run["depth"]), int(run["width"])
-    variance = width * weight_variance(init, width, width, curve("relu"))
+    variance, _ = weight_and_bias(run)
     shift, _ = log_norm_band(5.0, depth - 1, width)
     expected = 0.5 * (depth - 1) * np.log(variance / 2) + shift
-    with np.errstate(divide="ignore"):
-        logs = np.log(ratios["ratio"])
-    return mean_near(f"{init}, depth {depth}: ln(‖delta_1‖/‖delta_depth‖)", logs, expected, "derived")
+    name = f"{init}, depth {depth}: ln(‖delta_1‖/‖delta_depth‖)"
+    return mean_near(name, ratios["log"], expected, "derived")
 
 
 def _model_b() -> float:
@@ -110,11 +115,16 @@ BORN_DEAD = {
     8: 0.0083,
 }  # width: P at nine hidden layers, 30,000 and more networks
 RAI = {2: 0.231, 3: 0.061, 5: 0.0046}  # the same with randomised asymmetric initialisation, 8,000 networks
+RELIEF = 0.35  # the most that asymmetric initialisation may leave of He's share
 INTERVAL = np.sqrt(3.0)  # inputs from −√3 to √3
 PLACES = 33  # of that interval at which a network is looked at
 
 
 @CLAIMS
+@rule(
+    f"mean within {CHANCES:g} binomial errors of the known number and between the bounds; RAI under "
+    f"{RELIEF:g} of He"
+)
 def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", rai: str = "rai") -> Verdict:
     """A narrow, deep ReLU network is likely born dead; asymmetric initialisation makes that far less likely.
 
@@ -122,16 +132,11 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
     input whose hidden units of some layer are all off at 33 inputs from −√3 to √3, that is whose output is
     constant, as drawn, without training.
 
-    Rule: The mean over seeds within 4 binomial errors of the number simulated elsewhere or known exactly,
-    and between Lu's bounds; with randomised asymmetric initialisation (RAI) less than 0.35 of He's at width
-    2; with a leaky ReLU never.
-
     Nuance: The paper's collapse after training is worse than this: more networks end constant than begin so.
 
     Source: Lu, Shin, Su & Karniadakis 2019, theorems 3.2 and 3.3 (bounds recalled, exact at two layers and
     at width 1); RAI's form as two independent codes have it.
     """
-    rule = "mean within 4 binomial errors of the known number and between the bounds; RAI under 0.35 of He"
     shares = dict(
         by_seed(records, ["activation", "init", "width", "depth"], lambda run: _born_dead(run, nets))
     )
@@ -147,7 +152,7 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
     evidence += _relief(shares, he, rai)
     if not evidence:
         raise Undecided("no ReLU networks with He's initialisation", f"init: [{he}, {rai}]")
-    return decide(evidence, rule, "P(born dead)")
+    return decide(evidence, "P(born dead)")
 
 
 def _born_dead(run: Any, nets: int) -> float:
@@ -186,7 +191,7 @@ def _relief(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> li
     return [
         bounded(
             f"width {width}, depth {depth}: RAI over He",
-            np.array(found) / np.array(shares["relu", he, width, depth]), "below", 0.35, "derived",
+            np.array(found) / np.array(shares["relu", he, width, depth]), "below", RELIEF, "derived",
         )
         for (act, init, width, depth), found in shares.items()
         if init == rai and width == 2 and depth > 2 and ("relu", he, width, depth) in shares
@@ -195,8 +200,14 @@ def _relief(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> li
 
 # Spread -----------------------------------------------------------------------------------------------------
 
+COLLAPSE = 0.1  # how far two variances of the log may be apart at equal depth over width
+
 
 @CLAIMS
+@rule(
+    f"moment ratio within {ERRORS:g} standard errors of Π(1 + 5/n); at equal β the variance of the log "
+    f"within {100 * COLLAPSE:g} %"
+)
 def L06_spread(records: Records, *, nets: int = 1500) -> Verdict:
     """In He-initialised ReLU networks gradients scatter by Π(1 + 5/n): depth over width.
 
@@ -204,17 +215,11 @@ def L06_spread(records: Records, *, nets: int = 1500) -> Verdict:
     being the derivative of the last hidden layer at one input and u a direction; and the variance of
     ln‖Ju‖² over 5β, β = Σ 1/n.
 
-    Rule: The first within 3 standard errors of Π(1 + 5/n), exact at every width; the second, for networks of
-    equal β, within 10 % of one another in the mean.
-
     Nuance: The mean of ‖Ju‖² is 1 at every depth, and says nothing about a typical network: ln‖Ju‖² has mean
     −5β/2.
 
     Source: Hanin 2018, Hanin & Rolnick 2018 (there up to constants); the constants are derived here.
     """
-    rule = (
-        "moment ratio within 3 standard errors of Π(1 + 5/n); at equal β the variance of the log within 10 %"
-    )
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))
     evidence: list[Evidence] = []
@@ -224,7 +229,7 @@ def L06_spread(records: Records, *, nets: int = 1500) -> Verdict:
         evidence.append(mean_near(name, ratios, relu_moment_ratio([width] * depth), "derived"))
     variances = {key: [float(np.log(x[x > 0]).var()) for x in found] for key, found in squares.items()}
     evidence += _collapse(variances)
-    return decide(evidence, rule, "moment ratio", remarks=_logs(squares, variances))
+    return decide(evidence, "moment ratio", remarks=_logs(squares, variances))
 
 
 def _squares(run: Any, nets: int) -> np.ndarray:
@@ -252,7 +257,7 @@ def _collapse(variances: dict[tuple[int, int], list[float]]) -> list[Compared]:
             if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0] and narrow[0] >= 50:
                 ratio = np.mean(variances[narrow]) / np.array(variances[wide])
                 name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
-                found.append(mean_near(name, ratio, 1.0, "derived", within=0.1))
+                found.append(mean_near(name, ratio, 1.0, "derived", within=COLLAPSE))
     return found
 
 

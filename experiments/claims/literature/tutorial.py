@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.claims.comparison import Compared, by_seed, compared
+from experiments.claims.comparison import SDS, Compared, by_seed, compared
+from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.settings import only
-from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
+from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,17 +21,16 @@ WIDTHS = (256, 256, 256, 256, 256, 128, 128, 128, 128, 128)
 PRE_LAST = 0.56  # "more than 56 %" of the units of the layer before the last
 PATIENCE = 7 * 211  # updates: its seven epochs of 54,000 images in batches of 256
 CHANCE = 0.10
-EXAMPLES_AT_ONCE = 2000
+EXAMPLES_AT_ONCE = 1000  # of a forward pass, which keeps what every layer puts out
 
 
 @CLAIMS
+@rule(f"the printed share within {SDS:g} sd of ours")
 def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
     """Of an untrained ReLU network of ten layers more than half of the units before the last layer are dead.
 
     Measured: Networks of the tutorial's widths and scaling under PyTorch's default initialisation, `nets` 2 a
     seed: the share of units of the ninth hidden layer that are 0 on every training image.
-
-    Rule: The printed share, of one network, lies within 2.5 standard deviations of ours.
 
     Nuance: Dead here is "on these images, before training": the first updates wake some of them. The cause is
     the initialisation, a third of LeCun's variance, under which biases drown the signal with depth: He's,
@@ -44,9 +44,7 @@ def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
         raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
     ours = shares["pytorch_default"][:, 0]
     evidence = [_holds_one("pytorch_default: dead units of layer 9 of 10", ours, PRE_LAST)]
-    return decide(
-        evidence, "the printed share within 2.5 sd of ours", "share of units", remarks=_last(shares)
-    )
+    return decide(evidence, "share of units", remarks=_last(shares))
 
 
 def _dead(run: Any, nets: int) -> np.ndarray:
@@ -63,9 +61,9 @@ def _dead(run: Any, nets: int) -> np.ndarray:
 
 
 def _holds_one(name: str, found: np.ndarray, published: float) -> Compared:
-    far = abs(published - found.mean()) > 2.5 * found.std(ddof=1)
+    far = abs(published - found.mean()) > SDS * found.std(ddof=1)
     holds = bool(not far) if len(found) >= FEWEST_SEEDS else None
-    return compared(name, found, published, "2.5 sd of ours", "account", holds)
+    return compared(name, found, published, f"{SDS:g} sd of ours", "account", holds)
 
 
 def _last(shares: dict[str, np.ndarray]) -> list[str]:
@@ -77,6 +75,8 @@ def _last(shares: dict[str, np.ndarray]) -> list[str]:
 
 
 @CLAIMS
+@needs(varies=("lr",))
+@rule("the printed accuracy within our seeds' range; above {learns:g} for every seed at a larger rate")
 def L14b_ten_per_cent(
     records: Records, *, printed_lr: float = 0.01, rounding: float = 0.005, learns: float = 0.5
 ) -> Verdict:
@@ -86,14 +86,10 @@ def L14b_ten_per_cent(
     the tutorial's optimiser: the best within its patience of 7 epochs at its learning rate 0.01; and the
     last, after 3,000 updates, at each larger learning rate of the config.
 
-    Rule: The printed 0.10 lies within the range of our seeds; the number is the training's and not the
-    network's if the same networks exceed 0.5 for every seed at a larger learning rate.
-
     Nuance: A plateau that ends is not a failure to learn. Which seeds leave it within a budget is luck.
 
     Source: Lippe, UvA deep learning tutorial 3; its issue 119 on the sigmoid result.
     """
-    rule = f"the printed accuracy within our seeds' range; above {learns:g} for every seed at a larger rate"
     chosen = only(records, activation="sigmoid")
     steps = chosen.steps.merge(chosen.runs[["run_id", "lr", "seed"]], on="run_id", suffixes=("_now", ""))
     patient = steps[(steps["lr"] == printed_lr) & (steps["step"] <= PATIENCE)]
@@ -110,7 +106,7 @@ def L14b_ten_per_cent(
     for lr, rows in larger.groupby("lr"):
         name = f"lr {lr:g}: test accuracy after {rows['step'].iloc[0]} updates"
         evidence.append(Evidence.of(name, rows["test_accuracy"], "above", learns))
-    return decide(evidence, rule, "accuracy", remarks=_left(last))
+    return decide(evidence, "accuracy", remarks=_left(last))
 
 
 def _printed(name: str, values: pd.Series, rounding: float) -> Compared:

@@ -9,8 +9,9 @@ import numpy as np
 
 from experiments.analysis import lives as life
 from experiments.analysis.ratios import at_end, hidden, join
+from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.settings import alike, only
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from mlp.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
 LEAKY = ["leaky_relu(slope=0.1)", "leaky_relu(slope=0.01)"]
 
 
-def _asked(records: Records, texts: list[str], probes: Sequence[str]) -> tuple[Records, int]:
+def _asked(records: Records, texts: list[str]) -> tuple[Records, int]:
     """The runs with these activations and the step of their shock; undecided if they differ otherwise."""
-    for probe in probes:
-        if probe not in records.units:
-            raise Undecided(f"{probe} was not recorded", f"unit_probes: add {probe}")
     found = only(records, activation=texts)
     alike(found.runs, ["activation", "schedule"], "activation and schedule")
     try:
@@ -51,6 +49,8 @@ def _by_seed(rows: pd.DataFrame, seeds: pd.Series, measure: Callable[[pd.DataFra
 
 
 @CLAIMS
+@needs("unit_dead", "unit_bias", "unit_w_norm", "unit_z_mean", "unit_step_norm")
+@rule("over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} by the bias")
 def W13_dying_relu(
     records: Records, *, activation: str = "relu", dies: float = 0.1, by_bias: float = 0.5
 ) -> Verdict:
@@ -62,17 +62,11 @@ def W13_dying_relu(
     ones; and, of first-layer units killed by a shock, the part of the fall of their mean pre-activation that
     the bias made. There the inputs are fixed, so that the rest is the weights'.
 
-    Rule: Over `dies` 10 % of the hidden units die in the largest shock; no unit ever revives, neither in
-    layer 1 nor above it; the bias makes over `by_bias` half of the fall.
-
     Nuance: In the first layer the inputs never change, and no unit that is dead comes back: exact. Above it
     the inputs move as the layers below go on learning, and units do come back. And where inputs have a mean
     the weights do more of the killing than the bias, for they move by it, too.
     """
-    rule = f"over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} by the bias"
-    mine, at = _asked(
-        records, [activation], ["unit_dead", "unit_bias", "unit_w_norm", "unit_z_mean", "unit_step_norm"]
-    )
+    mine, at = _asked(records, [activation])
     seeds = mine.runs["seed"]
     table = life.life_table(mine)
     changes = _shocked(life.died_and_lived(mine, at))
@@ -94,7 +88,7 @@ def W13_dying_relu(
         ),
     ]
     remarks = [*_sizes(changes), *_moved(changes), *_counts(table)]
-    return decide(evidence, rule, "share of units", condition=_for_good(evidence[1:]), remarks=remarks)
+    return decide(evidence, "share of units", condition=_for_good(evidence[1:]), remarks=remarks)
 
 
 def _for_good(evidence: Sequence[Evidence]) -> str:
@@ -158,6 +152,11 @@ def _counts(table: pd.DataFrame) -> list[str]:
 
 
 @CLAIMS
+@needs("unit_inactive", "unit_gradient_norm", "unit_dead", varies=("activation",))
+@rule(
+    "gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them active "
+    "again; more accurate than {against}"
+)
 def W14_leaky_recovers(
     records: Records,
     *,
@@ -172,20 +171,12 @@ def W14_leaky_recovers(
     leaky one. The share of first-layer units negative everywhere right after the shock that are positive
     somewhere at a later watched step; and test accuracy at the end, less ReLU's, after the largest shock.
 
-    Rule: Exactly 0 with ReLU; above 0 for every unit with leaky; over `most` half of the units become active
-    again; more accurate than ReLU, for every pair of equal seeds.
-
     Nuance: The gradient is never 0, but α times smaller, so that a unit thrown far is a long time on its way.
     A leaky unit that is negative everywhere is linear, passes a signal and learns: it is no dead unit, and
     need not become positive to be of use. "Dead" has to mean "no gradient", not "never positive".
     """
-    rule = (
-        f"gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them "
-        f"active again; more accurate than {against}"
-    )
-    probes = ["unit_inactive", "unit_gradient_norm", "unit_dead"]
     leaky = [ACTIVATIONS.canonical(text) for text in leaky]  # as the records name them
-    mine, at = _asked(records, [against, *leaky], probes)
+    mine, at = _asked(records, [against, *leaky])
     seeds = mine.runs["seed"]
     rows = join(hidden(mine.units, mine.runs), mine.runs, ["activation", "schedule", "seed"])
     rows = _shocked(rows)
@@ -195,7 +186,7 @@ def W14_leaky_recovers(
     evidence += _better(mine, leaky, against)
     remarks = [_still_silent(rows, text, at) for text in (*leaky, against)]
     condition = _passes_and_recovers(evidence)
-    return decide(evidence, rule, "‖gradient‖", condition=condition, remarks=[*remarks, *_accuracies(mine)])
+    return decide(evidence, "‖gradient‖", condition=condition, remarks=[*remarks, *_accuracies(mine)])
 
 
 def _passes_and_recovers(evidence: Sequence[Evidence]) -> str:

@@ -18,13 +18,16 @@ from experiments.analysis.cost import (
     step_times,
     tutorial_times,
 )
-from experiments.claims.verdict import CLAIMS, Evidence, Side, Verdict, decide
+from experiments.claims.declarations import CLAIMS, check, rule
+from experiments.claims.verdict import Evidence, Side, Verdict, decide
 
 if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 
 @CLAIMS
+@check
+@rule("takes more than {dear:g} times as long as with {against}")
 def W08_sigmoid_expensive(
     records: Records, *, activation: str = "sigmoid", against: str = "relu", dear: float = 1.5
 ) -> Verdict:
@@ -33,8 +36,6 @@ def W08_sigmoid_expensive(
     Measured: The time of a forward and a backward pass through the activation over ReLU's, for an element,
     in float32 and float64, in the core's cache and beyond it; the same for a whole training step of
     networks of several widths, in float64; and for the write-up's own two functions.
-
-    Rule: It takes more than 1.5 times as long, at each of these.
 
     Nuance: An element costs two to three times what ReLU's does, but the matrix products of a step dwarf
     both, the more the wider the layers: sigmoid makes a step two to ten per cent longer. And ReLU as the
@@ -53,7 +54,6 @@ def W08_sigmoid_expensive(
     shares = [f"{np.median(t.share(activation)):.1%} at width {w}" for w, t in by_width.items()]
     return decide(
         [*element, *step, *_as_printed(activation, against, dear)],
-        f"takes more than {dear:g} times as long as with {against}",
         f"times {against}",
         condition=_for_an_element(element, step),
         remarks=[f"{activation}'s share of a training step of {DEPTH} layers: {', '.join(shares)}."],
@@ -79,6 +79,12 @@ def _but(element: Sequence[Evidence]) -> str:
 
 
 @CLAIMS
+@check
+@rule(
+    lambda dear, share, **_: (
+        f"another takes more than {1 / dear:.3g} of its time; it takes under {share:g} of a training step"
+    )
+)
 def W12_relu_cheap(
     records: Records, *, activation: str = "relu", dear: float = 1.5, share: float = 0.25
 ) -> Verdict:
@@ -87,9 +93,6 @@ def W12_relu_cheap(
     Measured: The times of W08: those of the cheapest of the write-up's other activations over ReLU's for
     an element; ReLU's share of a training step; and the time of the write-up's own sigmoid over that of
     its ReLU.
-
-    Rule: Nowhere does ReLU take more than 1.5 times as long as another, and it takes less than a
-    quarter of a training step.
 
     Nuance: It is cheap as one operation on a whole array. As the write-up has it, a Python loop over the
     elements, it is simple, and ten times as dear as the sigmoid beside it.
@@ -108,7 +111,6 @@ def W12_relu_cheap(
     loop = f"takes {1 / printed[0].value:.2g} times as long as its sigmoid" if printed else ""
     return decide(
         [*element, *step, *printed],
-        f"another takes more than {1 / dear:.3g} of its time; it takes under {share:g} of a training step",
         condition=f"as one operation on an array; the write-up's own loop {loop}" if vectorised else "",
     )
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_start, decay, first_to_last
-from experiments.claims.settings import alike, only, recorded
-from experiments.claims.verdict import CLAIMS, FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
+from experiments.analysis.ratios import at_start, decay
+from experiments.claims.comparison import ERRORS
+from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.settings import alike, deepest, only, start_ratios, trained, weight_and_bias
+from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
-from mlp.initialisers import bias_variance, weight_mean, weight_variance
+from mlp.initialisers import weight_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +22,21 @@ if TYPE_CHECKING:
 
 CONTROLS = ["tanh", "relu"]
 FEW_DEEP = 10  # hidden layers from which on "a deep network" is meant
-AGREES = 3.0  # standard errors of the mean over seeds that theory may be away
+SIGNALS = ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms")  # the probes that both claims read
 
 
 # W04 ------------------------------------------------------------------------------------------------------
 
 
 @CLAIMS
+@needs(*SIGNALS, varies=("activation",))
+@rule(
+    lambda controls, quarter, lost, **_: (
+        "factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
+        f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
+        f"above it; theory within {ERRORS:g} standard errors"
+    )
+)
 def W04_gradient_shrinks(
     records: Records,
     *,
@@ -43,31 +53,20 @@ def W04_gradient_shrinks(
     greatest depth, beside the controls'; and the mean of its log against mean-field theory's, in standard
     errors expected at this width.
 
-    Rule: The factor is below 1 throughout, and of ‖delta‖ at the start at most `quarter` 0.25 where a network
-    has 5 layers or more; first over last is below `lost` 0.001 in the deepest network, and above it with each
-    control; theory is within 3 standard errors.
-
     Nuance: The factor is that of σ' and of the weights together: under Xavier's initialisation 0.236, by
     coincidence close to ¼. Larger weights make it larger, up to 1 and beyond: a quarter is σ's largest slope,
     which is neither a bound on the product nor its rate.
     """
-    rule = (
-        f"factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
-        f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
-        f"above it; theory within {AGREES:g} standard errors"
-    )
     mine, others = _asked(records, [activation]), _asked(records, controls)
     evidence = _shrinks(mine, quarter) + _through_training(mine)
     evidence += _ends(mine, "below", lost) + _ends(others, "above", lost)
     evidence += [found for part in (mine, others) for found in _agreements(part)]
     condition = _by_weights(evidence, mine.runs["init"].unique())
-    return decide(evidence, rule, "factor a layer", condition=condition, remarks=_rates(mine))
+    return decide(evidence, "factor a layer", condition=condition, remarks=_rates(mine))
 
 
 def _asked(records: Records, texts: list[str]) -> Records:
     """The runs with these activations; undecided unless they differ in init and depth only, some deep."""
-    for probe in ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms"):
-        recorded(records, probe)
     found = only(records, activation=texts)
     alike(found.runs, ["activation", "init", "depth"], "activation, init and depth")
     if found.runs["depth"].max() < FEW_DEEP:
@@ -81,8 +80,7 @@ def _shrinks(records: Records, quarter: float) -> list[Evidence]:
     """At the start, for each init: that ‖delta‖ falls, and to a quarter in all but shallow networks."""
     found = []
     factors = at_start(decay(records))
-    deepest = factors[factors["depth"] == factors["depth"].max()]
-    for (init, depth), rows in deepest.groupby(["init", "depth"], sort=False):
+    for (init, depth), rows in deepest(factors).groupby(["init", "depth"], sort=False):
         found.append(
             Evidence.of(f"{init}, depth {depth}: ‖delta‖ at the start", rows["factor"], "below", 1.0)
         )
@@ -94,8 +92,7 @@ def _shrinks(records: Records, quarter: float) -> list[Evidence]:
 
 def _through_training(records: Records) -> list[Evidence]:
     """For each init, depth and signal: the largest factor over all watched steps, by seed."""
-    if not (records.runs["steps"] > 0).all():
-        raise Undecided("nothing was trained", "steps: more than 0")
+    trained(records.runs)
     found = []
     for signal, name in (("delta_norm", "‖delta‖"), ("dw_norm", "‖dw‖")):
         for (init, depth), rows in decay(records, signal).groupby(["init", "depth"], sort=False):
@@ -111,13 +108,12 @@ def _largest(values: pd.Series) -> float:
 
 def _ends(records: Records, side: Any, bound: float) -> list[Evidence]:
     """First over last ‖delta‖ at the start in the deepest networks, for each activation and init."""
-    ratios = at_start(first_to_last(records))
-    deepest = ratios[ratios["depth"] == ratios["depth"].max()]
+    rows_by_setting = deepest(start_ratios(records)).groupby(["activation", "init"], sort=False)
     return [
         Evidence.of(
             f"{text}, {init}: first over last at depth {rows['depth'].iloc[0]}", rows["ratio"], side, bound
         )
-        for (text, init), rows in deepest.groupby(["activation", "init"], sort=False)
+        for (text, init), rows in rows_by_setting
     ]
 
 
@@ -141,9 +137,9 @@ def _agreements(records: Records) -> list[Evidence]:
                 away[depth] = abs(each["log"].mean() - centre) / (sd / np.sqrt(len(each)))
         if away:
             worst, n = max(away.values()), int(rows.groupby("depth").size().min())
-            holds = bool(worst < AGREES) if np.isfinite(worst) else None
+            holds = bool(worst < ERRORS) if np.isfinite(worst) else None
             name = f"{text}, {init}: standard errors from theory"
-            found.append(Evidence(name, worst, worst, worst, n, AGREES, holds if n >= FEWEST_SEEDS else None))
+            found.append(Evidence.single(name, worst, n, ERRORS, holds if n >= FEWEST_SEEDS else None))
     return found
 
 
@@ -151,9 +147,8 @@ def _log_ratios(records: Records) -> pd.DataFrame:
     """Every run with `log` = ln(‖delta_1‖/‖delta_depth‖) at the start and `q`, layer 1's mean square of z."""
     layers = at_start(records.layers)
     first = layers[layers["layer"] == 1].set_index("run_id")["z_rms"]
-    ratios = at_start(first_to_last(records))
-    with np.errstate(divide="ignore"):
-        return ratios.assign(log=np.log(ratios["ratio"]), q=ratios["run_id"].map(first) ** 2)
+    ratios = start_ratios(records)
+    return ratios.assign(q=ratios["run_id"].map(first) ** 2)
 
 
 def _expected(rows: pd.DataFrame) -> tuple[float, float]:
@@ -163,8 +158,7 @@ def _expected(rows: pd.DataFrame) -> tuple[float, float]:
 
     run = rows.iloc[0]
     act, depth, width = curve(run["activation"]), int(run["depth"]), int(run["width"])
-    weight = width * weight_variance(run["init"], width, width, act)
-    bias = bias_variance(run["bias"], width, width, act)
+    weight, bias = weight_and_bias(run)
     first = float(rows["q"].mean())
     of_layers = spread(act, variances(act, depth, weight, bias, first)[:-1])
     shift, sd = log_norm_band(float(of_layers.mean()), depth - 1, width)
@@ -197,12 +191,12 @@ def _rates(records: Records) -> list[str]:
         signal: at_start(decay(records, signal)).groupby(["init", "depth"], sort=False)["factor"].median()
         for signal in ("delta_norm", "dw_norm")
     }
-    deepest = records.runs["depth"].max()
+    depth = records.runs["depth"].max()
     return [
-        f"{init}, depth {deepest}, at the start: ‖delta‖ × {rates['delta_norm'][init, deepest]:.3f} a layer, "
-        f"‖dw‖ × {rates['dw_norm'][init, deepest]:.3f}."
+        f"{init}, depth {depth}, at the start: ‖delta‖ × {rates['delta_norm'][init, depth]:.3f} a layer, "
+        f"‖dw‖ × {rates['dw_norm'][init, depth]:.3f}."
         for init in records.runs["init"].unique()
-        if (init, deepest) in rates["delta_norm"]
+        if (init, depth) in rates["delta_norm"]
     ]
 
 
@@ -210,6 +204,11 @@ def _rates(records: Records) -> list[str]:
 
 
 @CLAIMS
+@needs(*SIGNALS, "a_rms", varies=("depth",))
+@rule(
+    "‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; ‖dw‖ of "
+    f"layer 1 above {{lost:g}} of the shallowest network's; theory within {ERRORS:g} standard errors"
+)
 def W11_relu_no_vanishing(
     records: Records,
     *,
@@ -225,27 +224,17 @@ def W11_relu_no_vanishing(
     network over that in the shallowest; the factor by which the outputs' root mean square changes for each
     layer nearer the output; and the first-to-last log ratio against mean-field theory's.
 
-    Rule: Both factors stay above `keeps` 0.84 a layer from `shallowest` 5 layers on, half-way between 1 and
-    the √½ that weights half as large cost; ‖dw‖ of layer 1 stays above `lost` 0.001 of the shallowest
-    network's; theory is within 3 standard errors.
-
     Nuance: It takes weights of variance 2/n_in. With less, delta falls by √(σ_w²/2) a layer, and so does the
     signal on its way forward; where these meet, ‖dw‖ is the same in every layer. A plot of weight gradients
     by layer then shows none that vanishes, because all of them have vanished together. And whatever the
     weights, the ratio's spread from network to network grows with depth over width.
     """
-    rule = (
-        f"‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; "
-        f"‖dw‖ of layer 1 above {lost:g} of the shallowest network's; theory within {AGREES:g} standard "
-        "errors"
-    )
-    recorded(records, "a_rms")
     mine = _asked(records, [activation])
     deep = mine.of(mine.runs.loc[mine.runs["depth"] >= shallowest, "run_id"])
     evidence = _keeps(deep, "delta_norm", "‖delta‖", keeps) + _keeps(deep, "a_rms", "outputs", keeps)
     evidence += _together(mine, lost) + _agreements(mine)
     return decide(
-        evidence, rule, "factor a layer", condition=_kept_with(evidence, mine.runs["init"].unique()),
+        evidence, "factor a layer", condition=_kept_with(evidence, mine.runs["init"].unique()),
         remarks=[*_flat(mine), *_scatter(mine)],
     )  # fmt: skip
 
@@ -284,15 +273,15 @@ def _kept_with(evidence: Iterable[Evidence], inits: Iterable[str]) -> str:
 
 def _flat(records: Records) -> list[str]:
     """That ‖dw‖ is alike in all layers, whatever became of it."""
-    deepest = records.runs["depth"].max()
-    chosen = only(records, depth=deepest)
+    depth = records.runs["depth"].max()
+    chosen = only(records, depth=depth)
     factors = at_start(decay(chosen, "dw_norm")).groupby("init", sort=False)["factor"].median()
     size = at_start(chosen.layers).groupby("run_id")["dw_log10"].median()
     sizes = (
         chosen.runs.assign(size=chosen.runs["run_id"].map(size)).groupby("init", sort=False)["size"].median()
     )
     return [
-        f"{init}, depth {deepest}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all."
+        f"{init}, depth {depth}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all."
         for init in factors.index
     ]
 

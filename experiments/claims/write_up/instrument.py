@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from experiments.analysis import write_up_code as tutorial
 from experiments.analysis.selection import at_last_step
+from experiments.claims.declarations import CLAIMS, check, needs, rule
 from experiments.claims.settings import alike, only
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide, decide_parts
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from mlp.activations import Activation, Array
 from mlp.activations import activation as curve
 from mlp.network import Network, create
@@ -26,6 +27,11 @@ DTYPES = (np.float32, np.float64)
 
 
 @CLAIMS
+@needs(varies=("activation", "depth"))
+@rule(
+    "outputs within {deviation:g} of the product of the weights; test accuracy within {within:g} of logistic "
+    "regression; more than {above:g} better with an activation; each at every depth"
+)
 def W01_linear(
     records: Records,
     *,
@@ -40,10 +46,6 @@ def W01_linear(
     weight matrices; then, on classes that no line separates, the test accuracy of such networks of every
     depth against that of depth 0, which is logistic regression, and of the same networks with an activation.
 
-    Rule: The outputs deviate from the linear map's by less than 10⁻¹⁰ of the largest; at every depth the
-    linear network is within 2 points of logistic regression; and at every depth each network with an
-    activation is more than 20 points better than the linear one.
-
     Nuance: A deep linear network computes nothing new, but it is not trained as a shallow one is: its
     gradient is a product of matrices, and vanishes or explodes like any other.
     """
@@ -55,8 +57,6 @@ def W01_linear(
     collapse = Evidence.of("deviation from one linear map", _deviations(records, linear), "below", deviation)
     return decide_parts(
         [collapse, *_as_logistic(scores, linear, within), *_beyond(scores, linear, above)],
-        f"outputs within {deviation:g} of the product of the weights; test accuracy within {within:g} of "
-        f"logistic regression; more than {above:g} better with an activation; each at every depth",
     )
 
 
@@ -129,6 +129,8 @@ def everywhere(dtype: type) -> Array:
 
 
 @CLAIMS
+@check
+@rule("no output outside the interval, none smaller than one for a smaller input, no overflow")
 def W02_squashes(records: Records, *, sigmoid: str = "sigmoid", tanh: str = "tanh") -> Verdict:
     """Sigmoid squashes every input to [0, 1], tanh to [−1, 1].
 
@@ -136,15 +138,12 @@ def W02_squashes(records: Records, *, sigmoid: str = "sigmoid", tanh: str = "tan
     included: how many outputs lie outside the interval, how often the function falls where its input rises,
     and whether anything overflows.
 
-    Rule: Not once, in either number format.
-
     Nuance: The ends, which the exact functions never reach, are reached in floating point: there the slope is
     too small to move the output's last digit.
     """
     found = [_squashed(text, low, dtype) for text, low in ((sigmoid, 0.0), (tanh, -1.0)) for dtype in DTYPES]
     return decide(
         [evidence for evidence, _ in found],
-        "no output outside the interval, none smaller than one for a smaller input, no overflow",
         "violations",
         remarks=[remark for _, remark in found if remark],
     )
@@ -158,7 +157,7 @@ def _squashed(text: str, low: float, dtype: type) -> tuple[Evidence, str]:
     wrong = int(np.count_nonzero(outside) + np.count_nonzero(falls)) + overflowed
     name = f"{text}, {np.dtype(dtype)}"
     remark = "" if wrong else _ends_reached(name, z, a, low)
-    return Evidence(name, wrong, wrong, wrong, z.size, 0, wrong == 0), remark
+    return Evidence.single(name, wrong, z.size, 0, wrong == 0), remark
 
 
 def _output(text: str, z: Array) -> tuple[Array, bool]:
@@ -180,6 +179,11 @@ def _ends_reached(name: str, z: Array, a: Array, low: float) -> str:
 
 
 @CLAIMS
+@check
+@rule(
+    "the largest slope is {most:g}, and is that at 0; under {near:g} where the output is within {near:g} of "
+    "an end; under {far:g} at ±10"
+)
 def W03_slope(
     records: Records,
     *,
@@ -192,8 +196,6 @@ def W03_slope(
 
     Measured: The slope at 400,000 numbers over the whole range of float64: the largest, and that at 0; the
     largest where the output is within 0.01 of 0 or of 1; and the slope at ±10.
-
-    Rule: 0.25 at 0 and nowhere more; under 0.01 where the output is within 0.01 of an end; under 10⁻⁴ at ±10.
 
     Nuance: Nearly 0 is not 0. Computed as the write-up does, σ·(1 − σ), it becomes exactly 0 where σ rounds
     to 1, which would make a saturated unit look like a dead one; as ¼ sech²(z/2) it keeps its digits.
@@ -211,9 +213,7 @@ def W03_slope(
         ("slope at ±10", beyond, far, beyond < far),
     ]
     return decide_parts(
-        [Evidence(name, *[float(v)] * 3, z.size, bound, bool(holds)) for name, v, bound, holds in parts],
-        f"the largest slope is {most:g}, and is that at 0; under {near:g} where the output is within "
-        f"{near:g} of an end; under {far:g} at ±10",
+        [Evidence.single(name, value, z.size, bound, bool(holds)) for name, value, bound, holds in parts],
         remarks=[_lost_tail(z)],
     )
 
@@ -234,6 +234,8 @@ def _lost_tail(z: Array) -> str:
 
 
 @CLAIMS
+@check
+@rule("function and slope differ from the write-up's code by less than {within:g}")
 def W15_pictures(
     records: Records,
     *,
@@ -248,18 +250,16 @@ def W15_pictures(
     Measured: The project's functions and slopes against the write-up's own code, letter for letter, at
     every point that the write-up draws: the largest difference.
 
-    Rule: Less than 10⁻¹², in all four.
-
     Nuance: At 0 itself neither ReLU has a derivative; the write-up draws the one from the left (0, and α),
     and so does this project.
     """
     drawn = zip((sigmoid, tanh, relu, leaky), tutorial.FUNCTIONS, strict=True)
     evidence = [_picture(text, name, within) for text, name in drawn]
-    return decide(evidence, f"function and slope differ from the write-up's code by less than {within:g}")
+    return decide(evidence)
 
 
 def _picture(text: str, name: str, within: float) -> Evidence:
     x, act = np.arange(*tutorial.RANGES[name]), curve(text)
     f, grad = tutorial.FUNCTIONS[name]
     far = float(max(abs(act.f(x) - f(x)).max(), abs(slope_of(act, x) - grad(x)).max()))
-    return Evidence(text, far, far, far, x.size, within, far < within)
+    return Evidence.single(text, far, x.size, within, far < within)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, decay, hidden
-from experiments.claims.settings import alike, judged, on_edges, only, rates, recorded
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.settings import alike, judged, on_edges, only, rates
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 @CLAIMS
+@needs("displacement", varies=("lr",))
+@rule("after training ‖w − w₀‖/‖w₀‖ is under {stays:g} in layer 1 and over it in the output layer")
 def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: float = 0.01) -> Verdict:
     """The gradients vanish, so the weights are stuck at the values they were initialised with.
 
@@ -28,17 +31,14 @@ def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: fl
     beside the output layer's, at each depth and with each optimiser of the config, at the learning rate of
     its grid that leaves the smallest training loss; and the accuracy reached.
 
-    Rule: The first layer has moved by less than 1 % while the output layer has moved by more.
-
     Nuance: It takes depth, and an optimiser whose step is proportional to the gradient. Adam divides by
     the gradient's size, so with the same vanishing gradients it moves the first layer as far as any other,
     though hardly anywhere useful.
     """
-    column = recorded(records, "displacement")
     chosen = only(records, activation=activation)
     by = ["depth", "optimiser"]
     alike(chosen.runs, [*by, "lr"], "runs of one depth, optimiser and lr")
-    best = _moved(judged(chosen, "loss", by, larger=False), chosen, column)
+    best = _moved(judged(chosen, "loss", by, larger=False), chosen)
     still = best[best["output"] < stays]
     if len(still):
         where = f"depth {still['depth'].iloc[0]} with {still['optimiser'].iloc[0]}"
@@ -49,17 +49,16 @@ def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: fl
     ]
     return decide(
         [Evidence.of(name, rows["first"], "below", stays) for name, rows in settings],
-        f"after training ‖w − w₀‖/‖w₀‖ is under {stays:g} in layer 1 and over it in the output layer",
         "‖w − w₀‖/‖w₀‖",
         remarks=[*(_accuracies(name, chosen, rows) for name, rows in settings), *on_edges(best, by)],
     )
 
 
-def _moved(best: pd.DataFrame, records: Records, column: str) -> pd.DataFrame:
+def _moved(best: pd.DataFrame, records: Records) -> pd.DataFrame:
     """The judged runs with how far the first and the output layer have come."""
     ends = at_end(records.layers, records.runs).merge(records.runs[["run_id", "depth"]], on="run_id")
     first, output = (
-        ends[ends["layer"] == layer].set_index("run_id")[column] for layer in (1, ends["depth"] + 1)
+        ends[ends["layer"] == layer].set_index("run_id")["displacement"] for layer in (1, ends["depth"] + 1)
     )
     return best.assign(first=best["run_id"].map(first), output=best["run_id"].map(output))
 
@@ -76,6 +75,8 @@ REMEDIES = {"norm": "none", "residual": 0.0, "init": "xavier_normal"}  # and wha
 
 
 @CLAIMS
+@needs(varies=("activation", "lr"))
+@rule("test accuracy with {against} better by more than {within:g}, at every depth and with every remedy")
 def W09_always_avoid(
     records: Records, *, activation: str = "sigmoid", against: str = "relu", within: float = 0.02
 ) -> Verdict:
@@ -84,8 +85,6 @@ def W09_always_avoid(
     Measured: Test accuracy of plain networks with ReLU less that with sigmoid, at each depth and with each
     remedy of the config: layer or batch normalisation, residual connections, larger initial weights; each
     side at the learning rate of its grid with the best test accuracy.
-
-    Rule: Sigmoid is worse by more than 2 points, at every depth and with every remedy.
 
     Nuance: What is to be avoided is sigmoid in deep plain networks with ordinary initial weights. One or
     two hidden layers do not mind it, and batch normalisation or residual connections rescue it in deep
@@ -106,7 +105,6 @@ def W09_always_avoid(
         evidence.append(Evidence.of(_name(depth, remedy), gap, "above", within))
     return decide(
         evidence,
-        f"test accuracy with {against} better by more than {within:g}, at every depth and with every remedy",
         "accuracy",
         remarks=[*_reached(best, by), *on_edges(best, by)],
     )
@@ -145,6 +143,11 @@ def _reached(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
 
 
 @CLAIMS
+@needs("a_mean", "delta_norm", varies=("activation", "lr"))
+@rule(
+    "better at every depth from {shallowest} on; over {most:g} of the advantage by centring alone where it "
+    "is over {clear:g}; mean within {mean:g} of 0; identities within {ulp:g} ulp"
+)
 def W10_tanh_better(
     records: Records,
     *,
@@ -165,15 +168,10 @@ def W10_tanh_better(
     much of tanh's advantage that brings. The mean output of tanh's hidden units at the start. Both
     identities, the second being tanh' = 1 − tanh², in units of the last digit of 1.
 
-    Rule: Better at every depth, for every pair of equal seeds; more than half of the advantage by being
-    centred alone, wherever the advantage is more than 10 points; a mean within 0.1 of 0 in every layer;
-    the identities to within 4 units.
-
     Nuance: Two things differ, the mean and the slope, which is four times as steep for tanh. The mean is
     what holds sigmoid back at moderate depth; in a deep network centring alone brings nothing, for the
     gradient still falls by a factor of ¼ a layer.
     """
-    column = recorded(records, "a_mean")
     asked = only(records, activation=[tanh, sigmoid, centred])
     alike(asked.runs, ["activation", "depth", "lr"], "runs of one activation, depth and lr")
     depths = sorted({depth for depth in asked.runs["depth"] if depth >= shallowest}, reverse=True)
@@ -192,12 +190,10 @@ def W10_tanh_better(
         for whole, part in [(_gain(accuracy, depth, text, sigmoid) for text in (tanh, centred))]
         if (whole > clear).all()
     ]
-    means = {text: _largest_mean(asked, text, column) for text in (tanh, sigmoid)}
+    means = {text: _largest_mean(asked, text) for text in (tanh, sigmoid)}
     centre = Evidence.of(f"size of {tanh}'s mean", means[tanh], "below", mean)
     return decide(
         [*better, *hence, centre, *_identities(tanh, sigmoid, ulp)],
-        f"better at every depth from {shallowest} on; over {most:g} of the advantage by centring alone where "
-        f"it is over {clear:g}; mean within {mean:g} of 0; identities within {ulp:g} ulp",
         "accuracy",
         remarks=[
             f"Size of {sigmoid}'s mean: {means[sigmoid].median():.2f}.",
@@ -209,7 +205,6 @@ def W10_tanh_better(
 
 def _start_factors(records: Records) -> pd.DataFrame:
     """The factor a layer of every network at the start, where the learning rate has had no effect yet."""
-    recorded(records, "delta_norm")
     return at_start(decay(records)).drop_duplicates(["activation", "depth", "seed"])
 
 
@@ -231,12 +226,12 @@ def _of(table: pd.Series, text: str, depth: int) -> pd.Series:
     return table[there].droplevel(["activation", "depth"])
 
 
-def _largest_mean(records: Records, text: str, column: str) -> pd.Series:
+def _largest_mean(records: Records, text: str) -> pd.Series:
     """By seed, the size of the mean output at the start in the layer where it is farthest from 0."""
     runs = records.runs[records.runs["activation"] == text]
     layers = at_start(hidden(records.layers[records.layers["run_id"].isin(runs["run_id"])], runs))
     seeds = layers["run_id"].map(runs.set_index("run_id")["seed"])
-    return layers[column].abs().groupby(seeds).agg(lambda each: each.max(skipna=False))
+    return layers["a_mean"].abs().groupby(seeds).agg(lambda each: each.max(skipna=False))
 
 
 def _identities(tanh: str, sigmoid: str, ulp: float) -> Iterable[Evidence]:
@@ -247,4 +242,4 @@ def _identities(tanh: str, sigmoid: str, ulp: float) -> Iterable[Evidence]:
         f"{tanh}(x) = 2{sigmoid}(2x) − 1": abs(a - (2 * s.f(2 * x) - 1)).max() / eps,
         f"{tanh}' = 1 − {tanh}²": abs(t.df(x, a) - (1 - a * a)).max() / eps,
     }
-    return [Evidence(name, *[float(e)] * 3, x.size, ulp, bool(e < ulp)) for name, e in errors.items()]
+    return [Evidence.single(name, error, x.size, ulp, bool(error < ulp)) for name, error in errors.items()]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.selection import own_best, steps_to
-from experiments.claims.settings import alike, enough, on_edges, only, rates, recorded
-from experiments.claims.verdict import CLAIMS, Evidence, Undecided, Verdict, decide
+from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.settings import alike, enough, on_edges, only, rates
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.datasets import DATASETS
 from mlp.activations import ACTIVATIONS
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 @CLAIMS
+@needs("one_sign_fraction", "one_sign_fraction_batch", varies=("activation",))
+@rule("share of units with gradients of one sign: 1 with {activation}, under {rare:g} with {control}")
 def W06_one_sign(
     records: Records, *, activation: str = "sigmoid", control: str = "tanh", rare: float = 0.01
 ) -> Verdict:
@@ -32,14 +35,12 @@ def W06_one_sign(
     activation where it is smallest: for single examples, and for the mean over the training batch, at each
     batch size. The same for single examples with tanh, in the layer where it is largest.
 
-    Rule: Exactly 1 for single examples and for the mean of a batch of any size; under 0.01 with tanh.
-
     Nuance: It is a law for one example only. The examples of a batch push a unit's weights up and down by
     different amounts, and their mean has weights of both signs: what is left is a bias, which the sign
     agreement |n₊ − n₋|/n measures. And ReLU's outputs are never negative either: the law holds just as well
     for the activation that is recommended in sigmoid's place.
     """
-    each, mean = (recorded(records, f"one_sign_fraction{end}") for end in ("", "_batch"))
+    each, mean = "one_sign_fraction", "one_sign_fraction_batch"
     mine, theirs = (only(records, activation=text) for text in (activation, control))
     for part in (mine, theirs):
         alike(part.runs, ["batch"], "runs of one activation and batch")
@@ -54,7 +55,6 @@ def W06_one_sign(
     ]
     return decide(
         [*single, *batches],
-        f"share of units with gradients of one sign: 1 with {activation}, under {rare:g} with {control}",
         "share of units",
         condition=_for_one_example(single, batches),
         remarks=_agreement(records),
@@ -107,6 +107,8 @@ PATH = ("update_ratio", "w_norm", "displacement")  # the probes that a path's le
 
 
 @CLAIMS
+@needs(varies=("lr",))
+@rule("more than {slower:g} times the steps to a training loss of {target:g} where not centred, by seed")
 def W07_slow_convergence(
     records: Records,
     *,
@@ -121,8 +123,6 @@ def W07_slow_convergence(
     with its inputs centred and with all of them moved to be positive; and the same network with its units'
     outputs centred (σ − ½) and not (σ, the slopes being equal). Each side at the learning rate of its grid
     that gets there first.
-
-    Rule: More steps where they are not centred, for every pair of equal seeds.
 
     Nuance: At one small learning rate both take about as long. What slows it is that the mean makes the loss
     steep in one direction: the rate that this direction stands is too small for all others. Zig-zag, the
@@ -140,7 +140,6 @@ def W07_slow_convergence(
     enough(found)
     return decide(
         [Evidence.of(pair.name, pair.ratio(), "above", slower) for pair in pairs],
-        f"more than {slower:g} times the steps to a training loss of {target:g} where not centred, by seed",
         "times the steps",
         remarks=[*_mechanism(records, pairs), *dict.fromkeys(_edges(pairs))],
     )

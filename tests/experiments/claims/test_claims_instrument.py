@@ -278,10 +278,9 @@ def test_an_activation_without_a_form_in_place_is_timed_too():
 
 
 @pytest.mark.parametrize("name", sorted(CLAIMS))
-def test_every_claim_says_what_the_write_up_says_what_is_measured_and_its_rule(name):
+def test_every_claim_says_what_the_write_up_says_and_what_is_measured(name):
     says, *rest = CLAIMS[name].__doc__.split("\n\n")
     assert says.strip().endswith(".")
     labels = [part.strip().partition(":")[0] for part in rest]
-    assert labels == ["Measured", "Rule", "Nuance", *(["Source"] if name.startswith("L") else [])]
-    assert name[0] in "WL"
-    assert name[1:3].isdigit()
+    published = ".literature." in CLAIMS[name].__module__
+    assert labels == ["Measured", "Nuance", *(["Source"] if published else [])]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.analysis import lives as life
-from experiments.claims import judge
+from experiments.claims import CLAIMS, judge
 from experiments.config import Recording, Run
 from experiments.plots import FIGURES
 from experiments.storage.records import Records
@@ -217,3 +217,13 @@ def test_w14_says_what_it_lacks():
     alone = whole.of(whole.runs.loc[whole.runs["activation"] != "relu", "run_id"])
     found = verdict("W14_leaky_recovers", alone)
     assert (found.status, "activation: [relu]" in found.condition) == ("inconclusive", True)
+
+
+@pytest.mark.parametrize("claim", ["W13_dying_relu", "W14_leaky_recovers"])
+def test_what_a_claim_declares_is_all_it_reads_of_units(claim):
+    acts = ("relu", *LEAKY)
+    whole = made_up(*(run_of(act, seed, {1: [KILLED, BACK], 2: [BACK]}) for act in acts for seed in range(6)))
+    kept = ["run_id", "step", "layer", "unit", *CLAIMS[claim].needs]
+    found = verdict(claim, replace(whole, units=whole.units[kept]))
+    assert found.evidence == verdict(claim, whole).evidence
+    assert len(found.evidence) > 3

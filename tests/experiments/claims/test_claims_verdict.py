@@ -1,6 +1,7 @@
 """A verdict follows from its evidence, and from nothing else."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,10 +78,10 @@ def test_exact_is_to_the_last_digit(last, holds):
     ],
 )
 def test_the_status_of_a_claim_about_every_setting(evidence, status):
-    verdict = decide(evidence, "the rule", "the unit")
+    verdict = decide(evidence, "the unit")
     assert verdict.status == status
     assert verdict.evidence == tuple(evidence)
-    assert (verdict.rule, verdict.unit) == ("the rule", "the unit")
+    assert verdict.unit == "the unit"
     assert bool(verdict.condition) == (status in {"conditional", "inconclusive"})
 
 
@@ -96,19 +97,19 @@ def test_the_status_of_a_claim_about_every_setting(evidence, status):
     ],
 )
 def test_the_status_of_a_statement_in_parts(evidence, status):
-    assert decide_parts(evidence, "the rule").status == status
+    assert decide_parts(evidence).status == status
 
 
 @given(st.lists(st.sampled_from([TRUE, FALSE, OPEN, FEW]), max_size=6), st.randoms())
 def test_the_order_of_the_evidence_changes_nothing(evidence, random):
     shuffled = random.sample(evidence, len(evidence))
-    assert decide(evidence, "").status == decide(shuffled, "").status
-    assert decide_parts(evidence, "").status == decide_parts(shuffled, "").status
+    assert decide(evidence).status == decide(shuffled).status
+    assert decide_parts(evidence).status == decide_parts(shuffled).status
 
 
 @given(st.lists(st.sampled_from([TRUE, FALSE, OPEN, FEW]), max_size=6))
 def test_nothing_open_is_ever_passed(evidence):
-    for verdict in (decide(evidence, ""), decide_parts(evidence, "")):
+    for verdict in (decide(evidence), decide_parts(evidence)):
         if verdict.status == "supported":
             assert evidence
             assert all(e.holds for e in evidence)
@@ -117,30 +118,30 @@ def test_nothing_open_is_ever_passed(evidence):
 
 
 def test_a_condition_lists_where_it_holds_where_it_fails_and_where_it_is_open():
-    assert decide([TRUE, FALSE, OPEN], "").condition == "holds for here; fails for there; open for elsewhere"
-    assert decide([TRUE, FALSE], "", condition="in other words").condition == "in other words"
-    assert decide([TRUE], "", condition="in other words").condition == ""
+    assert decide([TRUE, FALSE, OPEN]).condition == "holds for here; fails for there; open for elsewhere"
+    assert decide([TRUE, FALSE], condition="in other words").condition == "in other words"
+    assert decide([TRUE], condition="in other words").condition == ""
 
 
 def test_an_open_verdict_says_why_and_what_to_change():
-    assert decide([TRUE, FEW], "").condition == (
+    assert decide([TRUE, FEW]).condition == (
         "nearby: 5 seeds of at least 6 have a value, which one that diverged has not; "
         "change the config: seed: [0, 1, 2, 3, 4, 5]"
     )
-    assert decide([OPEN], "").condition == (
+    assert decide([OPEN]).condition == (
         "elsewhere: over 6 seeds from 1 to 6, around 3 or with a value missing; "
         "change the config: seed: more of them"
     )
-    assert decide([], "").condition.startswith("nothing was measured; change the config")
+    assert decide([]).condition.startswith("nothing was measured; change the config")
 
 
 def test_the_row_is_that_of_the_leading_evidence():
-    row = decide([FALSE, TRUE], "the rule", "the unit").row()
+    row = replace(decide([FALSE, TRUE], "the unit"), rule="the rule").row()
     assert row == {
         "claim": "", "status": "conditional", "value": 3.5, "low": 1.0, "high": 6.0, "bound": 6.0, "n": 6,
         "unit": "the unit", "condition": "holds for here; fails for there", "rule": "the rule",
     }  # fmt: skip
-    empty = Verdict("inconclusive", "").row()
+    empty = Verdict("inconclusive").row()
     assert empty["n"] == 0
     assert math.isnan(empty["value"])
 
@@ -150,7 +151,7 @@ def claims(monkeypatch):
     """Two claims of a table of their own."""
 
     def true(records, *, bound: float = 0.5):
-        return decide([Evidence.of("", SIX, "above", bound)], "rule", remarks=["a remark"])
+        return decide([Evidence.of("", SIX, "above", bound)], remarks=["a remark"])
 
     def puzzled(records):
         raise Undecided("no depth is deep", "depth: [50] under sweep")

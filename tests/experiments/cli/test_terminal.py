@@ -195,7 +195,7 @@ def test_nothing_is_cut_off_where_it_is_narrow():
 
 def test_a_verdict_is_a_line_with_its_number_and_rule():
     found = Evidence.of("depth 10", [1e-7, 2e-7, 3e-7, 4e-7, 5e-7, 6e-7], "below", 0.01)
-    claims = [decide([found], "ratio below 0.01"), decide([], "ratio below 0.01")]
+    claims = [decide([found]), decide([])]
     say, file = terminal_and_output()
     say.verdicts(verdicts(replace(claim, claim="W04_gradient_shrinks") for claim in claims))
     assert file.getvalue().splitlines() == [
