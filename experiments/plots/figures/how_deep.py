@@ -59,12 +59,7 @@ def frontier(
     )  # fmt: skip
     panel = grid[0, 0]
     _depth_axis(panel, view.records.runs["depth"].to_numpy(float))
-    for place, row in enumerate(found.to_dict("records")):
-        _draw(panel, place, row)
-    panel.set_yticks(range(len(names)), names)
-    panel.set_ylim(len(names) - 0.4, -0.6)
-    if not len(found):
-        style.note(panel, "nothing to show")
+    _draw_rows(panel, found.to_dict("records"), names)
     return sheet
 
 
@@ -77,6 +72,16 @@ def _depth_axis(panel: Axes, depths: np.ndarray) -> None:
     panel.set_xticks(ticks, [f"{tick}" for tick in ticks])
     panel.minorticks_off()
     panel.set_xlabel("depth  (hidden layers)", size=style.LABEL)
+
+
+def _draw_rows(panel: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
+    """One row a setting, the first at the top."""
+    for place, row in enumerate(rows):
+        _draw(panel, place, row)
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    if not rows:
+        style.note(panel, "nothing to show")
 
 
 def _draw(panel: Axes, place: int, row: dict[str, Any]) -> None:
