@@ -20,13 +20,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def number(value: float, digits: int = 3) -> str:
-    """As short as so many digits can be written: ``0.236``, ``8.3e-8``; a dash for what is not defined."""
+def number(value: float, digits: int = 3, *, padded: bool = False) -> str:
+    """As short as so many digits can be written: ``0.236``, ``8.34e-8``; a dash for what is not defined.
+
+    Digits that are 0 are left out of large numbers (``2e7``), unless they are to be padded (``2.00e7``).
+    """
     if value != value:
         return "–"
-    text = f"{value:.{digits}g}"
-    if 0 < abs(value) < 0.001:
-        text = f"{value:.{digits - 1}e}"
+    exponent = 0 < abs(value) < 0.001 or (padded and abs(value) >= 10_000)
+    text = f"{value:.{digits - 1}e}" if exponent else f"{value:.{digits}g}"
     return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)
 
 

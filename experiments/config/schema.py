@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.kinds import TABLES, table
+from experiments.config.markdown import markdown_table
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import read
 from mlp.registry import call_text
@@ -66,18 +67,13 @@ def _default(field: Field[Any]) -> str:
 # Tables of configs/README.md ------------------------------------------------------------------------------
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-
-
 def _keys_of(owner: type) -> str:
     """Every key that a class has: value, default, meaning."""
     rows = []
     for name, field in keys_of(owner).items():
         kind = field.metadata["kind"] or "keys of a run, see below"
         rows.append((f"`{name}`", str(kind), f"`{_default(field)}`", field.metadata["meaning"]))
-    return _table(("key", "value", "default", "meaning"), rows)
+    return markdown_table(("key", "value", "default", "meaning"), rows, rule=" --- ")
 
 
 def _names_of(kind: str) -> str:
@@ -88,7 +84,7 @@ def _names_of(kind: str) -> str:
         defaults = {key: "…" if p.default is p.empty else p.default for key, p in names.options(name).items()}
         meaning = cleandoc(function.__doc__ or "").split("\n\n")[0]
         rows.append((f"`{call_text(name, defaults)}`", " ".join(meaning.split())))
-    return _table(("name and options", "meaning"), rows)
+    return markdown_table(("name and options", "meaning"), rows, rule=" --- ")
 
 
 def _questions() -> str:
@@ -98,7 +94,7 @@ def _questions() -> str:
         root, _ = read(path.read_bytes(), str(path))
         name = path.relative_to(CONFIGS).as_posix()
         rows.append((f"[`{name}`]({name})", root.value["question"].value if root else ""))
-    return _table(("config", "question"), rows)
+    return markdown_table(("config", "question"), rows, rule=" --- ")
 
 
 def up_to_date(readme: str) -> str:

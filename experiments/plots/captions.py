@@ -21,13 +21,20 @@ TOLD = (*TOLD_UNTRAINED, "optimiser", "lr")
 
 
 def caption(
-    figure: Callable[..., Any], view: View, frames: Sequence[pd.DataFrame], interval: bool = True
+    figure: Callable[..., Any],
+    view: View,
+    frames: Sequence[pd.DataFrame],
+    interval: bool = True,
+    more: str = "",
 ) -> tuple[str, str]:
-    """A figure's title, and what to read beside it: guide, seeds, interval, examples, lost runs, settings."""
+    """A figure's title, and what to read beside it: guide, seeds, interval, examples, lost runs, settings.
+
+    `more` is appended as it is: what is left out, say.
+    """
     title, guide = words(figure)
     seeds = "Every seed by itself." if "seed" in view.keys else _seeds(frames, interval)
     said = [guide, seeds, _measured_on(view.records), _lost(view), *view.remarks]
-    return title, " ".join(filter(None, [*said, _fixed(view)]))
+    return title, " ".join(filter(None, [*said, _fixed(view)])) + more
 
 
 def words(figure: Callable[..., Any]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.plots import axes, style
 from experiments.plots.captions import caption
+from experiments.plots.panels import panel_sheet
 from experiments.plots.views import Column, View, groups, name_of
 from experiments.plots.views import facets as facets_of
 
@@ -50,21 +51,16 @@ def draw_lines(
     rows, names, left_out = _lay_out(view, columns, facets)
     looks = _looks(view)
     fits = [_fits(row) for row in rows]
-    title, words = caption(figure, view, [column.curves for column in columns])
-    words += _said_of_zeros(columns) + _said_of_cuts(fits, columns[0].scale) + left_out
-    sheet, grid = style.sheet(
-        len(rows), len(rows[0]), title=title, caption=words,
+    more = _said_of_zeros(columns) + _said_of_cuts(fits, columns[0].scale) + left_out
+    sheet, grid = panel_sheet(
+        caption(figure, view, [column.curves for column in columns], more=more),
+        [[cell.title for cell in row] for row in rows], row_names=names,
         legend=[*(style.key(name_of_hue(hue), look) for hue, look in looks.items()), *_theory(columns)],
         legend_title=", ".join(view.hue),
-        space=style.Spacing(
-            across=0.85 if any(len(found) > 1 for found in fits) else 0.3,
-            left=1.05 + 0.23 * style.lines_of(names, style.ROW_WIDTH),
-            titles=style.lines_of((cell.title for row in rows for cell in row), style.PANEL_WIDTH),
-        ),
+        space=style.Spacing(across=0.85 if any(len(found) > 1 for found in fits) else 0.3, left=1.05),
     )  # fmt: skip
-    for panels, row, found, name in zip(grid, rows, fits, names, strict=True):
+    for panels, row, found in zip(grid, rows, fits, strict=True):
         _draw_row(panels, row, found, view, looks)
-        style.name_row(panels[0], name)
     return sheet
 
 
@@ -140,11 +136,8 @@ def _draw_row(panels: Sequence[Axes], row: Sequence[Cell], fits: Fits, view: Vie
         ground = _share_y([panels[i] for i in fit.places], fit.values, first)
         for i in fit.places:
             _draw_panel(panels[i], row[i].column, view, looks, ground)
-            style.name_panel(panels[i], row[i].title)
             panels[i].tick_params(labelleft=i == fit.places[0])
         panels[fit.places[0]].set_ylabel(first.label, size=style.LABEL)
-    for panel in panels[len(row) :]:
-        panel.set_visible(False)
 
 
 def _share_y(panels: Sequence[Axes], values: np.ndarray, column: Column) -> float | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.plots import axes, style
 from experiments.plots.captions import caption
+from experiments.plots.panels import in_rows, panel_sheet
 from experiments.plots.views import Column, View, facets, name_of
 
 if TYPE_CHECKING:
@@ -28,18 +28,14 @@ def draw_maps(view: View, columns: Sequence[Column], figure: Callable[..., Any])
     """Maps of layer × step, the colour a median: each quantity over all facets, in rows of up to four."""
     maps, wide, left_out = _in_rows(view, columns)
     colours = _Colours.over([column for _, column in maps])
-    title, words = caption(figure, view, [column.curves for column in columns], interval=False)
-    titles = style.lines_of((name for name, _ in maps), style.PANEL_WIDTH)
-    sheet, grid = style.sheet(
-        ceil(len(maps) / wide), wide, title=title, caption=words + left_out, legend=colours.legend(),
-        space=style.Spacing(across=0.55, right=1.4, titles=titles),
+    head = caption(figure, view, [column.curves for column in columns], interval=False, more=left_out)
+    sheet, grid = panel_sheet(
+        head, in_rows([name for name, _ in maps], wide), legend=colours.legend(),
+        space=style.Spacing(across=0.55, right=1.4),
     )  # fmt: skip
-    for i, (panel, (name, column)) in enumerate(zip(grid.flat, maps, strict=False)):
-        style.name_panel(panel, name)
+    for i, (panel, (_, column)) in enumerate(zip(grid.flat, maps, strict=False)):
         colours.draw(panel, column.curves)
         panel.set_ylabel("" if i % wide else "layer  (1 = nearest the input)", size=style.LABEL)
-    for panel in grid.flat[len(maps) :]:
-        panel.set_visible(False)
     colours.bar(sheet, grid, columns[0].label)
     return sheet
 

@@ -90,14 +90,16 @@ class Column:
     def only(self, names: Sequence[str], values: Sequence[Any]) -> Column:
         """The rows in which the fields of these names have these values."""
 
-        def rows(frame: pd.DataFrame) -> pd.DataFrame:
-            kept = np.ones(len(frame), bool)
-            for name, value in zip(names, values, strict=True):
-                kept &= (frame[name] == value).to_numpy()
-            return frame[kept]
+        predicted = None if self.predicted is None else rows_where(self.predicted, names, values)
+        return replace(self, curves=rows_where(self.curves, names, values), predicted=predicted)
 
-        predicted = None if self.predicted is None else rows(self.predicted)
-        return replace(self, curves=rows(self.curves), predicted=predicted)
+
+def rows_where(frame: pd.DataFrame, names: Sequence[str], values: Sequence[Any]) -> pd.DataFrame:
+    """The rows in which the columns of these names have these values."""
+    kept = np.ones(len(frame), bool)
+    for name, value in zip(names, values, strict=True):
+        kept &= (frame[name] == value).to_numpy()
+    return frame[kept]
 
 
 def scaled(frame: pd.DataFrame, signals: dict[str, str]) -> tuple[Scale, dict[str, str]]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from experiments.analysis import wording
 from experiments.report.card import Card
+
+number = partial(wording.number, padded=True)  # as all tables of a report write it
 
 MARKS = {"supported": "✓", "conditional": "◐", "contradicted": "✗", "inconclusive": "?"}
 
@@ -27,14 +31,6 @@ def render(title: str, intro: str, cards: Sequence[Card], facts: Mapping[str, An
     return environment.get_template("page.html").render(
         title=title, intro=intro, cards=cards, facts=facts, marks=MARKS, counts=counts
     )
-
-
-def number(value: float) -> str:
-    """Three significant digits; a dash for what is not defined."""
-    if value != value:
-        return "–"
-    plain = 1e-3 <= abs(value) < 1e4 or value == 0
-    return f"{value:.3g}" if plain else f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def interval(low: float, high: float) -> str:

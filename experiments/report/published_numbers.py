@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.claims.comparison import Compared
+from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import Card
 from experiments.report.page import MARKS, interval, number
 
@@ -68,34 +69,32 @@ def numbers_page(title: str, intro: str, cards: Sequence[Card]) -> str:
 
 
 def _overview(cards: Sequence[Card]) -> str:
-    lines = ["| | paper | quantity | published | ours | gap | verdict | numbers | time |", "|" + "---|" * 9]
+    head = ("", "paper", "quantity", "published", "ours", "gap", "verdict", "numbers", "time")
+    rows = []
     for card in cards:
         compared = [e for e in card.verdict.evidence if isinstance(e, Compared)]
         held = sum(e.holds is True for e in compared)
         lead = _cells(compared[0]) if compared else [""] * 4
         status = card.verdict.status
         anchor = f"[{card.id}](#{card.name.lower()})"
-        cells = [
-            anchor,
-            card.paper,
-            *lead,
-            f"{MARKS[status]} {status}",
-            f"{held} of {len(compared)}",
-            f"{card.seconds:.0f} s",
-        ]
-        lines.append(f"| {' | '.join(map(_plain, cells))} |")
-    return "\n".join(lines)
+        counted = f"{held} of {len(compared)}"
+        rows.append(
+            (anchor, card.paper, *lead, f"{MARKS[status]} {status}", counted, f"{card.seconds:.0f} s")
+        )
+    return markdown_table(head, rows, bar=ENTITY)
 
 
 def _section(card: Card) -> str:
-    lines = ["| quantity | published | ours (range; n) | gap | within | |", "|" + "---|" * 6]
+    rows = []
     for e in (e for e in card.verdict.evidence if isinstance(e, Compared)):
         quantity, published, _, gap = _cells(e)
         ours = f"{number(e.value)} ({interval(e.low, e.high)}; {e.n})"
         within = "" if e.is_bound else e.within
-        cells = [quantity, f"{published} ({e.tag})", ours, gap, within, HELD[e.holds]]
-        lines.append(f"| {' | '.join(map(_plain, cells))} |")
-    told = [f"## {card.name}", f"{card.says} *{card.source}*", "\n".join(lines)]
+        rows.append((quantity, f"{published} ({e.tag})", ours, gap, within, HELD[e.holds]))
+    table = markdown_table(
+        ("quantity", "published", "ours (range; n)", "gap", "within", ""), rows, bar=ENTITY
+    )
+    told = [f"## {card.name}", f"{card.says} *{card.source}*", table]
     told += ["\n".join(f"* {remark}" for remark in card.verdict.remarks)] if card.verdict.remarks else []
     return "\n\n".join([*told, f"`{card.command}`"])
 
@@ -107,8 +106,3 @@ def _cells(e: Compared) -> list[str]:
         return [e.setting, f"{side} {number(e.published)}", number(e.value), ""]
     gap = f"{100 * e.gap:+.2g} %" if e.published else f"{e.gap:+.2g}"
     return [e.setting, number(e.published), number(e.value), gap]
-
-
-def _plain(text: str) -> str:
-    """A text that cannot end its cell."""
-    return text.replace("|", "&#124;")

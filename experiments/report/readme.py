@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS
+from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import label
 from experiments.report.page import MARKS, interval, number
 from mlp.registry import parse_call
@@ -19,7 +20,7 @@ BEGIN, END = "<!-- verdicts: written by scripts/reproduce.py -->", "<!-- end of 
 
 def readme_table(claims: pd.DataFrame) -> str:
     """claims.csv as a Markdown table: what the write-up says, the verdict, the number with its range."""
-    lines = ["| | the write-up says | verdict | measured (range over n) |", "|---|---|---|---|"]
+    rows = []
     for row in claims.fillna({"unit": "", "condition": ""}).to_dict("records"):
         name, _ = parse_call(row["claim"])
         says = " ".join((inspect.getdoc(CLAIMS[name]) or "").split("\n\n")[0].split())
@@ -28,9 +29,8 @@ def readme_table(claims: pd.DataFrame) -> str:
             measured = f"{row['unit']}: {measured}"
         if row["condition"]:
             measured = f"{measured}. {row['condition'][:1].upper()}{row['condition'][1:]}"
-        cells = [label(name), says, f"{MARKS[row['status']]} {row['status']}", measured]
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join(lines)
+        rows.append((label(name), says, f"{MARKS[row['status']]} {row['status']}", measured))
+    return markdown_table(("", "the write-up says", "verdict", "measured (range over n)"), rows, bar=ENTITY)
 
 
 def with_table(text: str, table: str) -> str:

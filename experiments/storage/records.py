@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from experiments.config.markdown import markdown_table
 from experiments.config.vocabulary import Run, keys_of
 
 if TYPE_CHECKING:
@@ -290,14 +291,8 @@ def _first_line(function: Any) -> str:
 
 
 def _table(columns: Mapping[str, Column]) -> str:
-    head = ["| column | type | unit | meaning |", "|---|---|---|---|"]
-    rows = [f"| `{name}` | {c.dtype} | {c.unit} | {_cell(c.meaning)} |" for name, c in columns.items()]
-    return "\n".join(head + rows)
-
-
-def _cell(text: str) -> str:
-    """Escape a text for a cell of a Markdown table."""
-    return text.replace("|", "\\|")
+    rows = [(f"`{name}`", c.dtype, c.unit, c.meaning) for name, c in columns.items()]
+    return markdown_table(("column", "type", "unit", "meaning"), rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The figures, one file a subject; importing this package fills the table `FIGURES`."""
 
-from experiments.plots.figures import (
+# In this order they stand in configs/README.md.
+from experiments.plots.figures import (  # isort: skip
+    layers,
+    activation_curves,
     compute,
     how_deep,
     judged,
@@ -11,9 +14,8 @@ from experiments.plots.figures import (
     underflow,
     unit_lives,
 )
-from experiments.plots.figures.layers import FIGURES
 
 __all__ = [
-    "FIGURES", "compute", "how_deep", "judged", "magnitudes", "residual", "spectra", "trainability",
-    "underflow", "unit_lives",
+    "activation_curves", "compute", "how_deep", "judged", "layers", "magnitudes", "residual", "spectra",
+    "trainability", "underflow", "unit_lives",
 ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,8 @@ from experiments.analysis.budget import PROBES, TERMS, budget
 from experiments.analysis.ratios import at_start
 from experiments.plots import axes, style
 from experiments.plots.captions import caption
-from experiments.plots.figures.layers import FIGURES, needs
+from experiments.plots.figure_table import FIGURES, needs
+from experiments.plots.panels import in_rows, panel_sheet
 from experiments.plots.views import Column, Fields, arrange, as_panels, deepest, facets, name_of
 from experiments.storage.records import Records
 
@@ -44,20 +44,13 @@ def gradient_budget(records: Records, *, facet: Fields = None, where: str = "") 
     account = at_start(budget(view.records))
     curves = {term: Column(term, view.medians(account, term, "layer"), term) for term in ("total", *TERMS)}
     kept, left_out = facets(view, MOST)
-    title, words = caption(gradient_budget, view, [curves["total"].curves], interval=False)
-    names = [name_of(view.facet, key) for key in kept]
-    wide = min(WIDE, len(kept))
-    sheet, grid = style.sheet(
-        ceil(len(kept) / wide), wide, title=title, caption=words + left_out, legend=_legend(),
-        space=style.Spacing(across=0.3, titles=style.lines_of(names, style.PANEL_WIDTH)),
-    )  # fmt: skip
-    panels = list(grid.flat)
-    for panel, key, name in zip(panels, kept, names, strict=False):
+    head = caption(gradient_budget, view, [curves["total"].curves], interval=False, more=left_out)
+    titles = in_rows([name_of(view.facet, key) for key in kept], WIDE)
+    sheet, grid = panel_sheet(head, titles, legend=_legend())
+    panels = list(grid.flat)[: len(kept)]
+    for panel, key in zip(panels, kept, strict=True):
         _draw(panel, {term: column.only(view.facet, key).curves for term, column in curves.items()})
-        style.name_panel(panel, name)
-    for panel in panels[len(kept) :]:
-        panel.set_visible(False)
-    _factors(panels[: len(kept)], curves, wide)
+    _factors(panels, curves, grid.shape[1])
     return sheet
 
 

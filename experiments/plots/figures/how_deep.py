@@ -8,7 +8,8 @@ import numpy as np
 
 from experiments.plots import style
 from experiments.plots.captions import caption
-from experiments.plots.figures.layers import FIGURES
+from experiments.plots.figure_table import FIGURES
+from experiments.plots.panels import panel_sheet
 from experiments.plots.views import arrange, as_panels, name_of
 from experiments.search.frontier import TRAINABLE, settings, table
 from experiments.storage.records import Records
@@ -46,25 +47,19 @@ def frontier(
     view = as_panels(arrange(records, None, None, where, across=["depth"]))
     found = table(view.records, goal, on).head(MOST_ROWS)
     keys = settings(view.records)
-    title, words = caption(frontier, view, [found.rename(columns={"seeds": "n"})], interval=False)
-    goal_said = f"Accuracy to reach: {goal:g} of the {'training' if on == 'accuracy' else 'test'} examples."
+    goal_said = f" Accuracy to reach: {goal:g} of the {'training' if on == 'accuracy' else 'test'} examples."
     names = [name_of(keys, row) for row in found[keys].itertuples(index=False)]
-    sheet, grid = style.sheet(
-        1, 1, title=title, caption=f"{words} {goal_said}",
+    counted = found.rename(columns={"seeds": "n"})
+    sheet, grid = panel_sheet(
+        caption(frontier, view, [counted], interval=False, more=goal_said), [["depth reached"]],
         legend=[style.key("reached by half, 95 % interval", FOUND),
                 style.key(f"theory: {TRAINABLE:g} depth scales", THEORY)],
         space=style.Spacing(width=6.5, height=max(1.4, ROW * (len(found) + 1)),
-                            left=0.5 + 0.095 * max(map(len, names), default=0), titles=1),
+                            left=0.5 + 0.095 * max(map(len, names), default=0)),
     )  # fmt: skip
     panel = grid[0, 0]
-    style.name_panel(panel, "depth reached")
     _depth_axis(panel, view.records.runs["depth"].to_numpy(float))
-    for place, row in enumerate(found.to_dict("records")):
-        _draw(panel, place, row)
-    panel.set_yticks(range(len(names)), names)
-    panel.set_ylim(len(names) - 0.4, -0.6)
-    if not len(found):
-        style.note(panel, "nothing to show")
+    _draw_rows(panel, found.to_dict("records"), names)
     return sheet
 
 
@@ -77,6 +72,16 @@ def _depth_axis(panel: Axes, depths: np.ndarray) -> None:
     panel.set_xticks(ticks, [f"{tick}" for tick in ticks])
     panel.minorticks_off()
     panel.set_xlabel("depth  (hidden layers)", size=style.LABEL)
+
+
+def _draw_rows(panel: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
+    """One row a setting, the first at the top."""
+    for place, row in enumerate(rows):
+        _draw(panel, place, row)
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    if not rows:
+        style.note(panel, "nothing to show")
 
 
 def _draw(panel: Axes, place: int, row: dict[str, Any]) -> None:

@@ -12,8 +12,9 @@ from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.selection import at_last_step, own_best, steps_to
 from experiments.plots import style
 from experiments.plots.captions import caption, words
-from experiments.plots.figures.layers import FIGURES, needs
+from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.lines import draw_lines
+from experiments.plots.panels import panel_sheet
 from experiments.plots.views import Column, Fields, View, arrange, groups, moments, name_of, require
 from experiments.storage.records import Records
 
@@ -99,8 +100,8 @@ def accuracy_by_setting(records: Records, *, where: str = "") -> Figure:
     names = [_setting(keys, key, found) for key, found in rows]
     title, said = caption(accuracy_by_setting, view, [curves])
     said = said.replace("Line: median", "Bar: median").replace("; band: their range", "; dots: their range")
-    sheet, grid = style.sheet(
-        1, 1, title=title, caption=said,
+    sheet, grid = panel_sheet(
+        (title, said), [["after training"]],
         space=style.Spacing(width=5.5, height=0.3 * len(rows) + 0.3, left=0.6 + 0.088 * max(map(len, names))),
     )  # fmt: skip
     _draw_dots(grid[0, 0], [found["value"].to_numpy(float) for _, found in rows], names)
@@ -129,7 +130,6 @@ def _draw_dots(panel: Axes, values: list[np.ndarray], names: list[str]) -> None:
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.set_xlim(-0.03, 1.03)
     panel.set_xlabel("test accuracy", size=style.LABEL)
-    style.name_panel(panel, "after training")
 
 
 # Along a grid ---------------------------------------------------------------------------------------------
@@ -187,18 +187,17 @@ def activation_costs(records: Records | None) -> Figure:
     training loop does both. Middle: the part of a whole training step that is the activation's. Right, on a
     logarithmic scale: the write-up's own code, in which a ReLU is a Python loop over the elements.
     """
-    title, said = words(activation_costs)
+    costs = _costs()
     colours = {text: look.colour for text, look in style.looks(timing.TIMED, "activation").items()}
-    sheet, grid = style.sheet(
-        1, 3, title=title, caption=said,
+    sheet, grid = panel_sheet(
+        words(activation_costs), [[name for name, *_ in costs]],
         legend=[style.key(text, style.Look(colour)) for text, colour in colours.items()],
         space=style.Spacing(width=3.6, height=2.8, across=0.85),
     )  # fmt: skip
-    for panel, (name, x, y, bars) in zip(grid[0], _costs(), strict=True):
+    for panel, (_, x, y, bars) in zip(grid[0], costs, strict=True):
         _draw_bars(panel, bars, colours)
         panel.set_xlabel(x, size=style.LABEL)
         panel.set_ylabel(y, size=style.LABEL)
-        style.name_panel(panel, name)
     grid[0, 2].set_yscale("log")
     return sheet
 

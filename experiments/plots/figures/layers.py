@@ -1,27 +1,12 @@
-"""The figures: each a function of the records, chosen by name in a config. records -> Figure.
-
-To add one, write a function here under ``@FIGURES``: the first paragraph of its docstring is the title, the
-second the reading guide in the caption; keyword-only parameters are the options that a config may set, as in
-``gradient_by_layer(hue=init, where=runs(depth=[10, 50]))``. All figures of records have the options
-
-* hue: the field, or list of fields, that the colour tells (the activation);
-* facet: the field, or list of fields, that get panels of their own; what else varies is added to them;
-* where: the runs that are shown.
-
-Those by layer have theory: whether its prediction for the initialisation is drawn over the start.
-"""
+"""What every layer does and how it learns: signals, gradients, dead units and updates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from experiments.analysis.ratios import first_to_last, hidden, probe_column
-from experiments.plots import style
-from experiments.plots.captions import words
+from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.lines import draw_lines
 from experiments.plots.maps import draw_maps
 from experiments.plots.overlay import expected, said
@@ -34,45 +19,17 @@ from experiments.plots.views import (
     deepest,
     moments,
     out_of_range,
-    require,
     scaled,
 )
 from experiments.storage.records import Records
-from mlp.activations import ACTIVATIONS
-from mlp.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FIGURES = Registry("figure")
 
 NORM = "Frobenius norm"
 SIGNALS = {"delta_norm": "‖delta‖", "dw_norm": "‖dw‖"}
 HEALTHY_UPDATE = 1e-3  # of the weights' size, a rule of thumb: Karpathy 2022
-
-
-def needs(*probes: str) -> Callable[[Callable[..., Figure]], Callable[..., Figure]]:
-    """Declare the probes without which a figure cannot be drawn, as its attribute `needs`.
-
-    A config that asks for the figure and not for a probe is refused before anything trains; records that
-    lack one are a ValueError that names it.
-    """
-
-    def declared(figure: Callable[..., Figure]) -> Callable[..., Figure]:
-        @wraps(figure)
-        def checked(records: Records, **options: Any) -> Figure:
-            for probe in probes:
-                others = (*records.unit_probes, *records.distributions)
-                if probe_column(records.layers, probe) is None and probe not in others:
-                    require(records.layers, probe)
-            return figure(records, **options)
-
-        checked.needs = probes
-        return checked
-
-    return declared
 
 
 @FIGURES
@@ -242,62 +199,3 @@ def update_ratio(records: Records, *, hue: Fields = None, facet: Fields = None, 
         for name, rows, x in parts
     ]
     return draw_lines(view, columns, update_ratio)
-
-
-# Activations ----------------------------------------------------------------------------------------------
-
-# The write-up's four pictures: what is drawn, from where to where, and its y limits.
-WRITE_UP = {
-    "sigmoid": (-10, 10, (-0.5, 1.5)),
-    "tanh": (-10, 10, (-1.5, 1.5)),
-    "relu": (-3, 3, (-0.5, 3)),
-    "leaky_relu(slope=0.1)": (-3, 3, None),
-}
-ANY = (-4, 4, None)
-SLOPE = style.Look(style.INK, dashes=style.DASHES[1])
-
-
-@FIGURES
-def activation_functions(
-    records: Records | None, *, show: Literal["write_up", "all", "swept"] = "write_up"
-) -> Figure:
-    """Activation functions and their slopes.
-
-    Solid: a = f(z). Dashed: the slope f'(z), by which the gradient is multiplied in each layer; the largest
-    slope is named above each panel. A slope that jumps is drawn with a gap.
-    """
-    texts: list[str] = list(WRITE_UP)
-    if show != "write_up":
-        known = ACTIVATIONS if show == "all" or records is None else records.runs["activation"]
-        texts = style.in_order(known, "activation")
-    wide = 2 if len(texts) <= 4 else 4
-    title, guide = words(activation_functions)
-    sheet, grid = style.sheet(
-        -(-len(texts) // wide), wide, title=title, caption=guide,
-        legend=[style.key("f(z)", style.Look(style.INK)), style.key("slope f'(z)", SLOPE)],
-        space=style.Spacing(*((3.0, 2.25) if wide == 4 else (4.2, 2.6)), across=0.6, titles=2),
-    )  # fmt: skip
-    for axes, text, look in zip(grid.flat, texts, style.looks(texts, "activation").values(), strict=False):
-        _draw_activation(axes, text, look.colour)
-    for axes in grid.flat[len(texts) :]:
-        axes.set_visible(False)
-    return sheet
-
-
-def _draw_activation(axes: Axes, text: str, colour: Any) -> None:
-    act = ACTIVATIONS.bind(text)()
-    low, high, limits = WRITE_UP.get(text, ANY)
-    z = np.arange(low, high, 0.01)
-    a = act.f(z)
-    slope = act.df(z, a)
-    for kink in act.kinks:
-        slope[np.abs(z - kink) < 0.006] = np.nan
-    for x, y in (((low, high), (0, 0)), ((0, 0), limits or (a.min(), a.max()))):
-        axes.plot(x, y, color=style.FAINT, linewidth=0.8, label="_zero")
-    axes.plot(z, a, color=colour, linewidth=2.4, label="f(z)")
-    axes.plot(z, slope, color=colour, linewidth=2, linestyle=SLOPE.dashes, label="slope f'(z)")
-    style.name_panel(axes, f"{text}: slope ≤ {act.max_slope:.3g}")
-    axes.set_xlabel("z", size=style.LABEL)
-    axes.locator_params(nbins=5)
-    if limits:
-        axes.set_ylim(*limits)

@@ -11,9 +11,10 @@ import numpy as np
 from experiments.analysis.ratios import join, median_range
 from experiments.plots import axes, style
 from experiments.plots.captions import caption
-from experiments.plots.figures.layers import FIGURES, needs
+from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.maps import colour_bar
-from experiments.plots.views import Fields, View, arrange, as_panels, deepest, facets, name_of
+from experiments.plots.panels import panel_sheet
+from experiments.plots.views import Fields, View, arrange, as_panels, deepest, facets, name_of, rows_where
 from experiments.storage.records import Records
 from mlp.probes.distributions import PER_DECADE
 
@@ -42,20 +43,18 @@ def distribution_over_time(records: Records, *, facet: Fields = None, where: str
     shares = {name: _shares(view, name) for name in view.records.distributions}
     scales = {name: _Scale.of(frame) for name, frame in shares.items()}
     kept, left_out = facets(view, max(1, MOST_ROWS // len(shares)))
-    title, words = caption(distribution_over_time, view, list(shares.values()), interval=False)
     rows = [(key, name) for key in kept for name in shares]
-    names = [", ".join(filter(None, (name_of(view.facet, key), f"|{name}|"))) for key, name in rows]
-    sheet, grid = style.sheet(
-        len(rows), LAYERS, title=title, caption=words + left_out,
-        space=style.Spacing(right=1.4, left=1.15 + 0.23 * style.lines_of(names, style.ROW_WIDTH)),
+    parts = [rows_where(shares[name], view.facet, key) for key, name in rows]
+    layers = [_chosen(part) for part in parts]
+    sheet, grid = panel_sheet(
+        caption(distribution_over_time, view, list(shares.values()), interval=False, more=left_out),
+        [[f"layer {layer}" for layer in row] or [""] for row in layers], columns=LAYERS, title_lines=1,
+        row_names=[", ".join(filter(None, (name_of(view.facet, key), f"|{name}|"))) for key, name in rows],
+        space=style.Spacing(right=1.4, left=1.15),
     )  # fmt: skip
     most = max(frame["median"].max() for frame in shares.values())
-    for panels, (key, name), row_name in zip(grid, rows, names, strict=True):
-        here = shares[name]
-        for field, value in zip(view.facet, key, strict=True):
-            here = here[here[field] == value]
-        _draw_row(panels, here, scales[name], most)
-        style.name_row(panels[0], row_name)
+    for panels, (_, name), part, row in zip(grid, rows, parts, layers, strict=True):
+        _draw_row(panels, part, row, scales[name], most)
     colour_bar(sheet, grid, "share of the layer's numbers", style.SHARES, (0.0, most))
     return sheet
 
@@ -111,19 +110,22 @@ class _Scale:
         return [*self.under.values(), *edges], [*names, *map(axes.power, powers)]
 
 
-def _draw_row(panels: np.ndarray, rows: pd.DataFrame, scale: _Scale, most: float) -> None:
-    """Maps of some layers, on one scale."""
+def _chosen(rows: pd.DataFrame) -> list[int]:
+    """The layers that are shown: hidden ones, evenly spaced."""
     layers = sorted(rows["layer"].unique())
     layers = layers[:-1] or layers  # the output layer is not shown
-    chosen = [layers[i] for i in style.spread(len(layers), LAYERS)]
-    for panel, layer in zip(panels, chosen, strict=False):
+    return [layers[i] for i in style.spread(len(layers), LAYERS)]
+
+
+def _draw_row(
+    panels: np.ndarray, rows: pd.DataFrame, layers: Sequence[int], scale: _Scale, most: float
+) -> None:
+    """Maps of these layers, on one scale."""
+    for panel, layer in zip(panels, layers, strict=False):
         _draw(panel, rows[rows["layer"] == layer], scale, most)
-        style.name_panel(panel, f"layer {layer}")
         panel.tick_params(labelleft=panel is panels[0])
     panels[0].set_ylabel("size", size=style.LABEL)
-    for panel in panels[max(len(chosen), 1) :]:
-        panel.set_visible(False)
-    if not chosen:
+    if not layers:
         style.note(panels[0], "nothing to show")
 
 

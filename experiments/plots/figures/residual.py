@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.analysis.ratios import at_start
-from experiments.plots.figures.layers import FIGURES, SIGNALS, needs
+from experiments.plots.figure_table import FIGURES, needs
+from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.lines import draw_lines
 from experiments.plots.overlay import said
 from experiments.plots.views import Column, Fields, arrange

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
-from experiments.plots.figures.layers import FIGURES, needs
+from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.lines import draw_lines
 from experiments.plots.views import Column, Fields, View, arrange, moments
 from experiments.storage.records import Records

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,9 +11,10 @@ import numpy as np
 from experiments.analysis.ratios import at_end
 from experiments.plots import axes, style
 from experiments.plots.captions import caption
-from experiments.plots.figures.layers import FIGURES
+from experiments.plots.figure_table import FIGURES
 from experiments.plots.maps import HOLE, MOST_MAPS, WIDE, colour_bar
-from experiments.plots.views import Fields, View, arrange, as_panels, facets, name_of
+from experiments.plots.panels import in_rows, panel_sheet
+from experiments.plots.views import Fields, arrange, as_panels, facets, name_of, rows_where
 from experiments.storage.records import Records
 from mlp.activations import activation
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
@@ -51,23 +51,17 @@ def trainability_map(
     last = at_end(view.records.steps, view.records.runs)
     table = view.medians(last, metric, "weight", "depth")
     kept, left_out = facets(view, MOST_MAPS)
-    title, words = caption(trainability_map, view, [table], interval=False)
-    wide = min(WIDE, len(kept))
-    names = [name_of(view.facet, key) for key in kept]
-    sheet, grid = style.sheet(
-        ceil(len(kept) / wide), wide, title=title, caption=words + left_out,
+    sheet, grid = panel_sheet(
+        caption(trainability_map, view, [table], interval=False, more=left_out),
+        in_rows([name_of(view.facet, key) for key in kept], WIDE),
         legend=_legend(scales, theory, holes=bool(table["median"].isna().any())),
-        space=style.Spacing(width=3.6, height=2.9, across=0.6, right=1.4,
-                            titles=style.lines_of(names, style.PANEL_WIDTH)),
+        space=style.Spacing(width=3.6, height=2.9, across=0.6, right=1.4),
     )  # fmt: skip
-    for i, (panel, key, name) in enumerate(zip(grid.flat, kept, names, strict=False)):
-        _draw(panel, _only(table, view, key))
+    for i, (panel, key) in enumerate(zip(grid.flat, kept, strict=False)):
+        _draw(panel, rows_where(table, view.facet, key))
         if theory and len(table):
-            _draw_theory(panel, _only(view.records.runs, view, key), scales)
-        style.name_panel(panel, name)
-        panel.set_ylabel("" if i % wide else "depth  (hidden layers)", size=style.LABEL)
-    for panel in grid.flat[len(kept) :]:
-        panel.set_visible(False)
+            _draw_theory(panel, rows_where(view.records.runs, view.facet, key), scales)
+        panel.set_ylabel("" if i % WIDE else "depth  (hidden layers)", size=style.LABEL)
     colour_bar(sheet, grid, metric.replace("_", " "), _colours(), (0, 1))
     return sheet
 
@@ -84,14 +78,6 @@ def _with_weight(records: Records) -> Records:
 
 def _weight(init: str, width: int, act: str) -> float:
     return width * weight_variance(init, width, width, activation(act))
-
-
-def _only(frame: pd.DataFrame, view: View, key: tuple[Any, ...]) -> pd.DataFrame:
-    """The rows of one panel."""
-    kept = np.ones(len(frame), bool)
-    for name, value in zip(view.facet, key, strict=True):
-        kept &= (frame[name] == value).to_numpy()
-    return frame[kept]
 
 
 def _draw(panel: Axes, rows: pd.DataFrame) -> None:

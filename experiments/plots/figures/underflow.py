@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.plots.figures.layers import FIGURES, NORM, SIGNALS, needs
+from experiments.plots.figure_table import FIGURES, needs
+from experiments.plots.figures.layers import NORM, SIGNALS
 from experiments.plots.lines import draw_lines
 from experiments.plots.views import Column, Fields, arrange, moments
 from experiments.storage.records import Records

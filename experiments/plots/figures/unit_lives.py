@@ -10,7 +10,8 @@ import numpy as np
 from experiments.analysis import lives as life
 from experiments.plots import axes, style
 from experiments.plots.captions import caption
-from experiments.plots.figures.layers import FIGURES, needs
+from experiments.plots.figure_table import FIGURES, needs
+from experiments.plots.panels import panel_sheet
 from experiments.plots.views import Column, Fields, View, arrange, as_panels, facets, groups, name_of
 from experiments.storage.records import Records
 
@@ -43,18 +44,16 @@ def unit_life(
     if "schedule" in view.facet:  # by the size of the shock, which a text's order is not
         kept.sort(key=lambda key: life.shock_factor(key[view.facet.index("schedule")]))
     layers = style.looks(sorted(columns[0][0].curves["layer"].unique()), "layer")
-    title, words = caption(unit_life, view, [columns[0][0].curves])
-    names = [name_of(view.facet, key) for key in kept]
-    sheet, grid = style.sheet(
-        len(kept), len(columns), title=title, caption=words + left_out, legend_title="layer",
+    sheet, grid = panel_sheet(
+        caption(unit_life, view, [columns[0][0].curves], more=left_out),
+        [[drawn[0].title.replace("dead", state) for drawn in columns]] * len(kept),
+        row_names=[name_of(view.facet, key) for key in kept], legend_title="layer",
         legend=[style.key(style.show(layer), look) for layer, look in layers.items()],
-        space=style.Spacing(across=0.75, left=1.05 + 0.23 * style.lines_of(names, style.ROW_WIDTH)),
+        space=style.Spacing(across=0.75, left=1.05),
     )  # fmt: skip
-    for row, key, name in zip(grid, kept, names, strict=True):
+    for row, key in zip(grid, kept, strict=True):
         for panel, drawn in zip(row, columns, strict=True):
             _draw(panel, [column.only(view.facet, key) for column in drawn], layers)
-            style.name_panel(panel, drawn[0].title.replace("dead", state))
-        style.name_row(row[0], name)
     for i, drawn in enumerate(columns):
         _scale([row[i] for row in grid], drawn)
     return sheet

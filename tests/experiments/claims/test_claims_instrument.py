@@ -8,7 +8,7 @@ from experiments.analysis import cost as timing
 from experiments.analysis import write_up_code as tutorial
 from experiments.claims import CLAIMS, judge
 from experiments.claims.write_up.instrument import W01_linear, W02_squashes, W03_slope, W15_pictures, one_map
-from experiments.plots.figures.layers import WRITE_UP
+from experiments.plots.figures.activation_curves import WRITE_UP
 from mlp.activations import activation
 from mlp.network import create
 
