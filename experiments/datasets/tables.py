@@ -21,7 +21,6 @@ from experiments.datasets.readers import (
     check_file,
     check_shape,
     opened,
-    read_at_most,
     shown,
     times,
 )
@@ -223,23 +222,24 @@ def _check_directory(stream: IO[bytes], path: str) -> None:
 
 
 def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[np.float64]:
-    """One array of an NPZ as float64, its header checked before its numbers are read."""
+    """Read one array of an NPZ as float64, after checking what its header declares against what it holds."""
     if member.compress_type not in (STORED, DEFLATED):
         raise DataError(f"{shown(name)}: packed by method {member.compress_type}, which numpy does not write")
     with archive.open(member) as stream:
         if np.lib.format.read_magic(stream) != (1, 0):  # a 2.0 header may itself be gigabytes long
             raise DataError(f"{shown(name)}: is not an array of plain numbers")
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         if dtype.kind not in "biuf":
             raise DataError(f"{shown(name)}: holds {dtype}, not numbers")
         check_shape(shape, name)
-        declared = math.prod(shape) * dtype.itemsize
-        data = read_at_most(stream, declared + 1)
-    if len(data) != declared:
-        held = f"{len(data):,}" if len(data) < declared else "more"
-        raise DataError(f"{shown(name)}: declares {times(shape)} {dtype}, {declared:,} bytes, and has {held}")
-    numbers = np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
-    return numbers.astype(np.float64, copy=False)
+        declared, held = f"{math.prod(shape) * dtype.itemsize:,}", f"{member.file_size - stream.tell():,}"
+        if held != declared:
+            raise DataError(
+                f"{shown(name)}: declares {times(shape)} {dtype}, {declared} bytes, and has {held}"
+            )
+        stream.seek(0)
+        numbers = np.lib.format.read_array(stream, allow_pickle=False)
+    return np.asarray(numbers, np.float64)
 
 
 # Parquet --------------------------------------------------------------------------------------------------
