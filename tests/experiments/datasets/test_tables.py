@@ -284,6 +284,15 @@ def test_npz_bombs_are_not_unpacked(write, start, said):
         assert message(path) == said
 
 
+def test_npz_whose_table_of_contents_promises_too_much_is_refused(write):
+    contents = bytearray(with_member(x=header(LARGE)))
+    held, promised = len(header(LARGE)), len(header(LARGE)) + 480_000_000
+    entry = contents.index(b"PK\1\2")
+    assert struct.unpack_from("<I", contents, entry + 24) == (held,)
+    struct.pack_into("<I", contents, entry + 24, promised)
+    assert message(write("a.npz", bytes(contents))).startswith("a.npz: cannot be read as NPZ: ")
+
+
 def test_npz_with_a_table_of_contents_beyond_measure(write):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
