@@ -95,12 +95,12 @@ def locate(name: str) -> tuple[Pair, ...]:
 
 
 def count(pair: Pair, otherwise: int) -> int:
-    """How many images a pair declares; `otherwise` if it has yet to be fetched."""
+    """Return how many images a pair declares, or `otherwise` if it has yet to be fetched."""
     return idx_shape(pair.images)[0] if pair.there else otherwise
 
 
 def _folders(name: str) -> list[Path]:
-    """Where the set may lie, the likeliest first."""
+    """Return the folders in which the set may lie, the likeliest first."""
     given = os.environ.get("VG_DATA")
     roots = [Path(os.path.expanduser(given))] if given else []
     roots.append(cache_folder())
@@ -115,7 +115,7 @@ def _pairs(folder: Path) -> tuple[Pair, Pair]:
 
 
 def cache_folder() -> Path:
-    """The folder where this platform keeps what can be fetched again."""
+    """Return the folder in which this platform keeps files that can be fetched again."""
     home = Path(os.path.expanduser("~"))
     usual = {"darwin": home / "Library" / "Caches", "win32": os.environ.get("LOCALAPPDATA") or home}
     folder = os.environ.get("XDG_CACHE_HOME") or usual.get(sys.platform, home / ".cache")
@@ -141,7 +141,7 @@ def _how_to_get(name: str) -> str:
 
 
 def fetch(name: str, pairs: tuple[Pair, ...]) -> None:
-    """Download what is missing of the files that `locate` has named, each checked before it is kept."""
+    """Download those of the files named by `locate` that are missing; each is checked before it is kept."""
     if all(pair.there for pair in pairs):
         return
     paths = [path for pair in pairs for path in pair]
@@ -173,7 +173,7 @@ def _download(url: str, path: str, sha256: str) -> None:
 
 
 def read_pair(name: str, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (n, pixels) of 0 to 255 and labels (n,) of 0 to 9."""
+    """Read a pair of files: images (n, pixels) of 0 to 255 and labels (n,) of 0 to 9."""
     images, labels = read_idx(pair.images), read_idx(pair.labels)
     if labels.ndim != 1 or images.ndim == 1 or len(images) != len(labels):
         raise DataError(
@@ -186,7 +186,7 @@ def read_pair(name: str, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.int6
 
 
 def _check_not_another(name: str, pair: Pair) -> None:
-    """The sets' files bear the same names, so one may lie where the other is looked for."""
+    """Refuse the files of another set, which have the same names and may lie in the same folder."""
     found = idx_digest(pair.labels)
     for other, publication in PUBLISHED.items():
         if other != name and found in publication.sha256:
@@ -194,6 +194,6 @@ def _check_not_another(name: str, pair: Pair) -> None:
 
 
 def fingerprint(name: str, pairs: tuple[Pair, ...]) -> str:
-    """ "" for the published set; else, for an edited one or a part, a hash of the contents."""
+    """Return "" for the published set, and a hash of the contents for an edited set or a part of it."""
     found = tuple(idx_digest(path) for pair in pairs for path in pair)
     return "" if found == PUBLISHED[name].sha256 else "+".join(digest[:8] for digest in found)

@@ -35,13 +35,13 @@ class DataError(ValueError):
 
 
 def shown(text: str) -> str:
-    """A path or name from outside, fit for one line of a terminal."""
+    """Make a path or name that a user or a file gave fit for one line of a terminal."""
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def check_file(path: str) -> os.stat_result:
-    """The facts of a regular file, neither empty nor too large to read; errors: DataError."""
+    """Check that a file is regular, not empty and not too large; return its facts. Errors: DataError."""
     with reading(path, "data"):
         facts = os.stat(os.path.expanduser(path))
     if stat.S_ISDIR(facts.st_mode):
@@ -56,7 +56,7 @@ def check_file(path: str) -> os.stat_result:
 
 
 def check_shape(shape: Sequence[int], path: str) -> None:
-    """That an array of this shape holds something and fits in memory; errors: DataError."""
+    """Check that an array of this shape holds something and fits in memory; errors: DataError."""
     if not shape or min(shape) < 1:
         raise DataError(f"{shown(path)}: holds no examples (shape {times(shape) or '()'})")
     if math.prod(shape) > LARGEST_ARRAY:
@@ -65,7 +65,7 @@ def check_shape(shape: Sequence[int], path: str) -> None:
 
 @contextmanager
 def opened(path: str, kind: str) -> Iterator[IO[bytes]]:
-    """The file's bytes; every failure inside the block is a DataError."""
+    """Open a file to read its bytes; every failure inside the block becomes a DataError."""
     check_file(path)
     with reading(path, kind), open(os.path.expanduser(path), "rb") as stream:
         yield stream
@@ -73,7 +73,7 @@ def opened(path: str, kind: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def reading(path: str, kind: str) -> Iterator[None]:
-    """Turn whatever a parser raises, or warns of, given hostile bytes into one DataError."""
+    """Turn any error that a parser raises into one DataError, and silence its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of them is found by the checks
@@ -90,7 +90,7 @@ def reading(path: str, kind: str) -> Iterator[None]:
 
 
 def read_at_most(stream: IO[bytes], most: int) -> bytearray:
-    """The next `most` bytes, or fewer where the stream ends; taken as they come."""
+    """Read the next `most` bytes, or fewer if the stream ends, in chunks of whatever size it delivers."""
     taken = bytearray()
     while len(taken) < most and (part := stream.read(min(CHUNK, most - len(taken)))):
         taken += part
@@ -98,12 +98,12 @@ def read_at_most(stream: IO[bytes], most: int) -> bytearray:
 
 
 def times(shape: Sequence[int]) -> str:
-    """A shape in words: ``60,000 × 28 × 28``."""
+    """Write a shape as text: ``60,000 × 28 × 28``."""
     return " × ".join(f"{size:,}" for size in shape)
 
 
 def file_digest(path: str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     total = hashlib.sha256()
     with opened(path, "data") as stream:
         while part := stream.read(CHUNK):
@@ -115,7 +115,7 @@ def file_digest(path: str) -> str:
 
 
 def read_idx(path: str) -> NDArray[np.uint8]:
-    """The unsigned bytes of an IDX file, gzip or plain, in the shape it declares.
+    """Read the unsigned bytes of an IDX file, packed by gzip or plain, in the shape that it declares.
 
     The format is that of LeCun, Cortes & Burges' MNIST page: two zeros, a type, a number of axes, the size
     of each as four bytes, the highest first, then the numbers with the last axis running fastest.
@@ -125,13 +125,13 @@ def read_idx(path: str) -> NDArray[np.uint8]:
 
 
 def idx_shape(path: str) -> tuple[int, ...]:
-    """The shape an IDX file declares; only its first bytes are read."""
+    """Return the shape that an IDX file declares; only its first bytes are read."""
     with opened(path, "IDX") as stream:
         return _shape(_contents(stream, 16), path)
 
 
 def idx_digest(path: str) -> str:
-    """SHA-256 of an IDX file's contents behind the gzip wrapper, which differs between mirrors."""
+    """Return the SHA-256 of an IDX file's contents, unpacked because mirrors pack them differently."""
     return hashlib.sha256(_idx(path)[0]).hexdigest()
 
 
@@ -148,7 +148,7 @@ def _idx(path: str) -> tuple[bytearray, tuple[int, ...]]:
 
 
 def _contents(stream: IO[bytes], most: int) -> bytearray:
-    """The first `most` bytes of a stream's contents, unpacked if they are packed."""
+    """Return the first `most` bytes of a stream's contents, unpacked if they are packed."""
     stream.seek(0)
     if stream.read(2) != GZIP:
         stream.seek(0)

@@ -21,7 +21,6 @@ from experiments.datasets.readers import (
     check_file,
     check_shape,
     opened,
-    read_at_most,
     shown,
     times,
 )
@@ -41,15 +40,15 @@ Examples = tuple[NDArray[np.float64], NDArray[np.int64]]  # inputs (n, d) and la
 Place = Callable[[int, int], str]  # (row, column) -> where that is, in the user's words
 
 
-def check_table(path: str) -> os.stat_result:
-    """That `read_table` has a reader for this file, which is there; the file's facts. Errors: DataError."""
+def check_table(path: str) -> None:
+    """Check that the file exists and that `read_table` can read its format; errors: DataError."""
     if Path(path).suffix.lower() not in READERS:
         raise DataError(f"{shown(path)}: its name ends in none of {', '.join(READERS)}")
-    return check_file(path)
+    check_file(path)
 
 
 def read_table(path: str, target: Target = None) -> Examples:
-    """The inputs and labels in a user's .csv, .npz or .parquet file; errors: DataError.
+    """Read the inputs and labels in a user's .csv, .npz or .parquet file; errors: DataError.
 
     `target` is where the labels are: a column's name or position (0 the first; -1, the default, the last)
     or, in an NPZ, an array's name (by default "y"). Every other column is an input. Inputs are finite
@@ -72,7 +71,7 @@ def read_table(path: str, target: Target = None) -> Examples:
 
 
 def _parted(numbers: NDArray[np.float64], names: Sequence[str], target: int, place: Place) -> Examples:
-    """Part a table (n, columns) into inputs and labels."""
+    """Split a table of shape (n, columns) into its inputs and its labels."""
     if len(names) < 2:
         raise DataError(f"{place(0, 0)}: is the only column; inputs and a label are needed")
     _check_finite(numbers, place)
@@ -96,7 +95,7 @@ def _whole(labels: NDArray[np.float64], place: Callable[[int], str]) -> NDArray[
 
 
 def _column(names: list[str], target: Target, path: str) -> int:
-    """The position of the target's column, from either end."""
+    """Return the position of the target's column; a negative one counts from the last."""
     if target is None or isinstance(target, int):
         position = -1 if target is None else target
         if not -len(names) <= position < len(names):
@@ -114,12 +113,15 @@ def _column(names: list[str], target: Target, path: str) -> int:
 
 
 def read_csv(path: str, target: Target = None) -> Examples:
-    """Comma, semicolon or tab between the cells; a first line that is not all numbers names the columns."""
+    """Read a CSV file, whose cells are separated by commas, semicolons or tabs.
+
+    A first line that is not all numbers names the columns.
+    """
     with opened(path, "CSV") as raw:
         lines = _lines(io.TextIOWrapper(raw, "utf-8-sig", newline=""), path)
         first = next(lines, "")
         reader = csv.reader(chain([first], lines), delimiter=max(",;\t", key=first.count), strict=True)
-        rows = ((reader.line_num, row) for row in reader if row)  # a blank line is nobody's example
+        rows = ((reader.line_num, row) for row in reader if row)  # a blank line holds no example
         start, head = next(rows, (1, []))
         if headed := not all(map(_is_number, head)):
             names, words = [name.strip() for name in head], [shown(name.strip()) for name in head]
@@ -137,7 +139,7 @@ def read_csv(path: str, target: Target = None) -> Examples:
 
 
 def _lines(text: io.TextIOWrapper, path: str) -> Iterator[str]:
-    """The lines of a text, none of them long enough to fill the memory."""
+    """Yield the lines of a text, and refuse one that is long enough to fill the memory."""
     number = 1
     while line := text.readline(LARGEST_LINE + 1):
         if len(line) > LARGEST_LINE:
@@ -149,7 +151,7 @@ def _lines(text: io.TextIOWrapper, path: str) -> Iterator[str]:
 def _numbers(
     rows: Iterable[tuple[int, list[str]]], words: list[str], path: str
 ) -> tuple[array[float], array[int]]:
-    """The numbers of all rows, one after the other, and the line each row ends on."""
+    """Return the numbers of all rows, one after the other, and the line on which each row ends."""
     numbers, at = array("d"), array("q")
     for line, row in rows:
         place = f"{shown(path)}, line {line:,}"
@@ -180,7 +182,10 @@ def _is_number(cell: str) -> bool:
 
 
 def read_npz(path: str, target: Target = None) -> Examples:
-    """Labels (n,) in the array `target` ("y"); inputs (n, …) in "x" or the only other array. No pickles."""
+    """Read the labels (n,) from the array `target` ("y"), the inputs (n, …) from "x" or the only other array.
+
+    Pickled objects are refused, for to unpickle one is to run whatever code it names.
+    """
     import zipfile
 
     with opened(path, "NPZ") as raw:
@@ -209,7 +214,7 @@ def _inputs_and_labels(names: list[str], target: Target, path: str) -> tuple[str
 
 
 def _check_directory(stream: IO[bytes], path: str) -> None:
-    """Refuse a table of contents that would fill the memory, for zipfile reads it whole."""
+    """Refuse a table of contents that would fill the memory, because zipfile reads all of it at once."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - 2**16 - 22))  # the end record has 22 bytes and a comment of up to 2**16
     tail = stream.read()
@@ -223,30 +228,31 @@ def _check_directory(stream: IO[bytes], path: str) -> None:
 
 
 def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[np.float64]:
-    """One array of an NPZ as float64, its header checked before its numbers are read."""
+    """Read one array of an NPZ as float64, after checking what its header declares against what it holds."""
     if member.compress_type not in (STORED, DEFLATED):
         raise DataError(f"{shown(name)}: packed by method {member.compress_type}, which numpy does not write")
     with archive.open(member) as stream:
         if np.lib.format.read_magic(stream) != (1, 0):  # a 2.0 header may itself be gigabytes long
             raise DataError(f"{shown(name)}: is not an array of plain numbers")
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         if dtype.kind not in "biuf":
             raise DataError(f"{shown(name)}: holds {dtype}, not numbers")
         check_shape(shape, name)
-        declared = math.prod(shape) * dtype.itemsize
-        data = read_at_most(stream, declared + 1)
-    if len(data) != declared:
-        held = f"{len(data):,}" if len(data) < declared else "more"
-        raise DataError(f"{shown(name)}: declares {times(shape)} {dtype}, {declared:,} bytes, and has {held}")
-    numbers = np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
-    return numbers.astype(np.float64, copy=False)
+        declared, held = f"{math.prod(shape) * dtype.itemsize:,}", f"{member.file_size - stream.tell():,}"
+        if held != declared:
+            raise DataError(
+                f"{shown(name)}: declares {times(shape)} {dtype}, {declared} bytes, and has {held}"
+            )
+        stream.seek(0)
+        numbers = np.lib.format.read_array(stream, allow_pickle=False)
+    return np.asarray(numbers, np.float64)
 
 
 # Parquet --------------------------------------------------------------------------------------------------
 
 
 def read_parquet(path: str, target: Target = None) -> Examples:
-    """Columns of numbers or truth values; a pandas index that was stored with them is left out."""
+    """Read columns of numbers or truth values; a pandas index that was stored with them is left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

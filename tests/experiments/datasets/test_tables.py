@@ -275,13 +275,22 @@ def test_npz_is_never_unpickled(write):
     ("start", "said"),
     [
         (b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 1), "a.npz: x: is not an array of plain numbers"),
-        (header(SMALL_ARRAY), "a.npz: x: declares 2 × 1 float64, 16 bytes, and has more"),
+        (header(SMALL_ARRAY), "a.npz: x: declares 2 × 1 float64, 16 bytes, and has 52,428,800"),
     ],
 )
 def test_npz_bombs_are_not_unpacked(write, start, said):
     path = write("a.npz", with_member(x=start + b" " * (50 * 2**20)))
     with memory_below(5 * 2**20):
         assert message(path) == said
+
+
+def test_npz_whose_table_of_contents_promises_too_much_is_refused(write):
+    contents = bytearray(with_member(x=header(LARGE)))
+    held, promised = len(header(LARGE)), len(header(LARGE)) + 480_000_000
+    entry = contents.index(b"PK\1\2")
+    assert struct.unpack_from("<I", contents, entry + 24) == (held,)
+    struct.pack_into("<I", contents, entry + 24, promised)
+    assert message(write("a.npz", bytes(contents))).startswith("a.npz: cannot be read as NPZ: ")
 
 
 def test_npz_with_a_table_of_contents_beyond_measure(write):
