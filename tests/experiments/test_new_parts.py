@@ -62,26 +62,24 @@ def newcomer_weights_wrong(
 ''',
     "experiments/claims/write_up/gradient.py": '''
 @CLAIMS
-def W98_newcomer(records: Records, *, most: float = 1.0) -> Verdict:
+@needs("delta_norm")
+@rule("‖delta‖ below {most:g}")
+def newcomer_small(records: Records, *, most: float = 1.0) -> Verdict:
     """The gradient's norm is small.
 
     Measured: ‖delta‖ in every layer.
 
-    Rule: It is below 1.
-
     Nuance: None.
     """
-    values = at_start(records.layers)["delta_norm"]
-    return decide([Evidence.of("all", values, "below", most)], f"‖delta‖ below {most:g}")
+    return decide([Evidence.of("all", at_start(records.layers)["delta_norm"], "below", most)])
 
 
 @CLAIMS
-def W99_newcomer_wrong(records: Records, *, most: float = 1.0) -> Verdict:
-    """Its rule is not written down.
-
-    Measured: ‖delta‖ in every layer.
-    """
-    return W98_newcomer(records, most=most)
+@needs("delta_norm")
+@rule("‖delta‖ below {most:g}")
+def newcomer_small_wrong(records: Records, *, most: float = 1.0) -> Verdict:
+    """It is not said what is measured."""
+    return newcomer_small(records, most=most)
 ''',
     "configs/newcomer.yaml": """# yaml-language-server: $schema=schema.json
 question: Do the weights grow?
@@ -104,9 +102,8 @@ FOUND = {  # part: the test that finds its wrong twin out
     "newcomer_bands": "test_the_seed_settles_everything",
     "newcomer_weights": "test_every_figure_says_what_it_is_and_names_its_axes",
     "newcomer": "test_every_config_of_the_project_is_read",
-    "W98_newcomer": "test_every_claim_says_what_the_write_up_says_what_is_measured_and_its_rule",
+    "newcomer_small": "test_every_claim_says_what_the_write_up_says_and_what_is_measured",
 }
-TWINS = {"W98_newcomer": "W99_newcomer_wrong"}
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +135,7 @@ def outcomes(tmp_path_factory):
 def test_a_right_part_passes_and_a_wrong_one_is_found_out(part, outcomes):
     passed, failed = outcomes
     assert any(f"{FOUND[part]}[{part}]" in test for test in passed), "untested"
-    wrong = TWINS.get(part, f"{part}_wrong")
-    assert any(f"{FOUND[part]}[{wrong}" in test for test in failed), "not found out"
+    assert any(f"{FOUND[part]}[{part}_wrong" in test for test in failed), "not found out"
 
 
 def test_nothing_else_fails(outcomes):
