@@ -60,12 +60,12 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
     began = time.perf_counter()
     import resource
 
-    from experiments import pipeline
+    from experiments import pipeline, run
     from experiments.sweeps.plan import ExecutionOptions
 
     pipeline.plan_only(asked, options=ExecutionOptions(workers))
     planned = time.perf_counter()
-    records = pipeline.run(asked, jobs=workers)
+    records = run(asked, jobs=workers)
     ended = time.perf_counter()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
