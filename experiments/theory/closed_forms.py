@@ -92,7 +92,7 @@ def born_dead_two_layers(width: int) -> float:
     return float(3 * 4.0**-width - 2 * 8.0**-width)
 
 
-# --- normalisation -----------------------------------------------------------------------------------
+# --- normalisation and residual connections ----------------------------------------------------------
 
 
 def batch_norm_growth(act: Activation, batch: int | None = None) -> float:
@@ -124,6 +124,23 @@ def is_homogeneous(act: Activation) -> bool:
     """Whether f(s z) = s f(z) for s > 0, seen at a few places."""
     z = np.array([-3.0, -1.0, -0.2, 0.0, 0.2, 1.0, 3.0])
     return bool(np.allclose(act.f(7 * z), 7 * act.f(z), rtol=1e-12, atol=0))
+
+
+def layer_norm_growth(act: Activation) -> float:
+    """E f'²/E f²: the same factor under layer normalisation before f, zero biases, wide layers [D].
+
+    It has the mean in its denominator that batch normalisation takes out: 1 for ReLU, 0.153 for sigmoid.
+    """
+    return float(mean(squared(slope_of(act)), 1.0, act.kinks) / mean(squared(act.f), 1.0, act.kinks))
+
+
+def residual_growth(scale: float, branch: float = 1.0) -> float:
+    """1 + scale²·branch: growth of ‖x‖² and ‖delta‖² per block x + scale·(branch that keeps means at 0).
+
+    `branch` is the branch's own factor (W₂ f(W₁ x) under He and 1/n: 1). With scale 1/√L the whole
+    growth tends to e (Balduzzi et al. 2017) [D]. A branch that ends in ReLU adds a mean and grows faster.
+    """
+    return 1 + scale**2 * branch
 
 
 # --- singular values ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.theory.gaussian import Array, mean, pair_mean, slope_of, squared
+from experiments.theory.gaussian import Array, mean, mean_slope, pair_mean, slope_of, squared
 from mlp.activations import Activation
 from mlp.special import ndtr
 
@@ -27,6 +27,11 @@ FLAT = 1e-10  # relative: a map this close to the identity has a fixed point whe
 def variance_map(act: Activation, q: Any, weight: float, bias: float = 0.0) -> Array:
     """q of the next layer: weight·E f(√q Z)² + bias (Poole et al. 2016, eq. 3)."""
     return weight * mean(squared(act.f), q, act.kinks) + bias
+
+
+def variance_slope(act: Activation, q: Any, weight: float) -> Array:
+    """d variance_map / dq: below 1 at a fixed point that attracts."""
+    return weight * mean_slope(squared(act.f), q, act.kinks)
 
 
 def chi(act: Activation, q: Any, weight: float) -> Array:

@@ -100,6 +100,13 @@ class Prediction:
         first, last = self.sds["delta_norm"][[0, self.depth - 1]]
         return float(np.sqrt(max(first**2 - last**2, 0.0)))
 
+    def decay_sd(self) -> float:
+        """Sd over seeds of the log of `decay` of ‖delta‖.
+
+        A line through a random walk has 6/5 of the variance of the slope from its first to its last point.
+        """
+        return self.first_to_last_sd() * np.sqrt(1.2) / (self.depth - 1) if self.depth > 1 else float("nan")
+
     def frame(self, column: str, sds: float = 2.0) -> pd.DataFrame:
         """layer, median, low, high: what a figure overlays; no rows where theory does not apply.
 

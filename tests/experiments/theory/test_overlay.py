@@ -252,9 +252,7 @@ def test_the_summary_has_no_decay_where_theory_does_not_apply():
 def test_the_measured_decay_lies_within_three_sds_of_theory(measured, name):
     table = summarised(measured).set_index("activation").loc[name]
     ids = measured.runs.loc[measured.runs["activation"] == name, "run_id"]
-    prediction = predictions(measured)[ids.iloc[0]]
-    # A line through a random walk has 6/5 of the variance of the slope from its first to its last point.
-    sd = prediction.first_to_last_sd() * np.sqrt(1.2) / (prediction.depth - 1)
+    sd = predictions(measured)[ids.iloc[0]].decay_sd()
     assert 0 < sd < 0.1  # a band that tells ReLU's 0.71 from tanh's 0.9
     for end in ("", "_low", "_high"):
         assert abs(np.log(table[f"decay_start{end}"] / table["decay_theory"])) < 3 * sd

@@ -330,6 +330,15 @@ def test_decay_is_the_one_analysis_fits(inputs):
     assert p.first_to_last() == pytest.approx(first_to_last(records)["ratio"][0], rel=1e-9)
 
 
+def test_the_sd_of_decay_is_that_of_a_random_walk(inputs, rng):
+    p = predict("relu", 20, 10**4, inputs)
+    sds = p.sds["delta_norm"][:20]
+    steps = np.sqrt(np.maximum(np.diff(sds[::-1] ** 2), 0))
+    walks = np.cumsum(steps * rng.standard_normal((4000, 19)), axis=1)
+    slopes = np.polyfit(np.arange(20), np.concatenate([np.zeros((4000, 1)), walks], axis=1).T, 1)[0]
+    assert p.decay_sd() == pytest.approx(slopes.std(), rel=0.15)  # the steps are not quite equal
+
+
 def test_depths_share_their_layers(inputs):
     predict("tanh", 9, 64, inputs)
     before = kernels.following.cache_info().misses
@@ -354,7 +363,7 @@ def test_it_says_where_theory_does_not_apply(options, reason, inputs):
     assert not p.applies
     assert re.search(reason, p.reason)
     assert p.frame("delta_norm").empty
-    assert np.isnan([p.decay(), p.first_to_last(), p.first_to_last_sd()]).all()
+    assert np.isnan([p.decay(), p.first_to_last(), p.decay_sd()]).all()
 
 
 def test_batch_normalisation_of_one_example_is_refused():

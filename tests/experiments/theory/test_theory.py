@@ -200,7 +200,7 @@ def test_fixed_points_say_whether_they_attract():
     tanh = activation("tanh")
     [(q, attracts)] = mean_field.fixed_points(tanh, 2.0)
     assert attracts
-    assert 2.0 * gaussian.mean_slope(gaussian.squared(tanh.f), q) < 1
+    assert mean_field.variance_slope(tanh, q, 2.0) < 1
     assert mean_field.fixed_points(activation("relu"), 2.0) == []
     cubic = Activation(f=lambda z: z**3, df=lambda z, a: 3 * z**2)  # E f² = 15 q³
     [(q, attracts)] = mean_field.fixed_points(cubic, 1.0)
