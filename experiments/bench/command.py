@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, studies, targets, whole
+from experiments.bench import agreement, studies, whole
 from experiments.bench import results as report
 from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
@@ -59,7 +59,7 @@ def command(asked: Asked, say: Callable[[str], None] = print) -> int:
         say(about)
         bench = _Bench(asked, settings, asked.cases(), teams, Budget(asked.rounds, asked.seconds), say)
         bench.run()
-    sections = {"Machine": about} | bench.conclusion() | bench.sections
+    sections = {"Machine": about} | bench.sections
     if asked.out:
         say(f"written: {report.add_entry(asked.out, report.entry(_title(asked), sections))}")
     return 1 if bench.wrong else 0
@@ -102,8 +102,6 @@ class _Bench:
         self.asked, self.settings, self.cases = asked, settings, cases
         self.teams, self.budget, self.say = teams, budget, say
         self.sections: dict[str, str] = {}
-        self.took: dict[str, float] = {}
-        self.tables: dict[str, Any] = {}
         self.wrong: list[str] = []
 
     def run(self) -> None:
@@ -111,17 +109,7 @@ class _Bench:
         for part in sorted(self.asked.parts, key=PARTS.index):
             began = time.perf_counter()
             getattr(self, part.replace("-", "_"))()
-            self.took[part] = time.perf_counter() - began
-
-    def conclusion(self) -> dict[str, str]:
-        """Sections that draw on several parts."""
-        found = {"Took": ", ".join(f"{part} {seconds:.0f} s" for part, seconds in self.took.items())}
-        steps = self.tables.get("steps")
-        if steps is not None and targets.OURS in set(steps["engine"]):
-            found["What is reached"] = targets.statement(steps, self.tables.get("profile"))
-        for name, text in found.items():
-            self.say(f"\n{name}\n{text}\n")
-        return found
+            self.say(f"{part} took {time.perf_counter() - began:.0f} s")
 
     def agreement(self) -> None:
         """Each engine's first step beside ours; those that differ are named and not timed."""
@@ -146,7 +134,7 @@ class _Bench:
     def steps(self) -> None:
         """The step itself, every engine."""
         rows = studies.steps(self.cases, self.settings, self.teams, self.budget, self.say)
-        table = self.tables["steps"] = report.ratios(rows)
+        table = report.ratios(rows)
         self._keep("steps_rounds", rows)
         self._keep("steps", table, report.by_shape(table))
         if self.asked.out and table["x_plain"].notna().any():
@@ -210,12 +198,9 @@ class _Bench:
 
     def profile(self) -> None:
         """Where our time goes."""
-        import pandas as pd
-
         self.say("profile")
         ours = self.teams.of(SETTINGS["ours"])
         rows = [row for case in self.cases for row in ours.profile(case)]
-        self.tables["profile"] = pd.DataFrame(rows)
         self._keep("profile", rows, report.markdown(_profile_table(rows)))
 
     def start_up(self) -> None:

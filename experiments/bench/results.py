@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.bench.alternatives import PLAIN, SETTINGS
+from experiments.config.markdown import markdown_table
 from experiments.storage import files
 
 if TYPE_CHECKING:
@@ -80,10 +81,9 @@ def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> p
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Any frame as a Markdown table."""
-    lines = [list(map(str, table.columns)), ["---"] * table.shape[1]]
-    lines += [[_shown(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Return any frame as a Markdown table."""
+    rows = [[_shown(value) for value in row] for row in table.itertuples(index=False)]
+    return markdown_table(list(map(str, table.columns)), rows)
 
 
 def by_shape(table: pd.DataFrame) -> str:

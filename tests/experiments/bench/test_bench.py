@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.bench import agreement, alternatives, ours, studies, targets
+from experiments.bench import agreement, alternatives, ours, studies
 from experiments.bench import results as report
 from experiments.bench.alternatives import LIMIT, PLAIN, SETTINGS, USUAL, Setting, installed
 from experiments.bench.command import Asked, command
@@ -236,46 +236,6 @@ def test_the_figure_shows_every_engine_where_its_ratio_is():
     assert [label.get_text() for label in axes.get_yticklabels()] == [PLAIN, "ours"]
     marks = [line for line in axes.lines if line.get_marker() == "^"]
     assert sorted(marks[0].get_xdata()) == [1, 4.5]
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype", "share"),
-    [("10x64", "float32", 0.6), ("2x128", "float32", 0.85), ("784-10x256", "float32", 0.85),
-     ("10x100", "float32", None), ("10x64", "float64", None), ("10x512", "float64", None)],
-)  # fmt: skip
-def test_what_is_aimed_at(shape, dtype, share):
-    assert targets.aim(shape, dtype) == share or (share is None and np.isnan(targets.aim(shape, dtype)))
-
-
-def measured(shape="10x64", **us):
-    """The steps' table of one case: engine=µs, underscores for spaces."""
-    names = {"ours2": targets.OURS, "jax": targets.RIVAL, "limit2": f"{LIMIT}, 2 processes"}
-    times = {names.get(name, name): [float(each)] for name, each in us.items()}
-    return report.ratios([row | {"shape": shape} for row in rows(**times)])
-
-
-def test_what_falls_short_is_said_with_the_microseconds_that_stand_in_the_way():
-    steps = measured(ours=200, ours2=100, limit2=50, jax=90)
-    operations = {
-        "x·w": 60, "xᵀ·delta": 30, "delta·wᵀ": 30, "bias": 5, "f(z)": 8, "·f'(z)": 12, "bias gradient": 5,
-        "gather": 1, "loss": 4, "update": 5, "Python and rest": 20, "records": 20,
-    }  # fmt: skip
-    cell = {"shape": "10x64", "dtype": "float32", "activation": "relu"}
-    profile = pd.DataFrame([cell | {"operation": name, "us": us} for name, us in operations.items()])
-    text = targets.statement(steps, profile)
-    assert "50% of the limit for 60%, 0.90 times as fast as JAX: of 200 µs" in text
-    assert "matrix products 120 (60%)" in text
-    assert "activation and slope 20 (10%)" in text
-    assert "records of every step 20 (10%)" in text
-    assert "Every aim is reached" in targets.statement(measured(ours=1, ours2=70, limit2=50, jax=90), profile)
-    assert "Every aim is reached" in targets.statement(measured("10x80", ours=1, ours2=70, limit2=5), None)
-
-
-def test_each_operation_of_the_profile_has_a_kind():
-    from experiments.bench.profile import profile
-
-    operations = {row["operation"] for row in profile(TINY, rounds=1, seconds=0.01)}
-    assert operations == {name for names in targets.KINDS.values() for name in names}
 
 
 def test_the_whole_bench_on_a_tiny_shape(tmp_path):
