@@ -60,9 +60,7 @@ def _table() -> Iterable[Setting]:
         )
         yield Setting(f"NumPy tutorial{two}", "loops:engine", n, pinned=own)
         yield Setting(f"{PLAIN}{two}", "torch_one:plain", n, pinned=own, needs="torch")
-        yield Setting(f"PyTorch tuned{two}", "torch_one:tuned", n, pinned=own, needs="torch")
         yield Setting(f"PyTorch stacked bmm{two}", "torch_stacked:bmm", n, pinned=own, needs="torch")
-        yield Setting(f"torch.func vmap{two}", "torch_stacked:vmap", n, pinned=own, needs="torch")
     yield Setting(f"{PLAIN}, 2 threads", "torch_one:plain", 1, 2, needs="torch")
     yield Setting("PyTorch stacked bmm, 2 threads", "torch_stacked:bmm", 1, 2, needs="torch")
     yield Setting("JAX vmap scan, 2 cores", "jax_scan:engine", 1, 2, needs="jax")
@@ -75,10 +73,8 @@ SETTINGS = {setting.name: setting for setting in _table()}
 # the default records cost is a part of its own.
 USUAL = tuple(
     name for name in SETTINGS
-    if "default records" not in name and name not in {
-        "NumPy tutorial, 2 processes", "PyTorch tuned", "torch.func vmap, 2 processes",
-        "PyTorch stacked bmm, 2 threads",
-    }
+    if "default records" not in name
+    and name not in {"NumPy tutorial, 2 processes", "PyTorch stacked bmm, 2 threads"}
 )  # fmt: skip
 QUICK = (
     LIMIT, "limit, 2 processes", "ours", "ours, 2 processes", PLAIN, "PyTorch stacked bmm, 2 processes",

@@ -16,10 +16,7 @@ from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
 
-PARTS = (
-    "agreement", "steps", "schedule", "grid", "probes", "stacks", "curves", "vanishing", "profile",
-    "start-up",
-)  # fmt: skip
+PARTS = ("agreement", "steps", "schedule", "grid", "probes", "stacks", "start-up")
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Asked:
     def quick(self) -> Asked:
         """In under two minutes: one shape, the engines that matter, no grid."""
         less = Asked(
-            parts=("agreement", "steps", "probes", "profile", "start-up"), shapes=("10x64",),
+            parts=("agreement", "steps", "probes", "start-up"), shapes=("10x64",),
             dtypes=("float32",), activations=("relu", "tanh"), engines=QUICK, rounds=3, seconds=0.3,
         )  # fmt: skip
         return replace(less, keep_environment=self.keep_environment, out=self.out)
@@ -185,24 +182,6 @@ class _Bench:
         table = _by_stack(rows)
         self._keep("stacks", rows, report.markdown(table))
 
-    def curves(self) -> None:
-        """Cost against depth and width."""
-        rows = studies.curves(self.settings, self.teams, self.budget, self.say)
-        table = report.ratios(rows)
-        self._keep("curves", table, report.markdown(table[["shape", "engine", "us", "x_plain", "of_limit"]]))
-
-    def vanishing(self) -> None:
-        """Where gradients go subnormal."""
-        table = report.ratios(studies.vanishing(self.settings, self.teams, self.budget, self.say))
-        self._keep("vanishing", table, report.by_shape(table))
-
-    def profile(self) -> None:
-        """Where our time goes."""
-        self.say("profile")
-        ours = self.teams.of(SETTINGS["ours"])
-        rows = [row for case in self.cases for row in ours.profile(case)]
-        self._keep("profile", rows, report.markdown(_profile_table(rows)))
-
     def start_up(self) -> None:
         """How soon the program answers."""
         import pandas as pd
@@ -241,13 +220,3 @@ def _by_stack(rows: Sequence[Mapping[str, Any]]) -> Any:
     )
     relative = wide.div(wide.min(axis=1), axis=0).round(2)
     return relative.assign(best_us=wide.min(axis=1)).reset_index()
-
-
-def _profile_table(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Shares of a step, operations across."""
-    import pandas as pd
-
-    index = ["shape", "dtype", "activation", "runs"]
-    table = pd.DataFrame(list(rows))
-    shares = table.pivot_table(index=index, columns="operation", values="share", sort=False).round(3)
-    return shares.assign(us=table.groupby(index, sort=False)["us"].sum()).reset_index()

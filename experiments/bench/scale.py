@@ -60,12 +60,15 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
     began = time.perf_counter()
     import resource
 
-    from experiments import pipeline, run
+    from experiments import pipeline
     from experiments.sweeps.plan import ExecutionOptions
+    from experiments.sweeps.progress import Silent
 
-    pipeline.plan_only(asked, options=ExecutionOptions(workers))
+    options = ExecutionOptions(workers)
+    pipeline.plan_only(asked, options=options)
     planned = time.perf_counter()
-    records = run(asked, jobs=workers)
+    experiment = pipeline.experiment_of(asked)
+    records = pipeline.run_experiment(experiment, options, Silent()).records
     ended = time.perf_counter()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {

@@ -26,7 +26,6 @@ SCHEDULED = (f"{LIMIT}, 2 processes", "ours, 2 processes", "JAX vmap scan, 2 pin
 
 STACKS = (1, 2, 3, 5, 8, 12)
 STACKED_SHAPES = ("10x32", "10x64", "50x64", "10x128", "50x128", "784-10x256")
-CURVE_DEPTHS, CURVE_WIDTHS = (2, 5, 10, 20, 50), (16, 32, 64, 100, 128, 256, 512)
 
 Rows = list[dict[str, Any]]
 
@@ -77,18 +76,3 @@ def stack_sizes(shapes: Sequence[str], dtypes: Sequence[str], teams: Teams, budg
         ]
         rows += interleaved(cells, teams, budget, say)
     return rows
-
-
-def curves(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """Cost against depth at width 64 and against width at depth 10."""
-    shapes = [*(Shape(d, 64) for d in CURVE_DEPTHS), *(Shape(10, w) for w in CURVE_WIDTHS if w != 64)]
-    names = ("ours", LIMIT, PLAIN)
-    cases = [Case(shape, "float32", "tanh") for shape in shapes]
-    return steps(cases, [s for s in settings if s.name in names], teams, budget, say)
-
-
-def vanishing(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """A net whose float32 gradients go subnormal: sigmoid, depth 50, nn.Linear's default initialisation."""
-    case = Case(Shape(50, 64), "float32", "sigmoid", init="pytorch_default")
-    names = ("ours", PLAIN, "NumPy tutorial", "JAX vmap scan, 2 cores")
-    return steps([case], [s for s in settings if s.name in names], teams, budget, say)

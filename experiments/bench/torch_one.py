@@ -1,4 +1,4 @@
-"""PyTorch, one run after another: as a user writes it, and tuned."""
+"""PyTorch as a user writes it, one run after another."""
 
 from __future__ import annotations
 
@@ -11,18 +11,9 @@ from experiments.bench.workload import BELOW, LEAK, SLOPES, Array, Engine, Probl
 
 def plain(problem: Problem) -> Engine:
     """nn.Sequential, forward hooks, `.item()` for every number, optim.SGD."""
-    return _one_after_another(problem, _Plain)
-
-
-def tuned(problem: Problem) -> Engine:
-    """No hooks, no `.item()`: all layers' records in a few calls, norms and updates by foreach."""
-    return _one_after_another(problem, _Tuned)
-
-
-def _one_after_another(problem: Problem, kind: type[_Plain] | type[_Tuned]) -> Engine:
     import torch
 
-    nets = [kind(problem, r) for r in range(problem.case.runs)]
+    nets = [_Plain(problem, r) for r in range(problem.case.runs)]
     batches = problem.indices()
 
     def run(steps: int) -> Readings:
@@ -99,43 +90,3 @@ class _Plain:
 
     def log(self) -> Any:
         return tuple(np.array(column) for column in zip(*self.records, strict=True))
-
-
-class _Tuned(_Plain):
-    def prepare(self, lr: float) -> None:
-        import torch
-
-        self.parameters = list(self.net.parameters())
-        self.optimiser = torch.optim.SGD(self.parameters, lr=lr, foreach=True)
-        self.layers = list(self.net)
-
-    def begin(self, steps: int) -> None:
-        import torch
-
-        depth = len(self.linear) - 1
-        sizes = ((steps,), (steps, depth + 1), (steps, depth), (steps, depth))
-        self.rows = [torch.empty(size, dtype=torch.float64) for size in sizes]
-
-    def step(self, row: int, index: Any) -> None:
-        import torch
-
-        h, outputs = self.x[index], []
-        for linear, act in zip(self.layers[::2], [*self.layers[1::2], None], strict=True):
-            h = linear(h)
-            if act is not None:
-                h = act(h)
-                outputs.append(h)
-        loss = torch.nn.functional.cross_entropy(h, self.y[index])
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        with torch.no_grad():
-            grads = [linear.weight.grad for linear in self.linear]
-            slope = self.slope(torch.stack(outputs))
-            self.rows[0][row] = loss
-            self.rows[1][row] = torch.stack(torch._foreach_norm(grads))
-            self.rows[2][row] = (slope == 0).all(dim=1).double().mean(dim=1)
-            self.rows[3][row] = (slope < self.threshold).double().mean(dim=(1, 2))
-        self.optimiser.step()
-
-    def log(self) -> Any:
-        return tuple(column.numpy() for column in self.rows)

@@ -1,4 +1,4 @@
-"""PyTorch as an expert would run many seeds: stacked products, or torch.func's vmap."""
+"""PyTorch as an expert would run many seeds: as stacked products."""
 
 from __future__ import annotations
 
@@ -9,20 +9,11 @@ from experiments.bench.workload import BELOW, LEAK, SLOPES, Array, Engine, Probl
 
 def bmm(problem: Problem) -> Engine:
     """All runs as (R, batch, n) tensors: baddbmm, autograd of the summed loss, one foreach update."""
-    return _stacked(problem, _by_bmm)
-
-
-def vmap(problem: Problem) -> Engine:
-    """One run's loss written plainly; torch.func gives its gradient for all runs."""
-    return _stacked(problem, _by_vmap)
-
-
-def _stacked(problem: Problem, kind: Any) -> Engine:
     import torch
 
     w = [torch.from_numpy(first.copy()) for first in problem.weights]
     b = [torch.zeros(len(one), 1, one.shape[-1], dtype=one.dtype) for one in w]
-    gradient = kind(problem, w, b)
+    gradient = _by_bmm(problem, w, b)
     x, y = torch.from_numpy(problem.data.x), torch.from_numpy(problem.data.y)
     slope, threshold = SLOPES[problem.case.activation], BELOW * problem.case.max_slope
     batches = problem.indices()
@@ -74,29 +65,5 @@ def _by_bmm(problem: Problem, w: list[Any], b: list[Any]) -> Any:
         each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
         loss = each.view(y.shape).mean(dim=1)
         return loss.detach(), [h.detach() for h in outputs], torch.autograd.grad(loss.sum(), parameters)
-
-    return gradient
-
-
-def _by_vmap(problem: Problem, w: list[Any], b: list[Any]) -> Any:
-    import torch
-    from torch.func import grad_and_value
-    from torch.func import vmap as over_runs
-
-    f, layers = _function(problem.case.activation), len(w)
-
-    def loss(parameters: Any, x: Any, y: Any) -> Any:
-        outputs, h = [], x
-        for one, bias in zip(parameters[: layers - 1], parameters[layers:-1], strict=True):
-            h = f(h @ one + bias)
-            outputs.append(h)
-        logits = h @ parameters[layers - 1] + parameters[-1]
-        return torch.nn.functional.cross_entropy(logits, y), outputs
-
-    every = over_runs(grad_and_value(loss, has_aux=True))
-
-    def gradient(x: Any, y: Any) -> Any:
-        grads, (value, outputs) = every([*w, *b], x, y)
-        return value, outputs, grads
 
     return gradient

@@ -54,11 +54,6 @@ class Team:
         found: tuple[list[Any], Readings | None] = self.members[0].ask("check", case)
         return found
 
-    def profile(self, case: Case) -> list[dict[str, Any]]:
-        """Where our step's time goes."""
-        found: list[dict[str, Any]] = self.members[0].ask("profile", case)
-        return found
-
     def kernels(self) -> str:
         """What NumPy's BLAS computes with."""
         return str(self.members[0].ask("kernels"))
@@ -174,11 +169,6 @@ class _Desk:
         from experiments.bench.agreement import first_step
 
         return first_step(self.setting, case)
-
-    def profile(self, case: Case) -> list[dict[str, Any]]:
-        from experiments.bench.profile import profile
-
-        return profile(case)
 
     def kernels(self) -> str:
         import numpy as np  # noqa: F401  (loads the library that is asked about)
