@@ -20,18 +20,18 @@ LOSSES = Registry("loss")
 
 
 def _one_hot(z: Array, y: Labels) -> Array:
-    """(R, B, C) of zeros and ones in z's dtype; y may have one row for all runs."""
+    """Return the (R, B, C) array of zeros and ones in z's dtype; y may have one row for all runs."""
     return np.asarray(y[..., None] == np.arange(z.shape[-1]), dtype=z.dtype)
 
 
 def _places(y: Labels, shape: tuple[int, ...]) -> Labels:
-    """(R, B): where in a flat (R, C, B) every example's own class stands."""
+    """Return where in a flat (R, C, B) every example's own class stands: (R, B)."""
     runs, classes, examples = shape
     return (np.arange(runs)[:, None] * classes + y) * examples + np.arange(examples)
 
 
 def accuracy(z: Array, y: Labels) -> npt.NDArray[np.float64]:
-    """(R,): share of examples whose largest logit is their own class; NaN where a logit is NaN."""
+    """Return the share of examples whose largest logit is their own class: (R,); NaN where a logit is."""
     right = (z.argmax(axis=-1) == y).mean(axis=-1)
     return np.where(np.isfinite(z).all(axis=(-2, -1)), right, np.nan)
 

@@ -132,7 +132,7 @@ def create(
     norm: str = "none",
     residual: float = 0.0,
 ) -> Network:
-    """Draw R = len(seeds) networks; act, init, bias and norm are call-texts, init and bias one a run.
+    """Draw R = len(seeds) networks; act, init, bias and norm are call-texts, one init and one bias per run.
 
     Hidden layer l draws from the stream (seed, "weights", l) and the output layer from (seed, "weights", 0),
     so networks of different depth share the noise of their common layers.

@@ -21,7 +21,7 @@ CLASH = 512  # bytes
 
 
 def product(x: Array, w: Array, out: Array) -> None:
-    """out = x·w for (R or 1, B, k) and (R, k, n)."""
+    """Write x·w to out, for (R or 1, B, k) and (R, k, n)."""
     pieces = _pieces(x.shape[-2], w.shape[-2] * w.shape[-1])
     if len(pieces) == 1 or (w.itemsize == 4 and _clashes(w.shape[-1], 4)):
         np.matmul(x, w, out=out)
@@ -31,7 +31,7 @@ def product(x: Array, w: Array, out: Array) -> None:
 
 
 def product_of_transposed(x: Array, delta: Array, out: Array) -> None:
-    """out = xᵀ·delta for (R or 1, B, k) and (R, B, n)."""
+    """Write xᵀ·delta to out, for (R or 1, B, k) and (R, B, n)."""
     pieces = _pieces(x.shape[-1], delta.shape[-2] * delta.shape[-1])
     if len(pieces) == 1:
         np.matmul(x.mT, delta, out=out)
@@ -41,7 +41,7 @@ def product_of_transposed(x: Array, delta: Array, out: Array) -> None:
 
 
 def product_transposed(x: Array, w: Array, out: Array, scratch: Array) -> None:
-    """out = x·wᵀ for (R, B, n) and (R, k, n); scratch (R, n, k) takes the copy of wᵀ where that is faster."""
+    """Write x·wᵀ to out, for (R, B, n) and (R, k, n); scratch (R, n, k) takes wᵀ where that is faster."""
     examples, (k, n) = x.shape[-2], w.shape[-2:]
     small = examples * k * n <= SMALL
     if not small and (len(_pieces(examples, k * n)) == 1 or _clashes(k, w.itemsize)):

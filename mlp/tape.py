@@ -256,7 +256,7 @@ class Tape:
 
 
 def _largest(g: Array) -> Array:
-    """(R,) largest absolute entry."""
+    """Return the largest absolute entry of every run: (R,)."""
     return np.maximum(g.max(axis=(1, 2)), -g.min(axis=(1, 2)))
 
 

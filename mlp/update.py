@@ -38,7 +38,7 @@ class UpdateRule:
 
     @np.errstate(all="ignore")
     def step(self, grads: Array, lr: Array, out: Array) -> Array:
-        """(R, P) steps for (R, P) gradients and (R, 1) rates, written to out, which may be the gradients."""
+        """Return (R, P) steps for (R, P) gradients and (R, 1) rates, written to out, which may be grads."""
         if self.clip is not None or (self.decay is not None and not self.decoupled):
             grads = _copied(grads, out)
         if self.clip is not None:

@@ -163,7 +163,7 @@ def _agreement(values: Array) -> Array:
 
 
 def _by_example(t: LayerTrace) -> tuple[Array, Array]:
-    """(R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
+    """Return (R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
 
     An example's gradient of w_ij is x_i·delta_j, so into every unit its signs agree just as those of x do.
     """
@@ -177,7 +177,7 @@ def _by_example(t: LayerTrace) -> tuple[Array, Array]:
 
 
 def _of_the_mean(t: LayerTrace) -> tuple[Array, Array]:
-    """(R, n_out) agreement of the mean loss's gradients into a unit, and 1 where the unit gets one."""
+    """Return (R, n_out) agreement of the mean loss's gradients into a unit, and 1 where the unit gets one."""
 
     def measure() -> tuple[Array, Array]:
         each = _agreement(t.scaled_dw.mT)
@@ -187,7 +187,7 @@ def _of_the_mean(t: LayerTrace) -> tuple[Array, Array]:
 
 
 def _weighted_mean(values: Array, weights: Array) -> Measure:
-    """(R,) mean of (R, n) values over those with a weight; NaN where none has any."""
+    """Return (R,) mean of (R, n) values over those with a weight; NaN where none has any."""
     usable = np.where(weights > 0, values, 0)
     with np.errstate(invalid="ignore"):
         return np.asarray((usable * weights).sum(axis=-1) / weights.sum(axis=-1), np.float64)

@@ -29,7 +29,7 @@ def forward(net: Network, x: Array) -> Tape:
 
 
 def layer_jacobian(tape: Tape, index: int, examples: int) -> Array:
-    """(R, E, n_out, n_in): ∂(the output of layer `index`, from 0)/∂(its input).
+    """Return (R, E, n_out, n_in): ∂(the output of layer `index`, from 0)/∂(its input).
 
     slope ∘ wᵀ for a plain hidden layer, 1 + residual·slope ∘ wᵀ past a skip, and wᵀ for the output layer.
     """
@@ -37,7 +37,7 @@ def layer_jacobian(tape: Tape, index: int, examples: int) -> Array:
 
 
 def hidden_jacobian(net: Network, x: Array) -> Array:
-    """(R, B, n, n_in): ∂(the output of the last hidden layer)/∂x at every example of x (B, n_in).
+    """Return (R, B, n, n_in): ∂(the output of the last hidden layer)/∂x at every example of x (B, n_in).
 
     Of a network without hidden layers the identity. At its true size, which may be too small for a float64.
     """
@@ -49,7 +49,7 @@ def hidden_jacobian(net: Network, x: Array) -> Array:
 
 
 def end_to_end(tape: Tape, index: int, examples: int) -> tuple[Array, Exponents]:
-    """(R, E, k) singular values of ∂logits/∂(the input of layer `index`), as true · 2^exponent, and (R, E).
+    """Return (R, E, k) singular values of ∂logits/∂(input of layer `index`), as true · 2^exponent, and (R, E).
 
     Of index 0 it is the whole network's Jacobian. All layers are gone through at the first call after a pass.
     """
@@ -61,7 +61,7 @@ def end_to_end(tape: Tape, index: int, examples: int) -> tuple[Array, Exponents]
 
 
 def singular_values(jacobian: Array) -> Array:
-    """(…, k) singular values, the largest first, k the smaller side; NaN for what is not finite."""
+    """Return (…, k) singular values, the largest first, k the smaller side; NaN for what is not finite."""
     usable = np.asarray(np.isfinite(jacobian).all(axis=(-2, -1), keepdims=True))
     found = np.linalg.svd(np.where(usable, jacobian, 0.0), compute_uv=False)
     return np.where(usable[..., 0], found, np.nan)
@@ -83,7 +83,7 @@ def _all_the_way(tape: Tape, examples: int) -> tuple[list[Array], list[Exponents
 
 
 def _to_one(g: Array) -> npt.NDArray[np.int32]:
-    """(R, E) powers of two that bring the largest entries to about 1; 0 where there are none."""
+    """Return (R, E) powers of two that bring the largest entries to about 1; 0 where there are none."""
     largest = np.abs(g).max(axis=(-2, -1))
     return np.where(np.isfinite(largest), -np.frexp(largest)[1], 0).astype(np.int32)
 
@@ -95,7 +95,7 @@ def _identity(tape: Tape, examples: int, width: int) -> Array:
 
 @np.errstate(all="ignore")  # of a run that diverges; its NaN says so
 def _pull(tape: Tape, index: int, g: Array) -> Array:
-    """(R, E, m, n_in): g · ∂(the output of layer `index`)/∂(its input) for g (R, E, m, n_out)."""
+    """Return (R, E, m, n_in): g · ∂(the output of layer `index`)/∂(its input) for g (R, E, m, n_out)."""
     w = tape.net.layers[index].w.astype(np.float64, copy=False)
     if index == tape.depth:
         return np.matmul(g, w.mT[:, None])
@@ -127,7 +127,7 @@ def _through_norm(tape: Tape, index: int, g: Array) -> Array:
 
 
 def _of_layer(t: LayerTrace, examples: int) -> Array:
-    """(R, E, k) singular values of the layer's J."""
+    """Return (R, E, k) singular values of the layer's J."""
 
     def measure() -> Array:
         return singular_values(layer_jacobian(*place(t), examples))
@@ -136,7 +136,7 @@ def _of_layer(t: LayerTrace, examples: int) -> Array:
 
 
 def _to_logits(t: LayerTrace, examples: int) -> tuple[Array, Exponents]:
-    """(R, E, k) singular values of the J end to end, true · 2^exponent, and the exponents (R, E)."""
+    """Return (R, E, k) singular values of the J end to end, true · 2^exponent, and the exponents (R, E)."""
     return end_to_end(*place(t), examples)
 
 
@@ -147,7 +147,7 @@ def _true(values: Array, exponents: Exponents) -> Array:
 
 @np.errstate(all="ignore")
 def _spread(values: Array) -> Measure:
-    """(R,) variance over squared mean of the squared singular values; NaN where all are 0."""
+    """Return (R,) variance over squared mean of the squared singular values; NaN where all are 0."""
     squares = np.square(values / values.max(axis=-1, keepdims=True))
     return np.asarray((squares.var(axis=-1) / np.square(squares.mean(axis=-1))).mean(axis=-1))
 

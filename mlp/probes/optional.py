@@ -40,7 +40,7 @@ def _effective_rank(a: Array, centred: bool) -> float:
 
 @np.errstate(all="ignore")
 def _plain_norm(t: LayerTrace, name: str) -> Measure:
-    """(R,) √Σg² of the named gradient in the run's own format: g rounded to it, squared and summed in it."""
+    """Return (R,) √Σg² of the named gradient, g rounded to the run's own format, squared and summed in it."""
     scaled: Array = getattr(t, name)
     held = np.ldexp(scaled, -t.exponent[:, None, None].astype(np.int32)).reshape(len(scaled), -1)
     return np.sqrt(np.vecdot(held, held)).astype(np.float64)
@@ -84,7 +84,7 @@ def gradient_cosine(t: LayerTrace, batch: int = 32) -> Measure:
 
 
 def _noise(t: LayerTrace, batch: int) -> Array:
-    """(2, R) signal to noise and mean cosine, run by run so that few gradients are held at a time."""
+    """Return (2, R) signal to noise and mean cosine, run by run so that few gradients are held at a time."""
 
     def measure() -> Array:
         du = _before_norm(t)
@@ -96,7 +96,7 @@ def _noise(t: LayerTrace, batch: int) -> Array:
 
 @np.errstate(all="ignore")
 def _before_norm(t: LayerTrace) -> Array:
-    """(R, B, n) dLoss/du of each example, u = x·w + b, scaled as delta is."""
+    """Return (R, B, n) dLoss/du of each example, u = x·w + b, scaled as delta is."""
     tape, index = place(t)
     norm, gain = tape.net.norm, tape.net.layers[index].gain
     if norm is None or gain is None:
@@ -109,7 +109,7 @@ def _before_norm(t: LayerTrace) -> Array:
 
 @np.errstate(all="ignore")
 def _gradients(x: Array, du: Array, batch: int) -> Array:
-    """(m, n_in·n_out) gradients of m mini-batches, up to a common factor."""
+    """Return (m, n_in·n_out) gradients of m mini-batches, up to a common factor."""
     m = len(x) // batch
     x, du = (np.asarray(each[: m * batch], np.float64).reshape(m, batch, each.shape[-1]) for each in (x, du))
     return np.matmul(x.mT, du).reshape(m, x.shape[-1] * du.shape[-1])
