@@ -49,7 +49,7 @@ def hidden_jacobian(net: Network, x: Array) -> Array:
 
 
 def end_to_end(tape: Tape, index: int, examples: int) -> tuple[Array, Exponents]:
-    """Return (R, E, k) singular values of ∂logits/∂(input of layer `index`), as true · 2^exponent, and (R, E).
+    """Return (R, E, k) singular values of ∂logits/∂(input of layer `index`), as true · 2^exponent and (R, E).
 
     Of index 0 it is the whole network's Jacobian. All layers are gone through at the first call after a pass.
     """
