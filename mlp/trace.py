@@ -13,8 +13,6 @@ from mlp.activations import Activation, Array
 from mlp.numbers import Measure, count, frobenius, moments
 from mlp.tape import Tape
 
-__all__ = ["LayerTrace", "Measure"]
-
 T = TypeVar("T")
 
 _ARRAYS = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from experiments.sweeps.forecast import Forecast
     from experiments.sweeps.plan import Sweep
+    from experiments.sweeps.progress import Advance
 
 BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
 PLAIN_WIDTH = 180  # characters of a line that goes to a file or a pipe, which has no width of its own
@@ -60,7 +61,7 @@ class Terminal:
         self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}")
 
     @contextmanager
-    def training(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float], None]]:
+    def training(self, runs: int, forecast: Forecast) -> Iterator[Advance]:
         """Yield the function to call with (runs, cost) for every finished stack."""
         if self.console.is_terminal and not self.console.quiet:
             with self._bar(runs, forecast) as advance:
@@ -69,7 +70,7 @@ class Terminal:
             yield self._lines(runs, forecast)
 
     @contextmanager
-    def _bar(self, runs: int, forecast: Forecast) -> Iterator[Callable[[int, float], None]]:
+    def _bar(self, runs: int, forecast: Forecast) -> Iterator[Advance]:
         from rich.progress import BarColumn, Progress, TextColumn
 
         count = TextColumn("{task.completed:.0f}/{task.total:.0f} runs")
@@ -83,7 +84,7 @@ class Terminal:
 
             yield advance
 
-    def _lines(self, total: int, forecast: Forecast) -> Callable[[int, float], None]:
+    def _lines(self, total: int, forecast: Forecast) -> Advance:
         done, last = 0, time.monotonic()
 
         def advance(runs: int, cost: float) -> None:

@@ -95,8 +95,7 @@ def costly_steps(recording: Recording, steps: int) -> tuple[int, ...]:
 
 def is_costly(probe: str) -> bool:
     """Return whether a probe, given by its call-text, is costly and so measured at few steps only."""
-    name, _ = parse_call(probe)
-    return name in PROBES and PROBES.facts(name).costly
+    return PROBES.facts(parse_call(probe)[0]).costly
 
 
 @lru_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mlp.numbers import Measure
 from mlp.registry import Registry
@@ -55,5 +55,5 @@ def probe(
     *, default: bool = False, costly: bool = False, whole_pass: bool = False
 ) -> Callable[[Probe], Probe]:
     """Return the decorator that registers a probe with these facts (see `ProbeFacts`)."""
-    facts: Any = ProbeFacts(default, costly, whole_pass)
+    facts = ProbeFacts(default, costly, whole_pass)
     return lambda function: PROBES.declare(function, facts)

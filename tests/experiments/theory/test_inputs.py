@@ -3,19 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import datasets
 from experiments.theory import Inputs, predict
 from experiments.theory.inputs import EXAMPLES
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
-
-
-@pytest.fixture(scope="module")
-def inputs(digits):
-    return Inputs.measured(digits.x, digits.y, digits.classes)
 
 
 def test_chosen_examples_keep_every_class_and_its_square(digits, inputs):

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from experiments import datasets
 from experiments.config.vocabulary import Run
 from experiments.theory import Inputs, closed_forms, gaussian, kernels, mean_field, predict, predict_run
 from experiments.theory.backward import gain
@@ -16,16 +15,6 @@ from mlp.numbers import frobenius
 from mlp.tape import Tape
 
 NORMS = ("delta_norm", "dw_norm", "db_norm")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
-
-
-@pytest.fixture(scope="module")
-def inputs(digits):
-    return Inputs.measured(digits.x, digits.y, digits.classes)
 
 
 @pytest.fixture
