@@ -199,11 +199,11 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path):
 
 
 def alive(pid):
+    """Whether the process still runs; it may end between finding its file and reading it."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def until(condition, seconds=20.0):
