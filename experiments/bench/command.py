@@ -56,14 +56,9 @@ def command(asked: Asked, say: Callable[[str], None] = print) -> int:
         say(about)
         bench = _Bench(asked, settings, asked.cases(), teams, Budget(asked.rounds, asked.seconds), say)
         bench.run()
-    sections = {"Machine": about} | bench.sections
     if asked.out:
-        say(f"written: {report.add_entry(asked.out, report.entry(_title(asked), sections))}")
+        say(f"written: {report.write_page(asked.out, about, bench.sections)}")
     return 1 if bench.wrong else 0
-
-
-def _title(asked: Asked) -> str:
-    return f"{asked.rounds} rounds, {asked.seconds:g} s a cell and round"
 
 
 def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], teams: Teams) -> str:
@@ -77,6 +72,7 @@ def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], 
     libraries = sorted({names[s.needs] for s in settings if s.needs})
     numpy = f"NumPy {versions()['numpy']} with {teams.of(SETTINGS['limit']).kernels()}"
     lines = [
+        f"- {asked.rounds} rounds, {asked.seconds:g} s a cell and round",
         f"- {facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, {facts['system']}",
         "- " + "; ".join(filter(None, [numpy, ", ".join(f"{name} {version(name)}" for name in libraries)])),
         f"- commit {code['commit'][:12]}{' and changes' if code['dirty'] else ''}" if code else "",

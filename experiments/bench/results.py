@@ -20,12 +20,12 @@ CELL = ["shape", "dtype", "activation"]
 HEAD = """\
 # How fast, beside the alternatives
 
-Written by `make bench`; the newest entry first, its numbers in the CSV files beside this one. A cell is the
-median over interleaved rounds, its range over the rounds in brackets. "× plain" is the time of PyTorch as a
-user writes it, one process and one thread, over the engine's time in the same round; "limit" is the time that
-the step's matrix products alone take on as many cores, over the engine's.
+Written by `make bench`: the newest measurement of each part, with its date and machine; its numbers are in
+the CSV files beside this page. A cell is the median over interleaved rounds, its range over the rounds in
+brackets. "× plain" is the time of PyTorch as a user writes it, one process and one thread, over the engine's
+time in the same round; "limit" is the time that the step's matrix products alone take on as many cores, over
+the engine's.
 """
-MARK = "\n<!-- entries -->\n"
 
 
 def ratios(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -111,18 +111,18 @@ def _shown(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
-def entry(title: str, sections: Mapping[str, str]) -> str:
-    """A dated entry."""
-    now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
-    parts = [f"## {now}: {title}\n", *(f"### {name}\n\n{text}\n" for name, text in sections.items() if text)]
-    return "\n".join(parts)
+def write_page(folder: Path, about: str, sections: Mapping[str, str]) -> Path:
+    """Write README.md: these parts, each under what is said about its measuring, replace their namesakes.
 
-
-def add_entry(folder: Path, text: str) -> Path:
-    """Put an entry above the earlier ones in the folder's README.md."""
+    Parts that were not measured this time keep their text.
+    """
     path = folder / "README.md"
-    earlier = path.read_text(encoding="utf-8").partition(MARK)[2] if path.exists() else ""
-    files.write(path, (HEAD + MARK + "\n" + text + earlier).encode(), folder)
+    earlier = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
+    parts = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in earlier}
+    now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
+    parts |= {name: f"Measured {now}.\n\n{about}\n\n{text}" for name, text in sections.items() if text}
+    page = HEAD + "".join(f"\n## {name}\n\n{text.strip()}\n" for name, text in parts.items())
+    files.write(path, page.encode(), folder)
     return path
 
 

@@ -221,13 +221,17 @@ def test_the_grid_is_scaled_by_steps_and_seeds_and_counts_the_start():
     assert table["cells"].tolist() == [1]
 
 
-def test_the_newest_entry_stands_first_and_none_is_lost(tmp_path):
-    for title in ("first", "second"):
-        report.add_entry(tmp_path, report.entry(title, {"steps": f"table of the {title}", "empty": ""}))
+def test_a_part_that_is_measured_again_replaces_its_text_and_the_others_stay(tmp_path):
+    report.write_page(tmp_path, "- machine one", {"steps": "old table", "grid": "a grid", "empty": ""})
+    report.write_page(tmp_path, "- machine two", {"steps": "new table"})
     text = (tmp_path / "README.md").read_text()
-    assert text.index("table of the second") < text.index("table of the first")
     assert text.count("# How fast") == 1
-    assert "### empty" not in text
+    assert "old table" not in text
+    _, steps, grid = text.split("\n## ")
+    assert "machine two" in steps
+    assert "new table" in steps
+    assert "machine one" in grid
+    assert "a grid" in grid
 
 
 def test_the_figure_shows_every_engine_where_its_ratio_is():
