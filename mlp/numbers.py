@@ -17,6 +17,7 @@ from mlp.special import Array
 Measure = npt.NDArray[np.float64]  # (R,), one number for each run
 
 HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
+BEYOND = 20_000  # a power of two that takes every number of any format to 0 or to infinity
 CHUNK = 4096  # squares of float32 that are summed in float32: good to 1e-7, and 3 times as fast
 
 
@@ -58,17 +59,40 @@ def column_norms(x: Array) -> Measure:
 
 
 @np.errstate(all="ignore")
+def rms(x: Array) -> Measure:
+    """Return the root mean square of every x[r] in float64: (R, …) -> (R,)."""
+    return frobenius(x) / np.sqrt(x[0].size)
+
+
+@np.errstate(all="ignore")
 def moments(x: Array) -> tuple[Measure, Measure]:
     """Return the mean and the variance of every x[r]: (R, …) -> (R,), (R,).
 
-    One run at a time, so that what is left of it lies in the cache.
+    One run at a time, so that what is left of it lies in the cache. A variance is 0 or infinite only where
+    no number is so small or so large; the root mean square then still tells.
     """
-    mean, size = np.empty(len(x)), np.empty(len(x))
+    mean, variance = np.empty(len(x)), np.empty(len(x))
     for r, block in enumerate(x):
-        wide = block.astype(np.float64, copy=False)
-        mean[r] = wide.mean()
-        size[r] = frobenius((wide - mean[r])[None])[0]
-    return mean, np.square(size) / x[0].size
+        mean[r], variance[r] = _moments(block.astype(np.float64, copy=False))
+    return mean, variance
+
+
+def _moments(x: Array) -> tuple[float, float]:
+    mean = x.mean()
+    size = frobenius((x - mean)[None])[0]
+    largest = 0.0 if 1 / HUGE["float64"] < size < HUGE["float64"] else np.abs(x).max(initial=0.0)
+    if not 0 < largest < np.inf:
+        return mean, np.square(size) / x.size
+    power = int(np.frexp(largest)[1])
+    near_one = np.ldexp(x, -power)
+    return np.ldexp(near_one.mean(), power), np.ldexp(near_one.var(), 2 * power)
+
+
+@np.errstate(all="ignore")
+def times_power(x: Array, power: npt.NDArray[np.int64]) -> Array:
+    """Return x[r] · 2^power[r], exact but at the ends of x's format: (R, …), (R,) -> (R, …)."""
+    each = np.clip(power, -BEYOND, BEYOND).astype(np.int32)
+    return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
 
 
 def count(mask: npt.NDArray[np.bool_], axis: int) -> Measure:
