@@ -90,6 +90,8 @@ class Tape:
             self._follows = net.norm is None and not net.residual and is_linear_at_zero(net.act, dtype)
             self._can_fade = any(net.act.fades)
             self._may_vanish = float(net.act.f(np.zeros(1, dtype))[0]) == 0
+            least = WEAK[dtype.name] if is_linear_at_zero(net.act, dtype) else WEAK[dtype.name] / 2
+            self._least = 2.0**least  # |z| under which an output may leave the format
             self._reach_of_slope = reach(net.act, dtype)
         self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
         self._ones = np.ones((1, 1, examples), dtype)
@@ -353,7 +355,7 @@ class Tape:
         """Note that run r's z has left the format, unless f(0) is not 0, so that it does no harm, or z is."""
         x, w = self.x[index], self.net.layers[index].w[r]
         is_zero = size == 0 and not (self.net.norm is None and x[r if len(x) > 1 else 0].any() and w.any())
-        if self._may_vanish and size < 2.0 ** WEAK[w.dtype.name] and not is_zero:
+        if self._may_vanish and size < self._least and not is_zero:
             self._blind_from[r] = min(self._blind_from[r], index)
 
     # -- which gradients are truly zero ------------------------------------------------------------------

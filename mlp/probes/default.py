@@ -112,7 +112,7 @@ def a_rms(t: LayerTrace) -> Measure:
 @probe(default=True)
 def dead_fraction(t: LayerTrace) -> Measure:
     """Share of units with slope 0 on every example, so that they get no gradient."""
-    return t.known(share(t.dead), "slope")
+    return t.known(share(t.dead), "slope", "scaled_z")
 
 
 @probe(default=True)
@@ -124,13 +124,13 @@ def inactive_fraction(t: LayerTrace) -> Measure:
 @probe(default=True)
 def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope")
+    return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope", "scaled_z")
 
 
 @probe(default=True)
 def slope_rms(t: LayerTrace) -> Measure:
     """Root mean square of the slope over examples and units: what the activation leaves of a gradient."""
-    return t.norm("slope") / np.sqrt(t.slope[0].size)
+    return t.known(t.norm("slope") / np.sqrt(t.slope[0].size), "scaled_z")
 
 
 @probe(default=True)

@@ -16,7 +16,7 @@ UNIT_PROBES = Registry("unit probe")
 @UNIT_PROBES
 def unit_dead(t: LayerTrace) -> Measure:
     """1 if the unit's slope is 0 on every example, so that it gets no gradient; else 0."""
-    return t.known_units(t.dead, "slope")
+    return t.known_units(t.dead, "slope", "scaled_z")
 
 
 @UNIT_PROBES
