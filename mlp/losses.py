@@ -52,7 +52,7 @@ def evaluate(loss: Loss, z: Array, y: Labels) -> tuple[Measure, Array, npt.NDArr
     value, delta = loss(z, y)
     value, exponent = np.array(value, np.float64), np.zeros(len(z), np.int64)
     again = getattr(getattr(loss, "func", loss), "surely", None)
-    if again is not None:
+    if again is not None and (value < SURE["float32"] ** 0.5).any():  # else no run can be so sure
         labels = np.broadcast_to(y, z.shape[:2])
         size = np.maximum(delta.max(axis=(-2, -1)), -delta.min(axis=(-2, -1)))
         for r in np.flatnonzero(size < SURE[delta.dtype.name]):

@@ -65,33 +65,39 @@ def rms(x: Array) -> Measure:
 
 
 @np.errstate(all="ignore")
-def moments(x: Array) -> tuple[Measure, Measure]:
-    """Return the mean and the variance of every x[r]: (R, …) -> (R,), (R,).
+def moments(x: Array) -> tuple[Measure, Measure, Measure]:
+    """Return the mean, the variance and the root mean square of every x[r]: (R, …) -> three times (R,).
 
     One run at a time, so that what is left of it lies in the cache. A variance is 0 or infinite only where
     no number is so small or so large; the root mean square then still tells.
     """
-    mean, variance = np.empty(len(x)), np.empty(len(x))
+    found = np.empty((3, len(x)))
     for r, block in enumerate(x):
-        mean[r], variance[r] = _moments(block.astype(np.float64, copy=False))
-    return mean, variance
+        found[:, r] = _moments(block.astype(np.float64, copy=False))
+    return found[0], found[1], found[2]
 
 
-def _moments(x: Array) -> tuple[float, float]:
+def _moments(x: Array) -> tuple[float, float, float]:
     mean = x.mean()
-    size = frobenius((x - mean)[None])[0]
-    largest = 0.0 if 1 / HUGE["float64"] < size < HUGE["float64"] else np.abs(x).max(initial=0.0)
+    spread = x - mean
+    square = np.vdot(spread, spread)
+    if 1 / HUGE["float64"] < square < HUGE["float64"] and mean * mean < HUGE["float64"]:
+        return mean, square / x.size, np.sqrt(square / x.size + mean * mean)
+    largest = np.abs(x).max(initial=0.0)
     if not 0 < largest < np.inf:
-        return mean, np.square(size) / x.size
+        return mean, square, np.abs(mean)  # nothing but zeros, or no numbers
     power = int(np.frexp(largest)[1])
     near_one = np.ldexp(x, -power)
-    return np.ldexp(near_one.mean(), power), np.ldexp(near_one.var(), 2 * power)
+    size = np.sqrt(np.square(near_one).mean())
+    return np.ldexp(near_one.mean(), power), np.ldexp(near_one.var(), 2 * power), np.ldexp(size, power)
 
 
 @np.errstate(all="ignore")
 def times_power(x: Array, power: npt.NDArray[np.int64]) -> Array:
     """Return x[r] · 2^power[r], exact but at the ends of x's format: (R, …), (R,) -> (R, …)."""
-    each = np.clip(power, -BEYOND, BEYOND).astype(np.int32)
+    if not power.any():
+        return x
+    each = np.minimum(np.maximum(power, -BEYOND), BEYOND).astype(np.int32)
     return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
 
 

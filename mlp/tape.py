@@ -88,7 +88,7 @@ class Tape:
         self._forget_exponents()
         if exact:
             self._follows = net.norm is None and not net.residual and is_linear_at_zero(net.act, dtype)
-            self._can_fade = any(net.act.fades)
+            self._can_fade = min(reach(net.act, dtype)) < np.inf
             self._may_vanish = float(net.act.f(np.zeros(1, dtype))[0]) == 0
             least = WEAK[dtype.name] if is_linear_at_zero(net.act, dtype) else WEAK[dtype.name] / 2
             self._least = 2.0**least  # |z| under which an output may leave the format
@@ -139,7 +139,7 @@ class Tape:
         for index, p in enumerate(net.layers):
             z = self.z[index]
             product(self.x[index], p.w, out=z)
-            if self.exact and self.x_exponent[index].any():
+            if self._any_exponent and self.x_exponent[index].any():
                 self._add_scaled_bias(z, index, p)
             else:
                 np.add(z, p.b, out=z)
@@ -150,7 +150,7 @@ class Tape:
                 self._watch(saved.z, index)
             self._activate(saved, index)
             self.x[index + 1] = self._add_skip(saved.a, index)
-            if self.exact:
+            if self._any_exponent:
                 self.x_exponent[index + 1] = self.z_exponent[index]
         raise AssertionError("a network has an output layer")
 
@@ -160,8 +160,7 @@ class Tape:
             return z
         self._watch(z, self.depth)
         self._faint = {r for r in self._faint if self._blind_from[r] > self.depth and np.isfinite(z[r]).all()}
-        exponent = self.z_exponent[self.depth]
-        return times_power(z, -exponent) if exponent.any() else z
+        return times_power(z, -self.z_exponent[self.depth])
 
     def _normalise(self, u: Array, index: int, p: Layer) -> Saved:
         norm = self.net.norm
@@ -236,7 +235,7 @@ class Tape:
         if self.skips[index]:
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
         slope = self._slope_of(index)
-        again = {r: self._wide_product(g[r], index, r) for r in self._faint}
+        again = {r: self._wide_product(g[r], index, r) for r in sorted(self._faint)}
         np.multiply(g, slope, out=g)
         for r, (product_, shift) in again.items():
             g[r] = product_
@@ -296,8 +295,9 @@ class Tape:
     def _forget_exponents(self) -> None:
         self.x_exponent[:] = 0
         self.z_exponent[:] = 0
+        self._any_exponent = False
         self._blind_from = np.full(self.net.runs, self.depth + 1)  # the layer whose z left the format
-        self._without_number: list[set[int]] = [set() for _ in range(self.depth)]  # runs with a NaN in z
+        self._is_blind = False
         self._faint.clear()
         self._reached: dict[int, npt.NDArray[np.bool_]] = {}
         for each in self.arrivals:
@@ -314,20 +314,21 @@ class Tape:
 
     def _watch(self, z: Array, index: int) -> None:
         """Look at each run's least and largest z, and bring what is tiny to where f is a straight line."""
-        flat = z.reshape(len(z), -1)
-        low, high = flat.min(axis=-1), flat.max(axis=-1)
-        size = np.maximum(high, -low)
-        for r in np.flatnonzero(~(size >= 2.0 ** LINEAR[z.dtype.name] / 4) | (self.z_exponent[index] != 0)):
-            if np.isnan(size[r]):
-                if index < self.depth:
-                    self._without_number[index].add(int(r))
-            elif self._follows or index == self.depth:
-                self._follow(z, index, int(r))
+        sample = z[:, :: max(1, z.shape[1] // SAMPLE)]
+        tiny = (_largest(sample) < 2.0 ** LINEAR[z.dtype.name] / 4) | (self.z_exponent[index] != 0)
+        for r in np.flatnonzero(tiny).tolist():
+            size = float(np.abs(z[r]).max())
+            if not (size < 2.0 ** LINEAR[z.dtype.name] / 4 or self.z_exponent[index, r]):
+                continue
+            if self._follows or index == self.depth:
+                self._follow(z, index, r)
             else:
-                self._mark(float(size[r]), index, int(r))
+                self._mark(size, index, r)
         if index < self.depth and self._can_fade:
             left, right = self._reach_of_slope
-            self._faint.update(np.flatnonzero((low < -left) | (high > right)).tolist())
+            flat = z.reshape(len(z), -1)
+            faint = (flat.min(axis=-1) < -left) | (flat.max(axis=-1) > right)
+            self._faint.update(np.flatnonzero(faint).tolist())
 
     def _follow(self, z: Array, index: int, r: int) -> None:
         """Bring z[r] to 2^LINEAR, or to its true size if that is larger."""
@@ -337,6 +338,7 @@ class Tape:
         wanted = max(0, now + LINEAR[z.dtype.name] - _power_of(z[r])) if z[r].any() else 0
         z[r] = _scaled(z[r], wanted - now)
         self.z_exponent[index, r] = wanted
+        self._any_exponent = True
 
     def _multiply_again(self, z: Array, index: int, r: int) -> None:
         """Take x·w + b of run r anew with larger inputs, since products of tiny numbers lose their digits."""
@@ -357,15 +359,15 @@ class Tape:
         is_zero = size == 0 and not (self.net.norm is None and x[r if len(x) > 1 else 0].any() and w.any())
         if self._may_vanish and size < self._least and not is_zero:
             self._blind_from[r] = min(self._blind_from[r], index)
+            self._is_blind = True
 
     # -- which gradients are truly zero ------------------------------------------------------------------
 
     def _true_slope(self, slope: Array, index: int) -> Array:
-        """Return the slope (R, B, n) with NaN where z is, or has left the format, and no false zeros."""
+        """Return the slope (R, B, n) with NaN where z has left the format, and no false zeros."""
         z = self.saved[index].z
-        slope[self._blind_from <= index] = np.nan
-        for r in self._without_number[index]:
-            slope[r][np.isnan(z[r])] = np.nan
+        if self._is_blind:
+            slope[self._blind_from <= index] = np.nan
         for r in self._faint:
             lost = (slope[r] == 0) & self._on_a_fading_side(z[r])
             slope[r][lost] = np.finfo(slope.dtype).smallest_subnormal
@@ -453,12 +455,13 @@ class Tape:
     @property
     def has_exponents(self) -> bool:
         """Whether any gradient of the last backward pass is not stored at its true size."""
-        return bool(self.exponent.any() or self.x_exponent.any())
+        return bool(self.exponent.any() or (self.exact and self.x_exponent.any()))
 
     @property
     def has_faint_gradients(self) -> bool:
         """Whether `unscale` gives a layer's gradients up as too small to move a weight."""
-        return bool((self.exponent + self.x_exponent > FLOOR[self.net.params.dtype.name]).any())
+        floor = FLOOR[self.net.params.dtype.name]
+        return self.has_exponents and bool((self.exponent + self.x_exponent > floor).any())
 
     def _blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
         """Yield columns of an (R, P) block of gradients that share an exponent, and their exponents (R,)."""

@@ -140,35 +140,47 @@ class LayerTrace:
         return times_power(self.norm(f"scaled_{name}"), -getattr(self, _EXPONENTS[name]))
 
     def rms(self, name: str) -> Measure:
-        """Return the root mean square of x, z, a, delta, dw, db or step at its true size: (R,)."""
+        """Return the root mean square of delta, dw or db over its entries, at its true size: (R,)."""
         entries = getattr(self, f"scaled_{name}")[0].size
         return times_power(self.norm(f"scaled_{name}") / np.sqrt(entries), -getattr(self, _EXPONENTS[name]))
 
-    def moments(self, name: str) -> tuple[Measure, Measure]:
-        """Return the mean and the variance of x, z or a over examples and units: (R,), (R,)."""
+    def moments(self, name: str) -> tuple[Measure, Measure, Measure]:
+        """Return mean, variance and root mean square of x, z or a over examples and units: (R,) each."""
 
-        def measure() -> tuple[Measure, Measure]:
-            mean, variance = moments(getattr(self, f"scaled_{name}"))
-            exponent = getattr(self, _EXPONENTS[name])
-            return times_power(mean, -exponent), times_power(variance, -2 * exponent)
+        def measure() -> tuple[Measure, Measure, Measure]:
+            mean, variance, size = moments(getattr(self, f"scaled_{name}"))
+            power = -getattr(self, _EXPONENTS[name])
+            return times_power(mean, power), times_power(variance, 2 * power), times_power(size, power)
 
         return self.once(f"{name} moments", measure)
 
     def known(self, values: Measure, *names: str) -> Measure:
-        """Return values (R,) with NaN for each run that has a NaN in one of the named (stored) arrays.
+        """Return values (R,) with NaN for each run that has a NaN in z or in a named (stored) array.
 
         A comparison answers False for NaN, so that a share or a count of NaN would be a number.
         """
-        missing = np.any([np.isnan(self.norm(name)) for name in names], axis=0)
-        return np.where(missing, np.nan, values)
+        for missing in map(self._nan_runs, ("scaled_z", *names)):
+            if missing:
+                values = np.array(values, np.float64)
+                values[missing] = np.nan
+        return values
 
     def known_units(self, values: Array, *names: str) -> Array:
-        """Return values (R, n_out) with NaN for each unit that has one in a named array (R, B, n_out)."""
+        """Return values (R, n_out) with NaN for each unit with a NaN in z or a named array (R, B, n_out)."""
         values = np.asarray(values, np.float64)
-        for name in names:
-            if np.isnan(self.norm(name)).any():
+        for name in ("scaled_z", *names):
+            if self._nan_runs(name):
                 values = np.where(np.isnan(getattr(self, name)).any(axis=-2), np.nan, values)
         return values
+
+    def _nan_runs(self, name: str) -> list[int]:
+        """Return the runs that have a NaN in the named array."""
+
+        def measure() -> list[int]:
+            size = self.moments("z")[2] if name == "scaled_z" else self.norm(name)
+            return [r for r, each in enumerate(size.tolist()) if each != each]
+
+        return self.once(f"{name} nan", measure)
 
     def once(self, key: Hashable, measure: Callable[[], T]) -> T:
         """Return measure(), computed for whichever probe asks first: several may share a key."""

@@ -137,8 +137,8 @@ def finite_difference(s: Subject) -> float | None:
 
     Examples that lie on a kink are left out, under batch normalisation too, whose moments are then those of
     the others. The best of three step sizes counts: a deep net has kinks within 1e-6 of its parameters, but a
-    wrong slope disagrees at every step size. Where the slope is so small that the two losses differ only in their last
-    digits, the rounding of these digits is allowed for.
+    wrong slope disagrees at every step size. Where the slope is so small that the two losses differ only in
+    their last digits, the rounding of these digits is allowed for.
     """
     s = s.off_kinks()
     if not len(s.x):

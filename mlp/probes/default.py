@@ -88,7 +88,7 @@ def z_var(t: LayerTrace) -> Measure:
 @probe(default=True)
 def z_rms(t: LayerTrace) -> Measure:
     """Root mean square of the pre-activations over examples and units."""
-    return t.rms("z")
+    return t.moments("z")[2]
 
 
 @probe(default=True)
@@ -106,31 +106,31 @@ def a_var(t: LayerTrace) -> Measure:
 @probe(default=True)
 def a_rms(t: LayerTrace) -> Measure:
     """Root mean square of the activation's outputs over examples and units."""
-    return t.rms("a")
+    return t.moments("a")[2]
 
 
 @probe(default=True)
 def dead_fraction(t: LayerTrace) -> Measure:
     """Share of units with slope 0 on every example, so that they get no gradient."""
-    return t.known(share(t.dead), "slope", "scaled_z")
+    return t.known(share(t.dead), "slope")
 
 
 @probe(default=True)
 def inactive_fraction(t: LayerTrace) -> Measure:
     """Share of units with z ≤ 0 on every example; of a leaky activation they still learn."""
-    return t.known((count(t.scaled_z > 0, axis=-2) == 0).mean(axis=-1), "scaled_z")
+    return t.known((count(t.scaled_z > 0, axis=-2) == 0).mean(axis=-1))
 
 
 @probe(default=True)
 def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope", "scaled_z")
+    return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope")
 
 
 @probe(default=True)
 def slope_rms(t: LayerTrace) -> Measure:
     """Root mean square of the slope over examples and units: what the activation leaves of a gradient."""
-    return t.known(t.norm("slope") / np.sqrt(t.slope[0].size), "scaled_z")
+    return t.known(t.norm("slope") / np.sqrt(t.slope[0].size))
 
 
 @probe(default=True)
@@ -145,9 +145,6 @@ def update_ratio(t: LayerTrace) -> Measure:
 def displacement(t: LayerTrace) -> Measure:
     """‖w − w₀‖/‖w₀‖, how far the weights are from where they started."""
     return frobenius(t.w - t.w0) / frobenius(t.w0)
-
-
-_FACTORS = ("scaled_x", "scaled_delta")  # of one example's gradients of the weights
 
 
 def _agreement(values: Array) -> Array:
@@ -194,7 +191,7 @@ def sign_agreement(t: LayerTrace) -> Measure:
 
     The mean over the (example, unit) pairs with a gradient.
     """
-    return t.known(_weighted_mean(*_by_example(t)), *_FACTORS)
+    return t.known(_weighted_mean(*_by_example(t)), "scaled_delta")
 
 
 @probe(default=True)
@@ -207,7 +204,7 @@ def sign_agreement_batch(t: LayerTrace) -> Measure:
 def one_sign_fraction(t: LayerTrace) -> Measure:
     """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
     agreement, units = _by_example(t)
-    return t.known(_weighted_mean(agreement == 1, units), *_FACTORS)
+    return t.known(_weighted_mean(agreement == 1, units), "scaled_delta")
 
 
 @probe(default=True)

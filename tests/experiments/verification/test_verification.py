@@ -65,8 +65,8 @@ INITS = ["he_normal", "xavier_normal", "normal(std=0.3)"]
 def on_kinks(seed) -> Subject:
     """A random narrow net: one unit in seven lies on a kink whatever comes in, one example in five is 0."""
     rng = np.random.default_rng(seed)
-    fields = {"activation": KINKED, "init": INITS, "bias": ["zeros", "normal(std=0.3)"], "loss": sorted(LOSSES),
-              "norm": ["none", "none", "none", "layer", "batch"]}  # fmt: skip
+    fields = {"activation": KINKED, "init": INITS, "bias": ["zeros", "normal(std=0.3)"],
+              "loss": sorted(LOSSES), "norm": ["none", "none", "none", "layer", "batch"]}  # fmt: skip
     chosen = {name: str(rng.choice(values)) for name, values in fields.items()}
     depth, width = int(rng.integers(1, 6)), int(rng.integers(2, 7))
     x = rng.normal(size=(12, 4)) * (rng.random((12, 1)) < 0.8)
