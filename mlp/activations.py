@@ -27,6 +27,10 @@ from mlp.special import expit, ndtr
 
 Array = npt.NDArray[Any]
 
+LINEAR = {"float32": -30, "float64": -200}  # under 2^LINEAR, z² is lost beside z
+FADED = 1e-270  # of the largest slope: a slope under this is at the end of float64
+_POWERS = 2.0 ** np.arange(-1022, 1023)
+
 
 @dataclass(frozen=True)
 class InPlace:
@@ -75,6 +79,58 @@ class Activation:
     def gradient_gain(self) -> float:
         """The factor on 1/√n_in that keeps the mean square of delta: (E f'(Z)²)^−½ for Z ~ N(0, 1)."""
         return gaussian_mean(lambda z: self.df(z, self.f(z)) ** 2, kinks=self.kinks) ** -0.5
+
+    @cached_property
+    def fades(self) -> tuple[bool, bool]:
+        """Whether the slope fades below every number for far negative z, and for far positive z.
+
+        Where it does, a slope of 0 was lost to the number format and the unit is not dead. Where it does
+        not, as left of ReLU's kink, 0 is the truth. Told by the last slope that is not 0 on the way out: if
+        it is itself at the end of float64 the slope has faded, else it has jumped.
+        """
+        return self._fades(-1.0), self._fades(1.0)
+
+    def slope_at(self, z: Array) -> Array:
+        """|f'(z)|."""
+        return np.abs(self.df(z, self.f(z)))
+
+    def _fades(self, side: float) -> bool:
+        far = side * _POWERS
+        passing = np.flatnonzero(self.slope_at(far))
+        if not len(passing):
+            return False
+        inner, outer = far[passing[-1]], far[min(passing[-1] + 1, len(far) - 1)]
+        for _ in range(60):  # to two neighbouring numbers
+            middle = (inner + outer) / 2
+            inner, outer = (middle, outer) if self.slope_at(np.array([middle]))[0] else (inner, middle)
+        last = float(self.slope_at(np.array([inner]))[0])
+        return bool(inner == outer or last < FADED * self.max_slope)
+
+
+@lru_cache(maxsize=256)
+def reach(act: Activation, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """How far z may go below and above 0 before the number format loses a slope: inf where it never does."""
+    exponents = np.arange(np.finfo(dtype).minexp, np.finfo(dtype).maxexp)
+
+    def last(side: float, fades: bool) -> float:
+        lost = np.flatnonzero(act.slope_at((side * 2.0**exponents).astype(dtype)) == 0)
+        return float(2.0 ** exponents[max(lost[0] - 1, 0)]) if fades and len(lost) else inf
+
+    left, right = act.fades
+    return last(-1.0, left), last(1.0, right)
+
+
+@lru_cache(maxsize=256)
+def is_linear_at_zero(act: Activation, dtype: np.dtype[Any]) -> bool:
+    """Whether f(c·z) = c·f(z) to rounding for c > 0 and every z under 2^LINEAR."""
+    near = np.array([-1.9, -1.3, -1, 0, 1, 1.3, 1.9], dtype) * dtype.type(2.0 ** LINEAR[dtype.name])
+    scale = dtype.type(2.0**-20)
+    outer, inner = act.f(near), act.f(near * scale)
+    slope, within = act.slope_at(near), act.slope_at(near * scale)
+    rounding = 16 * float(np.finfo(dtype).eps)
+    same = np.abs(inner - outer * scale) <= rounding * np.abs(inner)
+    lost = (outer == 0) & (slope != 0) & (near != 0)
+    return bool(same.all() and outer[3] == 0 and not lost.any() and np.allclose(slope, within, rtol=rounding))
 
 
 def _guarded(
@@ -211,12 +267,13 @@ def identity() -> Activation:
 def sigmoid(shift: float = 0.0) -> Activation:
     """σ(z) + shift, σ(z) = 1/(1 + e⁻ᶻ), slope ¼ sech²(z/2).  The logistic function, Verhulst 1845.
 
-    shift=-0.5 centres the outputs on 0 and leaves everything else: what they being positive does, alone.
+    shift=-0.5 centres the outputs on 0 and leaves everything else, to see what their being positive does. A
+    shifted sigmoid is taken as ½ tanh(z/2) + ½ + shift, for σ(z) − ½ has no digits left near z = 0.
     """
     _require(abs(shift) <= 1e3, f"sigmoid: shift is {shift}; it lies between -1000 and 1000")
 
     def in_place(z: Array, out: Array) -> None:
-        if z.dtype == np.float32:  # ½ + ½ tanh(z/2): twice as fast, and right to the last place of 1
+        if shift or z.dtype == np.float32:  # ½ + ½ tanh(z/2): in float32 twice as fast
             np.multiply(z, 0.5, out=out)
             np.tanh(out, out=out)
             np.multiply(out, 0.5, out=out)
@@ -226,15 +283,13 @@ def sigmoid(shift: float = 0.0) -> Activation:
         np.exp(out, out=out)  # overflows to inf where a is 0 to every digit
         np.add(out, 1, out=out)
         np.divide(1, out, out=out)
-        if shift:
-            np.add(out, shift, out=out)
 
     def slope(a: Array, out: Array) -> None:
         np.subtract(1 + shift, a, out=out)
         np.multiply(out, a - shift if shift else a, out=out)
 
     return Activation(
-        f=(lambda z: expit(z) + shift) if shift else expit,
+        f=(lambda z: np.tanh(z / 2) / 2 + (0.5 + shift)) if shift else expit,
         df=lambda z, a: _bell(z),
         low=shift,
         high=1 + shift,

@@ -17,6 +17,7 @@ from mlp.special import Array
 Measure = npt.NDArray[np.float64]  # (R,), one number for each run
 
 HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
+BEYOND = 20_000  # a power of two that takes every number of any format to 0 or to infinity
 CHUNK = 4096  # squares of float32 that are summed in float32: good to 1e-7, and 3 times as fast
 
 
@@ -58,17 +59,46 @@ def column_norms(x: Array) -> Measure:
 
 
 @np.errstate(all="ignore")
-def moments(x: Array) -> tuple[Measure, Measure]:
-    """Return the mean and the variance of every x[r]: (R, …) -> (R,), (R,).
+def rms(x: Array) -> Measure:
+    """Return the root mean square of every x[r] in float64: (R, …) -> (R,)."""
+    return frobenius(x) / np.sqrt(x[0].size)
 
-    One run at a time, so that what is left of it lies in the cache.
+
+@np.errstate(all="ignore")
+def moments(x: Array) -> tuple[Measure, Measure, Measure]:
+    """Return the mean, the variance and the root mean square of every x[r]: (R, …) -> three times (R,).
+
+    One run at a time, so that what is left of it lies in the cache. A variance is 0 or infinite only where
+    no number is so small or so large; the root mean square then still tells.
     """
-    mean, size = np.empty(len(x)), np.empty(len(x))
+    found = np.empty((3, len(x)))
     for r, block in enumerate(x):
-        wide = block.astype(np.float64, copy=False)
-        mean[r] = wide.mean()
-        size[r] = frobenius((wide - mean[r])[None])[0]
-    return mean, np.square(size) / x[0].size
+        found[:, r] = _moments(block.astype(np.float64, copy=False))
+    return found[0], found[1], found[2]
+
+
+def _moments(x: Array) -> tuple[float, float, float]:
+    mean = x.mean()
+    spread = x - mean
+    square = np.vdot(spread, spread)
+    if 1 / HUGE["float64"] < square < HUGE["float64"] and mean * mean < HUGE["float64"]:
+        return mean, square / x.size, np.sqrt(square / x.size + mean * mean)
+    largest = np.abs(x).max(initial=0.0)
+    if not 0 < largest < np.inf:
+        return mean, square, np.abs(mean)  # nothing but zeros, or no numbers
+    power = int(np.frexp(largest)[1])
+    near_one = np.ldexp(x, -power)
+    size = np.sqrt(np.square(near_one).mean())
+    return np.ldexp(near_one.mean(), power), np.ldexp(near_one.var(), 2 * power), np.ldexp(size, power)
+
+
+@np.errstate(all="ignore")
+def times_power(x: Array, power: npt.NDArray[np.int64]) -> Array:
+    """Return x[r] · 2^power[r], exact but at the ends of x's format: (R, …), (R,) -> (R, …)."""
+    if not power.any():
+        return x
+    each = np.minimum(np.maximum(power, -BEYOND), BEYOND).astype(np.int32)
+    return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
 
 
 def count(mask: npt.NDArray[np.bool_], axis: int) -> Measure:

@@ -19,10 +19,15 @@ Step = Callable[[Array, Array, Array], Array]
 
 @dataclass(frozen=True)
 class Optimiser:
-    """start(like) -> step. `decoupled`: weight decay acts on the weights and not through the gradient."""
+    """start(like) -> step.
+
+    decoupled: weight decay acts on the weights and not through the gradient. forgets: a step depends on no
+    gradient before, so that one which nobody watches need not be taken.
+    """
 
     start: Callable[[Array], Step]
     decoupled: bool = False
+    forgets: bool = False
 
 
 OPTIMISERS = Registry("optimiser")
@@ -43,7 +48,7 @@ def _positive(name: str, value: float) -> float:
 @OPTIMISERS
 def sgd() -> Optimiser:
     """step = −lr·g."""
-    return Optimiser(lambda like: lambda g, lr, out: np.multiply(g, -lr, out=out))
+    return Optimiser(lambda like: lambda g, lr, out: np.multiply(g, -lr, out=out), forgets=True)
 
 
 @OPTIMISERS

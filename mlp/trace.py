@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -10,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Activation, Array
-from mlp.numbers import Measure, count, frobenius, moments
-from mlp.tape import Tape
+from mlp.numbers import Measure, count, frobenius, moments, times_power
+from mlp.tape import Arrivals, Tape
 
 T = TypeVar("T")
+Exponents = npt.NDArray[np.int64]
 
 _ARRAYS = (
-    "x", "z", "a", "slope", "scaled_delta", "scaled_dw", "scaled_db", "exponent", "w", "b", "w0", "step",
+    "scaled_x", "scaled_z", "scaled_a", "slope", "scaled_delta", "scaled_dw", "scaled_db", "exponent", "w",
+    "b", "w0", "scaled_step", "x_exponent", "z_exponent", "step_exponent",
 )  # fmt: skip
+_EXPONENTS = {"x": "x_exponent", "z": "z_exponent", "a": "z_exponent", "delta": "exponent",
+              "dw": "dw_exponent", "db": "exponent", "step": "step_exponent"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,67 +32,155 @@ class LayerTrace:
     is asked for:
 
     x (R, B, n_in) is the layer's input, z (R, B, n_out) what enters the activation, a = f(z), and slope =
-    f'(z), exact also where the activation is saturated. w (R, n_in, n_out) and b (R, 1, n_out) are the
-    parameters, w0 the weights at the start, and step the update of w that follows.
+    f'(z), exact also where the activation is saturated, and 0 only where it is truly 0. w (R, n_in, n_out)
+    and b (R, 1, n_out) are the parameters, w0 the weights at the start, delta = dLoss/dz, dw and db the
+    gradients of the mean loss, and step the update of w that follows (NaN after the last).
 
-    delta = dLoss/dz and dw, db, the gradients of the mean loss, are tracked with an exponent so that none
-    underflows: `scaled_delta`, `scaled_dw` and `scaled_db` are the true values times 2^exponent, with
-    exponent (R,). The properties `delta`, `dw` and `db` have the true size, in float64, and may underflow.
+    Whatever may leave the number format is stored as `scaled_NAME`, the true values times 2^exponent, with an
+    exponent for each run, (R,): `exponent` of delta and db, `dw_exponent`, `x_exponent`, `z_exponent` of z
+    and a, `step_exponent`. The properties `x`, `z`, `a`, `delta`, `dw`, `db` and `step` have the true size,
+    which may underflow; the last four are in float64. Signs and zeros are those of the scaled arrays.
 
+    arrivals: of the runs with a slope that its format has lost, what is truly not 0 (see `Arrivals`).
     tape is the pass that the arrays come from, for measures that need more than this layer.
     """
 
     layer: int
     runs: slice
     act: Activation
-    x: Array
-    z: Array
-    a: Array
+    scaled_x: Array
+    scaled_z: Array
+    scaled_a: Array
     slope: Array
     scaled_delta: Array
     scaled_dw: Array
     scaled_db: Array
-    exponent: npt.NDArray[np.int64]
+    exponent: Exponents
     w: Array
     b: Array
     w0: Array
-    step: Array
+    scaled_step: Array
+    x_exponent: Exponents = cast("Exponents", None)  # left out: all 0
+    z_exponent: Exponents = cast("Exponents", None)
+    step_exponent: Exponents = cast("Exponents", None)
+    arrivals: Mapping[int, Arrivals] = field(default_factory=dict)
     tape: Tape | None = None
     _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
-            view = getattr(self, name).view()
+            array = getattr(self, name)
+            view = (np.zeros_like(self.exponent) if array is None else array).view()
             view.flags.writeable = False
             object.__setattr__(self, name, view)
 
     @property
+    def x(self) -> Array:
+        """The layer's input at its true size: (R, B, n_in)."""
+        return self.once("x", lambda: self._unscaled("x"))
+
+    @property
+    def z(self) -> Array:
+        """What enters the activation, at its true size: (R, B, n_out)."""
+        return self.once("z", lambda: self._unscaled("z"))
+
+    @property
+    def a(self) -> Array:
+        """f(z) at its true size: (R, B, n_out)."""
+        return self.once("a", lambda: self._unscaled("a"))
+
+    @property
     def delta(self) -> Array:
-        """dLoss/dz at its true size: (R, B, n_out)."""
-        return self.once("delta", lambda: self._unscaled(self.scaled_delta))
+        """dLoss/dz at its true size, in float64: (R, B, n_out)."""
+        return self.once("delta", lambda: self._unscaled("delta", wide=True))
 
     @property
     def dw(self) -> Array:
-        """Gradient of the mean loss with respect to w, at its true size: (R, n_in, n_out)."""
-        return self.once("dw", lambda: self._unscaled(self.scaled_dw))
+        """Gradient of the mean loss with respect to w, at its true size, in float64: (R, n_in, n_out)."""
+        return self.once("dw", lambda: self._unscaled("dw", wide=True))
 
     @property
     def db(self) -> Array:
-        """Gradient of the mean loss with respect to b, at its true size: (R, 1, n_out)."""
-        return self.once("db", lambda: self._unscaled(self.scaled_db))
+        """Gradient of the mean loss with respect to b, at its true size, in float64: (R, 1, n_out)."""
+        return self.once("db", lambda: self._unscaled("db", wide=True))
+
+    @property
+    def step(self) -> Array:
+        """Update of w that follows, at its true size, in float64: (R, n_in, n_out); NaN after the last."""
+        return self.once("step", lambda: self._unscaled("step", wide=True))
+
+    @property
+    def dw_exponent(self) -> Exponents:
+        """Exponent of scaled_dw, whose terms are an input times a delta: (R,)."""
+        return self.exponent + self.x_exponent
 
     @property
     def dead(self) -> npt.NDArray[np.bool_]:
-        """Units whose slope is 0 on every example, so that no gradient passes: (R, n_out)."""
+        """Units whose slope is 0 on every example, so that no gradient passes: (R, n_out); a NaN is no 0."""
         return self.once("dead", lambda: count(self.slope != 0, axis=-2) == 0)
 
+    @property
+    def sends(self) -> npt.NDArray[np.bool_]:
+        """Whether delta is truly not 0, also where the format has lost it: (R, B, n_out)."""
+
+        def measure() -> npt.NDArray[np.bool_]:
+            found = self.scaled_delta != 0
+            for r, each in self.arrivals.items():
+                found[r] = each.delta
+            return found
+
+        return self.once("sends", measure)
+
     def norm(self, name: str) -> Measure:
-        """Return the Frobenius norm of the named array (of a scaled one still scaled): (R,)."""
+        """Return the Frobenius norm of the named array as it is stored: (R,)."""
         return self.once(f"{name} norm", lambda: frobenius(getattr(self, name)))
 
-    def moments(self, name: str) -> tuple[Measure, Measure]:
-        """Return the mean and the variance of the named array over examples and units: (R,), (R,)."""
-        return self.once(f"{name} moments", lambda: moments(getattr(self, name)))
+    def size(self, name: str) -> Measure:
+        """Return the Frobenius norm of x, z, a, delta, dw, db or step at its true size: (R,)."""
+        return times_power(self.norm(f"scaled_{name}"), -getattr(self, _EXPONENTS[name]))
+
+    def rms(self, name: str) -> Measure:
+        """Return the root mean square of delta, dw or db over its entries, at its true size: (R,)."""
+        entries = getattr(self, f"scaled_{name}")[0].size
+        return times_power(self.norm(f"scaled_{name}") / np.sqrt(entries), -getattr(self, _EXPONENTS[name]))
+
+    def moments(self, name: str) -> tuple[Measure, Measure, Measure]:
+        """Return mean, variance and root mean square of x, z or a over examples and units: (R,) each."""
+
+        def measure() -> tuple[Measure, Measure, Measure]:
+            mean, variance, size = moments(getattr(self, f"scaled_{name}"))
+            power = -getattr(self, _EXPONENTS[name])
+            return times_power(mean, power), times_power(variance, 2 * power), times_power(size, power)
+
+        return self.once(f"{name} moments", measure)
+
+    def known(self, values: Measure, *names: str) -> Measure:
+        """Return values (R,) with NaN for each run that has a NaN in z or in a named (stored) array.
+
+        A comparison answers False for NaN, so that a share or a count of NaN would be a number.
+        """
+        for missing in map(self._nan_runs, ("scaled_z", *names)):
+            if missing:
+                values = np.array(values, np.float64)
+                values[missing] = np.nan
+        return values
+
+    def known_units(self, values: Array, *names: str) -> Array:
+        """Return values (R, n_out) with NaN for each unit with a NaN in z or a named array (R, B, n_out)."""
+        values = np.asarray(values, np.float64)
+        for name in ("scaled_z", *names):
+            if self._nan_runs(name):
+                values = np.where(np.isnan(getattr(self, name)).any(axis=-2), np.nan, values)
+        return values
+
+    def _nan_runs(self, name: str) -> list[int]:
+        """Return the runs that have a NaN in the named array."""
+
+        def measure() -> list[int]:
+            size = self.moments("z")[2] if name == "scaled_z" else self.norm(name)
+            return [r for r, each in enumerate(size.tolist()) if each != each]
+
+        return self.once(f"{name} nan", measure)
 
     def once(self, key: Hashable, measure: Callable[[], T]) -> T:
         """Return measure(), computed for whichever probe asks first: several may share a key."""
@@ -97,9 +189,9 @@ class LayerTrace:
         return cast("T", self._memo[key])
 
     @np.errstate(all="ignore")
-    def _unscaled(self, scaled: Array) -> Array:
-        wide = scaled.astype(np.float64, copy=False)  # always: a neighbour must not choose the format
-        if not self.exponent.any():
-            return wide
-        shape = (-1,) + (1,) * (scaled.ndim - 1)
-        return np.ldexp(wide, -self.exponent.reshape(shape).astype(np.int32))
+    def _unscaled(self, name: str, *, wide: bool = False) -> Array:
+        """The named array without its exponents; wide: in float64."""
+        array, exponent = getattr(self, f"scaled_{name}"), getattr(self, _EXPONENTS[name])
+        if wide:  # always, since a neighbour must not choose the format
+            array = array.astype(np.float64, copy=False)
+        return times_power(array, -exponent) if exponent.any() else array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import ACTIVATIONS, Array
-from mlp.losses import LOSSES, Labels, accuracy
+from mlp.losses import LOSSES, Labels, Loss, accuracy, evaluate
 from mlp.network import Layer, Network
 from mlp.numbers import Measure
 from mlp.schedules import SCHEDULES
@@ -18,8 +18,6 @@ from mlp.streams import stream
 from mlp.tape import Tape
 from mlp.trace import LayerTrace
 from mlp.update import UpdateRule
-
-Loss = Callable[[Array, Labels], tuple[Array, Array]]
 
 IDENTITY = ACTIVATIONS["identity"]()  # the activation in an output layer's trace
 BLOCK = 2**20  # bytes of one array that a probe walks over at once: what stays in a core's own cache
@@ -46,9 +44,9 @@ class Snapshot:
 
     loss and accuracy are those of the probe set (with trace="batch" of the training batch), test_loss and
     test_accuracy those of the whole test set (with trace="batch" NaN but at the first and the last step). lr
-    is the rate of the update that follows. diverged_at is the first step whose loss is not finite, −1 for
-    none so far. `layers` yields traces, once: one per layer from the output layer to the first, for some
-    runs of the stack at a time (`trace.runs`).
+    is the rate of the update that follows, NaN after the last. diverged_at is the first step whose loss is
+    not finite, −1 for none so far. `layers` yields traces, once: one per layer from the output layer to the
+    first, for some runs of the stack at a time (`trace.runs`).
     """
 
     step: int
@@ -94,9 +92,9 @@ def train(
 ) -> Iterator[Snapshot]:
     """Train R networks in place for `steps` updates; yield a snapshot before the update at a watched step.
 
-    The last step has no update; if it is watched, its traces hold the one that would come next. Texts are
-    call-texts; there is one lr and one seed per run. Traces are taken on the first `probe_set` training
-    examples, or with trace="batch" on the batch that the update comes from.
+    No update follows the last step: there, `lr` and the traces' `step` are NaN. Texts are call-texts; there
+    is one lr and one seed per run. Traces are taken on the first `probe_set` training examples, or with
+    trace="batch" on the batch that the update comes from.
     """
     data = data.astype(net.params.dtype)
     factor = SCHEDULES.bind(schedule)()
@@ -110,13 +108,24 @@ def train(
         if step == steps and not watched:
             return
         gradient.take(step, next(indices), observer.tape if watched else None)
+        if step == steps:
+            none = _Update(np.full_like(gradient.grads, np.nan))
+            yield observer.snapshot(step, np.full(net.runs, np.nan), none, ends=True)
+            return
         now = rate * rate.dtype.type(factor(step, steps))
         out = observer.spare if watched else gradient.grads
-        update = rule.step(gradient.true_scale(out), now, out)
+        update = gradient.update(rule, now, out, watched=watched)
         if watched:
-            yield observer.snapshot(step, now[:, 0], update, ends=step in (0, steps))
-        if step < steps:
-            rule.apply(update)
+            yield observer.snapshot(step, now[:, 0], update, ends=step == 0)
+        rule.apply(update.steps)
+
+
+@dataclass(frozen=True)
+class _Update:
+    """The steps (R, P) that are added, and in float64 what is too small to be added but is measured."""
+
+    steps: Array
+    faint: Array | None = None
 
 
 class _Gradient:
@@ -139,9 +148,9 @@ class _Gradient:
         np.take(self.data.x, index, axis=0, out=self.x, mode="clip")
         self.y = self.data.y[index]
         self.logits = self.used.forward(self.x)
-        self.value, d_logits = self.loss(self.logits, self.y)
+        self.value, d_logits, exponent = evaluate(self.loss, self.logits, self.y)
         self.mark_diverged(self.value, step)
-        self.used.gradients(d_logits, self.views)
+        self.used.gradients(d_logits, self.views, exponent)
 
     def mark_diverged(self, value: Measure, step: int) -> None:
         """Remember the first step at which a run's loss (R,) is not finite."""
@@ -149,18 +158,26 @@ class _Gradient:
 
     def true_scale(self, spare: Array) -> Array:
         """Return the gradients without their exponents: themselves if there are none, else in `spare`."""
-        if not self.used.exponent.any():
+        if not self.used.has_exponents:
             return self.grads
         if spare is not self.grads:
             np.copyto(spare, self.grads)
         self.used.unscale(spare)
         return spare
 
+    def update(self, rule: UpdateRule, lr: Array, out: Array, *, watched: bool) -> _Update:
+        """Return the update by this rule at rates lr (R, 1), its steps written to out."""
+        faint = None
+        if (self.used.has_faint_gradients or rule.faint) and (watched or not rule.forgets):
+            faint = self.used.faint_gradients(self.grads)
+        steps = rule.step(self.true_scale(out), lr, out)
+        return _Update(steps, None if faint is None else rule.faint_step(faint, lr))
+
     @np.errstate(all="ignore")
     def test(self, tape: Tape) -> tuple[Measure, Measure]:
         """Return loss and accuracy (R,) of the test set, normalised by the tape's last moments."""
         logits = tape.net.predict(self.data.x_test, tape.moments)
-        value, _ = self.loss(logits, self.data.y_test[None])
+        value, _, _ = evaluate(self.loss, logits, self.data.y_test[None])
         return value, accuracy(logits, self.data.y_test[None])
 
 
@@ -177,26 +194,29 @@ class _ProbeSetObserver:
         self.parts = [slice(r, min(r + count, self.net.runs)) for r in range(0, self.net.runs, count)]
         self.tapes = [Tape(self.net.part(runs), self.x.shape[1], exact=True) for runs in self.parts]
 
-    def snapshot(self, step: int, lr: Measure, update: Array, *, ends: bool) -> Snapshot:
+    def snapshot(self, step: int, lr: Measure, update: _Update, *, ends: bool) -> Snapshot:
         """Measure loss and accuracy now; the traces come as they are asked for."""
         measured = [self._measure(tape) for tape in self.tapes]
-        numbers = [np.concatenate([m[i] for m in measured]) for i in range(4)]
+        numbers = [np.concatenate([m[i] for m, _, _ in measured]) for i in range(4)]
         self.gradient.mark_diverged(numbers[0], step)
         at = self.gradient.diverged_at.copy()
-        layers = self._traces([m[4] for m in measured], update)
+        layers = self._traces([each[1:] for each in measured], update)
         return Snapshot(step, numbers[0], numbers[1], numbers[2], numbers[3], lr, at, layers, self.net)
 
     @np.errstate(all="ignore")
-    def _measure(self, tape: Tape) -> tuple[Measure, Measure, Measure, Measure, Array]:
+    def _measure(self, tape: Tape) -> tuple[tuple[Measure, ...], Array, npt.NDArray[np.int64]]:
+        """Return loss and accuracy, those of the test set, and the loss's gradient with its exponents."""
         logits = tape.forward(self.x)
         right = accuracy(logits, self.y)
-        value, d_logits = self.gradient.loss(logits, self.y)
-        return value, right, *self.gradient.test(tape), d_logits
+        value, d_logits, exponent = evaluate(self.gradient.loss, logits, self.y)
+        return (value, right, *self.gradient.test(tape)), d_logits, exponent
 
-    def _traces(self, d_logits: Sequence[Array], update: Array) -> Iterator[LayerTrace]:
-        for runs, tape, d in zip(self.parts, self.tapes, d_logits, strict=True):
+    def _traces(
+        self, on_top: Sequence[tuple[Array, npt.NDArray[np.int64]]], update: _Update
+    ) -> Iterator[LayerTrace]:
+        for runs, tape, (d_logits, exponent) in zip(self.parts, self.tapes, on_top, strict=True):
             grads = tape.net.views(np.zeros_like(tape.net.params))
-            for index in tape.backward(d, grads):
+            for index in tape.backward(d_logits, grads, exponent):
                 yield _trace(tape, runs, index, grads, self.gradient.start, update)
 
 
@@ -208,7 +228,7 @@ class _BatchObserver:
         self.tape = Tape(self.net, gradient.batch, exact=True, keep=True)
         self.spare = np.empty_like(gradient.grads)  # for the update, since the gradients are traced
 
-    def snapshot(self, step: int, lr: Measure, update: Array, *, ends: bool) -> Snapshot:
+    def snapshot(self, step: int, lr: Measure, update: _Update, *, ends: bool) -> Snapshot:
         """Return loss and accuracy of the batch; the test set's at both ends of the training only."""
         gradient = self.gradient
         never = np.full(self.net.runs, np.nan)
@@ -218,28 +238,29 @@ class _BatchObserver:
         layers, value = self._traces(update), gradient.value
         return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, self.net)
 
-    def _traces(self, update: Array) -> Iterator[LayerTrace]:
+    def _traces(self, update: _Update) -> Iterator[LayerTrace]:
         for index in reversed(range(self.net.depth + 1)):
             yield _trace(self.tape, slice(None), index, self.gradient.views, self.gradient.start, update)
 
 
 def _trace(
-    tape: Tape, runs: slice, index: int, grads: tuple[Layer, ...], start: tuple[Layer, ...], update: Array
+    tape: Tape, runs: slice, index: int, grads: tuple[Layer, ...], start: tuple[Layer, ...], update: _Update
 ) -> LayerTrace:
     """Return the trace of layer `index` (from 0) while the backward pass of these runs' tape stands there.
 
-    start and update (R, P) are those of the whole stack.
+    start and update are those of the whole stack.
     """
     net, hidden, x = tape.net, index < tape.depth, tape.x[index]
     if len(x) != net.runs:
         x = np.broadcast_to(x, (net.runs, *x.shape[1:]))
+    step, step_exponent = _scaled_step(net, index, update, runs)
     return LayerTrace(
         layer=index + 1,
         runs=runs,
         act=net.act if hidden else IDENTITY,
-        x=x,
-        z=tape.saved[index].z if hidden else tape.z[index],
-        a=tape.saved[index].a if hidden else tape.z[index],
+        scaled_x=x,
+        scaled_z=tape.saved[index].z if hidden else tape.z[index],
+        scaled_a=tape.saved[index].a if hidden else tape.z[index],
         slope=tape.slope[index] if hidden else np.ones_like(tape.delta[index]),
         scaled_delta=tape.delta[index],
         scaled_dw=grads[index].w,
@@ -248,6 +269,28 @@ def _trace(
         w=net.layers[index].w,
         b=net.layers[index].b,
         w0=start[index].w[runs],
-        step=net.weights(update, index)[runs],
+        scaled_step=step,
+        x_exponent=tape.x_exponent[index],
+        z_exponent=tape.z_exponent[index],
+        step_exponent=step_exponent,
+        arrivals=tape.arrivals[index],
         tape=tape,
     )
+
+
+def _scaled_step(
+    net: Network, index: int, update: _Update, runs: slice
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Return the steps of layer `index`'s weights as true · 2^exponent, (R, n_in, n_out), and (R,)."""
+    step = net.weights(update.steps, index)[runs]
+    exponent = np.zeros(len(step), np.int64)
+    if update.faint is None:
+        return step, exponent
+    faint = net.weights(update.faint, index)[runs]
+    some = np.flatnonzero(faint.any(axis=(1, 2)))
+    step = step.copy() if len(some) else step
+    for r in some:
+        whole = step[r].astype(np.float64) + faint[r]
+        exponent[r] = -np.frexp(np.abs(whole).max())[1]
+        step[r] = np.ldexp(whole, int(exponent[r]))
+    return step, exponent

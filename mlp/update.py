@@ -7,7 +7,7 @@ import numpy as np
 from mlp.activations import Array
 from mlp.network import Network
 from mlp.numbers import frobenius
-from mlp.optimisers import OPTIMISERS, Optimiser
+from mlp.optimisers import OPTIMISERS, Optimiser, Step
 
 
 def _copied(grads: Array, out: Array) -> Array:
@@ -27,6 +27,9 @@ class UpdateRule:
     def __init__(self, net: Network, optimiser: str, clip: float | None, weight_decay: float) -> None:
         rule: Optimiser = OPTIMISERS.bind(optimiser)()
         self.net, self.clip, self.decoupled = net, clip, rule.decoupled
+        self.optimiser, self.forgets = optimiser, rule.forgets
+        self.factor: Array | float = 1.0  # of the last clipping
+        self.faint: dict[int, Step] = {}  # by run: the rule for gradients that do not reach the update
         self.optimise = rule.start(net.params)
         self.decay = self._decay(weight_decay) if weight_decay else None
 
@@ -42,13 +45,30 @@ class UpdateRule:
         if self.clip is not None or (self.decay is not None and not self.decoupled):
             grads = _copied(grads, out)
         if self.clip is not None:
-            factor = np.minimum(1, self.clip / frobenius(grads))  # a zero gradient: 1
-            grads *= factor[:, None]
+            self.factor = np.minimum(1, self.clip / frobenius(grads))[:, None]  # of a zero gradient 1
+            grads *= self.factor
         if self.decay is not None and not self.decoupled:
             grads += self.decay * self.net.params
         steps = self.optimise(grads, lr, out)
         if self.decay is not None and self.decoupled:
             steps -= lr * self.decay * self.net.params
+        return steps
+
+    @np.errstate(all="ignore")
+    def faint_step(self, grads: Array, lr: Array) -> Array:
+        """Return (R, P), in float64: what gradients that are too small to move a weight add to the steps.
+
+        To be called after `step`, with (R, P) float64 gradients that are 0 wherever `step` was given them.
+        Each run has the same rule again, with a memory of its own from its first such gradient on. Its steps
+        and the others add up for every rule that is linear in the gradients; for the adaptive ones while √v
+        is lost beside their eps, as it is for gradients so small, but their moments start later.
+        """
+        steps, grads = np.zeros_like(grads), grads * self.factor
+        for r in np.flatnonzero(grads.any(axis=-1)).tolist():
+            if r not in self.faint:
+                self.faint[r] = OPTIMISERS.bind(self.optimiser)().start(grads[:1])
+        for r, rule in self.faint.items():
+            steps[r] = rule(grads[r : r + 1], lr[r : r + 1].astype(np.float64), np.empty_like(grads[:1]))
         return steps
 
     @np.errstate(all="ignore")

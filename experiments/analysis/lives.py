@@ -2,6 +2,7 @@
 
 A unit is dead if its slope is 0 on every example measured (or, with `state="unit_inactive"`, if it is
 inactive on each). Only watched steps count: a unit that dies and revives between two of them is not noticed.
+Where the state is NaN, because the run has diverged, nothing is known of the unit and it has no row.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MOVED = ("bias", "w_norm", "z_mean")  # the unit probes (unit_bias, …) whose c
 
 
 def lives(records: Records, state: str = "unit_dead") -> pd.DataFrame:
-    """Return for each unit and watched step whether it is dead, and how that changed since the step before.
+    """Return for each unit and watched step whether it is dead, and how that changed since the last row.
 
     Columns: run_id, step, layer, unit and four booleans. dead: is dead; died: is dead and was not before;
     revived: is alive and was dead before; born: is dead for the first time (also at step 0).
@@ -31,7 +32,8 @@ def lives(records: Records, state: str = "unit_dead") -> pd.DataFrame:
     """
     _require(records, [state])
     keys = ["run_id", "layer", "unit"]
-    rows = hidden(records.units, records.runs).sort_values([*keys, "step"])[[*keys, "step", state]]
+    rows = hidden(records.units, records.runs).dropna(subset=[state])
+    rows = rows.sort_values([*keys, "step"])[[*keys, "step", state]]
     dead = rows[state] == 1
     by_unit = dead.groupby([rows[key] for key in keys], sort=False)
     before = by_unit.shift(fill_value=False).astype(bool)
@@ -47,7 +49,7 @@ def _require(records: Records, names: Sequence[str]) -> None:
 
 
 def life_table(records: Records, state: str = "unit_dead") -> pd.DataFrame:
-    """Return how many units of each layer are dead, died and revived, at every watched step.
+    """Return how many units of each layer are dead, died and revived, at every watched step with a number.
 
     Columns: the fields of Run, step, layer, units, dead, births (first deaths), deaths, revivals.
     """
@@ -113,7 +115,7 @@ def died_and_lived(records: Records, at: int) -> pd.DataFrame:
     if not (len(before) and len(after)):
         raise ValueError(f"steps {at} and {at + 1} were not both watched")
     both = before[before["unit_dead"] == 0].merge(
-        after, on=keys, validate="one_to_one", suffixes=("", "_after")
+        after.dropna(subset=["unit_dead"]), on=keys, validate="one_to_one", suffixes=("", "_after")
     )
     changes: dict[str, Any] = {
         f"d_{name}": both[f"unit_{name}_after"] - both[f"unit_{name}"] for name in MOVED

@@ -198,9 +198,11 @@ SUMMARY = {
 def summary(records: Records) -> pd.DataFrame:
     """Return one row per activation × depth (and each other field that varies), one column per quantity.
 
-    Columns: the fields, n (runs), diverged, crashed, zeros (hidden layers, over all runs, whose delta is
-    exactly 0 after the last update), then for each quantity of SUMMARY its median over seeds and, as
-    ``_low`` and ``_high``, their range; NaN where its probe was not recorded or no run has a value.
+    Columns: the fields, n (runs), diverged, crashed, left_out (the most runs that one of the medians leaves
+    out for want of a value, because they diverged or a layer of theirs left the number format), zeros (hidden
+    layers, over all runs, whose delta is exactly 0 after the last update), then for each quantity of SUMMARY
+    its median over seeds and, as ``_low`` and ``_high``, their range; NaN where its probe was not recorded or
+    no run has a value.
     """
     runs = records.runs
     grouping = {"activation", "depth", *varying(runs)}
@@ -210,16 +212,19 @@ def summary(records: Records) -> pd.DataFrame:
         n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")
     )
     table = table.reset_index()
-    frames = _quantities(records)
+    frames, left_out = _quantities(records), np.zeros(len(table), int)
     for name in SUMMARY:
         columns = [name, f"{name}_low", f"{name}_high"]
         if name not in frames:
             table[columns] = np.nan
             continue
-        over_seeds = median_range(frames[name], "value", by)[[*by, "median", "low", "high"]]
-        over_seeds.columns = [*by, *columns]
+        over_seeds = median_range(frames[name], "value", by)[[*by, "median", "low", "high", "n"]]
+        over_seeds.columns = [*by, *columns, "known"]
         table = table.merge(over_seeds, on=by, how="left", validate="one_to_one")
-    table.insert(len(by) + 3, "zeros", _count_zeros(records, table[by]))
+        known = table.pop("known").fillna(0).to_numpy(int)
+        left_out = np.maximum(left_out, np.where(known > 0, table["n"] - known, 0))
+    table.insert(len(by) + 3, "left_out", left_out)
+    table.insert(len(by) + 4, "zeros", _count_zeros(records, table[by]))
     return table
 
 

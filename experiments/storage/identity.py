@@ -11,11 +11,12 @@ from experiments.config import Recording, Run
 from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.registry import call_text, parse_call
 
-SCHEMA = 2  # raised whenever the same Run would give other numbers than before; part of every run_id
-
-# Where only some runs would give other numbers than before, a word for the change is part of their ids alone.
-MEASURED_ON_BATCH = "batch, exact slopes"  # before: "batch", with slopes that lost their tails
-CLIPPED_BY = "scaled norm"  # of the gradient; before, a zero gradient under clipping became NaN
+# Raised whenever the same Run would give other numbers than before; part of every run_id.
+# 2: the first numbers that were published.
+# 3: cross-entropies are right for sure predictions; exponents are followed forwards, so that no number format
+#    makes up a zero or a death; NaN is no share and no count; root mean squares and steps are right at every
+#    size; there is no lr and no step after the last update; a shifted sigmoid is right near 0.
+SCHEMA = 3
 
 # A config that names no probes measures the default set. Its version is part of a run's id, not the names in
 # it, so that a probe may be added to the set without training again what is stored. The word for version 1 is
@@ -42,8 +43,6 @@ def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
 
         data = fingerprint(run.dataset)
     chosen = {name: value for name, value in vars(run).items() if value != getattr(_DEFAULT, name)}
-    if run.clip is not None:
-        chosen["clip"] = f"{run.clip!r} {CLIPPED_BY}"
     if data:
         chosen["dataset"] = f"{_without_path(run.dataset)} {data}"
     text = json.dumps([SCHEMA, chosen, _measured(recording, run.steps)], sort_keys=True)
@@ -101,7 +100,7 @@ def is_costly(probe: str) -> bool:
 @lru_cache
 def _measured(recording: Recording, steps: int) -> dict[str, object]:
     """Return what of a recording the numbers depend on: the watched steps, not how `watch` gives them."""
-    on = MEASURED_ON_BATCH if recording.trace == "batch" else recording.probe_set
+    on = "batch" if recording.trace == "batch" else recording.probe_set
     watched = watched_steps(recording.watch, steps)
     more: dict[str, object] = {}
     for key in ("unit_probes", "distributions"):

@@ -70,7 +70,9 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "accuracy": Column("float64", "fraction", "right answers on the same examples"),
         "test_loss": Column("float64", "nats", "mean over the test set (`trace: batch`: at the ends only)"),
         "test_accuracy": Column("float64", "fraction", "right answers on the same examples"),
-        "lr": Column("float64", "", "learning rate of the update that follows, after the schedule"),
+        "lr": Column(
+            "float64", "", "rate of the update that follows, after the schedule; NaN after the last"
+        ),
     },
     "layers": {
         "run_id": _RUN_ID,

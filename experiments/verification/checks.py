@@ -26,7 +26,11 @@ STAMP = "verified.json"
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check on one run: gap, tolerance, and whether they agree (None: not applicable)."""
+    """The result of a check on one run: gap, tolerance, and whether they agree (None: not applicable).
+
+    note: of the check "records" the frames that differ. left_out: how many examples the check left out,
+    because they lie on a kink, where the slope is a convention.
+    """
 
     run_id: str
     check: str
@@ -34,6 +38,7 @@ class Finding:
     tolerance: float
     agrees: bool | None
     note: str = ""
+    left_out: int = 0
 
     def message(self) -> str:
         """Return the disagreement in one line."""
@@ -84,11 +89,13 @@ def _gradients(name: str, run: Run) -> Iterator[Finding]:
     subject = Subject.of(run, x, y, data.classes)
     with np.errstate(all="ignore"):
         finite = run.depth <= DEEPEST and np.isfinite(subject.loss())
+        on_kinks = len(subject.x) - len(subject.off_kinks().x)
         for check, function in CHECKS.items():
             gap = function(subject) if finite else None
             limit = function.tolerance
             agrees = None if gap is None else bool(gap <= limit)
-            yield Finding(name, check, np.nan if gap is None else gap, limit, agrees)
+            left_out = on_kinks if check == "finite_difference" else 0
+            yield Finding(name, check, np.nan if gap is None else gap, limit, agrees, left_out=left_out)
 
 
 def stamp(store: Store, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -101,7 +108,12 @@ def stamp(store: Store, findings: Sequence[Finding]) -> dict[str, Any]:
     for check in dict.fromkeys(finding.check for finding in findings):
         made = [f for f in findings if f.check == check and f.agrees is not None]
         worst = max((f.gap for f in made), default=None)
-        checks[check] = {"runs": len(made), "disagree": sum(not f.agrees for f in made), "worst": worst}
+        checks[check] = {
+            "runs": len(made),
+            "disagree": sum(not f.agrees for f in made),
+            "worst": worst,
+            "examples_left_out": sum(f.left_out for f in findings if f.check == check),
+        }
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     known = {"verified": now, "runs": len({f.run_id for f in findings}), "checks": checks, **facts()}
     store.write(STAMP, json.dumps(known, indent=2, default=str).encode())

@@ -1,8 +1,9 @@
 """A second, independent forward pass of the network, which other tools differentiate.
 
 HIPS autograd differentiates it where that is installed. A complex step (Squire & Trapp 1998) always can,
-because each formula is analytic except at its kinks and accepts complex numbers. From `mlp` only the
-parameters are used.
+because each formula is analytic except at its kinks and accepts complex numbers. Exactly on a kink the piece
+on its left is taken, as `mlp` does. It is chosen by the real part alone, since NumPy orders complex numbers
+of equal real parts by their imaginary ones. From `mlp` only the parameters are used.
 """
 
 from __future__ import annotations
@@ -27,22 +28,27 @@ except ImportError:  # without autograd, only the complex step is used
 Layers = list[dict[str, Any]]
 
 
+def _above(z: Any, kink: float, right: Any, left: Any) -> Any:
+    """Return `right` where z lies above the kink, and `left` on it and below."""
+    return anp.where(anp.real(z) > kink, right, left)
+
+
 def _size(z: Any) -> Any:
     """Return |z| by the sign of the real part, which is analytic except at 0."""
-    return anp.where(z > 0, z, -z)
+    return _above(z, 0, z, -z)
 
 
 def _sigma(z: Any) -> Any:
     e = anp.exp(-_size(z))
-    return anp.where(z > 0, 1 / (1 + e), e / (1 + e))
+    return _above(z, 0, 1 / (1 + e), e / (1 + e))
 
 
 def _softplus(z: Any) -> Any:
-    return anp.where(z > 0, z, 0) + anp.log(1 + anp.exp(-_size(z)))
+    return _above(z, 0, z, 0) + anp.log(1 + anp.exp(-_size(z)))
 
 
 def _elu(z: Any, alpha: float = 1.0, scale: float = 1.0) -> Any:
-    return scale * anp.where(z > 0, z, alpha * (anp.exp(anp.where(z > 0, 0, z)) - 1))
+    return scale * _above(z, 0, z, alpha * (anp.exp(_above(z, 0, 0, z)) - 1))
 
 
 # name: f(z, **options)
@@ -51,8 +57,8 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda z, shift=0.0: _sigma(z) + shift,
     "tanh": anp.tanh,
     "lecun_tanh": lambda z: 1.7159 * anp.tanh(2 * z / 3),
-    "relu": lambda z: anp.where(z > 0, z, 0),
-    "leaky_relu": lambda z, slope=0.01: anp.where(z > 0, z, slope * z),
+    "relu": lambda z: _above(z, 0, z, 0),
+    "leaky_relu": lambda z, slope=0.01: _above(z, 0, z, slope * z),
     "elu": _elu,
     "selu": lambda z: _elu(z, 1.6732632423543772, 1.0507009873554805),
     "gelu": lambda z: z * (1 + erf(z / 2**0.5)) / 2,
@@ -61,8 +67,8 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "softsign": lambda z: z / (1 + _size(z)),
     "arctan": anp.arctan,
     "mish": lambda z: z * anp.tanh(_softplus(z)),
-    "hard_sigmoid": lambda z: anp.where(z > 3, 1.0, anp.where(z < -3, 0.0, z / 6 + 0.5)),
-    "hard_tanh": lambda z: anp.where(z > 1, 1.0, anp.where(z < -1, -1.0, z)),
+    "hard_sigmoid": lambda z: _above(z, 3, 1.0, _above(z, -3, z / 6 + 0.5, 0.0)),
+    "hard_tanh": lambda z: _above(z, 1, 1.0, _above(z, -1, z, -1.0)),
 }
 
 
@@ -86,7 +92,7 @@ def traced(text: str, act: Activation) -> Callable[[Any], Any]:
 
 
 def _log_softmax(z: Any) -> Any:
-    shifted = z - anp.max(z, axis=1, keepdims=True)
+    shifted = z - anp.max(anp.real(z), axis=1, keepdims=True)
     return shifted - anp.log(anp.sum(anp.exp(shifted), axis=1, keepdims=True))
 
 

@@ -7,38 +7,34 @@ from math import log10
 import numpy as np
 
 from mlp.activations import Array
-from mlp.numbers import Measure, count, frobenius, share
+from mlp.numbers import Measure, count, frobenius, share, times_power
 from mlp.probes.table import probe
-from mlp.trace import LayerTrace
+from mlp.trace import Exponents, LayerTrace
 
 _quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; the others must not hear of it
 
 
-def _true(t: LayerTrace, name: str) -> Measure:
-    return np.ldexp(t.norm(name), -t.exponent.astype(np.int32))
-
-
-def _log10(t: LayerTrace, name: str) -> Measure:
+def _log10(norm: Measure, exponent: Exponents) -> Measure:
     with np.errstate(divide="ignore"):
-        return np.log10(t.norm(name)) - t.exponent * log10(2)
+        return np.log10(norm) - exponent * log10(2)
 
 
 @probe(default=True)
 def delta_norm(t: LayerTrace) -> Measure:
     """‖dLoss/dz‖ over the whole probe set, Loss the mean over its examples."""
-    return _true(t, "scaled_delta")
+    return t.size("delta")
 
 
 @probe(default=True)
 def dw_norm(t: LayerTrace) -> Measure:
     """‖dLoss/dw‖ of the mean loss."""
-    return _true(t, "scaled_dw")
+    return t.size("dw")
 
 
 @probe(default=True)
 def db_norm(t: LayerTrace) -> Measure:
     """‖dLoss/db‖ of the mean loss."""
-    return _true(t, "scaled_db")
+    return t.size("db")
 
 
 @probe(default=True)
@@ -50,31 +46,31 @@ def w_norm(t: LayerTrace) -> Measure:
 @probe(default=True)
 def delta_log10(t: LayerTrace) -> Measure:
     """log10 ‖dLoss/dz‖, right also where the norm is smaller than any number; −inf for an exact zero."""
-    return _log10(t, "scaled_delta")
+    return _log10(t.norm("scaled_delta"), t.exponent)
 
 
 @probe(default=True)
 def dw_log10(t: LayerTrace) -> Measure:
     """log10 ‖dLoss/dw‖, right also where the norm is smaller than any number; −inf for an exact zero."""
-    return _log10(t, "scaled_dw")
+    return _log10(t.norm("scaled_dw"), t.dw_exponent)
 
 
 @probe(default=True)
 def delta_rms(t: LayerTrace) -> Measure:
     """Root mean square of dLoss/dz over examples and units."""
-    return _true(t, "scaled_delta") / np.sqrt(t.scaled_delta[0].size)
+    return t.rms("delta")
 
 
 @probe(default=True)
 def dw_rms(t: LayerTrace) -> Measure:
     """Root mean square of dLoss/dw over the layer's weights: comparable between layers of other shapes."""
-    return _true(t, "scaled_dw") / np.sqrt(t.scaled_dw[0].size)
+    return t.rms("dw")
 
 
 @probe(default=True)
 def db_rms(t: LayerTrace) -> Measure:
     """Root mean square of dLoss/db over the layer's units."""
-    return _true(t, "scaled_db") / np.sqrt(t.scaled_db[0].size)
+    return t.rms("db")
 
 
 @probe(default=True)
@@ -90,11 +86,9 @@ def z_var(t: LayerTrace) -> Measure:
 
 
 @probe(default=True)
-@_quiet
 def z_rms(t: LayerTrace) -> Measure:
     """Root mean square of the pre-activations over examples and units."""
-    mean, variance = t.moments("z")
-    return np.sqrt(variance + mean**2)
+    return t.moments("z")[2]
 
 
 @probe(default=True)
@@ -110,42 +104,40 @@ def a_var(t: LayerTrace) -> Measure:
 
 
 @probe(default=True)
-@_quiet
 def a_rms(t: LayerTrace) -> Measure:
     """Root mean square of the activation's outputs over examples and units."""
-    mean, variance = t.moments("a")
-    return np.sqrt(variance + mean**2)
+    return t.moments("a")[2]
 
 
 @probe(default=True)
 def dead_fraction(t: LayerTrace) -> Measure:
     """Share of units with slope 0 on every example, so that they get no gradient."""
-    return share(t.dead)
+    return t.known(share(t.dead), "slope")
 
 
 @probe(default=True)
 def inactive_fraction(t: LayerTrace) -> Measure:
     """Share of units with z ≤ 0 on every example; of a leaky activation they still learn."""
-    return (count(t.z > 0, axis=-2) == 0).mean(axis=-1)
+    return t.known((count(t.scaled_z > 0, axis=-2) == 0).mean(axis=-1))
 
 
 @probe(default=True)
 def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return share(np.abs(t.slope) < below * t.act.max_slope)
+    return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope")
 
 
 @probe(default=True)
 def slope_rms(t: LayerTrace) -> Measure:
     """Root mean square of the slope over examples and units: what the activation leaves of a gradient."""
-    return frobenius(t.slope) / np.sqrt(t.slope[0].size)
+    return t.known(t.norm("slope") / np.sqrt(t.slope[0].size))
 
 
 @probe(default=True)
 @_quiet
 def update_ratio(t: LayerTrace) -> Measure:
-    """‖step‖/‖w‖ of the update that follows."""
-    return t.norm("step") / t.norm("w")
+    """‖step‖/‖w‖ of the update that follows; NaN after the last update."""
+    return t.size("step") / t.norm("w")
 
 
 @probe(default=True)
@@ -169,8 +161,8 @@ def _by_example(t: LayerTrace) -> tuple[Array, Array]:
     """
 
     def measure() -> tuple[Array, Array]:
-        each = _agreement(t.x)
-        units = count(t.scaled_delta != 0, axis=-1)
+        each = _agreement(t.scaled_x)
+        units = count(t.sends, axis=-1)
         return each, np.where(np.isfinite(each), units, 0)  # an input of zeros sends none
 
     return t.once("agreement by example", measure)
@@ -199,38 +191,57 @@ def sign_agreement(t: LayerTrace) -> Measure:
 
     The mean over the (example, unit) pairs with a gradient.
     """
-    return _weighted_mean(*_by_example(t))
+    return t.known(_weighted_mean(*_by_example(t)), "scaled_delta")
 
 
 @probe(default=True)
 def sign_agreement_batch(t: LayerTrace) -> Measure:
     """The same for the gradient of the whole set's mean loss."""
-    return _weighted_mean(*_of_the_mean(t))
+    return t.known(_weighted_mean(*_of_the_mean(t)), "scaled_dw")
 
 
 @probe(default=True)
 def one_sign_fraction(t: LayerTrace) -> Measure:
     """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
     agreement, units = _by_example(t)
-    return _weighted_mean(agreement == 1, units)
+    return t.known(_weighted_mean(agreement == 1, units), "scaled_delta")
 
 
 @probe(default=True)
 def one_sign_fraction_batch(t: LayerTrace) -> Measure:
     """Share of units whose incoming weight gradients of the mean loss all have one sign."""
     agreement, gets_one = _of_the_mean(t)
-    return _weighted_mean(agreement == 1, gets_one)
+    return t.known(_weighted_mean(agreement == 1, gets_one), "scaled_dw")
+
+
+def _is_zero(t: LayerTrace) -> Array:
+    """Return (R, n_in, n_out) whether a weight's gradient is truly 0: no example sends one to it.
+
+    Of a run with lost slopes it is counted, by weight, on how many examples both factors are not 0.
+    """
+
+    def measure() -> Array:
+        zero = t.scaled_dw == 0
+        for r, arrivals in t.arrivals.items():
+            together = arrivals.x.T.astype(np.float32) @ arrivals.delta.astype(np.float32)
+            zero[r] = together == 0
+        return zero
+
+    return t.once("zero gradients", measure)
 
 
 @probe(default=True)
 def zero_fraction(t: LayerTrace) -> Measure:
-    """Share of weight gradients that are exactly zero, underflow not counted: it is tracked."""
-    return share(t.scaled_dw == 0)
+    """Share of weight gradients that are exactly zero; what only its number format makes 0 is not counted."""
+    fraction = t.known(share(_is_zero(t)), "scaled_dw")
+    for r in t.arrivals:  # known also where the gradients have left the format, and are NaN
+        fraction[r] = _is_zero(t)[r].mean()
+    return fraction
 
 
 @probe(default=True)
 def subnormal_fraction(t: LayerTrace) -> Measure:
     """Share of weight gradients, not zero, below the smallest normal number of the run's own format."""
     size = np.abs(t.scaled_dw.astype(np.float64))
-    smallest = np.ldexp(float(np.finfo(t.w.dtype).tiny), t.exponent.astype(np.int32))
-    return share((size > 0) & (size < smallest[:, None, None]))
+    smallest = times_power(np.full(len(size), float(np.finfo(t.w.dtype).tiny)), t.dw_exponent)
+    return t.known(share(~_is_zero(t) & (size < smallest[:, None, None])), "scaled_dw")

@@ -100,7 +100,8 @@ def _pull(tape: Tape, index: int, g: Array) -> Array:
     if index == tape.depth:
         return np.matmul(g, w.mT[:, None])
     saved, kept = tape.saved[index], slice(g.shape[1])
-    slope = np.asarray(tape.net.act.df(saved.z[:, kept], saved.a[:, kept]), np.float64)
+    z = saved.z[:, kept]
+    slope = np.where(np.isnan(z), np.nan, tape.net.act.df(z, saved.a[:, kept]).astype(np.float64))
     factor = tape.net.residual if tape.skips[index] else 1.0
     below = np.matmul(_through_norm(tape, index, g * (factor * slope)[:, :, None]), w.mT[:, None])
     return below + g if tape.skips[index] else below

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.activations import Array
-from mlp.numbers import Measure
+from mlp.numbers import Measure, times_power
 from mlp.probes.jacobian import place, singular_values
 from mlp.probes.table import probe
-from mlp.trace import LayerTrace
+from mlp.trace import Exponents, LayerTrace
 
 # The rank of what a layer says ----------------------------------------------------------------------------
 
@@ -21,7 +21,7 @@ def effective_rank(t: LayerTrace, centred: bool = False) -> Measure:
     definition 1): n for outputs that fill all directions evenly, 1 where all examples give the same up to a
     factor, 0 where all outputs are 0. centred: less each unit's mean, which else is a direction by itself.
     """
-    return np.array([_effective_rank(a, centred) for a in t.a])
+    return np.array([_effective_rank(a, centred) for a in t.scaled_a])
 
 
 @np.errstate(all="ignore")
@@ -39,23 +39,22 @@ def _effective_rank(a: Array, centred: bool) -> float:
 
 
 @np.errstate(all="ignore")
-def _plain_norm(t: LayerTrace, name: str) -> Measure:
-    """Return (R,) √Σg² of the named gradient, g rounded to the run's own format, squared and summed in it."""
-    scaled: Array = getattr(t, name)
-    held = np.ldexp(scaled, -t.exponent[:, None, None].astype(np.int32)).reshape(len(scaled), -1)
+def _plain_norm(scaled: Array, exponent: Exponents) -> Measure:
+    """Return (R,) √Σg² of a gradient, g rounded to the run's own format, squared and summed in it."""
+    held = times_power(scaled, -exponent).reshape(len(scaled), -1)
     return np.sqrt(np.vecdot(held, held)).astype(np.float64)
 
 
 @probe()
 def delta_norm_plain(t: LayerTrace) -> Measure:
     """‖dLoss/dz‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
-    return _plain_norm(t, "scaled_delta")
+    return _plain_norm(t.scaled_delta, t.exponent)
 
 
 @probe()
 def dw_norm_plain(t: LayerTrace) -> Measure:
     """‖dLoss/dw‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
-    return _plain_norm(t, "scaled_dw")
+    return _plain_norm(t.scaled_dw, t.dw_exponent)
 
 
 # Gradient noise -------------------------------------------------------------------------------------------
@@ -88,7 +87,7 @@ def _noise(t: LayerTrace, batch: int) -> Array:
 
     def measure() -> Array:
         du = _before_norm(t)
-        both = [_signal_to_noise(_gradients(x, d, batch)) for x, d in zip(t.x, du, strict=True)]
+        both = [_signal_to_noise(_gradients(x, d, batch)) for x, d in zip(t.scaled_x, du, strict=True)]
         return np.array(both).T
 
     return t.once(f"noise of {batch}", measure)

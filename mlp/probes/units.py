@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlp.numbers import Measure, column_norms, count
+from mlp.numbers import Measure, column_norms, count, times_power
 from mlp.registry import Registry
 from mlp.trace import LayerTrace
 
@@ -16,20 +16,20 @@ UNIT_PROBES = Registry("unit probe")
 @UNIT_PROBES
 def unit_dead(t: LayerTrace) -> Measure:
     """1 if the unit's slope is 0 on every example, so that it gets no gradient; else 0."""
-    return t.dead.astype(np.float64)
+    return t.known_units(t.dead, "slope")
 
 
 @UNIT_PROBES
 def unit_inactive(t: LayerTrace) -> Measure:
     """1 if z ≤ 0 on every example, else 0; a leaky unit that is still learns."""
-    return (count(t.z > 0, axis=-2) == 0).astype(np.float64)
+    return t.known_units(count(t.scaled_z > 0, axis=-2) == 0)
 
 
 @UNIT_PROBES
 @_quiet
 def unit_z_mean(t: LayerTrace) -> Measure:
     """Mean of the unit's pre-activation over examples."""
-    return np.asarray(t.z.mean(axis=-2, dtype=np.float64))
+    return times_power(t.scaled_z.mean(axis=-2, dtype=np.float64), -t.z_exponent)
 
 
 @UNIT_PROBES
@@ -46,12 +46,13 @@ def unit_w_norm(t: LayerTrace) -> Measure:
 
 @UNIT_PROBES
 def unit_step_norm(t: LayerTrace) -> Measure:
-    """‖step‖ of the update that follows, of the weights into the unit."""
-    return column_norms(t.step)
+    """‖step‖ of the update that follows, of the weights into the unit; NaN after the last update."""
+    return times_power(column_norms(t.scaled_step), -t.step_exponent)
 
 
 @UNIT_PROBES
 def unit_gradient_norm(t: LayerTrace) -> Measure:
     """‖(dLoss/dw, dLoss/db)‖ of the mean loss: the weights into the unit and its bias together."""
-    norms = column_norms(np.concatenate([t.scaled_dw, t.scaled_db], axis=-2))
-    return np.ldexp(norms, -t.exponent.astype(np.int32)[:, None])
+    inputs = times_power(t.scaled_db.astype(np.float64), t.x_exponent)
+    norms = column_norms(np.concatenate([t.scaled_dw.astype(np.float64), inputs], axis=-2))
+    return times_power(norms, -t.dw_exponent)

@@ -44,11 +44,11 @@ def test_every_distribution_counts_the_true_sizes(act, init, dtype, rng):
 
 
 def test_edges_zeros_and_what_is_not_finite():
-    values = np.array([1.0, -1.0, 3.1, 3.2, 0.1, 0.0, -0.0, np.inf, np.nan, 1e-310])
+    values = np.array([1.0, -1.0, 3.1, 3.2, 0.1, 0.0, -0.0, np.inf, -np.inf, 1e-310])
     assert histogram(values, 0, TINY["float64"]) == {
         (0.0, 0): 0.3, (0.5, 0): 0.1, (-1.0, 0): 0.1, (-np.inf, 0): 0.2, (-310.0, 1): 0.1
     }  # fmt: skip
-    assert histogram(np.full(4, np.nan), 0, TINY["float64"]) == {}
+    assert histogram(np.array([1.0, np.nan]), 0, TINY["float64"]) is None
 
 
 @pytest.mark.parametrize("exponent", [-4000, 0, 130, 5000])

@@ -63,13 +63,13 @@ def test_a_run_s_noise_is_the_same_alone(norm, rng):
 
 def test_pure_noise_and_pure_signal(rng):
     t = next(traces(network("identity", depth=1, width=4, seeds=[0]), data(rng)))
-    t = replace(t, x=rng.normal(size=(1, 4000, 3)), scaled_delta=rng.normal(size=(1, 4000, 3)))
+    t = replace(t, scaled_x=rng.normal(size=(1, 4000, 3)), scaled_delta=rng.normal(size=(1, 4000, 3)))
     m = 1000
     # nine numbers' mean squares over their variances: F-like, with relative scatter √(2/9)
     assert PROBES["gradient_snr"](t, batch=4) == pytest.approx(1 / m, rel=4 * np.sqrt(2 / 9))
     # a mean of m(m−1)/2 cosines in nine dimensions, each of variance 1/9
     assert PROBES["gradient_cosine"](t, batch=4) == pytest.approx(0, abs=4 * np.sqrt(2 / 9) / m)
-    t = replace(t, x=np.ones((1, 4000, 3)), scaled_delta=np.ones((1, 4000, 3)))
+    t = replace(t, scaled_x=np.ones((1, 4000, 3)), scaled_delta=np.ones((1, 4000, 3)))
     assert PROBES["gradient_cosine"](t, batch=4) == pytest.approx(1, rel=1e-12)
     assert PROBES["gradient_snr"](t, batch=4) == np.inf
 

@@ -148,15 +148,15 @@ def test_probes_measure_the_network_as_it_is_at_their_step(trace, rng):
 def test_outputs_that_fill_k_directions_evenly_have_effective_rank_k(rank, rng):
     t = next(traces(network("identity", depth=1, width=4, seeds=[0]), data(rng)))
     q = np.linalg.qr(rng.normal(size=(12, rank)))[0]
-    t = replace(t, a=(q @ np.linalg.qr(rng.normal(size=(4, rank)))[0].T)[None])
+    t = replace(t, scaled_a=(q @ np.linalg.qr(rng.normal(size=(4, rank)))[0].T)[None])
     assert PROBES["effective_rank"](t) == pytest.approx(rank, rel=1e-12)
 
 
 def test_effective_rank_by_hand_and_less_the_mean(rng):
     t = next(traces(network("identity", depth=1, width=4, seeds=[0]), data(rng)))
-    t = replace(t, a=np.diag([3.0, 1.0])[None])  # p = ¾, ¼
+    t = replace(t, scaled_a=np.diag([3.0, 1.0])[None])  # p = ¾, ¼
     expected = np.exp(0.75 * np.log(4 / 3) + 0.25 * np.log(4))
     assert PROBES["effective_rank"](t) == pytest.approx(expected, rel=1e-14)
-    t = replace(t, a=np.ones((1, 5, 3)) + np.outer([1, -1, 0, 0, 0], [1, 0, 0]))
+    t = replace(t, scaled_a=np.ones((1, 5, 3)) + np.outer([1, -1, 0, 0, 0], [1, 0, 0]))
     assert PROBES["effective_rank"](t, centred=True) == pytest.approx(1, rel=1e-12)
     assert PROBES["effective_rank"](t) > 1.3

@@ -244,10 +244,10 @@ def test_every_option_changes_the_number(name, option, rng):
 def trace_of(act, z, **arrays) -> LayerTrace:
     """One run's trace for the given pre-activations (B, n), all else ones."""
     act, z = activation(act), np.asarray(z, dtype=arrays.pop("dtype", float))[None]
-    ones = {name: np.ones((1, z.shape[-1], z.shape[-1])) for name in ("w", "w0", "step", "scaled_dw")}
-    ones |= {"x": np.ones_like(z), "scaled_delta": np.ones_like(z), "exponent": np.zeros(1, np.int64)}
+    ones = {name: np.ones((1, z.shape[-1], z.shape[-1])) for name in ("w", "w0", "scaled_step", "scaled_dw")}
+    ones |= {"scaled_x": np.ones_like(z), "scaled_delta": np.ones_like(z), "exponent": np.zeros(1, np.int64)}
     ones |= {"b": np.ones((1, 1, z.shape[-1])), "scaled_db": np.ones((1, 1, z.shape[-1]))}
-    ones |= {"z": z, "a": act.f(z), "slope": act.df(z, act.f(z))}
+    ones |= {"scaled_z": z, "scaled_a": act.f(z), "slope": act.df(z, act.f(z))}
     return LayerTrace(layer=1, runs=slice(None), act=act, **(ones | arrays))
 
 
@@ -303,7 +303,7 @@ def test_sign_agreement_by_hand():
     """One example pushes all weights into a unit by x_i·delta_j, so by the signs of x."""
     x = np.array([[[1.0, 2.0, 3.0], [1.0, -1.0, 5.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 1.0]]])
     delta = np.array([[[1.0, -1.0, 2.0], [0.0, 3.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]]])
-    t = trace_of("tanh", np.ones((4, 3)), x=x, scaled_delta=delta)
+    t = trace_of("tanh", np.ones((4, 3)), scaled_x=x, scaled_delta=delta)
     # example 1: agreement 1 into three units; 2: 1/3 into one; 3 pushes nothing; 4: 0 into one
     assert PROBES["sign_agreement"](t) == pytest.approx((3 * 1 + 1 / 3 + 0) / 5)
     assert PROBES["one_sign_fraction"](t) == pytest.approx(3 / 5)

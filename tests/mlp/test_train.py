@@ -10,6 +10,7 @@ from mlp.losses import LOSSES, accuracy
 from mlp.network import create
 from mlp.norms import NORMS as NORM_TABLE
 from mlp.optimisers import OPTIMISERS
+from mlp.probes import PROBES, UNIT_PROBES
 from mlp.schedules import SCHEDULES
 from mlp.train import Data, batches, train
 from mlp.update import UpdateRule
@@ -78,7 +79,7 @@ def test_zero_steps_change_nothing(trace, rng):
     seen = watch(net, data(rng), seeds=[0, 1], steps=0, trace=trace)
     assert [snap.step for snap in seen] == [0]
     assert np.array_equal(net.params, before)
-    assert all((layer["step"] != 0).any() for layer in seen[0].layers.values())  # but say what would come
+    assert all(np.isnan(layer["step"]).all() for layer in seen[0].layers.values())  # none will come
 
 
 @pytest.mark.parametrize("trace", TRACES)
@@ -99,7 +100,8 @@ def test_two_steps_change_everything(norm, optimiser, rng):
     seen = watch(net, data(rng), seeds=[0, 1], steps=2, lr=[0.01, 0.02], optimiser=optimiser)
     assert [snap.step for snap in seen] == [0, 1, 2]
     assert (net.params != before).all()
-    assert all(snap.columns["lr"].tolist() == [0.01, 0.02] for snap in seen)
+    assert all(snap.columns["lr"].tolist() == [0.01, 0.02] for snap in seen[:-1])
+    assert np.isnan(seen[-1].columns["lr"]).all()  # no update follows
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -317,7 +319,7 @@ def test_traces_on_the_batch_are_those_of_the_update(dtype, norm, rng):
         for layer in (1, 2, 3):
             t = before.layers[layer]
             assert np.array_equal(t["step"], t["dw"].astype(dtype) * -rates)
-            assert np.array_equal(t["w"] + t["step"], after.layers[layer]["w"])
+            assert np.array_equal(t["w"] + t["step"].astype(dtype), after.layers[layer]["w"])
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -362,7 +364,7 @@ def test_the_weights_of_a_snapshot_are_those_after_its_steps(rng):
 def test_a_schedule_multiplies_the_rate(rng):
     seen = watch(network(seeds=[0, 1]), data(rng), seeds=[0, 1], steps=3, lr=[0.1, 0.2],
                  schedule="shock(at=1, factor=50.0)")  # fmt: skip
-    assert [snap.columns["lr"].tolist() for snap in seen] == [[0.1, 0.2], [5, 10], [0.1, 0.2], [0.1, 0.2]]
+    assert [snap.columns["lr"].tolist() for snap in seen[:-1]] == [[0.1, 0.2], [5, 10], [0.1, 0.2]]
     steps = [snap.layers[3]["step"] for snap in seen]
     assert np.linalg.norm(steps[1]) > 20 * np.linalg.norm(steps[0])
 
@@ -371,7 +373,14 @@ def test_a_schedule_multiplies_the_rate(rng):
 def test_every_schedule_reaches_the_update(schedule, rng):
     seen = watch(network(seeds=[0]), data(rng), seeds=[0], steps=3, lr=0.5, schedule=schedule)
     factor = SCHEDULES.bind(schedule)()
-    assert [snap.columns["lr"] for snap in seen] == [[0.5 * factor(step, 3)] for step in range(4)]
+    assert [snap.columns["lr"] for snap in seen[:-1]] == [[0.5 * factor(step, 3)] for step in range(3)]
+    assert np.isnan(seen[-1].columns["lr"])
+    for name in ("update_ratio", "unit_step_norm"):
+        probe = PROBES.get(name) or UNIT_PROBES[name]
+        for steps, made in ((3, [True, True, True, False]), (0, [False])):  # no update is made up
+            net = network(seeds=[0])
+            seen = watch(net, data(rng), seeds=[0], steps=steps, schedule=schedule, probes=[probe.__name__])
+            assert [np.isfinite(snap.layers[1][name]).all() for snap in seen] == made
 
 
 # -- divergence ---------------------------------------------------------------------------------------------

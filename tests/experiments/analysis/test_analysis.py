@@ -265,14 +265,14 @@ def test_the_summary_is_what_plain_pandas_says():
         }.items():
             found = row[[name, f"{name}_low", f"{name}_high"]].tolist()
             assert found == pytest.approx([values.median(), values.min(), values.max()]), name
-        assert (row["n"], row["diverged"], row["crashed"], row["zeros"]) == (3, 0, 0, 0)
+        assert (row["n"], row["diverged"], row["crashed"], row["left_out"], row["zeros"]) == (3, 0, 0, 0, 0)
 
 
 def test_the_summary_has_one_row_for_each_setting_that_varies_and_the_same_columns_always():
     r = records(activation=["relu", "tanh"], clip=[None, 1.0], init=["he_normal", "orthogonal"], seed=[0, 1])
     table = analysis.summary(r)
     quantities = [f"{name}{end}" for name in analysis.SUMMARY for end in ("", "_low", "_high")]
-    counts = ["n", "diverged", "crashed", "zeros"]
+    counts = ["n", "diverged", "crashed", "left_out", "zeros"]
     assert table.columns.tolist() == ["activation", "depth", "init", "clip", *counts, *quantities]
     assert len(table) == 8
     assert table["clip"].isna().sum() == 4
@@ -326,6 +326,21 @@ ALL_DIVERGED = {"diverged": [("seed", 0), ("seed", 1)]}
 def test_the_summary_of_degenerate_records_has_its_rows(degenerate):
     r = records(**{"activation": ["relu", "tanh"], "depth": 2, "seed": [0, 1]} | degenerate)
     assert analysis.summary(r)["n"].tolist() == [2, 2]
+
+
+def test_a_run_without_a_number_is_left_out_of_the_medians_and_counted():
+    """One seed of three has NaN in one layer: its share is no share, and the median is that of two."""
+    r = records(activation=["relu", "tanh"], seed=[0, 1, 2])
+    layers = r.layers.copy()
+    odd = r.runs.query("activation == 'relu' and seed == 1")["run_id"].item()
+    layers.loc[(layers["run_id"] == odd) & (layers["layer"] == 1), ["dead_fraction", "delta_norm"]] = np.nan
+    table = analysis.summary(Records(r.runs, r.steps, layers)).set_index("activation")
+    whole = analysis.summary(r).set_index("activation")
+    assert table["left_out"].to_dict() == {"relu": 1, "tanh": 0}
+    others = r.runs.query("activation == 'relu' and seed != 1")["run_id"]
+    end = layers[layers["run_id"].isin(others) & (layers["step"] == 300) & (layers["layer"] < 3)]
+    assert table.loc["relu", "dead"] == pytest.approx(end.groupby("run_id")["dead_fraction"].mean().median())
+    assert table.loc["tanh", "dead"] == whole.loc["tanh", "dead"]
 
 
 def test_a_norm_too_small_for_any_number_is_not_counted_as_a_zero():

@@ -56,6 +56,69 @@ def test_a_wrong_slope_is_found(check):
     assert agrees(check, bad) is False
 
 
+# -- kinks that are hit exactly ----------------------------------------------------------------------------
+
+KINKED = ["relu", "leaky_relu", "hard_tanh", "hard_sigmoid", "elu(alpha=2.0)", "selu"]
+INITS = ["he_normal", "xavier_normal", "normal(std=0.3)"]
+
+
+def on_kinks(seed) -> Subject:
+    """A random narrow net: one unit in seven lies on a kink whatever comes in, one example in five is 0."""
+    rng = np.random.default_rng(seed)
+    fields = {"activation": KINKED, "init": INITS, "bias": ["zeros", "normal(std=0.3)"],
+              "loss": sorted(LOSSES), "norm": ["none", "none", "none", "layer", "batch"]}  # fmt: skip
+    chosen = {name: str(rng.choice(values)) for name, values in fields.items()}
+    depth, width = int(rng.integers(1, 6)), int(rng.integers(2, 7))
+    x = rng.normal(size=(12, 4)) * (rng.random((12, 1)) < 0.8)
+    run = Run(**chosen, depth=depth, width=width, residual=float(rng.choice([0, 0, 0.7])), seed=seed)
+    found = Subject.of(run, x, rng.integers(0, 3, 12), 3)
+    for layer in found.net.layers[:-1]:
+        for unit in np.flatnonzero(rng.random(width) < 0.15):
+            layer.w[0, :, unit], layer.b[0, 0, unit] = 0, rng.choice(found.net.act.kinks)
+    return found
+
+
+class OffByOnePercent(Subject):
+    def gradient(self):
+        return 1.01 * super().gradient()
+
+
+def check_on_kinks(seeds):
+    """No sound net is called wrong, and each whose gradient is off by 1 % is; some of all kinds are met."""
+    left_out = []
+    for seed in seeds:
+        one = on_kinks(seed)
+        wrong = {check for check in CHECKS if agrees(check, one) is False}
+        assert not wrong, (seed, wrong)
+        bad = OffByOnePercent(one.run, one.net, one.x, one.y)
+        if abs(one.gradient()).max() > 0:
+            with np.errstate(all="ignore"):
+                assert any(agrees(check, bad) is False for check in CHECKS), seed
+        left_out.append(len(one.x) - len(one.off_kinks().x))
+    assert min(left_out) == 0
+    assert max(left_out) == 12
+
+
+def test_kinks_that_are_hit_exactly_call_no_sound_run_wrong():
+    check_on_kinks(range(12))
+
+
+@pytest.mark.slow
+def test_kinks_that_are_hit_exactly_call_none_of_a_thousand_sound_runs_wrong():
+    check_on_kinks(range(1000))
+
+
+def test_examples_on_a_kink_are_left_out_of_a_difference_and_counted():
+    """Zero inputs and zero biases put every unit of three examples on ReLU's kink."""
+    one = subject(activation="relu", bias="zeros")
+    one.x[:3] = 0
+    assert np.array_equal(one.off_kinks().x, one.x[3:])
+    assert agrees("finite_difference", one)
+    one.x[:] = 0
+    assert agrees("finite_difference", one) is None
+    assert agrees("complex_step", one)
+
+
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     monkeypatch.setenv("VG_RESULTS", str(tmp_path))
@@ -90,5 +153,5 @@ def test_the_stamp_says_what_was_verified(stored):
     records = stored_records(store, experiment)
     findings = list(verify(experiment, records, list(records.runs["run_id"])[:2]))
     checks = stamp(store, findings)["checks"]
-    assert checks["records"] == {"runs": 2, "disagree": 0, "worst": 0.0}
+    assert checks["records"] == {"runs": 2, "disagree": 0, "worst": 0.0, "examples_left_out": 0}
     assert (store.folder / "verified.json").is_file()
