@@ -134,8 +134,13 @@ class Evidence:
         return high - low if np.isfinite(high) and np.isfinite(low) else 0.0
 
     def spread(self) -> str:
-        """``the values of its 6 seeds, from 0.1 to 0.3``."""
-        return f"the values of its {self.n} seeds, from {number(self.low)} to {number(self.high)}"
+        """``its 6 values, from 0.1 to 0.3``."""
+        return f"its {self.n} values, from {number(self.low)} to {number(self.high)}"
+
+    @property
+    def numbers(self) -> str:
+        """Median, range and number of values, as `told` has them."""
+        return f"{number(self.value)} ({number(self.low)} to {number(self.high)}, n = {self.n})"
 
     @property
     def demand(self) -> str:
@@ -153,10 +158,9 @@ class Evidence:
         return self.holds is None and self.n + self.missing < FEWEST_SEEDS
 
     def sentence(self) -> str:
-        """``first over last is 3.1e-12 (2e-12 to 5e-12, n = 6), where > 0.001 is asked``."""
+        """``first over last: 3.1e-12 (2e-12 to 5e-12, n = 6), where > 0.001 is asked``."""
         unit = f" {self.unit}" if self.unit else ""
-        range_ = f"{number(self.low)} to {number(self.high)}, n = {self.n}"
-        return f"{self.setting} is {number(self.value)}{unit} ({range_}), where {self.demand} is asked"
+        return f"{self.setting}: {self.numbers}{unit}, where {self.demand} is asked"
 
 
 def _range(values: np.ndarray) -> tuple[float, float, float]:
@@ -166,6 +170,18 @@ def _range(values: np.ndarray) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     with np.errstate(invalid="ignore"):  # between −inf and inf there is no middle: NaN
         return float(np.median(values)), float(values.min()), float(values.max())
+
+
+def told(values: Iterable[float]) -> str:
+    """Median, range and number of values for a sentence: ``0.236 (0.233 to 0.239, n = 6)``.
+
+    Values that are NaN are left out and counted.
+    """
+    found = np.asarray(list(values), float)
+    middle, low, high = _range(found)
+    missing = int(np.isnan(found).sum())
+    n = f"n = {len(found) - missing}{f', {missing} missing' if missing else ''}"
+    return f"{number(middle)} ({number(low)} to {number(high)}, {n})"
 
 
 def margin(comparisons: int, n: int) -> float:

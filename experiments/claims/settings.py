@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_start, first_to_last, varying
+from experiments.analysis.ratios import at_end, at_start, first_to_last, varying
 from experiments.analysis.selection import at_last_step, own_best
 from experiments.claims.verdict import FEWEST_SEEDS, Undecided
 from mlp.activations import activation
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
+
+
+LEARNS = 0.1  # how much a network that learns at all has to gain in test accuracy over its own start
 
 
 def only(records: Records, **wanted: Any) -> Records:
@@ -53,6 +56,15 @@ def judged(records: Records, column: str, by: Sequence[str], *, larger: bool) ->
     return own_best(at_last_step(records, column), by, larger=larger)
 
 
+def learnt(best: pd.DataFrame, records: Records) -> pd.Series:
+    """For each row of `best` how much its run's test accuracy has risen from its start to its end."""
+    scores = records.steps[["run_id", "step", "test_accuracy"]]
+    first, last = (
+        each.set_index("run_id")["test_accuracy"] for each in (at_start(scores), at_end(scores, records.runs))
+    )
+    return best["run_id"].map(last) - best["run_id"].map(first)
+
+
 def enough(runs: pd.DataFrame) -> None:
     """That there is a grid of learning rates to choose from, and seeds enough to judge."""
     if runs["lr"].nunique() < 2:
@@ -66,6 +78,17 @@ def trained(runs: pd.DataFrame) -> None:
     """That every run has made at least one update."""
     if not (runs["steps"] > 0).all():
         raise Undecided("nothing was trained", "steps: more than 0")
+
+
+def by_seed(rows: pd.DataFrame, value: str, how: str, runs: pd.DataFrame) -> pd.Series:
+    """The least or greatest (`how`: min or max) value of each seed of `runs`, of all its rows.
+
+    NaN where a row has no value, where a seed has no rows, and where a run of the seed did not live to its
+    end: what it would have come to is not known.
+    """
+    found = rows.groupby("seed")[value].agg(lambda each: getattr(each, how)(skipna=False))
+    ended = runs.groupby("seed")["status"].agg(lambda each: bool((each == "ok").all()))
+    return found.reindex(ended.index).where(ended)
 
 
 def deepest(rows: pd.DataFrame) -> pd.DataFrame:

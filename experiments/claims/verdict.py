@@ -98,15 +98,15 @@ class Verdict:
         n = min(e.n for e in self.evidence if e.sampled and e.role == "claim")
         at_the_bound = f"{100 * 2.0 ** (1 - n):.2g} %"
         words = (
-            f"It rests on {count(self.comparisons, 'comparison')} over {n} seeds or more. If a median lay "
-            f"exactly at its bound, all seeds would fall on one side of it with probability {at_the_bound}"
+            f"It rests on {count(self.comparisons, 'comparison')} of n = {n} values or more. If a median lay "
+            f"exactly at its bound, all values would fall on one side with probability {at_the_bound}"
         )
         away = margin(self.comparisons, n)
         if not away:
             return f"{words}; in all, chance decides with less than 5 %."
         return (
-            f"{words}. So that chance decides any of them with less than 5 % in all, every seed has to be "
-            f"away from its bound by at least {away:.2g} times the seeds' range."
+            f"{words}. So that chance decides any of them with less than 5 % in all, every value has to be "
+            f"away from its bound by at least {away:.2g} times the values' range."
         )
 
     def row(self) -> dict[str, Any]:

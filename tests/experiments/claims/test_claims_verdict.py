@@ -131,8 +131,7 @@ def test_an_open_verdict_says_why_and_what_to_change():
         "nearby: 5 seeds of at least 6; change the config: seed: [0, 1, 2, 3, 4, 5]"
     )
     assert decide([OPEN]).condition == (
-        "elsewhere: the values of its 6 seeds, from 1 to 6, lie on both sides of 3; "
-        "change the config: seed: more of them"
+        "elsewhere: its 6 values, from 1 to 6, lie on both sides of 3; change the config: seed: more of them"
     )
     assert decide([]).condition.startswith("nothing was measured; change the config")
 
@@ -208,10 +207,10 @@ def test_a_control_that_holds_changes_no_verdict_and_one_that_does_not_takes_it_
     assert beside.comparisons == 1  # its own
     failed = decided([claimed, with_role(FALSE, role)])
     assert failed.status == "inconclusive"
-    assert failed.condition == (f"the {role} failed: there is 3.5 (1 to 6, n = 6), where > 11 is asked")
+    assert failed.condition == (f"the {role} failed: there: 3.5 (1 to 6, n = 6), where > 11 is asked")
     left_open = decided([claimed, with_role(OPEN, role)])
     assert left_open.status == "inconclusive"
-    assert left_open.condition.startswith(f"the {role} is open: elsewhere: the values of its 6 seeds, from 1")
+    assert left_open.condition.startswith(f"the {role} is open: elsewhere: its 6 values, from 1")
 
 
 @pytest.mark.parametrize("decided", [decide, decide_parts])
@@ -277,7 +276,7 @@ def test_distances_may_be_those_of_logarithms():
 
 def test_a_verdict_says_how_many_comparisons_it_rests_on():
     at_the_bound = (
-        "over 6 seeds or more. If a median lay exactly at its bound, all seeds would fall on one side of it "
+        "of n = 6 values or more. If a median lay exactly at its bound, all values would fall on one side "
         "with probability 3.1 %"
     )
     assert decide([TRUE]).chance == (
@@ -285,7 +284,7 @@ def test_a_verdict_says_how_many_comparisons_it_rests_on():
     )
     assert decide([TRUE] * 3).chance == (
         f"It rests on 3 comparisons {at_the_bound}. So that chance decides any of them with less than 5 % in "
-        "all, every seed has to be away from its bound by at least 0.13 times the seeds' range."
+        "all, every value has to be away from its bound by at least 0.13 times the values' range."
     )
     assert decide([]).chance == ""
 
@@ -301,7 +300,7 @@ def test_a_verdict_says_how_many_comparisons_it_rests_on():
         ([*SIX, math.nan], "x: 1 of 7 seeds have no value; change the config: lr, init or steps: such that "
                            "every run has a value"),
         ([*SIX[:5], math.nan], "x: 1 of 6 seeds have no value; change"),
-        (SIX, "x: the values of its 6 seeds, from 1 to 6, lie on both sides of 3; change "),
+        (SIX, "x: its 6 values, from 1 to 6, lie on both sides of 3; change "),
     ],
 )  # fmt: skip
 def test_each_reason_to_be_open_is_told_for_what_it_is(values, reason):
