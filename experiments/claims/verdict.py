@@ -118,35 +118,58 @@ class Verdict:
 
 
 def decide(
-    evidence: Iterable[Evidence], unit: str = "", *, condition: Condition = "", remarks: Iterable[str] = ()
-) -> Verdict:
-    """The verdict on a rule that is claimed to hold at every setting of the evidence.
+    evidence: Iterable[Evidence], unit: str = "", *, condition: Condition = "", remarks: Iterable[str] = (),
+    setting_of: Callable[[Evidence], str] | None = None,
+) -> Verdict:  # fmt: skip
+    """The verdict on a rule that is claimed to hold at every setting.
 
-    `condition` puts into words what separates the settings where it holds from the others: a text, or a
-    function of the evidence. Without it they are listed.
+    Each piece of evidence is a setting of its own, or those with the same `setting_of` are the parts of one:
+    the rule holds there if all its parts hold and fails if any does. `condition` puts into words what
+    separates the settings where it holds from the others: a text, or a function of the evidence. Without it
+    they are listed.
     """
     found, comparisons = corrected(evidence)
-    held, failed, _ = _sides(_own(found))
-    status: Status = "conditional" if held and failed else "supported" if held else "contradicted"
+    settings = _settings(found, setting_of)
+    sides = {_together(parts) for parts in settings}
+    status: Status = (
+        "conditional" if {True, False} <= sides else "supported" if True in sides else "contradicted"
+    )
     words = condition(found) if callable(condition) else condition
     if status == "conditional":
-        words = words or _listed(_own(found))
-    made = _verdict(status, found, words, is_settled=bool(held and failed))
+        words = words or _listed(found)
+    open_ = [] if status == "conditional" else [parts for parts in settings if _together(parts) is None]
+    made = _verdict(status, found, words, [e for parts in open_ for e in parts if e.holds is None])
     return replace(made, unit=unit, remarks=tuple(remarks), comparisons=comparisons)
 
 
 def decide_parts(evidence: Iterable[Evidence], unit: str = "", *, remarks: Iterable[str] = ()) -> Verdict:
     """The verdict on one statement in several parts, all of which it takes: any that fails contradicts it."""
-    found, comparisons = corrected(evidence)
-    _, failed, _ = _sides(_own(found))
-    status: Status = "contradicted" if failed else "supported"
-    made = _verdict(status, found, _listed(_own(found)), is_settled=bool(failed))
-    return replace(made, unit=unit, remarks=tuple(remarks), comparisons=comparisons)
+    return decide(evidence, unit, condition=_listed, remarks=remarks, setting_of=lambda e: "the statement")
 
 
-def _verdict(status: Status, found: tuple[Evidence, ...], condition: str, *, is_settled: bool) -> Verdict:
+def _settings(
+    found: Iterable[Evidence], setting_of: Callable[[Evidence], str] | None
+) -> list[list[Evidence]]:
+    """The claim's own evidence, by setting."""
+    if setting_of is None:
+        return [[e] for e in _own(found)]
+    settings: dict[str, list[Evidence]] = {}
+    for e in _own(found):
+        settings.setdefault(setting_of(e), []).append(e)
+    return list(settings.values())
+
+
+def _together(parts: Iterable[Evidence]) -> bool | None:
+    """Whether a statement holds that takes all of its parts."""
+    sides = {e.holds for e in parts}
+    return False if False in sides else None if None in sides else True
+
+
+def _verdict(
+    status: Status, found: tuple[Evidence, ...], condition: str, open_: Sequence[Evidence]
+) -> Verdict:
     """This status with its condition, unless there is a reason why nothing can be said."""
-    if reason := _why_not(found, is_settled=is_settled):
+    if reason := _why_not(found, open_):
         return Verdict("inconclusive", condition=reason, evidence=found)
     parts = ["" if status == "supported" else condition, _counted("control", found), _counted("check", found)]
     return Verdict(status, condition="; ".join(filter(None, parts)), evidence=found)
@@ -156,14 +179,11 @@ def _own(evidence: Iterable[Evidence]) -> list[Evidence]:
     return [e for e in evidence if e.role == "claim"]
 
 
-def _sides(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
-    """Where it holds, where it fails, where it is open."""
-    return [[e for e in evidence if e.holds is side] for side in (True, False, None)]
-
-
 def _listed(evidence: Iterable[Evidence]) -> str:
-    sides = zip(("holds for", "fails for", "open for"), _sides(evidence), strict=True)
-    return "; ".join(f"{word} {', '.join(e.setting for e in side)}" for word, side in sides if side)
+    """Where it holds, where it fails and where it is open."""
+    own, words = _own(evidence), {True: "holds for", False: "fails for", None: "open for"}
+    sides = {word: [e.setting for e in own if e.holds is side] for side, word in words.items()}
+    return "; ".join(f"{word} {', '.join(some)}" for word, some in sides.items() if some)
 
 
 def _counted(role: str, evidence: Iterable[Evidence]) -> str:
@@ -172,22 +192,24 @@ def _counted(role: str, evidence: Iterable[Evidence]) -> str:
     return f"{count(n, role)} {'holds' if n == 1 else 'hold'}" if n else ""
 
 
-def _why_not(found: Sequence[Evidence], *, is_settled: bool) -> str:
-    """Why nothing can be said, the first thing to mend first; empty where something can."""
+def _why_not(found: Sequence[Evidence], open_: Sequence[Evidence]) -> str:
+    """Why nothing can be said, the first thing to mend first; empty where something can.
+
+    open_: what is open of the claim's own evidence and can still change the status.
+    """
     if not _own(found):
         return "nothing was measured; change the config: add the settings that the claim compares"
     guards = [e for e in found if e.role in ("control", "check")]
     for e in guards:
         if e.holds is False:
             return f"the {e.role} failed: {e.sentence()}"
-    open_own = [e for e in _own(found) if e.holds is None]
-    if few := [e for e in (*open_own, *guards) if e.few]:
+    if few := [e for e in (*_own(found), *guards) if e.few]:
         seeds = ", ".join(map(str, range(FEWEST_SEEDS)))
         return f"{_reasons(few)}; change the config: seed: [{seeds}]"
-    if open_own and not is_settled:
-        lost = any(e.missing for e in open_own)
+    if open_:
+        lost = any(e.missing for e in open_)
         change = "lr, init or steps: such that every run has a value" if lost else "seed: more of them"
-        return f"{_reasons(open_own)}; change the config: {change}"
+        return f"{_reasons(open_)}; change the config: {change}"
     open_guards = [e for e in guards if e.holds is None]
     return f"the {open_guards[0].role} is open: {_reasons(open_guards)}" if open_guards else ""
 

@@ -53,6 +53,7 @@ def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: fl
     return decide(
         [e for name, rows in settings for e in _stays(name, rows, stays)],
         "‖w − w₀‖/‖w₀‖ of layer 1 after training, in the deepest network",
+        condition=_stuck_where,
         remarks=[*(_accuracies(name, chosen, rows) for name, rows in settings), *on_edges(best, by)],
     )
 
@@ -68,6 +69,27 @@ def _stays(name: str, rows: pd.DataFrame, stays: float) -> list[Evidence]:
         stays, in_logs=True,
     )  # fmt: skip
     return [first, *([cause] if first.holds else []), output]
+
+
+def _stuck_where(evidence: Sequence[Evidence]) -> str:
+    """Where the first layer is stuck, and whether a gradient that vanishes is why."""
+    own = [e for e in evidence if e.role == "claim"]
+    way, cause = ([e for e in own if mark in e.setting] for mark in ("‖w − w₀‖", "‖dw‖"))
+    parts = []
+    for side, word in ((True, "stuck"), (False, "not stuck"), (None, "open")):
+        some = [f"{e.setting.partition(':')[0]}, at {e.numbers}" for e in way if e.holds is side]
+        parts += [f"{word} for {', '.join(some)}"] if some else []
+    words = {
+        True: "as the gradient vanishes",
+        False: "though its gradient does not vanish",
+        None: "perhaps so",
+    }
+    parts += [
+        f"{words[e.holds]} at {e.setting.partition(':')[0]}, where ‖dw‖ of layer 1 is {e.numbers} of the "
+        "output layer's"
+        for e in cause
+    ]
+    return "; ".join(parts)
 
 
 def _moved(best: pd.DataFrame, records: Records) -> pd.DataFrame:
@@ -155,8 +177,8 @@ def _worse_where(evidence: Sequence[Evidence]) -> str:
     words = {True: "worse", False: "not worse", None: "open"}
     parts = []
     for holds, word in words.items():
-        some = [f"{e.setting.partition(':')[0]} ({e.numbers})" for e in own if e.holds is holds]
-        parts += [f"{word} for {', '.join(some)}"] if some else []
+        some = [f"{e.setting.partition(':')[0]}, by {e.numbers}" for e in own if e.holds is holds]
+        parts += [f"{word} for {', for '.join(some)}"] if some else []
     return "; ".join(parts)
 
 

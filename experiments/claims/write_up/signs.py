@@ -16,6 +16,7 @@ from experiments.claims.settings import alike, by_seed, enough, on_edges, only, 
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.datasets import DATASETS
 from mlp.activations import ACTIVATIONS
+from mlp.registry import call_text, parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,6 @@ def _agreement(records: Records) -> list[str]:
 # W07 ------------------------------------------------------------------------------------------------------
 
 INPUTS = ["digits(test=0.8, scale=overall)", "digits(test=0.8, scale=overall, shift=1)"]
-MIXED = "digits(test=0.8, scale=overall, shift=1, alternate=true)"
 UNITS = ["sigmoid(shift=-0.5)", "sigmoid"]
 PATH = ("update_ratio", "w_norm", "displacement")  # the probes that a path's length is made of
 
@@ -131,7 +131,6 @@ def W07_slow_convergence(
     records: Records,
     *,
     inputs: list[str] = INPUTS,
-    mixed: str = MIXED,
     units: list[str] = UNITS,
     target: float = 0.2,
     slower: float = 1.0,
@@ -152,9 +151,9 @@ def W07_slow_convergence(
     """
     _check_every_step(records)
     found = steps_to(records, target)
-    texts = [_canonical(DATASETS, text) for text in (*inputs, mixed)]
+    texts = [_canonical(DATASETS, text) for text in inputs]
     pairs = [
-        *_pairs(found, "inputs", "dataset", texts[: len(inputs)], "activation"),
+        *_pairs(found, "inputs", "dataset", texts, "activation"),
         *_pairs(found, "units", "activation", [_canonical(ACTIVATIONS, text) for text in units], "dataset"),
     ]
     if not pairs:
@@ -166,7 +165,7 @@ def W07_slow_convergence(
     evidence = [*slow]
     for pair, e in zip(pairs, slow, strict=True):
         if e.holds:
-            evidence += _causes(records, found, pair, texts[0], texts[-1])
+            evidence += _causes(records, found, pair, _in_turn(texts[-1]))
     return decide(
         evidence,
         "times the steps that the centred one takes",
@@ -252,7 +251,13 @@ def _at_one_rate(rows: pd.DataFrame, field: str, values: Sequence[str]) -> tuple
     return float(arrived.idxmax()), ratio.loc[arrived.idxmax()]
 
 
-def _causes(records: Records, found: pd.DataFrame, pair: Pair, centred: str, mixed: str) -> list[Evidence]:
+def _in_turn(text: str) -> str:
+    """The same data set, but every second input shifted the other way."""
+    name, options = parse_call(text)
+    return str(DATASETS.canonical(call_text(name, options | {"alternate": True})))
+
+
+def _causes(records: Records, found: pd.DataFrame, pair: Pair, mixed: str) -> list[Evidence]:
     """Of a pair that differs: how much of it the one sign makes, and whether the path zig-zags."""
     longer = np.divide(*(_detours(records, side) for side in (pair.other, pair.centred)))
     name = f"{pair.what} not centred ({pair.shared})"
@@ -288,23 +293,23 @@ def _what_does_it(evidence: Sequence[Evidence]) -> str:
     if not all(e.holds for e in slow):
         return ""
     parts = [f"it takes {e.numbers} times the steps with {e.setting.partition(':')[0]}" for e in slow]
+    in_turn = [e for e in evidence if e.role == "aside"]
     for e in own:
         word = "" if e.holds else "not " if e.holds is False else "perhaps "
         if "share of the extra steps" in e.setting:
-            parts.append(
-                f"{word}because of the one sign: with every second input shifted the other way a share of "
-                f"{e.numbers} of the extra steps goes"
-            )
+            parts += [
+                f"{word}because of the one sign: with every second input shifted the other way it takes "
+                f"{other.numbers} times the steps of the centred"
+                for other in in_turn
+            ]
         elif "path" in e.setting:
             parts.append(
                 f"{word}by a zig-zag with {e.setting.partition(':')[0]}: path over distance is {e.numbers} "
                 "times that of the centred"
             )
-    parts += [
-        f"so it is the mean: shifted in turn, it takes {e.numbers} times the steps of the centred, too"
-        for e in evidence
-        if e.role == "aside" and e.holds and any("share" in o.setting and o.holds is False for o in own)
-    ]
+    refuted = any("share of the extra" in e.setting and e.holds is False for e in own)
+    if refuted and all(e.holds for e in in_turn):
+        parts.append("so what slows it is the inputs' mean, whatever its sign")
     return "; ".join(parts)
 
 
