@@ -78,7 +78,7 @@ def _stuck_where(evidence: Sequence[Evidence]) -> str:
     parts = []
     for side, word in ((True, "stuck"), (False, "not stuck"), (None, "open")):
         some = [f"{e.setting.partition(':')[0]}, at {e.numbers}" for e in way if e.holds is side]
-        parts += [f"{word} for {', '.join(some)}"] if some else []
+        parts += [f"{word} for {', for '.join(some)}"] if some else []
     words = {
         True: "as the gradient vanishes",
         False: "though its gradient does not vanish",

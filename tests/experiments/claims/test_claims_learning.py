@@ -93,7 +93,10 @@ def test_w05_is_judged_at_the_rate_with_the_smallest_loss():
         (lambda: moved(1e-4, lr=0.1), "change the config: lr: a list"),
         (lambda: moved(1e-4, seed=[0, 1, 2, 3, 4]), "5 seeds of at least 6; change the config: seed: [0, 1,"),
         (lambda: moved(1e-4, width=[8, 16]), "differ in width, too (8, 16); change the config: width: one"),
-        (lambda: moved(lambda run: 1e-4 if run.seed else 0.5), "from 1e-4 to 0.5, lie on both sides of 0.01"),
+        (
+            lambda: moved(lambda run: 1e-4 if run.seed else 0.5),
+            "from 1.00e-4 to 0.5, lie on both sides of 0.01",
+        ),
         (lambda: moved(lambda run: np.nan if run.seed == 3 else 1e-4), "1 of 6 seeds have no value"),
     ],
 )
