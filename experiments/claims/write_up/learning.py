@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def W09_always_avoid(
     return decide(
         evidence,
         f"test accuracy with {against} less that with {activation}, in the deepest plain network",
-        condition=_worse_where,
+        condition=partial(_worse_where, against, within),
         remarks=[*_reached(best, by), *on_edges(best, by)],
     )
 
@@ -171,15 +172,15 @@ def _learns(best: pd.DataFrame, against: str) -> list[Evidence]:
     ]
 
 
-def _worse_where(evidence: Sequence[Evidence]) -> str:
+def _worse_where(against: str, within: float, evidence: Sequence[Evidence]) -> str:
     """Where it is worse, where it is not, and by how much."""
     own = [e for e in evidence if e.role == "claim"]
-    words = {True: "worse", False: "not worse", None: "open"}
+    words = {True: f"over {within:g}", False: f"not over {within:g}", None: "open"}
     parts = []
     for holds, word in words.items():
-        some = [f"{e.setting.partition(':')[0]}, by {e.numbers}" for e in own if e.holds is holds]
+        some = [f"{e.setting.partition(':')[0]}: {e.numbers}" for e in own if e.holds is holds]
         parts += [f"{word} for {', for '.join(some)}"] if some else []
-    return "; ".join(parts)
+    return f"{against}'s lead in test accuracy is {'; '.join(parts)}"
 
 
 def _deep_and_plain_first(setting: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -152,8 +152,10 @@ def test_w09_is_conditional_where_a_remedy_or_a_shallow_network_rescues_it():
     verdict = W09_always_avoid(networks(lambda run: 0.1 if deep_plain_sigmoid(run) else 0.95))
     assert verdict.status == "conditional"
     assert verdict.condition == (
-        "worse for sigmoid at depth 8, by 0.85 (0.85 to 0.85, n = 6); not worse for sigmoid at depth 8 with "
-        "norm=batch, by 0 (0 to 0, n = 6), for sigmoid at depth 1, by 0 (0 to 0, n = 6); 2 controls hold"
+        "relu's lead in test accuracy is over 0.02 for sigmoid at depth 8: 0.85 (0.85 to 0.85, n = 6); not "
+        "over 0.02 for sigmoid at depth 8 with norm=batch: 0 (0 to 0, n = 6), for sigmoid at depth 1: 0 "
+        "(0 to "
+        "0, n = 6); 2 controls hold"
     )
     assert "sigmoid at depth 8: test accuracy 0.1 (0.1 to 0.1, n = 6) at lr 0.1." in verdict.remarks
 
