@@ -57,12 +57,15 @@ def judged(records: Records, column: str, by: Sequence[str], *, larger: bool) ->
 
 
 def learnt(best: pd.DataFrame, records: Records) -> pd.Series:
-    """For each row of `best` how much its run's test accuracy has risen from its start to its end."""
-    scores = records.steps[["run_id", "step", "test_accuracy"]]
-    first, last = (
-        each.set_index("run_id")["test_accuracy"] for each in (at_start(scores), at_end(scores, records.runs))
-    )
-    return best["run_id"].map(last) - best["run_id"].map(first)
+    """For each row of `best` how much its run's test accuracy has risen from its start to its end.
+
+    0 where the training loss has risen: what networks with enormous weights get right, they have not learnt.
+    """
+    scores = records.steps[["run_id", "step", "test_accuracy", "loss"]]
+    first, last = (each.set_index("run_id") for each in (at_start(scores), at_end(scores, records.runs)))
+    last = last.reindex(first.index)
+    gained = last["test_accuracy"] - first["test_accuracy"]
+    return best["run_id"].map(gained.mask(last["loss"] > first["loss"], 0.0))
 
 
 def enough(runs: pd.DataFrame) -> None:

@@ -40,7 +40,8 @@ def _asked(records: Records, texts: list[str]) -> tuple[Records, int]:
     outlived = found.runs.groupby("schedule")["status"].agg(lambda each: bool((each == "ok").all()))
     kept = found.of(found.runs.loc[found.runs["schedule"].map(outlived), "run_id"])
     if not len(_shocked(kept.runs)):
-        lost = ", ".join(f"{n} {status}" for status, n in found.runs["status"].value_counts().items())
+        counts = _shocked(found.runs)["status"].value_counts()
+        lost = ", ".join(f"{n} {status}" for status, n in counts.items())
         raise Undecided(f"no shock was outlived by all runs ({lost})", "schedule: a smaller factor")
     return kept, at
 

@@ -282,9 +282,10 @@ def _depths_learnt(best: pd.DataFrame, two: Sequence[str], shallowest: int) -> l
     )  # of a run without a number is not known that it does not learn
     if not depths:
         raise Undecided(
-            f"nothing learns: training raises the test accuracy by {number(rises.max())} at most, in the "
-            "median over seeds", "lr and steps: such that one of them learns",
-        )  # fmt: skip
+            "nothing learns: where the training loss falls, the test accuracy rises by "
+            f"{number(rises.max())} at most, in the median over seeds",
+            "lr and steps: such that one of them learns",
+        )
     return depths
 
 

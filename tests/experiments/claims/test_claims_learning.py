@@ -1,5 +1,7 @@
 """Claims about what is learnt: each where it holds, where it fails and where it cannot be decided."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up import grid, made, without
@@ -291,7 +293,15 @@ def test_w10_leaves_out_the_depths_at_which_nothing_learns():
     assert verdict.status == "supported"
     assert not any("depth 8" in e.setting for e in verdict.evidence)
     reason = undecided("W10_tanh_better", compared(dict.fromkeys(THREE, 0.15)))
-    assert reason.startswith("nothing learns: training raises the test accuracy by 0.05 at most")
+    assert reason.startswith("nothing learns: where the training loss falls, the test accuracy rises by 0.05")
+
+
+def test_w10_an_accuracy_that_comes_with_a_larger_loss_is_not_learnt():
+    """As of networks whose weights one enormous step has made enormous."""
+    records = compared(CENTRED_HELPS)
+    wild = records.steps.assign(loss=1e8 * (records.steps["step"] > 0))
+    reason = undecided("W10_tanh_better", replace(records, steps=wild))
+    assert reason.startswith("nothing learns: where the training loss falls, the test accuracy rises by 0 at")
 
 
 def test_w10_leaves_out_what_is_shallower_than_the_claim():
