@@ -206,9 +206,9 @@ def _counts(records: Records, killed: pd.DataFrame, at: int) -> list[str]:
 @CLAIMS
 @needs("unit_inactive", "unit_gradient_norm", "unit_dead", varies=("activation",))
 @rule(
-    "over {most:g} of the first-layer units that a shock leaves never positive are positive again; test "
-    "accuracy above that with {against}. Check: the gradient into such units is 0 with {against}, above 0 "
-    "with leaky"
+    "over {most:g} of the first-layer units that a shock leaves never positive are positive again. Check: "
+    "the "
+    "gradient into such units is 0 with {against}, above 0 with leaky"
 )
 def W14_leaky_recovers(
     records: Records,
@@ -220,14 +220,15 @@ def W14_leaky_recovers(
     """Leaky ReLU passes a gradient of α on the negative side, so a unit that ReLU would lose can recover.
 
     Measured: The shock of W13. Of first-layer units negative on every training example right after it, the
-    share that is positive somewhere at a later watched step; and test accuracy at the end, less ReLU's, after
-    the largest shock that all runs outlived. The check: of hidden units negative on every example, the norm
-    of the gradient of their weights and bias at every watched step, the largest with ReLU and the smallest
-    with each leaky one.
+    share that is positive somewhere at a later watched step. The check: of hidden units negative on every
+    example, the norm of the gradient of their weights and bias at every watched step, the largest with ReLU
+    and the smallest with each leaky one. Beside it test accuracy at the end, less ReLU's, after the largest
+    shock that all runs outlived.
 
-    Nuance: The gradient is never 0, but α times smaller, so that a unit thrown far is a long time on its way.
-    A leaky unit that is negative everywhere is linear, passes a signal and learns: it is no dead unit, and
-    need not become positive to be of use. "Dead" has to mean "no gradient", not "never positive".
+    Nuance: The gradient is never 0, but α times smaller, so that a unit thrown far is a long time on its way,
+    and few return. A leaky unit that is negative everywhere is linear, passes a signal and learns: it is no
+    dead unit, and need not become positive to be of use. "Dead" has to mean "no gradient", not "never
+    positive". And a network that has lost a part of its ReLUs recovers its accuracy with the others.
     """
     leaky = [ACTIVATIONS.canonical(text) for text in leaky]  # as the records name them
     mine, at = _asked(records, [against, *leaky])
@@ -260,7 +261,8 @@ def _recovers(evidence: Sequence[Evidence]) -> str:
     gains = [f"{e.numbers} with {e.setting.partition(':')[0]}" for e in evidence if "accuracy" in e.setting]
     return (
         f"of first-layer units never positive right after a shock, {', '.join(again)} are positive again "
-        f"later; the gain in test accuracy over ReLU is {', '.join(gains)}"
+        f"later, though they get a gradient; beside it, the gain in test accuracy over ReLU is "
+        f"{', '.join(gains)}"
     )
 
 
@@ -301,7 +303,7 @@ def _better(records: Records, leaky: Sequence[str], against: str) -> list[Eviden
     for text in leaky:
         gain = by_seed[text] - by_seed[against].reindex(by_seed[text].index)
         name = f"{text}: test accuracy less that with {against} after {largest}"
-        found.append(Evidence.of(name, gain, "above", 0.0))
+        found.append(Evidence.of(name, gain, "above", 0.0, role="aside"))
     return found
 
 
