@@ -93,9 +93,10 @@ class Verdict:
     @property
     def chance(self) -> str:
         """How many comparisons the verdict rests on, and what chance can do among them."""
-        if not self.comparisons:
+        counts = [e.n for e in self.evidence if e.sampled and e.role == "claim" and not e.few]
+        if not counts:
             return ""
-        n = min(e.n for e in self.evidence if e.sampled and e.role == "claim")
+        n = max(min(counts), FEWEST_SEEDS)
         at_the_bound = f"{100 * 2.0 ** (1 - n):.2g} %"
         words = (
             f"It rests on {count(self.comparisons, 'comparison')} of n = {n} values or more. If a median lay "

@@ -287,6 +287,7 @@ def test_a_verdict_says_how_many_comparisons_it_rests_on():
         "all, every value has to be away from its bound by at least 0.13 times the values' range."
     )
     assert decide([]).chance == ""
+    assert decide([FEW]).chance == ""
 
 
 # Reasons ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from made_up import made
+from made_up import grid, made
 from made_up_lives import KILLED, shocked
 
 from experiments import config
@@ -248,3 +248,18 @@ def test_where_nothing_can_be_said_it_is_inconclusive_and_says_why(name, monkeyp
     assert found.error == ""
     assert found.status == "inconclusive"
     assert reason in found.condition
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_the_records_of_another_question_it_says_what_it_lacks(name, monkeypatch):
+    """Runs of one activation, two depths and two seeds, with and without all that the claim reads."""
+    times(monkeypatch, sigmoid=1.0, relu=1.0)
+    runs = grid(activation="gelu", depth=[1, 2], seed=[0, 1])
+    layers = {probe: 1.0 for probe in getattr(CLAIMS[name], "needs", ()) if not probe.startswith("unit_")}
+    others = made(runs), made(runs, lambda run, step: {}, lambda run, step, layer: layers or {"w_norm": 1.0})
+    for records in (made([]), *others):
+        (found,) = judge([name], records)
+        assert found.error == ""
+        if not getattr(CLAIMS[name], "is_check", False):
+            assert found.status == "inconclusive"
+            assert "change the config: " in found.condition
