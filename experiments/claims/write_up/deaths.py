@@ -11,9 +11,8 @@ from experiments.analysis import lives as life
 from experiments.analysis.ratios import at_end, hidden, join
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
-from experiments.claims.settings import alike, only
+from experiments.claims.settings import alike, named, only
 from experiments.claims.verdict import Evidence, Role, Undecided, Verdict, decide
-from mlp.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +83,7 @@ def W13_dying_relu(
     Nuance: Above layer 1 the inputs move as the layers below go on learning, and units do come back. And
     where inputs have a mean the weights do more of the killing than the bias, for they move by it, too.
     """
-    mine, at = _asked(records, [activation])
+    mine, at = _asked(records, [named(activation)])
     changes = _shocked(life.died_and_lived(mine, at))
     largest = _largest(changes)
     killed = _killed(mine, changes, at)
@@ -230,7 +229,7 @@ def W14_leaky_recovers(
     dead unit, and need not become positive to be of use. "Dead" has to mean "no gradient", not "never
     positive". And a network that has lost a part of its ReLUs recovers its accuracy with the others.
     """
-    leaky = [ACTIVATIONS.canonical(text) for text in leaky]  # as the records name them
+    leaky, against = [named(text) for text in leaky], named(against)
     mine, at = _asked(records, [against, *leaky])
     seeds = mine.runs["seed"]
     rows = join(hidden(mine.units, mine.runs), mine.runs, ["activation", "schedule", "seed"])

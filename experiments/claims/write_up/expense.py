@@ -10,6 +10,7 @@ import numpy as np
 from experiments.analysis.cost import DEPTH, TIMED, Costs, Times, costs
 from experiments.analysis.wording import number
 from experiments.claims.declarations import CLAIMS, check, rule
+from experiments.claims.settings import named
 from experiments.claims.verdict import Evidence, Side, Undecided, Verdict, decide
 from experiments.storage.provenance import machine
 
@@ -34,6 +35,7 @@ def W08_sigmoid_expensive(
     both, the more the wider the layers. And ReLU as the write-up has it, an element at a time in a Python
     loop, takes ten times as long as its sigmoid.
     """
+    activation, against = named(activation), named(against)
     timed = _timed(activation, against)
     name, unit = f"{activation} over {against}", f"times the time with {against}"
     element = [
@@ -90,6 +92,7 @@ def W12_relu_cheap(
     Nuance: It is cheap as one operation on a whole array. As the write-up has it, a Python loop over the
     elements, it is simple, and ten times as dear as the sigmoid beside it.
     """
+    activation = named(activation)
     timed = _timed(activation)
     element = [
         _cheapest(f"({dtype} {place})", times, activation, 1 / dear)

@@ -15,6 +15,7 @@ from experiments.claims.settings import (
     alike,
     by_seed,
     deepest,
+    named,
     only,
     start_ratios,
     trained,
@@ -90,7 +91,7 @@ def W04_gradient_shrinks(
 
 def _asked(records: Records, texts: list[str]) -> Records:
     """The runs with these activations; undecided unless they differ in init and depth only, some deep."""
-    found = only(records, activation=texts)
+    found = only(records, activation=[named(text) for text in texts])
     alike(found.runs, ["activation", "init", "depth"], "activation, init and depth")
     if found.runs["depth"].max() < FEW_DEEP:
         raise Undecided(f"no network has {FEW_DEEP} layers", f"depth: [{FEW_DEEP}] under sweep")

@@ -11,7 +11,7 @@ from experiments.analysis import write_up_code as tutorial
 from experiments.analysis.selection import at_last_step
 from experiments.analysis.wording import number
 from experiments.claims.declarations import CLAIMS, check, needs, rule
-from experiments.claims.settings import alike, only
+from experiments.claims.settings import alike, named, only
 from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Side, Undecided, Verdict, decide_parts
 from mlp.activations import Activation, Array
 from mlp.activations import activation as curve
@@ -50,6 +50,7 @@ def W01_linear(
     Nuance: A deep linear network computes nothing new, but it is not trained as a shallow one is: its
     gradient is a product of matrices, and vanishes or explodes like any other.
     """
+    linear = named(linear)
     only(records, activation=linear, depth=0)
     alike(records.runs, ["activation", "depth", "dataset"], "data set, depth and activation")
     scores = at_last_step(records, "test_accuracy")
@@ -147,7 +148,8 @@ def W02_squashes(records: Records, *, sigmoid: str = "sigmoid", tanh: str = "tan
     Nuance: The ends, which the exact functions never reach, are reached in floating point: there the slope is
     too small to move the output's last digit.
     """
-    found = [_squashed(text, low, dtype) for text, low in ((sigmoid, 0.0), (tanh, -1.0)) for dtype in DTYPES]
+    both = ((named(sigmoid), 0.0), (named(tanh), -1.0))
+    found = [_squashed(text, low, dtype) for text, low in both for dtype in DTYPES]
     return decide_parts(
         [evidence for evidence, _ in found],
         "outputs outside the interval or out of order",
@@ -215,7 +217,7 @@ def W03_slope(
     Nuance: Nearly 0 is not 0. Computed as the write-up does, σ·(1 − σ), it becomes exactly 0 where σ rounds
     to 1, which would make a saturated unit look like a dead one; as ¼ sech²(z/2) it keeps its digits.
     """
-    act, z = curve(activation), everywhere(np.float64)
+    act, z = curve(named(activation)), everywhere(np.float64)
     slope = slope_of(act, z)
     a = act.f(z)
     near_an_end = slope[np.minimum(abs(a), abs(1 - a)) < near]
@@ -276,7 +278,7 @@ def W15_pictures(
     Nuance: At 0 itself neither ReLU has a derivative; the write-up draws the one from the left (0, and α),
     and so does this project.
     """
-    drawn = zip((sigmoid, tanh, relu, leaky), tutorial.FUNCTIONS, strict=True)
+    drawn = zip(map(named, (sigmoid, tanh, relu, leaky)), tutorial.FUNCTIONS, strict=True)
     evidence = [_picture(text, name, within) for text, name in drawn]
     return decide_parts(evidence, "largest difference from the write-up's function or slope")
 

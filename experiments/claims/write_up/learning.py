@@ -12,7 +12,7 @@ from experiments.analysis.ratios import at_end, at_start, decay, hidden
 from experiments.analysis.wording import number
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
-from experiments.claims.settings import LEARNS, alike, judged, learnt, on_edges, only, rates
+from experiments.claims.settings import LEARNS, alike, judged, learnt, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from mlp.activations import activation as curve
 
@@ -43,7 +43,7 @@ def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: fl
     the gradient's size, so with the same vanishing gradients it moves the first layer as far as any other,
     though hardly anywhere useful.
     """
-    chosen = only(records, activation=activation)
+    chosen = only(records, activation=named(activation))
     by = ["depth", "optimiser"]
     alike(chosen.runs, [*by, "lr"], "runs of one depth, optimiser and lr")
     best = _moved(judged(chosen, "loss", by, larger=False), chosen)
@@ -138,6 +138,7 @@ def W09_always_avoid(
     weights keep the gradient alive but not yet the accuracy.
     """
     by = ["activation", "depth", *REMEDIES]
+    activation, against = named(activation), named(against)
     asked = only(records, activation=[activation, against])
     alike(asked.runs, [*by, "lr"], "runs of one activation, depth, remedy and lr")
     best = judged(asked, "test_accuracy", by, larger=True)
@@ -248,6 +249,7 @@ def W10_tanh_better(
     what holds sigmoid back at moderate depth; in a deep network centring alone brings nothing, for the
     gradient still falls by a factor of ¼ per layer.
     """
+    tanh, sigmoid, centred = named(tanh), named(sigmoid), named(centred)
     asked = only(records, activation=[tanh, sigmoid, centred])
     alike(asked.runs, ["activation", "depth", "lr"], "runs of one activation, depth and lr")
     best = judged(asked, "test_accuracy", ["activation", "depth"], larger=True)

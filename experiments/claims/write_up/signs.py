@@ -12,7 +12,7 @@ import numpy.typing as npt
 from experiments.analysis.selection import own_best, steps_to
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
-from experiments.claims.settings import alike, by_seed, enough, on_edges, only, rates
+from experiments.claims.settings import alike, by_seed, enough, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.datasets import DATASETS
 from mlp.activations import ACTIVATIONS
@@ -47,6 +47,7 @@ def W06_one_sign(
     for the activation that is recommended in sigmoid's place.
     """
     each, mean = "one_sign_fraction", "one_sign_fraction_batch"
+    activation, control = named(activation), named(control)
     mine, theirs = (only(records, activation=text) for text in (activation, control))
     for part in (mine, theirs):
         alike(part.runs, ["batch"], "runs of one activation and batch")

@@ -263,3 +263,34 @@ def test_on_the_records_of_another_question_it_says_what_it_lacks(name, monkeypa
         if not getattr(CLAIMS[name], "is_check", False):
             assert found.status == "inconclusive"
             assert "change the config: " in found.condition
+
+
+ACTIVATION_OF = {
+    "W01_linear": "linear",
+    "W02_squashes": "tanh",
+    "W09_always_avoid": "against",
+    "W10_tanh_better": "centred",
+    "W14_leaky_recovers": "against",
+    "W15_pictures": "relu",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"W07_slow_convergence"}))
+def test_an_activation_that_there_is_not_is_named_with_the_likely_one(name, monkeypatch):
+    times(monkeypatch, sigmoid=1.0, relu=1.0)
+    declared = getattr(CLAIMS[name], "needs", ())
+    records = made([], lambda run, step: {}, None)
+    records = Records(records.runs, records.steps, records.layers.assign(**dict.fromkeys(declared, 0.0)),
+                      records.units.assign(**dict.fromkeys(declared, 0.0)))  # fmt: skip
+    (found,) = judge([f"{name}({ACTIVATION_OF.get(name, 'activation')}=sigmod)"], records)
+    assert found.condition.startswith("unknown activation 'sigmod'. Did you mean 'sigmoid'?")
+
+
+def test_an_activation_may_be_spelt_as_its_writer_likes():
+    spelt, plain = (
+        f"W06_one_sign(activation={text})" for text in ("sigmoid(shift=-.5)", "sigmoid(shift=-0.5)")
+    )
+    records = FALSE["W06_one_sign"].records()
+    one, other = judge([spelt, plain], records)
+    assert (one.status, one.evidence) == (other.status, other.evidence)
+    assert one.status == "contradicted"
