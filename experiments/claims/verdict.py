@@ -135,12 +135,14 @@ def decide(
     status: Status = (
         "conditional" if {True, False} <= sides else "supported" if True in sides else "contradicted"
     )
-    words = condition(found) if callable(condition) else condition
-    if status == "conditional":
-        words = words or _listed(found)
-    open_ = [] if status == "conditional" else [parts for parts in settings if _together(parts) is None]
-    made = _verdict(status, found, words, [e for parts in open_ for e in parts if e.holds is None])
-    return replace(made, unit=unit, remarks=tuple(remarks), comparisons=comparisons)
+    open_ = [e for parts in settings if _together(parts) is None for e in parts if e.holds is None]
+    if reason := _why_not(found, [] if status == "conditional" else open_):
+        status, words = "inconclusive", reason
+    else:
+        words = _words(status, found, condition)
+    return Verdict(
+        status, unit=unit, condition=words, evidence=found, remarks=tuple(remarks), comparisons=comparisons
+    )
 
 
 def decide_parts(evidence: Iterable[Evidence], unit: str = "", *, remarks: Iterable[str] = ()) -> Verdict:
@@ -166,14 +168,13 @@ def _together(parts: Iterable[Evidence]) -> bool | None:
     return False if False in sides else None if None in sides else True
 
 
-def _verdict(
-    status: Status, found: tuple[Evidence, ...], condition: str, open_: Sequence[Evidence]
-) -> Verdict:
-    """This status with its condition, unless there is a reason why nothing can be said."""
-    if reason := _why_not(found, open_):
-        return Verdict("inconclusive", condition=reason, evidence=found)
-    parts = ["" if status == "supported" else condition, _counted("control", found), _counted("check", found)]
-    return Verdict(status, condition="; ".join(filter(None, parts)), evidence=found)
+def _words(status: Status, found: Sequence[Evidence], condition: Condition) -> str:
+    """Where it holds and where it does not, and how many controls and checks hold."""
+    told = condition(found) if callable(condition) else condition
+    if status == "conditional":
+        told = told or _listed(found)
+    parts = ["" if status == "supported" else told, _counted("control", found), _counted("check", found)]
+    return "; ".join(filter(None, parts))
 
 
 def _own(evidence: Iterable[Evidence]) -> list[Evidence]:
