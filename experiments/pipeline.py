@@ -157,6 +157,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         except ValueError as error:
             failures.append(f"figures: {text}: {error}")
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
+    failures += [f"claims: {verdict.claim}: {verdict.error}" for verdict in verdicts if verdict.error]
     if verdicts:
         table = claims.table(verdicts)
         progress.verdicts(table)

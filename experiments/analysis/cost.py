@@ -3,14 +3,22 @@
 A machine's speed drifts and other programs disturb it, so only times of the same round are compared: the
 candidates take turns within each round, the time of a short one is the shortest of a few tries, and the
 result is a ratio of two times of one round. Times are CPU seconds of one thread, without its waiting.
+
+Where a process has its memory decides up to half of such a ratio, and stays the same for all of its rounds.
+So `costs` measures in several fresh processes, one after another: each gives one median over its rounds, and
+the range over the processes is the uncertainty.
 """
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
+from pathlib import Path
 from time import thread_time
 from typing import Any
 
@@ -25,9 +33,9 @@ from mlp.update import UpdateRule
 
 TIMED = ("sigmoid", "tanh", "relu", "leaky_relu(slope=0.1)")  # the four activations of the write-up
 WIDTHS = (32, 128, 512)
-ROUNDS = 21  # `middle` drops the five smallest and the five largest times
-MOST_TRIES, WORTH_TRYING = 5, 1e-3  # tries per round, as many as fit into so many seconds
-SURE = 1 - 2.0**-5  # 97 %: the probability with which the range of six seeds covers their median
+PROCESSES = 6  # their range covers the median process with probability 1 − 2⁻⁵ = 97 %
+ROUNDS = 3  # in each process
+MOST_TRIES, WORTH_TRYING = 3, 1e-3  # tries per round, as many as fit into so many seconds
 PLACES = {"in cache": (4, 128, 64), "out of cache": (16, 128, 512)}  # shapes; float64: 256 KiB and 8 MiB
 DTYPES = ("float32", "float64")
 BATCH, DEPTH, INPUTS, CLASSES = 128, 3, 64, 10  # the networks whose steps are timed
@@ -49,18 +57,6 @@ def interleaved(jobs: Mapping[Any, Callable[[], float]], rounds: int = ROUNDS) -
             for name, job in jobs.items():
                 seconds[name].append(min(job() for _ in range(tries[name])))
     return {name: np.array(times) for name, times in seconds.items()}
-
-
-def middle(values: Times) -> Times:
-    """Return the values, sorted, without the extremes: their range still covers the median with 97 %.
-
-    As many are dropped at either end as that allows, whatever the distribution: the range without the k
-    smallest and k largest misses the median only if at most k of n fair coins show heads, or tails.
-    """
-    n = len(values)
-    missed = 2.0 ** (1 - n) * np.cumsum([comb(n, k) for k in range((n + 1) // 2)])
-    aside = max(0, int(np.count_nonzero(missed <= 1 - SURE)) - 1)
-    return np.sort(values)[aside : n - aside]
 
 
 # Per element ----------------------------------------------------------------------------------------------
@@ -95,7 +91,6 @@ def forward_and_back(act: Activation, z: Array, delta: Array, a: Array, slope: A
         np.multiply(delta, act.df(z, act.f(z)), out=delta)
 
 
-@lru_cache(maxsize=16)
 def element_times(texts: tuple[str, ...], rounds: int = ROUNDS) -> dict[tuple[str, str], dict[str, Times]]:
     """Return nanoseconds per element of both passes, {(dtype, place): {activation: (rounds,)}}."""
     nanoseconds = {}
@@ -139,17 +134,17 @@ class _Step:
 
 @dataclass(frozen=True)
 class StepTimes:
-    """The seconds of a training step, and of the activation within it, (rounds,) per activation."""
+    """The seconds of a training step, and of the activation within it, (…, rounds) per activation."""
 
     step: dict[str, Times]
     within: dict[str, Times]
 
     def share(self, text: str) -> Times:
-        """Return the fraction of a step that is spent in the activation, (rounds,)."""
+        """Return the fraction of a step that is spent in the activation, (…, rounds)."""
         return self.within[text] / self.step[text]
 
     def ratio(self, text: str, other: str) -> Times:
-        """Return the time of a step with one activation over that with another, (rounds,).
+        """Return the time of a step with one activation over that with another, (…, rounds).
 
         The rest of the step takes equally long, so only the activations' times are compared. The quotient of
         two whole steps would scatter more than the steps differ.
@@ -157,7 +152,6 @@ class StepTimes:
         return 1 + (self.within[text] - self.within[other]) / self.step[other]
 
 
-@lru_cache(maxsize=16)
 def step_times(
     texts: tuple[str, ...], widths: tuple[int, ...], dtype: str = "float64", rounds: int = ROUNDS
 ) -> dict[int, StepTimes]:
@@ -177,7 +171,6 @@ def step_times(
 # The write-up's own code ----------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
 def tutorial_times(rounds: int = ROUNDS) -> dict[str, Times]:
     """Return nanoseconds per element of the write-up's functions as printed, each with its derivative."""
     from experiments.analysis.write_up_code import FUNCTIONS
@@ -195,3 +188,69 @@ def tutorial_times(rounds: int = ROUNDS) -> dict[str, Times]:
 
     times = interleaved({name: job(pair) for name, pair in FUNCTIONS.items()}, rounds)
     return {name: t / x.size * 1e9 for name, t in times.items()}
+
+
+# Over processes -------------------------------------------------------------------------------------------
+
+IN_A_PROCESS = """
+import pickle, sys
+from experiments.analysis.cost import measured
+sys.stdout.buffer.write(pickle.dumps(measured(tuple(sys.argv[1:]))))
+"""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """All that is timed: one process's rounds (rounds,), or those of several (processes, rounds).
+
+    element: nanoseconds per element by (dtype, place) and activation. step: of a training step, by width.
+    printed: nanoseconds per element of the write-up's own functions, by name.
+    """
+
+    element: dict[tuple[str, str], dict[str, Times]]
+    step: dict[int, StepTimes]
+    printed: dict[str, Times]
+
+
+def measured(texts: tuple[str, ...]) -> Costs:
+    """Return the costs of these activations as this process finds them."""
+    return Costs(element_times(texts), step_times(texts, WIDTHS), tutorial_times())
+
+
+@lru_cache(maxsize=16)
+def costs(texts: tuple[str, ...], processes: int = PROCESSES) -> Costs:
+    """Return the costs as several fresh processes find them, one after another: (processes, rounds) each.
+
+    Errors: ValueError where a process fails, as it does for an activation that only this one knows.
+    """
+    each = [_in_a_process(texts) for _ in range(processes)]
+    first = each[0]
+    return Costs(
+        {key: _together([one.element[key] for one in each]) for key in first.element},
+        {
+            width: StepTimes(
+                _together([one.step[width].step for one in each]),
+                _together([one.step[width].within for one in each]),
+            )
+            for width in first.step
+        },
+        _together([one.printed for one in each]),
+    )
+
+
+def _together(each: Sequence[Mapping[str, Times]]) -> dict[str, Times]:
+    return {text: np.stack([times[text] for times in each]) for text in each[0]}
+
+
+def _in_a_process(texts: tuple[str, ...]) -> Costs:
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS, *texts],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines() or ["it ended without a word"]
+        raise ValueError(f"a process that was to time {', '.join(texts)} failed: {last[-1]}")
+    found: Costs = pickle.loads(done.stdout)
+    return found

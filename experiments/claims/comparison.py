@@ -118,7 +118,11 @@ def compared(
     """Median and range of ours beside a published number, for a rule that has been asked already."""
     kept = found[~np.isnan(found)]
     middle, low, high = (float(f(kept)) for f in (np.median, np.min, np.max)) if len(kept) else [np.nan] * 3
-    return Compared(setting, middle, low, high, len(kept), published, holds, published, within, tag)
+    made = Compared(
+        setting, middle, low, high, len(kept), published, holds, published, within, tag,
+        missing=len(found) - len(kept),
+    )  # fmt: skip
+    return made if holds is not None else made.opened()
 
 
 def by_seed(

@@ -1,5 +1,7 @@
-"""What a claim asks of the records: runs with certain settings, a probe, enough seeds; or it is
-undecided."""
+"""What a claim asks of the records: runs with certain settings, a probe, enough seeds.
+
+Where the records do not have it the claim is undecided: the functions raise `Undecided` with the reason.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_start, first_to_last, varying
+from experiments.analysis.ratios import at_end, at_start, first_to_last, varying
 from experiments.analysis.selection import at_last_step, own_best
 from experiments.claims.verdict import FEWEST_SEEDS, Undecided
-from mlp.activations import activation
+from mlp.activations import ACTIVATIONS, activation
 from mlp.initialisers import bias_variance, weight_variance
 
 if TYPE_CHECKING:
@@ -20,8 +22,19 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 
+LEARNS = 0.1  # how much a network that learns at all has to gain in test accuracy over its own start
+
+
+def named(text: str) -> str:
+    """Return an activation's text as the records spell it, or say that there is none of that name."""
+    try:
+        return ACTIVATIONS.canonical(text)
+    except ValueError as error:
+        raise Undecided(str(error), "the claim's activations: those that there are") from None
+
+
 def only(records: Records, **wanted: Any) -> Records:
-    """The runs whose fields have these values, each a value or a list of those allowed.
+    """Return the runs whose fields have these values, each a value or a list of those allowed.
 
     Undecided if one of the values that is asked for occurs in no run left over.
     """
@@ -35,7 +48,7 @@ def only(records: Records, **wanted: Any) -> Records:
 
 
 def alike(runs: pd.DataFrame, but: Sequence[str], which: str) -> None:
-    """That runs differ in no field but `but` and the seed, and none is there twice; `which` names them."""
+    """Check that runs differ in `but` and the seed alone, and none is there twice; `which` names them."""
     others = [field for field in varying(runs) if field not in but]
     if others:
         values = ", ".join(map(str, runs[others[0]].drop_duplicates()))
@@ -45,7 +58,7 @@ def alike(runs: pd.DataFrame, but: Sequence[str], which: str) -> None:
 
 
 def judged(records: Records, column: str, by: Sequence[str], *, larger: bool) -> pd.DataFrame:
-    """`column` of `steps` after training, as `value`, for each setting of `by` at its own best learning rate.
+    """Return `column` of `steps` after training, as `value`, for each setting of `by` at its best lr.
 
     The rows of `own_best`. Undecided if there is no grid to choose from, or too few seeds.
     """
@@ -53,8 +66,20 @@ def judged(records: Records, column: str, by: Sequence[str], *, larger: bool) ->
     return own_best(at_last_step(records, column), by, larger=larger)
 
 
+def learnt(best: pd.DataFrame, records: Records) -> pd.Series:
+    """Return for each row of `best` how much its run's test accuracy has risen from start to end.
+
+    0 where the training loss has risen: what networks with enormous weights get right, they have not learnt.
+    """
+    scores = records.steps[["run_id", "step", "test_accuracy", "loss"]]
+    first, last = (each.set_index("run_id") for each in (at_start(scores), at_end(scores, records.runs)))
+    last = last.reindex(first.index)
+    gained = last["test_accuracy"] - first["test_accuracy"]
+    return best["run_id"].map(gained.mask(last["loss"] > first["loss"], 0.0))
+
+
 def enough(runs: pd.DataFrame) -> None:
-    """That there is a grid of learning rates to choose from, and seeds enough to judge."""
+    """Check that there is a grid of learning rates to choose from, and seeds enough to judge."""
     if runs["lr"].nunique() < 2:
         raise Undecided("one learning rate, where each setting is judged at its own best", "lr: a list")
     if runs["seed"].nunique() < FEWEST_SEEDS:
@@ -63,36 +88,47 @@ def enough(runs: pd.DataFrame) -> None:
 
 
 def trained(runs: pd.DataFrame) -> None:
-    """That every run has made at least one update."""
+    """Check that every run has made at least one update."""
     if not (runs["steps"] > 0).all():
         raise Undecided("nothing was trained", "steps: more than 0")
 
 
+def by_seed(rows: pd.DataFrame, value: str, how: str, runs: pd.DataFrame) -> pd.Series:
+    """Return the least or greatest (`how`: min or max) value of each seed of `runs`, of all its rows.
+
+    NaN where a row has no value, where a seed has no rows, and where a run of the seed did not live to its
+    end: what it would have come to is not known.
+    """
+    found = rows.groupby("seed")[value].agg(lambda each: getattr(each, how)(skipna=False))
+    ended = runs.groupby("seed")["status"].agg(lambda each: bool((each == "ok").all()))
+    return found.reindex(ended.index).where(ended)
+
+
 def deepest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the networks with the most hidden layers."""
+    """Return the rows of the networks with the most hidden layers."""
     return rows[rows["depth"] == rows["depth"].max()]
 
 
 def start_ratios(records: Records) -> pd.DataFrame:
-    """The rows of `first_to_last` before training, and as `log` the natural logarithm of each ratio."""
+    """Return the rows of `first_to_last` before training, with `log`, the natural log of each ratio."""
     ratios = at_start(first_to_last(records))
     with np.errstate(divide="ignore"):
         return ratios.assign(log=np.log(ratios["ratio"]))
 
 
 def weight_and_bias(run: Any) -> tuple[float, float]:
-    """(σ_w², σ_b²) of a run's hidden layers: n_in times the variance of a weight, and that of a bias."""
+    """Return (σ_w², σ_b²) of a run's hidden layers: n_in times a weight's variance, and a bias's."""
     act, width = activation(run.activation), int(run.width)
     return width * weight_variance(run.init, width, width, act), bias_variance(run.bias, width, width, act)
 
 
 def rates(rows: pd.DataFrame) -> str:
-    """The learning rates at which rows are judged: one, or one a half of the seeds."""
+    """Return in words the learning rates at which rows are judged: one, or one for each half of the seeds."""
     return " or ".join(f"{lr:g}" for lr in sorted(rows["lr"].unique()))
 
 
 def on_edges(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """A remark on every setting whose own best is at an end of its grid, and may lie beyond it."""
+    """Return a remark on every setting whose own best is at an end of its grid, and may lie beyond it."""
     rows = best[best["on_edge"]].drop_duplicates([*by, "lr"])
     return [
         f"{', '.join(f'{field}={row[field]}' for field in by)}: the best lr, {row['lr']:g}, ends its grid."

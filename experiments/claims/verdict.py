@@ -4,21 +4,27 @@ A claim measures one number at one or more settings. At each, the rule holds if 
 lies on the right side of the bound, fails if the whole range lies on the wrong side, and is open otherwise.
 Everywhere true is *supported*, nowhere *contradicted*, here but not there *conditional*: once it is seen to
 hold at one setting and to fail at another, nothing that an open one could turn out to be changes that. Short
-of it, whatever is open makes the verdict *inconclusive*, and too few seeds anywhere always do: never a crash,
-never a pass.
+of it, whatever is open makes the verdict *inconclusive*, and too few seeds anywhere always do.
+
+Only evidence of the claim itself is counted so. A control or check that fails, or is open, makes the verdict
+inconclusive and says which. A claim whose own code fails is inconclusive too, and stops no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from experiments.analysis.ratios import probe_column
+from experiments.analysis.wording import count
 from experiments.claims.declarations import CLAIMS, rule_of
+from experiments.claims.evidence import FEWEST_SEEDS, Evidence, Role, Side, corrected, margin
 from experiments.config.kinds import probe_kind
 
 if TYPE_CHECKING:
@@ -26,11 +32,29 @@ if TYPE_CHECKING:
 
     from experiments.storage.records import Records
 
-Status = Literal["supported", "conditional", "contradicted", "inconclusive"]
-Side = Literal["below", "above"]
+__all__ = [
+    "FEWEST_SEEDS",
+    "Evidence",
+    "Role",
+    "Side",
+    "Status",
+    "Undecided",
+    "Verdict",
+    "decide",
+    "decide_parts",
+    "judge",
+    "require",
+    "table",
+]
 
-FEWEST_SEEDS = 6  # their range covers the median with probability 1 − 2⁻⁵ = 97 %
-COLUMNS = ("claim", "status", "value", "low", "high", "bound", "n", "unit", "condition", "rule")
+Status = Literal["supported", "conditional", "contradicted", "inconclusive"]
+Condition = str | Callable[[Sequence[Evidence]], str]
+
+COLUMNS = (
+    "claim", "status", "value", "low", "high", "bound", "n", "unit", "condition", "rule", "side",
+    "comparisons",
+)  # fmt: skip
+NAMED = 3  # how many open settings a reason names
 
 
 class Undecided(Exception):
@@ -41,63 +65,13 @@ class Undecided(Exception):
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """The number at one setting: median and range over n seeds, and whether the rule holds there."""
-
-    setting: str
-    value: float
-    low: float
-    high: float
-    n: int
-    bound: float
-    holds: bool | None  # None: the range straddles the bound, a value is missing, or the seeds are too few
-
-    @classmethod
-    def of(
-        cls, setting: str, values: Iterable[float], side: Side, bound: float, *, fewest: int = FEWEST_SEEDS
-    ) -> Evidence:
-        """Hold the values, one a seed, against a bound. A value that is NaN leaves the setting open."""
-        found = np.asarray(list(values), float)
-        if not len(found) or np.isnan(found).any():
-            kept = found[~np.isnan(found)]
-            middle, low, high = _range(kept)
-            return cls(setting, middle, low, high, len(kept), bound, None)
-        middle, low, high = _range(found)
-        inside, outside = (high < bound, low >= bound) if side == "below" else (low > bound, high <= bound)
-        decided = len(found) >= fewest and (inside or outside)
-        return cls(setting, middle, low, high, len(found), bound, bool(inside) if decided else None)
-
-    @classmethod
-    def single(cls, setting: str, value: float, n: int, bound: float, holds: bool | None) -> Evidence:
-        """One value found over n points or seeds, for a rule that has been asked already."""
-        return cls(setting, float(value), float(value), float(value), n, bound, holds)
-
-    @classmethod
-    def exact(
-        cls, setting: str, values: Iterable[float], target: float, *, fewest: int = FEWEST_SEEDS
-    ) -> Evidence:
-        """Hold the values against a number that each has to equal to the last digit."""
-        found = np.asarray(list(values), float)
-        middle, low, high = _range(found[~np.isnan(found)])
-        decided = len(found) >= fewest and not np.isnan(found).any()
-        holds = bool((found == target).all()) if decided else None
-        return cls(setting, middle, low, high, int((~np.isnan(found)).sum()), target, holds)
-
-
-def _range(values: np.ndarray) -> tuple[float, float, float]:
-    if not len(values):
-        return np.nan, np.nan, np.nan
-    with np.errstate(invalid="ignore"):  # between −inf and inf there is no middle: NaN
-        return float(np.median(values)), float(values.min()), float(values.max())
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A claim's status with the number it hangs on; a row of claims.csv, and a card of the report.
 
-    value, low, high, bound and n are those of the leading evidence (the first); `condition` says where the
-    claim holds and where it does not, or for an inconclusive one what is missing and what to change.
-    `remarks` are sentences with numbers measured beside it, on which the status does not rest.
+    value, low, high, bound, side and n are those of the leading evidence: the first with the role "claim".
+    `unit` names its number. `condition` says where the claim holds and where it does not, or for an
+    inconclusive one what is missing and what to change. `remarks` are sentences with numbers measured beside
+    it, on which the status does not rest. `error` is what the claim's own code failed with, if it did.
     """
 
     status: Status
@@ -107,89 +81,155 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     remarks: tuple[str, ...] = ()
     claim: str = ""
+    comparisons: int = 0
+    error: str = ""
+
+    @property
+    def lead(self) -> Evidence:
+        """The evidence that stands for all in a table of verdicts."""
+        own = [e for e in self.evidence if e.role == "claim"]
+        return (own or [*self.evidence, Evidence.single("", np.nan, 0, np.nan, None)])[0]
+
+    @property
+    def chance(self) -> str:
+        """How many comparisons the verdict rests on, and what chance can do among them."""
+        counts = [e.n for e in self.evidence if e.sampled and e.role == "claim" and not e.few]
+        if not counts:
+            return ""
+        n = max(min(counts), FEWEST_SEEDS)
+        at_the_bound = f"{100 * 2.0 ** (1 - n):.2g} %"
+        words = (
+            f"It rests on {count(self.comparisons, 'comparison')} of n = {n} values or more. If a median lay "
+            f"exactly at its bound, all values would fall on one side with probability {at_the_bound}"
+        )
+        away = margin(self.comparisons, n)
+        if not away:
+            return f"{words}; in all, chance decides with less than 5 %."
+        return (
+            f"{words}. So that chance decides any of them with less than 5 % in all, every value has to be "
+            f"away from its bound by at least {away:.2g} times the values' range."
+        )
 
     def row(self) -> dict[str, Any]:
         """The verdict under the names of COLUMNS."""
-        lead = self.evidence[0] if self.evidence else Evidence.single("", np.nan, 0, np.nan, None)
-        numbers = {name: getattr(lead, name) for name in ("value", "low", "high", "bound", "n")}
-        words = {name: getattr(self, name) for name in ("claim", "status", "unit", "condition", "rule")}
-        return {name: (numbers | words)[name] for name in COLUMNS}
+        numbers = {name: getattr(self.lead, name) for name in ("value", "low", "high", "bound", "n", "side")}
+        words = ("claim", "status", "condition", "rule", "comparisons")
+        found = numbers | {name: getattr(self, name) for name in words}
+        return {name: (found | {"unit": self.unit or self.lead.unit})[name] for name in COLUMNS}
 
 
 def decide(
-    evidence: Iterable[Evidence], unit: str = "", *, condition: str = "", remarks: Iterable[str] = ()
-) -> Verdict:
-    """The verdict on a rule that is claimed to hold at every setting of the evidence.
+    evidence: Iterable[Evidence], unit: str = "", *, condition: Condition = "", remarks: Iterable[str] = (),
+    setting_of: Callable[[Evidence], str] | None = None,
+) -> Verdict:  # fmt: skip
+    """The verdict on a rule that is claimed to hold at every setting.
 
-    `condition` puts into words what separates the settings where it holds from the others; without it they
-    are listed.
+    Each piece of evidence is a setting of its own, or those with the same `setting_of` are the parts of one:
+    the rule holds there if all its parts hold and fails if any does. `condition` puts into words what
+    separates the settings where it holds from the others: a text, or a function of the evidence. Without it
+    they are listed.
     """
-    found = tuple(evidence)
-    held, failed, _ = _sides(found)
-    if held and failed:
-        return _verdict("conditional", found, unit, condition or _listed(found), remarks, is_settled=True)
-    status: Status = "supported" if held else "contradicted"
-    return _verdict(status, found, unit, condition, remarks, is_settled=False)
+    found, comparisons = corrected(evidence)
+    settings = _settings(found, setting_of)
+    sides = {_together(parts) for parts in settings}
+    status: Status = (
+        "conditional" if {True, False} <= sides else "supported" if True in sides else "contradicted"
+    )
+    open_ = [e for parts in settings if _together(parts) is None for e in parts if e.holds is None]
+    if reason := _why_not(found, [] if status == "conditional" else open_):
+        status, words = "inconclusive", reason
+    else:
+        words = _words(status, found, condition)
+    return Verdict(
+        status, unit=unit, condition=words, evidence=found, remarks=tuple(remarks), comparisons=comparisons
+    )
 
 
 def decide_parts(evidence: Iterable[Evidence], unit: str = "", *, remarks: Iterable[str] = ()) -> Verdict:
     """The verdict on one statement in several parts, all of which it takes: any that fails contradicts it."""
-    found = tuple(evidence)
-    _, failed, _ = _sides(found)
-    status: Status = "contradicted" if failed else "supported"
-    return _verdict(status, found, unit, _listed(found), remarks, is_settled=bool(failed))
+    return decide(evidence, unit, condition=_listed, remarks=remarks, setting_of=lambda e: "the statement")
 
 
-def _verdict(
-    status: Status,
-    found: tuple[Evidence, ...],
-    unit: str,
-    condition: str,
-    remarks: Iterable[str],
-    *,
-    is_settled: bool,
-) -> Verdict:
-    """This status, unless nothing was found, seeds are too few, or what is open can still change it."""
-    _, _, open_ = _sides(found)
-    if not found or _few(open_) or (open_ and not is_settled):
-        status, condition = "inconclusive", _why_open(open_)
-    elif status == "supported":
-        condition = ""
-    return Verdict(status, unit=unit, condition=condition, evidence=found, remarks=tuple(remarks))
+def _settings(
+    found: Iterable[Evidence], setting_of: Callable[[Evidence], str] | None
+) -> list[list[Evidence]]:
+    """The claim's own evidence, by setting."""
+    if setting_of is None:
+        return [[e] for e in _own(found)]
+    settings: dict[str, list[Evidence]] = {}
+    for e in _own(found):
+        settings.setdefault(setting_of(e), []).append(e)
+    return list(settings.values())
 
 
-def _sides(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
-    """Where it holds, where it fails, where it is open."""
-    return [[e for e in evidence if e.holds is side] for side in (True, False, None)]
+def _together(parts: Iterable[Evidence]) -> bool | None:
+    """Whether a statement holds that takes all of its parts."""
+    sides = {e.holds for e in parts}
+    return False if False in sides else None if None in sides else True
 
 
-def _few(evidence: Iterable[Evidence]) -> bool:
-    return any(e.n < FEWEST_SEEDS for e in evidence)
+def _words(status: Status, found: Sequence[Evidence], condition: Condition) -> str:
+    """Where it holds and where it does not, and how many controls and checks hold."""
+    told = condition(found) if callable(condition) else condition
+    if status == "conditional":
+        told = told or _listed(found)
+    parts = ["" if status == "supported" else told, _counted("control", found), _counted("check", found)]
+    return "; ".join(filter(None, parts))
+
+
+def _own(evidence: Iterable[Evidence]) -> list[Evidence]:
+    return [e for e in evidence if e.role == "claim"]
 
 
 def _listed(evidence: Iterable[Evidence]) -> str:
-    sides = zip(("holds for", "fails for", "open for"), _sides(evidence), strict=True)
-    return "; ".join(f"{word} {', '.join(e.setting for e in side)}" for word, side in sides if side)
+    """Where it holds, where it fails and where it is open."""
+    own, words = _own(evidence), {True: "holds for", False: "fails for", None: "open for"}
+    sides = {word: [e.setting for e in own if e.holds is side] for side, word in words.items()}
+    return "; ".join(f"{word} {', '.join(some)}" for word, some in sides.items() if some)
 
 
-def _why_open(evidence: Sequence[Evidence]) -> str:
-    if not evidence:
+def _counted(role: str, evidence: Iterable[Evidence]) -> str:
+    """``1 control holds``, ``3 checks hold``; nothing where there are none."""
+    n = sum(e.role == role for e in evidence)
+    return f"{count(n, role)} {'holds' if n == 1 else 'hold'}" if n else ""
+
+
+def _why_not(found: Sequence[Evidence], open_: Sequence[Evidence]) -> str:
+    """Why nothing can be said, the first thing to mend first; empty where something can.
+
+    open_: what is open of the claim's own evidence and can still change the status.
+    """
+    if not _own(found):
         return "nothing was measured; change the config: add the settings that the claim compares"
-    first = min(evidence, key=lambda e: e.n)
-    if first.n < FEWEST_SEEDS:
-        seeds = f"[{', '.join(map(str, range(FEWEST_SEEDS)))}]"
-        return (
-            f"{first.setting}: {first.n} seeds of at least {FEWEST_SEEDS} have a value, which one that "
-            f"diverged has not; change the config: seed: {seeds}"
-        )
-    return (
-        f"{first.setting}: over {first.n} seeds from {first.low:.3g} to {first.high:.3g}, around "
-        f"{first.bound:g} or with a value missing; change the config: seed: more of them"
-    )
+    guards = [e for e in found if e.role in ("control", "check")]
+    for e in guards:
+        if e.holds is False:
+            return f"the {e.role} failed: {e.sentence()}"
+    if few := [e for e in (*_own(found), *guards) if e.few]:
+        seeds = ", ".join(map(str, range(FEWEST_SEEDS)))
+        return f"{_reasons(few)}; change the config: seed: [{seeds}]"
+    if open_:
+        lost = any(e.missing for e in open_)
+        change = "lr, init or steps: such that every run has a value" if lost else "seed: more of them"
+        return f"{_reasons(open_)}; change the config: {change}"
+    open_guards = [e for e in guards if e.holds is None]
+    return f"the {open_guards[0].role} is open: {_reasons(open_guards)}" if open_guards else ""
+
+
+def _reasons(open_: Sequence[Evidence]) -> str:
+    told = [f"{e.setting}: {e.why_open or 'the number cannot be told'}" for e in open_[:NAMED]]
+    more = f" (and {len(open_) - NAMED} more)" if len(open_) > NAMED else ""
+    return "; ".join(told) + more
+
+
+# Judging --------------------------------------------------------------------------------------------------
 
 
 def judge(claims: Iterable[str], records: Records) -> list[Verdict]:
-    """Every claim's verdict; one that the records cannot decide is inconclusive and says why."""
+    """Every claim's verdict; one that the records cannot decide is inconclusive and says why.
+
+    So is one whose code raises an error; `Verdict.error` then has it, and the others are judged all the same.
+    """
     return [replace(_judge(CLAIMS.bind(text), records), claim=text, rule=rule_of(text)) for text in claims]
 
 
@@ -197,9 +237,33 @@ def _judge(claim: partial[Verdict], records: Records) -> Verdict:
     try:
         for probe in getattr(claim.func, "needs", ()):
             require(probe, records)
-        return claim(records)
+        return _with_fate(claim(records), records)
     except Undecided as undecided:
         return Verdict("inconclusive", condition=str(undecided))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other claims are to be judged
+        words = f"{type(error).__name__}: {error} ({_place(error)})"
+        return Verdict("inconclusive", condition=f"the claim's own code failed: {words}", error=words)
+
+
+def _place(error: Exception) -> str:
+    """Where an error was raised, within the project if it was: ``deaths.py, line 90``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "experiments" in Path(frame.filename).parts] or frames
+    return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}"
+
+
+def _with_fate(verdict: Verdict, records: Records) -> Verdict:
+    """With what became of the runs, where the reason is that seeds lack a value."""
+    if verdict.status != "inconclusive" or not any(e.missing for e in verdict.evidence):
+        return verdict
+    counts = records.runs["status"].value_counts()
+    lost = [f"{counts[status]} {status}" for status in ("diverged", "crashed") if status in counts]
+    told = (
+        f"of all {count(len(records.runs), 'run')} {' and '.join(lost)}"
+        if lost
+        else "no run diverged: the quantity is not defined there"
+    )
+    return replace(verdict, condition=f"{verdict.condition} ({told})")
 
 
 def require(probe: str, records: Records) -> None:

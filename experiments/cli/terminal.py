@@ -142,9 +142,13 @@ class Terminal:
 
     def verdicts(self, table: pd.DataFrame) -> None:
         """Show a line per claim with its status, value and bound, and one for its condition, if any."""
+        from experiments.claims.evidence import SIGNS
+
         for row in table.to_dict("records"):
             range_ = f"{number(row['value'])} ({number(row['low'])} – {number(row['high'])})"
-            measured = f": {range_}, bound {number(row['bound'])}, n = {row['n']}" if row["n"] else ""
+            bound = f"{SIGNS[row['side']]} {number(row['bound'])}".strip()
+            of = f"{row['unit']}: " if row["unit"] else ""
+            measured = f": {of}{range_}, bound {bound}, n = {row['n']}" if row["n"] else ""
             self.say(f"{row['status']:13} {row['claim']}{measured}")
             if row["condition"]:
                 self.say(f"{'':13} {row['condition']}")

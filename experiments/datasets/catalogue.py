@@ -12,6 +12,7 @@ divides it and scales it. The options that all of them share:
                 "symmetric": the smallest of all becomes −1 and the largest 1
                 "none": as they come
 ``shift``       added to every input after scaling: the same problem, its inputs not centred
+``alternate``   every second feature is shifted the other way: as far from centred, but not of one sign
 ``split_seed``  settles which examples are held out, the order of the others and, if generated, all of them
 
 Whatever scaling needs is measured on the training part alone. A path is taken from the working folder.
@@ -139,10 +140,15 @@ def _stamps(source: Source) -> Stamps:
 
 @DATASETS
 def digits(
-    *, test: float = 0.2, scale: Scale = "standard", shift: float = 0.0, split_seed: int = 0
+    *,
+    test: float = 0.2,
+    scale: Scale = "standard",
+    shift: float = 0.0,
+    alternate: bool = False,
+    split_seed: int = 0,
 ) -> Source:
     """1,797 handwritten digits of 8 × 8 pixels, 10 classes.  UCI, Alpaydin & Kaynak 1998; in scikit-learn."""
-    preparation = Preparation(scale, shift, split_seed)
+    preparation = Preparation(scale, shift, split_seed, alternate)
     training = DIGITS - held_out(test, DIGITS)
     return Source(lambda: preparation.divide(*_read_digits(), test), preparation, training)
 
@@ -169,10 +175,11 @@ def fashion_mnist(
     test: int | None = None,
     scale: Scale = "overall",
     shift: float = 0.0,
+    alternate: bool = False,
     split_seed: int = 0,
 ) -> Source:
     """Clothes of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  Xiao et al. 2017."""
-    return _images("fashion_mnist", train, test, Preparation(scale, shift, split_seed))
+    return _images("fashion_mnist", train, test, Preparation(scale, shift, split_seed, alternate))
 
 
 @DATASETS
@@ -182,10 +189,11 @@ def mnist(
     test: int | None = None,
     scale: Scale = "overall",
     shift: float = 0.0,
+    alternate: bool = False,
     split_seed: int = 0,
 ) -> Source:
     """Digits of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  LeCun et al. 1998."""
-    return _images("mnist", train, test, Preparation(scale, shift, split_seed))
+    return _images("mnist", train, test, Preparation(scale, shift, split_seed, alternate))
 
 
 def _images(name: str, train: int | None, test: int | None, preparation: Preparation) -> Source:
@@ -233,6 +241,7 @@ def file(
     test: float = 0.2,
     scale: Scale = "standard",
     shift: float = 0.0,
+    alternate: bool = False,
     split_seed: int = 0,
 ) -> Source:
     """The user's .csv, .npz or .parquet; `target` is the labels' column (the last) or array ("y")."""
@@ -240,7 +249,7 @@ def file(
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
     check_within("test", test, 0, 1)
     check_table(path)
-    preparation = Preparation(scale, shift, split_seed)
+    preparation = Preparation(scale, shift, split_seed, alternate)
     return Source(
         lambda: preparation.divide(*read_table(path, target), test),
         preparation,
@@ -262,12 +271,13 @@ def _register(draw: Callable[..., Examples]) -> None:
         test: float = 0.2,
         scale: Scale = "standard",
         shift: float = 0.0,
+        alternate: bool = False,
         split_seed: int = 0,
         **given: Any,
     ) -> Source:
         options = {p.name: p.default for p in own} | given
         check_drawn(**options)
-        preparation, n = Preparation(scale, shift, split_seed), options["n"]
+        preparation, n = Preparation(scale, shift, split_seed, alternate), options["n"]
         training = n - held_out(test, n)
 
         def read() -> Parts:

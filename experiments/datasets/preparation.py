@@ -36,6 +36,7 @@ class Preparation:
     scale: Scale
     shift: float
     split_seed: int
+    alternate: bool = False
 
     def __post_init__(self) -> None:
         check_within("shift", self.shift, -FARTHEST, FARTHEST)
@@ -60,6 +61,8 @@ class Preparation:
                 _scale(x, x_test, self.scale)
             for part in (x, x_test):
                 part += self.shift
+                if self.alternate:
+                    part[:, 1::2] -= 2 * self.shift
         if not (np.isfinite(x).all() and np.isfinite(x_test).all()):
             raise DataError(BEYOND)
         return x, x_test

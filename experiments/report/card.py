@@ -102,7 +102,7 @@ def _flat(text: str) -> str:
 
 
 def _pictures(experiment: Experiment, records: Records) -> Iterable[Picture]:
-    """The config's figures; one that these records cannot fill is left out, as the pipeline has said."""
+    """The config's figures; one that cannot be drawn is left out, as the pipeline has said."""
     from experiments.plots import FIGURES
     from experiments.plots.captions import words
 
@@ -111,7 +111,7 @@ def _pictures(experiment: Experiment, records: Records) -> Iterable[Picture]:
         title, guide = words(draw.func)
         try:
             figure = draw(records)
-        except ValueError:
+        except Exception:  # noqa: BLE001, S112 - whatever it is, the claims are to be reported
             continue
         swept = ", ".join(f"{key} {_some(values)}" for key, values in experiment.sweep.items())
         yield Picture(_png(figure), title, f"{title}. {guide} Shown: {swept}.")

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS
+from experiments.claims.evidence import SIGNS
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import label
 from experiments.report.page import MARKS, interval, number
@@ -21,10 +22,11 @@ BEGIN, END = "<!-- verdicts: written by scripts/reproduce.py -->", "<!-- end of 
 def readme_table(claims: pd.DataFrame) -> str:
     """claims.csv as a Markdown table: what the write-up says, the verdict, the number with its range."""
     rows = []
-    for row in claims.fillna({"unit": "", "condition": ""}).to_dict("records"):
+    for row in claims.fillna({"unit": "", "condition": "", "side": ""}).to_dict("records"):
         name, _ = parse_call(row["claim"])
         says = " ".join((inspect.getdoc(CLAIMS[name]) or "").split("\n\n")[0].split())
-        measured = f"{number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']})"
+        asked = f", asked: {SIGNS[row['side']]} {number(row['bound'])}" if row.get("side") else ""
+        measured = f"{number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']}){asked}"
         if row["unit"]:
             measured = f"{row['unit']}: {measured}"
         if row["condition"]:

@@ -8,6 +8,7 @@ from mlp.activations import Array
 from mlp.numbers import Measure, times_power
 from mlp.probes.jacobian import place, singular_values
 from mlp.probes.table import probe
+from mlp.tape import Tape
 from mlp.trace import Exponents, LayerTrace
 
 # The rank of what a layer says ----------------------------------------------------------------------------
@@ -55,6 +56,38 @@ def delta_norm_plain(t: LayerTrace) -> Measure:
 def dw_norm_plain(t: LayerTrace) -> Measure:
     """‖dLoss/dw‖ as a backward pass without exponents has it: 0 where the format holds no entry's square."""
     return _plain_norm(t.scaled_dw, t.dw_exponent)
+
+
+# Linearity ------------------------------------------------------------------------------------------------
+
+
+@probe(whole_pass=True)
+@np.errstate(all="ignore")
+def linear_deviation(t: LayerTrace) -> Measure:
+    """How far z is from the one linear map that the layers would be without their activations.
+
+    The map is x·(w₁·…·w_l) + b of the network's inputs x, in float64. The largest difference over all
+    examples and units, over the largest |z|: only rounding where f(z) = z. NaN with normalisation or residual
+    connections, whose maps are others.
+    """
+    tape, index = place(t)
+    if tape.net.norm is not None or any(tape.skips):
+        return np.full(len(t.z), np.nan)
+    w, b = _linear_maps(tape)[index]
+    away = np.abs(t.z - (tape.x[0] @ w + b)).max(axis=(-2, -1))
+    return np.asarray(away / np.abs(t.z).max(axis=(-2, -1)), np.float64)
+
+
+def _linear_maps(tape: Tape) -> list[tuple[Array, Array]]:
+    """Return w (R, n_in, n_out) and b (R, 1, n_out) of the product of all layers up to each."""
+    if "linear maps" not in tape.known:
+        found: list[tuple[Array, Array]] = []
+        for layer in tape.net.layers:
+            w, b = (each.astype(np.float64) for each in (layer.w, layer.b))
+            found.append((found[-1][0] @ w, found[-1][1] @ w + b) if found else (w, b))
+        tape.known["linear maps"] = found
+    maps: list[tuple[Array, Array]] = tape.known["linear maps"]
+    return maps
 
 
 # Gradient noise -------------------------------------------------------------------------------------------

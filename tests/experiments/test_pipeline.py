@@ -17,6 +17,7 @@ import pytest
 
 import experiments
 from experiments import pipeline
+from experiments.claims import CLAIMS, needs
 from experiments.cli.commands import command
 from experiments.config import ConfigError, load
 from experiments.pipeline import plan_only, plot
@@ -221,6 +222,29 @@ def test_what_has_crashed_is_trained_again_when_asked_for(large):
     assert (first.returncode, second.returncode) == (1, 1)
     assert "3 runs, none stored: 3 stacks" in second.stdout
     assert list(experiments.load("large").runs["status"]) == ["ok", "crashed", "ok"]
+
+
+def test_a_claim_whose_code_fails_is_a_line_and_status_1_and_the_others_are_judged(capfd, monkeypatch):
+    @needs("delta_norm")
+    def torn(records):
+        return {}["relu"]
+
+    monkeypatch.setitem(CLAIMS, "torn", torn)
+    claims = "claims=[torn, W03_slope, W11_relu_no_vanishing]"
+    status, out, err = call(
+        capfd,
+        "tiny",
+        claims,
+        "probes=[delta_norm, delta_log10, dw_norm, dw_log10, z_rms, a_rms]",
+        quiet=False,
+    )
+    assert status == 1
+    assert err.startswith("claims: torn: KeyError: 'relu' (test_pipeline.py, line ")
+    assert "the claim's own code failed: KeyError: 'relu'" in out
+    table = pd.read_csv("results/tiny/claims.csv").set_index("claim")
+    assert table["status"].to_dict() == {
+        "torn": "inconclusive", "W03_slope": "supported", "W11_relu_no_vanishing": "inconclusive"
+    }  # fmt: skip
 
 
 def test_a_run_that_diverges_is_a_result(capfd):

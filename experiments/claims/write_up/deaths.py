@@ -10,9 +10,9 @@ import numpy as np
 from experiments.analysis import lives as life
 from experiments.analysis.ratios import at_end, hidden, join
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import alike, only
-from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
-from mlp.activations import ACTIVATIONS
+from experiments.claims.evidence import told
+from experiments.claims.settings import alike, named, only
+from experiments.claims.verdict import Evidence, Role, Undecided, Verdict, decide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 LEAKY = ["leaky_relu(slope=0.1)", "leaky_relu(slope=0.01)"]
+BESIDE = {"optimiser": "sgd", "weight_decay": 0.0, "norm": "none"}  # nothing but its gradient moves a unit
 
 
 def _asked(records: Records, texts: list[str]) -> tuple[Records, int]:
-    """The runs with these activations and the step of their shock; undecided if they differ otherwise."""
+    """The runs with these activations and the step of their shock; undecided if they differ otherwise.
+
+    Without the shocks that some run did not outlive: of a run that diverged no unit is dead or alive.
+    """
     found = only(records, activation=texts)
     alike(found.runs, ["activation", "schedule"], "activation and schedule")
     try:
@@ -32,11 +36,21 @@ def _asked(records: Records, texts: list[str]) -> tuple[Records, int]:
         raise Undecided(str(error), "schedule: shock(at=20, factor=100)") from None
     if not {at, at + 1} <= set(found.units["step"]):
         raise Undecided("the shock was not watched", f"watch: [{at}, {at + 1}] among the steps")
-    return found, at
+    outlived = found.runs.groupby("schedule")["status"].agg(lambda each: bool((each == "ok").all()))
+    kept = found.of(found.runs.loc[found.runs["schedule"].map(outlived), "run_id"])
+    if not len(_shocked(kept.runs)):
+        counts = _shocked(found.runs)["status"].value_counts()
+        lost = ", ".join(f"{n} {status}" for status, n in counts.items())
+        raise Undecided(f"no shock was outlived by all runs ({lost})", "schedule: a smaller factor")
+    return kept, at
 
 
 def _shocked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["schedule"].map(life.shock_factor) > 1]
+
+
+def _largest(frame: pd.DataFrame) -> str:
+    return str(max(frame["schedule"], key=life.shock_factor))
 
 
 def _by_seed(rows: pd.DataFrame, seeds: pd.Series, measure: Callable[[pd.DataFrame], float]) -> list[float]:
@@ -50,102 +64,139 @@ def _by_seed(rows: pd.DataFrame, seeds: pd.Series, measure: Callable[[pd.DataFra
 
 @CLAIMS
 @needs("unit_dead", "unit_bias", "unit_w_norm", "unit_z_mean", "unit_step_norm")
-@rule("over {dies:g} of units die in the largest shock, none revives, over {by_bias:g} by the bias")
+@rule(
+    "over {dies:g} of the units die in the largest shock; none of those killed comes back above layer 1; the "
+    "bias makes over {by_bias:g} of their fall. Check: none comes back in layer 1"
+)
 def W13_dying_relu(
     records: Records, *, activation: str = "relu", dies: float = 0.1, by_bias: float = 0.5
 ) -> Verdict:
     """A large gradient can make a ReLU's bias so negative that it outputs 0 for every input, and forever.
 
     Measured: One update at many times the learning rate, of several sizes, then ordinary training; which
-    hidden units are dead (slope 0 on every training example) at each watched step. The share of units that
-    die in the largest shock; of all deaths, the share followed by a revival, in the first layer and in deeper
-    ones; and, of first-layer units killed by a shock, the part of the fall of their mean pre-activation that
-    the bias made. There the inputs are fixed, so that the rest is the weights'.
+    hidden units are dead (slope 0 on every training example) at each watched step. Of the units that lived
+    before the largest shock that all runs outlived, the share that it kills; of the units killed by any
+    shock, the share that lives at a later watched step; and, of first-layer units killed by a shock, the part
+    of the fall of their mean pre-activation that the bias made. There the inputs are fixed, so that the rest
+    is the weights'. The check: in layer 1 no dead unit comes back, for plain gradient descent cannot move it.
 
-    Nuance: In the first layer the inputs never change, and no unit that is dead comes back: exact. Above it
-    the inputs move as the layers below go on learning, and units do come back. And where inputs have a mean
-    the weights do more of the killing than the bias, for they move by it, too.
+    Nuance: Above layer 1 the inputs move as the layers below go on learning, and units do come back. And
+    where inputs have a mean the weights do more of the killing than the bias, for they move by it, too.
     """
-    mine, at = _asked(records, [activation])
-    seeds = mine.runs["seed"]
-    table = life.life_table(mine)
+    mine, at = _asked(records, [named(activation)])
     changes = _shocked(life.died_and_lived(mine, at))
-    largest = max(changes["schedule"], key=life.shock_factor)
-    killed = changes[changes["schedule"] == largest]
+    largest = _largest(changes)
+    killed = _killed(mine, changes, at)
     evidence = [
         Evidence.of(
-            f"units that die in {largest}",
-            _by_seed(killed, seeds, lambda each: each["died"].mean()),
+            f"units alive before that die in {largest}",
+            _by_seed(
+                changes[changes["schedule"] == largest], mine.runs["seed"], lambda each: each["died"].mean()
+            ),
             "above",
             dies,
+            unit="of all",
         ),
-        *_revivals(_shocked(table), seeds),
-        Evidence.of(
-            "the bias's part of the fall",
-            _by_seed(_killed(changes), seeds, life.bias_share),
-            "above",
-            by_bias,
-        ),
+        *_back(killed, mine.runs),
+        *_by_the_bias(killed, mine.runs["seed"], by_bias),
     ]
-    remarks = [*_sizes(changes), *_moved(changes), *_counts(table)]
-    return decide(evidence, "share of units", condition=_for_good(evidence[1:]), remarks=remarks)
-
-
-def _for_good(evidence: Sequence[Evidence]) -> str:
-    first, above, bias = (e.value for e in evidence)
-    return (
-        f"of deaths {first:.0%} are undone in layer 1 and {above:.0%} above it; of the fall of the mean "
-        f"pre-activation the bias makes {bias:.0%}"
+    return decide(
+        evidence,
+        f"share of hidden units that die in {largest}",
+        condition=_for_good,
+        remarks=[*_sizes(changes), *_moved(changes), *_counts(mine, killed, at)],
     )
 
 
-def _killed(changes: pd.DataFrame) -> pd.DataFrame:
-    """The first layer's units that a shock killed: what has moved them is told apart there."""
-    return changes[changes["died"] & (changes["layer"] == 1)]
+def _killed(records: Records, changes: pd.DataFrame, at: int) -> pd.DataFrame:
+    """The units that a shock killed, with `back`: whether they live at a later watched step."""
+    keys = ["run_id", "layer", "unit"]
+    later = life.lives(records)
+    back = ~later[later["step"] > at + 1].groupby(keys)["dead"].agg("all")
+    return changes[changes["died"]].merge(
+        back.rename("back").reset_index(), on=keys, how="left", validate="one_to_one"
+    )
 
 
-def _revivals(table: pd.DataFrame, seeds: pd.Series) -> list[Evidence]:
-    """Revivals over deaths, by seed, of layer 1 and of the others, over all shocks and steps."""
+def _back(killed: pd.DataFrame, runs: pd.DataFrame) -> list[Evidence]:
+    """Of the units that the shocks killed, the share that comes back: in layer 1 a law, above it a question.
 
-    def share(each: pd.DataFrame) -> float:
-        deaths = each["deaths"].sum()
-        return each["revivals"].sum() / deaths if deaths else np.nan
+    A law only of plain gradient descent: momentum or a weight decay can move a unit without a gradient.
+    """
+    is_law = all((runs[field] == plain).all() for field, plain in BESIDE.items())
+    parts: list[tuple[str, pd.DataFrame, Role]] = [
+        ("layer 1", killed[killed["layer"] == 1], "check" if is_law else "claim"),
+        ("the layers above", killed[killed["layer"] > 1], "claim"),
+    ]
+    return [
+        Evidence.exact(
+            f"units of {where} killed by a shock that live again",
+            _by_seed(rows, runs["seed"], lambda each: float(each["back"].astype(float).mean())),
+            0.0, role=role, unit="of those killed",
+        )
+        for where, rows, role in parts
+        if len(rows)
+    ]  # fmt: skip
 
-    parts = {
-        "deaths undone in layer 1": table["layer"] == 1,
-        "deaths undone above layer 1": table["layer"] > 1,
-    }
-    return [Evidence.exact(name, _by_seed(table[rows], seeds, share), 0.0) for name, rows in parts.items()]
+
+def _by_the_bias(killed: pd.DataFrame, seeds: pd.Series, most: float) -> list[Evidence]:
+    """The bias's part of what has killed the first layer's units; what moved them is told apart there."""
+    first = killed[killed["layer"] == 1]
+    if not len(first):
+        return []
+    name = "the bias's part of the fall of the mean z of first-layer units killed"
+    return [Evidence.of(name, _by_seed(first, seeds, life.bias_share), "above", most, unit="of the fall")]
+
+
+def _for_good(evidence: Sequence[Evidence]) -> str:
+    """What becomes of the units that die."""
+    parts = []
+    for e in evidence:
+        if "live again" in e.setting:
+            where = "in layer 1" if "layer 1" in e.setting else "above layer 1"
+            parts.append(f"of the units that a shock kills {where}, a share of {e.numbers} live again")
+        elif "bias" in e.setting:
+            parts.append(f"of the fall of the mean z that kills them, the bias makes a share of {e.numbers}")
+        else:
+            parts.append(f"in the largest shock, a share of {e.numbers} of the units die")
+    return "; ".join(parts)
 
 
 def _sizes(changes: pd.DataFrame) -> list[str]:
     """How many die, by the size of the shock."""
-    share = changes.groupby("schedule")["died"].mean()
     return [
-        f"{text}: {share[text]:.1%} of hidden units die."
-        for text in sorted(share.index, key=life.shock_factor)
+        f"{text}: of the hidden units alive before, a share of "
+        f"{told(rows.groupby('seed')['died'].mean())} die."
+        for text, rows in sorted(changes.groupby("schedule"), key=lambda item: life.shock_factor(item[0]))
     ]
 
 
 def _moved(changes: pd.DataFrame) -> list[str]:
-    """What the shocks did to the units that died and to those that lived."""
-    middle = changes.groupby("died")[["d_bias", "moved", "d_w_norm", "d_z_mean"]].median()
-    return [
-        f"Median of units that {'died' if died else 'lived'}: bias {row.d_bias:+.2f}, weights moved "
-        f"by {row.moved:.2f} (their norm {row.d_w_norm:+.2f}), mean z {row.d_z_mean:+.2f}."
-        for died, row in zip(middle.index, middle.itertuples(), strict=True)
-    ]
+    """What the shocks did to the units that died and to those that lived: medians over units, by seed."""
+    columns = {
+        "d_bias": "their bias changed by", "moved": "their weights moved a distance of",
+        "d_w_norm": "the weights' norm changed by", "d_z_mean": "their mean z changed by",
+    }  # fmt: skip
+    found = []
+    for died, rows in changes.groupby("died"):
+        middle = rows.groupby("seed")[list(columns)].median()
+        words = ", ".join(f"{says} {told(middle[column])}" for column, says in columns.items())
+        found.append(f"In the median of the units that {'died' if died else 'lived'}, {words}.")
+    return found
 
 
-def _counts(table: pd.DataFrame) -> list[str]:
-    """Deaths and revivals by layer, all shocks, seeds and watched steps together, and without a shock."""
-    shocks = _shocked(table).groupby("layer")[["deaths", "revivals"]].sum()
-    calm = table[table["schedule"].map(life.shock_factor) == 1]
-    told = [
-        f"layer {layer}: {row.deaths} deaths, {row.revivals} revivals" for layer, row in shocks.iterrows()
+def _counts(records: Records, killed: pd.DataFrame, at: int) -> list[str]:
+    """How many units were dead before a shock, and killed and revived after it, by layer."""
+    shocked = _shocked(life.life_table(records))
+    before = shocked[shocked["step"] == at].groupby("layer")["dead"].sum()
+    counts = killed.groupby("layer")["back"].agg(["size", "sum"])
+    told_ = [
+        f"in layer {layer} {before[layer]} units were dead before and are left out, {row['size']} were "
+        f"killed and {int(row['sum'])} of these lived again"
+        for layer, row in counts.iterrows()
     ]
-    without = [f"Without a shock {calm['deaths'].sum()} deaths."] if len(calm) else []
-    return [f"With shocks {'; '.join(told)}.", *without]
+    seeds = records.runs["seed"].nunique()
+    return [f"Over all shocks and {seeds} seeds: {'; '.join(told_)}."] if told_ else []
 
 
 # W14 ------------------------------------------------------------------------------------------------------
@@ -154,8 +205,9 @@ def _counts(table: pd.DataFrame) -> list[str]:
 @CLAIMS
 @needs("unit_inactive", "unit_gradient_norm", "unit_dead", varies=("activation",))
 @rule(
-    "gradient into units never positive 0 with {against}, above 0 with leaky; over {most:g} of them active "
-    "again; more accurate than {against}"
+    "over {most:g} of the first-layer units that a shock leaves never positive are positive again. Check: "
+    "the "
+    "gradient into such units is 0 with {against}, above 0 with leaky"
 )
 def W14_leaky_recovers(
     records: Records,
@@ -166,46 +218,63 @@ def W14_leaky_recovers(
 ) -> Verdict:
     """Leaky ReLU passes a gradient of α on the negative side, so a unit that ReLU would lose can recover.
 
-    Measured: The shock of W13, then, of hidden units negative on every training example, the norm of the
-    gradient of their weights and bias at every watched step: the largest with ReLU, the smallest with each
-    leaky one. The share of first-layer units negative everywhere right after the shock that are positive
-    somewhere at a later watched step; and test accuracy at the end, less ReLU's, after the largest shock.
+    Measured: The shock of W13. Of first-layer units negative on every training example right after it, the
+    share that is positive somewhere at a later watched step. The check: of hidden units negative on every
+    example, the norm of the gradient of their weights and bias at every watched step, the largest with ReLU
+    and the smallest with each leaky one. Beside it test accuracy at the end, less ReLU's, after the largest
+    shock that all runs outlived.
 
-    Nuance: The gradient is never 0, but α times smaller, so that a unit thrown far is a long time on its way.
-    A leaky unit that is negative everywhere is linear, passes a signal and learns: it is no dead unit, and
-    need not become positive to be of use. "Dead" has to mean "no gradient", not "never positive".
+    Nuance: The gradient is never 0, but α times smaller, so that a unit thrown far is a long time on its way,
+    and few return. A leaky unit that is negative everywhere is linear, passes a signal and learns: it is no
+    dead unit, and need not become positive to be of use. "Dead" has to mean "no gradient", not "never
+    positive". And a network that has lost a part of its ReLUs recovers its accuracy with the others.
     """
-    leaky = [ACTIVATIONS.canonical(text) for text in leaky]  # as the records name them
+    leaky, against = [named(text) for text in leaky], named(against)
     mine, at = _asked(records, [against, *leaky])
     seeds = mine.runs["seed"]
     rows = join(hidden(mine.units, mine.runs), mine.runs, ["activation", "schedule", "seed"])
     rows = _shocked(rows)
     silent = rows[(rows["unit_inactive"] == 1) & (rows["step"] > at)]
-    evidence = [_gradient(silent, seeds, text, is_leaky=text != against) for text in (*leaky, against)]
-    evidence += [_again(rows, seeds, text, at, most) for text in leaky]
-    evidence += _better(mine, leaky, against)
-    remarks = [_still_silent(rows, text, at) for text in (*leaky, against)]
-    condition = _passes_and_recovers(evidence)
-    return decide(evidence, "‖gradient‖", condition=condition, remarks=[*remarks, *_accuracies(mine)])
-
-
-def _passes_and_recovers(evidence: Sequence[Evidence]) -> str:
-    passed = [e for e in evidence if "gradient" in e.setting]
-    again = [f"{e.value:.0%} with {e.setting.partition(':')[0]}" for e in evidence if "again" in e.setting]
-    told = (
-        "a gradient passes as claimed" if all(e.holds for e in passed) else "the gradient is not as claimed"
+    for text in (*leaky, against):
+        if not (silent["activation"] == text).any():
+            reason = f"no unit with {text} is negative on every example after a shock"
+            raise Undecided(reason, "schedule: a larger factor")
+    evidence = [
+        *(_again(rows, seeds, text, at, most) for text in leaky),
+        *_better(mine, leaky, against),
+        *(_gradient(silent, seeds, text, is_leaky=text != against) for text in (*leaky, against)),
+    ]
+    return decide(
+        evidence,
+        f"share of first-layer units never positive after a shock that are positive again, with {leaky[0]}",
+        condition=_recovers,
+        remarks=[*(_still_silent(rows, text, at) for text in (*leaky, against)), *_accuracies(mine)],
     )
-    return f"{told}; of units never positive after the shock become active again: {', '.join(again)}"
+
+
+def _recovers(evidence: Sequence[Evidence]) -> str:
+    """What recovers, unit by unit and as a network."""
+    again = [
+        f"a share of {e.numbers} with {e.setting.partition(':')[0]}" for e in evidence if "again" in e.setting
+    ]
+    gains = [f"{e.numbers} with {e.setting.partition(':')[0]}" for e in evidence if "accuracy" in e.setting]
+    return (
+        f"of first-layer units never positive right after a shock, {', '.join(again)} are positive again "
+        f"later, though they get a gradient; beside it, the gain in test accuracy over ReLU is "
+        f"{', '.join(gains)}"
+    )
 
 
 def _gradient(silent: pd.DataFrame, seeds: pd.Series, text: str, *, is_leaky: bool) -> Evidence:
     """The gradient into units that are negative on every example: the smallest, or the largest of ReLU's."""
-    mine, name = silent[silent["activation"] == text], f"{text}: gradient into units never positive"
+    mine = silent[silent["activation"] == text]
+    name = f"{text}: {'smallest' if is_leaky else 'largest'} ‖gradient‖ into units never positive"
+    values = _by_seed(
+        mine, seeds, lambda each: float(getattr(each["unit_gradient_norm"], "min" if is_leaky else "max")())
+    )
     if is_leaky:
-        return Evidence.of(
-            name, _by_seed(mine, seeds, lambda each: each["unit_gradient_norm"].min()), "above", 0.0
-        )
-    return Evidence.exact(name, _by_seed(mine, seeds, lambda each: each["unit_gradient_norm"].max()), 0.0)
+        return Evidence.of(name, values, "above", 0.0, role="check")
+    return Evidence.exact(name, values, 0.0, role="check")
 
 
 def _recovered(rows: pd.DataFrame, at: int) -> pd.DataFrame:
@@ -220,19 +289,20 @@ def _recovered(rows: pd.DataFrame, at: int) -> pd.DataFrame:
 def _again(rows: pd.DataFrame, seeds: pd.Series, text: str, at: int, most: float) -> Evidence:
     struck = _recovered(rows[rows["activation"] == text], at)
     values = _by_seed(struck, seeds, lambda each: float(each["again"].mean()))
-    return Evidence.of(f"{text}: active again in layer 1", values, "above", most)
+    name = f"{text}: first-layer units never positive after a shock that are positive again"
+    return Evidence.of(name, values, "above", most, unit="of those units")
 
 
 def _better(records: Records, leaky: Sequence[str], against: str) -> list[Evidence]:
     """Test accuracy after training less ReLU's, by seed, at the largest shock."""
-    ends = _final(records)
-    largest = max(ends["schedule"], key=life.shock_factor)
+    ends, largest = _final(records), _largest(records.runs)
     rows = ends[ends["schedule"] == largest].groupby("activation")
     by_seed = {text: each.set_index("seed")["test_accuracy"] for text, each in rows}
     found = []
     for text in leaky:
         gain = by_seed[text] - by_seed[against].reindex(by_seed[text].index)
-        found.append(Evidence.of(f"{text}: accuracy over {against}'s after {largest}", gain, "above", 0.0))
+        name = f"{text}: test accuracy less that with {against} after {largest}"
+        found.append(Evidence.of(name, gain, "above", 0.0, role="aside"))
     return found
 
 
@@ -242,18 +312,25 @@ def _final(records: Records) -> pd.DataFrame:
 
 
 def _accuracies(records: Records) -> list[str]:
-    """The median accuracy of every activation at every shock."""
-    middle = _final(records).groupby(["schedule", "activation"], sort=False)["test_accuracy"].median()
+    """The accuracy of every activation at every shock."""
     schedules = sorted(records.runs["schedule"].unique(), key=life.shock_factor)
+    rows = _final(records)
     return [
-        f"{schedule}: test accuracy "
-        + ", ".join(f"{text} {value:.3f}" for text, value in middle[schedule].items())
+        f"{schedule}: test accuracy with "
+        + ", with ".join(
+            f"{text} {told(each['test_accuracy'])}"
+            for text, each in rows[rows["schedule"] == schedule].groupby("activation", sort=False)
+        )
         + "."
         for schedule in schedules
     ]
 
 
 def _still_silent(rows: pd.DataFrame, text: str, at: int) -> str:
+    """How many first-layer units a shock has left negative everywhere, and how many of them come back."""
     struck = _recovered(rows[rows["activation"] == text], at)
-    again = struck["again"].sum()
-    return f"{text}: of {len(struck)} first-layer units never positive after a shock {again} are again."
+    by_seed = struck.groupby("seed")["again"].agg(["size", "sum"])
+    return (
+        f"{text}: the shocks leave {told(by_seed['size'])} first-layer units of a seed never positive, of "
+        f"which {told(by_seed['sum'])} are positive again later."
+    )

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.analysis.ratios import at_start, decay
 from experiments.claims.comparison import ERRORS
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import alike, deepest, only, start_ratios, trained, weight_and_bias
-from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
+from experiments.claims.evidence import told
+from experiments.claims.settings import (
+    alike,
+    by_seed,
+    deepest,
+    named,
+    only,
+    start_ratios,
+    trained,
+    weight_and_bias,
+)
+from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Role, Side, Undecided, Verdict, decide
 from mlp.activations import activation as curve
 from mlp.initialisers import weight_mean
 
@@ -21,7 +31,12 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 CONTROLS = ["tanh", "relu"]
+SHALLOW = 5  # hidden layers from which on a factor per layer is that of a typical layer
 FEW_DEEP = 10  # hidden layers from which on "a deep network" is meant
+OFF = (
+    0.15  # how far theory's factor per layer may be off: it is that of wide networks; a bug is a factor of 2
+)
+MOST_SCATTER = 0.5  # sd of the log ratio up to which first-order theory is believed
 SIGNALS = ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms")  # the probes that both claims read
 
 
@@ -32,9 +47,9 @@ SIGNALS = ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms")  # the p
 @needs(*SIGNALS, varies=("activation",))
 @rule(
     lambda controls, quarter, lost, **_: (
-        "factor a layer below 1 at the start and through training, of ‖delta‖ at the start below "
-        f"{quarter:g}; first over last below {lost:g} in the deepest network, with {' and '.join(controls)} "
-        f"above it; theory within {ERRORS:g} standard errors"
+        f"factor per layer of ‖delta‖ below {quarter:g} at the start, of ‖delta‖ and ‖dw‖ below 1 throughout "
+        f"training; first over last ‖delta‖ below {lost:g} in the deepest network. Control: with "
+        f"{' and '.join(controls)} it is above that. Check: theory's factor per layer within {OFF:.0%}"
     )
 )
 def W04_gradient_shrinks(
@@ -48,26 +63,35 @@ def W04_gradient_shrinks(
     """Each sigmoid layer shrinks the gradient to 25 % or less: a deep net's shallow layers get almost none.
 
     Measured: The factor by which ‖delta‖ and ‖dw‖ change for each hidden layer nearer the input, fitted by
-    least squares of the log, at each depth and with each initialiser of the config, at the start and at the
-    watched step of training at which it is largest; the first over the last hidden layer's ‖delta‖ at the
-    greatest depth, beside the controls'; and the mean of its log against mean-field theory's, in standard
-    errors expected at this width.
+    least squares of the log, with each initialiser of the config: of ‖delta‖ at the start, at the depth from
+    5 on at which it is largest; of both at the depth from 5 on and watched step of training at which they are
+    largest; and the first over the last hidden layer's ‖delta‖ in the deepest network, with the controls'
+    beside it. The instrument is checked by mean-field theory's factor.
 
     Nuance: The factor is that of σ' and of the weights together: under Xavier's initialisation 0.236, by
     coincidence close to ¼. Larger weights make it larger, up to 1 and beyond: a quarter is σ's largest slope,
     which is neither a bound on the product nor its rate.
     """
+    if not controls:
+        raise Undecided("no control is named", f"controls: [{', '.join(CONTROLS)}]")
     mine, others = _asked(records, [activation]), _asked(records, controls)
-    evidence = _shrinks(mine, quarter) + _through_training(mine)
-    evidence += _ends(mine, "below", lost) + _ends(others, "above", lost)
-    evidence += [found for part in (mine, others) for found in _agreements(part)]
-    condition = _by_weights(evidence, mine.runs["init"].unique())
-    return decide(evidence, "factor a layer", condition=condition, remarks=_rates(mine))
+    trained(mine.runs)
+    evidence = [
+        *_quarter(mine, quarter), *_through_training(mine), *_ends(mine, "below", lost),
+        *_ends(others, "above", lost, "control"), *_agreements(mine), *_agreements(others),
+    ]  # fmt: skip
+    return decide(
+        evidence,
+        "factor per layer of ‖delta‖ at the start",
+        condition=_by_weights,
+        remarks=_rates(mine),
+        setting_of=_init_of,
+    )
 
 
 def _asked(records: Records, texts: list[str]) -> Records:
     """The runs with these activations; undecided unless they differ in init and depth only, some deep."""
-    found = only(records, activation=texts)
+    found = only(records, activation=[named(text) for text in texts])
     alike(found.runs, ["activation", "init", "depth"], "activation, init and depth")
     if found.runs["depth"].max() < FEW_DEEP:
         raise Undecided(f"no network has {FEW_DEEP} layers", f"depth: [{FEW_DEEP}] under sweep")
@@ -76,71 +100,104 @@ def _asked(records: Records, texts: list[str]) -> Records:
     return found
 
 
-def _shrinks(records: Records, quarter: float) -> list[Evidence]:
-    """At the start, for each init: that ‖delta‖ falls, and to a quarter in all but shallow networks."""
-    found = []
+def _init_of(e: Evidence) -> str:
+    """The initial weights that a piece of evidence is about: what the claims are judged by."""
+    return e.setting.partition(":")[0]
+
+
+def _by_init(records: Records) -> Iterable[tuple[str, pd.DataFrame]]:
+    """The initialisers in the order of the runs, each with its runs."""
+    return records.runs.groupby("init", sort=False)
+
+
+def _quarter(records: Records, quarter: float) -> list[Evidence]:
+    """For each init, by seed: the factor of ‖delta‖ at the start, at the depth where it is largest."""
     factors = at_start(decay(records))
-    for (init, depth), rows in deepest(factors).groupby(["init", "depth"], sort=False):
-        found.append(
-            Evidence.of(f"{init}, depth {depth}: ‖delta‖ at the start", rows["factor"], "below", 1.0)
+    factors = factors[factors["depth"] >= SHALLOW]
+    return [
+        Evidence.of(
+            f"{init}: factor per layer of ‖delta‖ at the start, at the worst depth",
+            by_seed(factors[factors["init"] == init], "factor", "max", _at_start_alone(runs)),
+            "below", quarter, in_logs=True,
         )
-    for (init, depth), rows in factors[factors["depth"] >= 5].groupby(["init", "depth"], sort=False):
-        name = f"{init}, depth {depth}: ‖delta‖ to a quarter"
-        found.append(Evidence.of(name, rows["factor"], "below", quarter))
-    return found
+        for init, runs in _by_init(records)
+    ]  # fmt: skip
+
+
+def _at_start_alone(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs as if all had lived: what became of them later does not matter for step 0."""
+    return runs.assign(status="ok")
 
 
 def _through_training(records: Records) -> list[Evidence]:
-    """For each init, depth and signal: the largest factor over all watched steps, by seed."""
-    trained(records.runs)
+    """For each init and signal, by seed: the largest factor over depths from 5 on and watched steps."""
     found = []
     for signal, name in (("delta_norm", "‖delta‖"), ("dw_norm", "‖dw‖")):
-        for (init, depth), rows in decay(records, signal).groupby(["init", "depth"], sort=False):
-            largest = rows.groupby("seed")["factor"].agg(_largest)
-            text = f"{init}, depth {depth}: {name} through training"
-            found.append(Evidence.of(text, largest, "below", 1.0))
+        factors = decay(records, signal)
+        factors = factors[factors["depth"] >= SHALLOW]
+        for init, runs in _by_init(records):
+            largest = by_seed(factors[factors["init"] == init], "factor", "max", runs)
+            text = f"{init}: factor per layer of {name}, the largest of all depths and steps"
+            found.append(Evidence.of(text, largest, "below", 1.0, in_logs=True))
     return found
 
 
-def _largest(values: pd.Series) -> float:
-    return float(values.max(skipna=False))
-
-
-def _ends(records: Records, side: Any, bound: float) -> list[Evidence]:
+def _ends(records: Records, side: Side, bound: float, role: Role = "claim") -> list[Evidence]:
     """First over last ‖delta‖ at the start in the deepest networks, for each activation and init."""
-    rows_by_setting = deepest(start_ratios(records)).groupby(["activation", "init"], sort=False)
+    ratios, depth = deepest(start_ratios(records)), records.runs["depth"].max()
+    settings = records.runs[records.runs["depth"] == depth].groupby(["activation", "init"], sort=False)
     return [
         Evidence.of(
-            f"{text}, {init}: first over last at depth {rows['depth'].iloc[0]}", rows["ratio"], side, bound
+            f"{init}: ‖delta‖ of the first over that of the last of {depth} hidden layers, {text}",
+            by_seed(_of(ratios, text, init), "ratio", "max", _at_start_alone(runs)),
+            side, bound, role=role, in_logs=True,
         )
-        for (text, init), rows in rows_by_setting
-    ]
+        for (text, init), runs in settings
+    ]  # fmt: skip
+
+
+def _of(rows: pd.DataFrame, text: str, init: str) -> pd.DataFrame:
+    return rows[(rows["activation"] == text) & (rows["init"] == init)]
 
 
 # Theory ---------------------------------------------------------------------------------------------------
 
 
 def _agreements(records: Records) -> list[Evidence]:
-    """For each activation and init: how far theory is from the mean over seeds, at the worst depth.
+    """For each activation and init: how far theory's factor per layer is from ours, in the deepest networks.
 
-    Weights of another mean than 0 have no theory. Only where the log of a single network's ratio is expected
-    to scatter by less than ½: theory is that of wide networks, to first order in depth over width.
+    Ours is that of the mean log ratio over seeds, with three of its standard errors to either side. Only for
+    plain networks with weights of mean 0, and where the log of one network's ratio is expected to scatter by
+    less than ½: theory is that of wide networks, to first order in depth over width.
     """
     found = []
-    for (text, init), rows in _log_ratios(records).groupby(["activation", "init"], sort=False):
-        if weight_mean(init, int(rows["width"].iloc[0]), int(rows["width"].iloc[0])):
-            continue
-        away = {}
-        for depth, each in rows.groupby("depth"):
-            centre, sd = _expected(each)
-            if depth > 1 and sd < 0.5:
-                away[depth] = abs(each["log"].mean() - centre) / (sd / np.sqrt(len(each)))
-        if away:
-            worst, n = max(away.values()), int(rows.groupby("depth").size().min())
-            holds = bool(worst < ERRORS) if np.isfinite(worst) else None
-            name = f"{text}, {init}: standard errors from theory"
-            found.append(Evidence.single(name, worst, n, ERRORS, holds if n >= FEWEST_SEEDS else None))
+    plain = records.of(_plain(records.runs))
+    for (text, init), rows in _log_ratios(plain).groupby(["activation", "init"], sort=False):
+        depths = [each for _, each in rows.groupby("depth") if each["depth"].iloc[0] > 1]
+        usable = [each for each in depths if _expected(each)[1] < MOST_SCATTER]
+        if usable:
+            found.append(_agreement(f"{text}, {init}", usable[-1]))
     return found
+
+
+def _plain(runs: pd.DataFrame) -> pd.Series:
+    """The runs that the theory is about."""
+    is_plain = (runs["norm"] == "none") & (runs["residual"] == 0)
+    centred = [not weight_mean(run.init, int(run.width), int(run.width)) for run in runs.itertuples()]
+    return runs.loc[is_plain & np.array(centred, bool), "run_id"]
+
+
+def _agreement(name: str, rows: pd.DataFrame) -> Evidence:
+    depth, n = int(rows["depth"].iloc[0]), len(rows)
+    logs = (rows["log"] - _expected(rows)[0]) / (depth - 1)
+    error = ERRORS * logs.std() / np.sqrt(n) if n > 1 else np.nan
+    away = np.expm1([abs(logs.mean()), max(0.0, abs(logs.mean()) - error), abs(logs.mean()) + error])
+    made = Evidence(
+        f"{name}: theory's factor per layer of ‖delta‖ against ours at depth {depth}, relative difference",
+        *(float(each) for each in away), n, OFF, bool(away[0] < OFF), role="check", side="below",
+        missing=int(logs.isna().sum()),
+    )  # fmt: skip
+    return made if n >= FEWEST_SEEDS and np.isfinite(away[0]) else made.opened()
 
 
 def _log_ratios(records: Records) -> pd.DataFrame:
@@ -168,35 +225,39 @@ def _expected(rows: pd.DataFrame) -> tuple[float, float]:
 # Words ----------------------------------------------------------------------------------------------------
 
 
-def _by_weights(evidence: Iterable[Evidence], inits: Iterable[str]) -> str:
-    """Which initial weights the claim holds for."""
-    found, parts = list(evidence), []
-    marks = {"‖delta‖ shrinks": "‖delta‖ through training", "to a quarter a layer": "to a quarter"}
+def _by_weights(evidence: Sequence[Evidence]) -> str:
+    """For which initial weights each part of the claim holds."""
+    own = [e for e in evidence if e.role == "claim"]
+    marks = {
+        "‖delta‖ shrinks to a quarter per layer": "at the start",
+        "it shrinks through all of training": "of ‖delta‖, the largest",
+        "the first layer gets almost none": "of the first over",
+    }
+    words = {True: "with", False: "not with", None: "open with"}
+    parts = []
     for what, mark in marks.items():
-        yes = [init for init in inits if all(e.holds for e in _of_init(found, init) if mark in e.setting)]
-        no = [init for init in inits if init not in yes]
-        parts.append(
-            f"{what} with {', '.join(yes) or 'none'}" + (f", not with {', '.join(no)}" if no else "")
-        )
+        sides = {
+            word: [_init_of(e) for e in own if mark in e.setting and e.holds is side]
+            for side, word in words.items()
+        }
+        listed = ", ".join(f"{word} {', '.join(some)}" for word, some in sides.items() if some)
+        parts.append(f"{what} {listed}")
     return "; ".join(parts)
 
 
-def _of_init(evidence: Iterable[Evidence], init: str) -> list[Evidence]:
-    return [e for e in evidence if e.setting.startswith((f"{init}:", f"{init},"))]
-
-
 def _rates(records: Records) -> list[str]:
-    """Of every init in the deepest networks: the factors of ‖delta‖ and ‖dw‖, and σ' alone."""
-    rates = {
-        signal: at_start(decay(records, signal)).groupby(["init", "depth"], sort=False)["factor"].median()
-        for signal in ("delta_norm", "dw_norm")
-    }
+    """Of every init in the deepest networks: the factors of ‖delta‖ and ‖dw‖ at the start."""
     depth = records.runs["depth"].max()
+    rates = {
+        name: deepest(at_start(decay(records, signal))).groupby("init", sort=False)["factor"]
+        for name, signal in (("‖delta‖", "delta_norm"), ("‖dw‖", "dw_norm"))
+    }
     return [
-        f"{init}, depth {depth}, at the start: ‖delta‖ × {rates['delta_norm'][init, depth]:.3f} a layer, "
-        f"‖dw‖ × {rates['dw_norm'][init, depth]:.3f}."
+        f"{init}, depth {depth}, at the start: each layer nearer the input multiplies {name} by "
+        f"{told(by_init.get_group(init))}."
         for init in records.runs["init"].unique()
-        if (init, depth) in rates["delta_norm"]
+        for name, by_init in rates.items()
+        if init in by_init.groups
     ]
 
 
@@ -206,8 +267,9 @@ def _rates(records: Records) -> list[str]:
 @CLAIMS
 @needs(*SIGNALS, "a_rms", varies=("depth",))
 @rule(
-    "‖delta‖ backward and rms of outputs forward above {keeps:g} a layer from depth {shallowest} on; ‖dw‖ of "
-    f"layer 1 above {{lost:g}} of the shallowest network's; theory within {ERRORS:g} standard errors"
+    "factor per layer of ‖delta‖ backward and of the outputs' rms forward above {keeps:g} at every depth "
+    "from {shallowest} on; ‖dw‖ of layer 1 in the deepest network above {lost:g} of the shallowest's. Check: "
+    f"theory's factor per layer within {OFF:.0%}"
 )
 def W11_relu_no_vanishing(
     records: Records,
@@ -219,35 +281,45 @@ def W11_relu_no_vanishing(
 ) -> Verdict:
     """ReLU does not suffer from vanishing gradients.
 
-    Measured: At the start, at each depth and with each initialiser of the config, all three signals: the
-    factor by which ‖delta‖ changes for each hidden layer nearer the input; ‖dw‖ of layer 1 in the deepest
-    network over that in the shallowest; the factor by which the outputs' root mean square changes for each
-    layer nearer the output; and the first-to-last log ratio against mean-field theory's.
+    Measured: At the start, with each initialiser of the config, all three signals: the factor by which
+    ‖delta‖ changes for each hidden layer nearer the input, and that by which the outputs' root mean square
+    changes for each layer nearer the output, both at the depth at which they are smallest; and ‖dw‖ of layer
+    1 in the deepest network over that in the shallowest. The instrument is checked by mean-field theory's
+    factor.
 
-    Nuance: It takes weights of variance 2/n_in. With less, delta falls by √(σ_w²/2) a layer, and so does the
-    signal on its way forward; where these meet, ‖dw‖ is the same in every layer. A plot of weight gradients
-    by layer then shows none that vanishes, because all of them have vanished together. And whatever the
-    weights, the ratio's spread from network to network grows with depth over width.
+    Nuance: It takes weights of variance 2/n_in. With less, delta falls by √(σ_w²/2) per layer, and so does
+    the signal on its way forward; where these meet, ‖dw‖ is the same in every layer. A plot of weight
+    gradients by layer then shows none that vanishes, because all of them have vanished together. And whatever
+    the weights, the ratio's spread from network to network grows with depth over width.
     """
     mine = _asked(records, [activation])
     deep = mine.of(mine.runs.loc[mine.runs["depth"] >= shallowest, "run_id"])
-    evidence = _keeps(deep, "delta_norm", "‖delta‖", keeps) + _keeps(deep, "a_rms", "outputs", keeps)
-    evidence += _together(mine, lost) + _agreements(mine)
     return decide(
-        evidence, "factor a layer", condition=_kept_with(evidence, mine.runs["init"].unique()),
+        [
+            *_keeps(deep, "delta_norm", "‖delta‖ towards the input", keeps),
+            *_keeps(deep, "a_rms", "the outputs' rms towards the output", keeps),
+            *_together(mine, lost),
+            *_agreements(mine),
+        ],
+        "factor per layer of ‖delta‖ at the start",
+        condition=_kept_with,
         remarks=[*_flat(mine), *_scatter(mine)],
-    )  # fmt: skip
+        setting_of=_init_of,
+    )
 
 
 def _keeps(records: Records, signal: str, name: str, bound: float) -> list[Evidence]:
-    """For each init and depth the factor a layer in the direction in which the signal goes."""
+    """For each init, by seed: the smallest factor per layer in the direction in which the signal goes."""
     factors = at_start(decay(records, signal))
     factors["factor"] = factors["factor"] if signal == "delta_norm" else 1 / factors["factor"]
-    deepest_first = factors.sort_values("depth", ascending=False, kind="stable")
     return [
-        Evidence.of(f"{init}, depth {depth}: {name}", rows["factor"], "above", bound)
-        for (init, depth), rows in deepest_first.groupby(["init", "depth"], sort=False)
-    ]
+        Evidence.of(
+            f"{init}: factor per layer of {name}, at the worst depth",
+            by_seed(factors[factors["init"] == init], "factor", "min", _at_start_alone(runs)),
+            "above", bound, in_logs=True,
+        )
+        for init, runs in _by_init(records)
+    ]  # fmt: skip
 
 
 def _together(records: Records, lost: float) -> list[Evidence]:
@@ -259,13 +331,15 @@ def _together(records: Records, lost: float) -> list[Evidence]:
     found = []
     for init, rows in runs.groupby("init", sort=False):
         deep, shallow = (rows[rows["depth"] == depth].set_index("seed")["log"] for depth in (high, low))
-        name = f"{init}: ‖dw‖ of layer 1, depth {high} over {low}"
-        found.append(Evidence.of(name, 10 ** (deep - shallow.reindex(deep.index)), "above", lost))
+        name = f"{init}: ‖dw‖ of layer 1 at depth {high} over that at depth {low}"
+        ratio = 10 ** (deep - shallow.reindex(deep.index))
+        found.append(Evidence.of(name, ratio, "above", lost, in_logs=True))
     return found
 
 
-def _kept_with(evidence: Iterable[Evidence], inits: Iterable[str]) -> str:
-    sides = {init: [e.holds for e in _of_init(evidence, init)] for init in inits}
+def _kept_with(evidence: Sequence[Evidence]) -> str:
+    own = [e for e in evidence if e.role == "claim"]
+    sides = {init: [e.holds for e in own if _init_of(e) == init] for init in map(_init_of, own)}
     yes = [init for init, holds in sides.items() if all(holds)]
     no = [init for init, holds in sides.items() if False in holds]
     return f"holds with {', '.join(yes) or 'none'}, fails with {', '.join(no) or 'none'}"
@@ -275,14 +349,13 @@ def _flat(records: Records) -> list[str]:
     """That ‖dw‖ is alike in all layers, whatever became of it."""
     depth = records.runs["depth"].max()
     chosen = only(records, depth=depth)
-    factors = at_start(decay(chosen, "dw_norm")).groupby("init", sort=False)["factor"].median()
+    factors = at_start(decay(chosen, "dw_norm")).groupby("init", sort=False)["factor"]
     size = at_start(chosen.layers).groupby("run_id")["dw_log10"].median()
-    sizes = (
-        chosen.runs.assign(size=chosen.runs["run_id"].map(size)).groupby("init", sort=False)["size"].median()
-    )
+    sizes = chosen.runs.assign(size=chosen.runs["run_id"].map(size)).groupby("init", sort=False)["size"]
     return [
-        f"{init}, depth {depth}: ‖dw‖ × {factors[init]:.3f} a layer, at about 10^{sizes[init]:.1f} in all."
-        for init in factors.index
+        f"{init}, depth {depth}, at the start: each layer nearer the input multiplies ‖dw‖ by "
+        f"{told(factor)}; log10 of its median over layers is {told(sizes.get_group(init))}."
+        for init, factor in factors
     ]
 
 
@@ -293,7 +366,8 @@ def _scatter(records: Records) -> list[str]:
         if depth >= FEW_DEEP and len(rows) > 1:
             sd = _expected(rows)[1]
             found.append(
-                f"{init}, depth {depth}, width {rows['width'].iloc[0]}: sd over seeds of ln(first/last) "
-                f"{rows['log'].std():.2f}, for one example {sd:.2f} is expected."
+                f"{init}, depth {depth}, width {rows['width'].iloc[0]}: the log of first over last ‖delta‖ "
+                f"scatters from network to network with an sd of {rows['log'].std():.2f} (n = {len(rows)}); "
+                f"of a single example theory expects {sd:.2f}."
             )
     return found

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments.analysis.selection import own_best, steps_to
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import alike, enough, on_edges, only, rates
+from experiments.claims.evidence import told
+from experiments.claims.settings import alike, by_seed, enough, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.datasets import DATASETS
 from mlp.activations import ACTIVATIONS
+from mlp.registry import call_text, parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
 @CLAIMS
 @needs("one_sign_fraction", "one_sign_fraction_batch", varies=("activation",))
-@rule("share of units with gradients of one sign: 1 with {activation}, under {rare:g} with {control}")
+@rule(
+    "share of units with gradients of one sign exactly 1 with {activation}, for one example and for the mean "
+    "of a batch. Control: under {rare:g} with {control}"
+)
 def W06_one_sign(
     records: Records, *, activation: str = "sigmoid", control: str = "tanh", rare: float = 0.01
 ) -> Verdict:
@@ -33,7 +39,7 @@ def W06_one_sign(
 
     Measured: The share of units whose incoming weight gradients all have one sign, in the layer fed by the
     activation where it is smallest: for single examples, and for the mean over the training batch, at each
-    batch size. The same for single examples with tanh, in the layer where it is largest.
+    batch size. The control: the same for single examples with tanh, in the layer where it is largest.
 
     Nuance: It is a law for one example only. The examples of a batch push a unit's weights up and down by
     different amounts, and their mean has weights of both signs: what is left is a bias, which the sign
@@ -41,32 +47,44 @@ def W06_one_sign(
     for the activation that is recommended in sigmoid's place.
     """
     each, mean = "one_sign_fraction", "one_sign_fraction_batch"
+    activation, control = named(activation), named(control)
     mine, theirs = (only(records, activation=text) for text in (activation, control))
     for part in (mine, theirs):
         alike(part.runs, ["batch"], "runs of one activation and batch")
-    single = [
-        Evidence.exact(f"one example, {activation}", _by_seed(_fed(mine, each, "min"), "min"), 1.0),
-        Evidence.of(f"one example, {control}", _by_seed(_fed(theirs, each, "max"), "max"), "below", rare),
-    ]
-    rows = _fed(mine, mean, "min")
-    batches = [
-        Evidence.exact(f"the mean of a batch of {batch}", of_batch["value"], 1.0)
-        for batch, of_batch in rows[rows["batch"] > 1].groupby("batch")
-    ]
+    unit, rows = "of the units", _fed(mine, mean, "min")
+    evidence = [
+        Evidence.exact(
+            f"{activation}: units with gradients of one sign, one example",
+            by_seed(_fed(mine, each, "min"), "value", "min", mine.runs), 1.0, unit=unit,
+        ),
+        *(
+            Evidence.exact(
+                f"{activation}: units with gradients of one sign, the mean of a batch of {batch}",
+                by_seed(of_batch, "value", "min", of_batch), 1.0, unit=unit,
+            )
+            for batch, of_batch in rows[rows["batch"] > 1].groupby("batch")
+        ),
+        Evidence.of(
+            f"{control}: units with gradients of one sign, one example",
+            by_seed(_fed(theirs, each, "max"), "value", "max", theirs.runs), "below", rare,
+            role="control", unit=unit,
+        ),
+    ]  # fmt: skip
     return decide(
-        [*single, *batches],
-        "share of units",
-        condition=_for_one_example(single, batches),
+        evidence,
+        "share of units with gradients of one sign, for one example",
+        condition=_for_one_example,
         remarks=_agreement(records),
     )
 
 
-def _for_one_example(single: Sequence[Evidence], batches: Sequence[Evidence]) -> str:
+def _for_one_example(evidence: Sequence[Evidence]) -> str:
     """In words where it is so; without them the settings are listed."""
-    if not (all(e.holds for e in single) and batches and all(e.holds is False for e in batches)):
+    single, *batches = (e for e in evidence if e.role == "claim")
+    if not (single.holds and batches and all(e.holds is False for e in batches)):
         return ""
-    shares = ", ".join(f"{e.value:.2g} for {e.setting}" for e in batches)
-    return f"for one example; the share is {shares}"
+    shares = ", ".join(f"{e.numbers} for {e.setting.partition(', ')[2]}" for e in batches)
+    return f"for one example; the share of units with gradients of one sign is {shares}"
 
 
 def _fed(records: Records, column: str, how: str) -> pd.DataFrame:
@@ -74,12 +92,8 @@ def _fed(records: Records, column: str, how: str) -> pd.DataFrame:
     layers = records.layers[records.layers["layer"] > 1]
     if not len(layers):
         raise Undecided("no layer is fed by the activation", "depth: 1 or more")
-    values = layers.groupby("run_id")[column].agg(how).rename("value")
-    return records.runs.merge(values, on="run_id", how="left", validate="one_to_one")
-
-
-def _by_seed(rows: pd.DataFrame, how: str) -> pd.Series:
-    return rows.groupby("seed")["value"].agg(lambda each: getattr(each, how)(skipna=False))
+    found = layers.groupby("run_id")[column].agg(lambda each: getattr(each, how)(skipna=False))
+    return records.runs.merge(found.rename("value"), on="run_id", how="left", validate="one_to_one")
 
 
 def _agreement(records: Records) -> list[str]:
@@ -90,12 +104,13 @@ def _agreement(records: Records) -> list[str]:
     largest = records.runs["batch"].max()
     runs = records.runs.loc[records.runs["batch"] == largest, ["run_id", "activation"]]
     layers = records.layers[records.layers["layer"] > 1]
-    rows = layers.merge(runs, on="run_id", validate="many_to_one")
-    middle = rows.groupby("activation")[wanted].median()
+    by_run = layers.groupby("run_id")[wanted].median()
+    rows = runs.merge(by_run, on="run_id", validate="one_to_one")
     return [
-        f"{name}: for one example {one:.3g} of the units; sign agreement of the mean of a batch of "
-        f"{largest}: {of_mean:.2f}."
-        for name, one, of_mean in middle.itertuples()
+        f"{name}: for one example a share of {told(each['one_sign_fraction'])} of the units has gradients of "
+        f"one sign; in the mean of a batch of {largest} the sign agreement is "
+        f"{told(each['sign_agreement_batch'])}."
+        for name, each in rows.groupby("activation")
     ]
 
 
@@ -107,8 +122,12 @@ PATH = ("update_ratio", "w_norm", "displacement")  # the probes that a path's le
 
 
 @CLAIMS
-@needs(varies=("lr",))
-@rule("more than {slower:g} times the steps to a training loss of {target:g} where not centred, by seed")
+@needs(*PATH, varies=("lr",))
+@rule(
+    "more than {slower:g} times the steps to a training loss of {target:g} where not centred, by seed; "
+    "because of the one sign: with inputs shifted in turn, over half of the extra steps go; by a zig-zag: "
+    "the path over its distance is longer than where centred"
+)
 def W07_slow_convergence(
     records: Records,
     *,
@@ -122,25 +141,36 @@ def W07_slow_convergence(
     Measured: Steps of plain gradient descent until the training loss is at most 0.2 nats: the same problem
     with its inputs centred and with all of them moved to be positive; and the same network with its units'
     outputs centred (σ − ½) and not (σ, the slopes being equal). Each side at the learning rate of its grid
-    that gets there first.
+    that gets there first. Then, where it does take longer, the cause. Is it the one sign? The inputs are
+    moved by as much, but every second one the other way, so that no gradients are bound to one sign: the
+    share of the extra steps that this saves. Is it a zig-zag? The length of the path to the target over the
+    distance covered, not centred over centred.
 
-    Nuance: At one small learning rate both take about as long. What slows it is that the mean makes the loss
-    steep in one direction: the rate that this direction stands is too small for all others. Zig-zag, the
-    length of the path over the distance covered, comes with a rate near that limit, centred or not.
+    Nuance: What slows it is the mean: it makes the loss steep in one direction, and the rate that this
+    direction stands is too small for all others. Its sign does not matter: to turn an input around turns its
+    weights around, and nothing else. At one small learning rate all of them take about as long.
     """
     _check_every_step(records)
     found = steps_to(records, target)
+    texts = [_canonical(DATASETS, text) for text in inputs]
     pairs = [
-        *_pairs(found, "inputs", "dataset", [_canonical(DATASETS, text) for text in inputs], "activation"),
+        *_pairs(found, "inputs", "dataset", texts, "activation"),
         *_pairs(found, "units", "activation", [_canonical(ACTIVATIONS, text) for text in units], "dataset"),
     ]
     if not pairs:
         change = f"dataset: [{', '.join(inputs)}] or activation: [{', '.join(units)}]"
         raise Undecided("no two settings differ in being centred only", change)
     enough(found)
+    _check_arrival(pairs, target)
+    slow = [Evidence.of(pair.name, pair.ratio(), "above", slower, in_logs=True) for pair in pairs]
+    evidence = [*slow]
+    for pair, e in zip(pairs, slow, strict=True):
+        if e.holds:
+            evidence += _causes(records, found, pair, _in_turn(texts[-1]))
     return decide(
-        [Evidence.of(pair.name, pair.ratio(), "above", slower) for pair in pairs],
-        "times the steps",
+        evidence,
+        "times the steps that the centred one takes",
+        condition=_what_does_it,
         remarks=[*_mechanism(records, pairs), *dict.fromkeys(_edges(pairs))],
     )
 
@@ -158,20 +188,42 @@ def _check_every_step(records: Records) -> None:
         raise Undecided("the loss was not watched at every step", f"watch: {records.runs['steps'].max() + 1}")
 
 
+def _check_arrival(pairs: Iterable[Pair], target: float) -> None:
+    """That the centred side gets to the target: with what else the steps are compared?"""
+    for pair in pairs:
+        late = ~np.isfinite(pair.centred["value"])
+        if late.any():
+            reason = (
+                f"{pair.name}: {late.sum()} of the {len(late)} centred runs never reach a training loss of "
+                f"{target:g}, so there is nothing to compare with"
+            )
+            raise Undecided(reason, "steps: more, or lr: others")
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Two settings, centred and not: their judged runs by seed, and all their runs at one learning rate."""
+    """Two settings, centred and not: their judged runs by seed, and their ratio of steps at one rate."""
 
-    name: str
+    what: str
+    shared: str
     centred: pd.DataFrame
     other: pd.DataFrame
-    at_one_rate: tuple[float, float]  # the smallest at which all arrive, and the median ratio of their steps
+    at_one_rate: tuple[float, pd.Series]  # the smallest lr at which all arrive; the ratios of steps by seed
+
+    @property
+    def name(self) -> str:
+        """``inputs not centred (tanh): steps over those of the centred``."""
+        return f"{self.what} not centred ({self.shared}): steps over those of the centred"
 
     def ratio(self) -> pd.Series:
-        """Steps not centred over centred, by seed; of one that never arrives, at least what it was given."""
-        steps = self.other["value"].where(np.isfinite(self.other["value"]), self.other["steps"] + 1)
-        base = self.centred["value"].where(np.isfinite(self.centred["value"]) & (self.centred["value"] > 0))
-        return steps / base.reindex(steps.index)
+        """Steps not centred over centred, by seed."""
+        return steps_taken(self.other) / steps_taken(self.centred)
+
+
+def steps_taken(side: pd.DataFrame) -> pd.Series:
+    """Steps to the target by seed; of a run that never arrives at least what it was given, NaN of 0 steps."""
+    value = side["value"]
+    return value.where(np.isfinite(value), side["steps"] + 1).where(value > 0)
 
 
 def _pairs(found: pd.DataFrame, what: str, field: str, values: Sequence[str], shared: str) -> Iterator[Pair]:
@@ -181,39 +233,108 @@ def _pairs(found: pd.DataFrame, what: str, field: str, values: Sequence[str], sh
     for common, rows in found[found[field].isin(values)].groupby(shared):
         if rows[field].nunique() == 2:
             alike(rows, [field, "lr"], f"runs of one {field} and lr")
-            best = own_best(rows, [field], larger=False)
-            sides = (best[best[field] == value].set_index("seed") for value in values)
-            name = f"{what} not centred ({common})"
-            yield Pair(name, *sides, _at_one_rate(rows, field, values))
+            sides = (_judged(rows, field, value) for value in values)
+            yield Pair(what, str(common), *sides, _at_one_rate(rows, field, values))
 
 
-def _at_one_rate(rows: pd.DataFrame, field: str, values: Sequence[str]) -> tuple[float, float]:
-    """The smallest learning rate at which every run of both arrives, and the median ratio of steps there."""
+def _judged(rows: pd.DataFrame, field: str, value: str) -> pd.DataFrame:
+    """The runs of one setting at its own best learning rate, by seed."""
+    return own_best(rows[rows[field] == value], [field], larger=False).set_index("seed").sort_index()
+
+
+def _at_one_rate(rows: pd.DataFrame, field: str, values: Sequence[str]) -> tuple[float, pd.Series]:
+    """The smallest learning rate at which every run of both arrives, and the ratios of steps there."""
     centred, other = (rows[rows[field] == value].set_index(["lr", "seed"])["value"] for value in values)
     ratio = other / centred.where(centred > 0)
     arrived = (np.isfinite(ratio) & np.isfinite(centred)).groupby(level="lr").all()
     if not arrived.any():
-        return np.nan, np.nan
-    return float(arrived.idxmax()), float(ratio.loc[arrived.idxmax()].median())
+        return np.nan, ratio.iloc[:0]
+    return float(arrived.idxmax()), ratio.loc[arrived.idxmax()]
+
+
+def _in_turn(text: str) -> str:
+    """The same data set, but every second input shifted the other way."""
+    name, options = parse_call(text)
+    return str(DATASETS.canonical(call_text(name, options | {"alternate": True})))
+
+
+def _causes(records: Records, found: pd.DataFrame, pair: Pair, mixed: str) -> list[Evidence]:
+    """Of a pair that differs: how much of it the one sign makes, and whether the path zig-zags."""
+    longer = np.divide(*(_detours(records, side) for side in (pair.other, pair.centred)))
+    name = f"{pair.what} not centred ({pair.shared})"
+    zigzag = Evidence.of(
+        f"{name}: path over distance, relative to the centred", longer, "above", 1.0, in_logs=True
+    )
+    if pair.what != "inputs":
+        return [zigzag]
+    rows = found[(found["dataset"] == mixed) & (found["activation"] == pair.shared)]
+    if not len(rows):
+        change = f"dataset: add {mixed} to the sweep"
+        raise Undecided("no run has inputs that are shifted in turn, so the cause cannot be told", change)
+    alike(rows, ["lr"], "runs with inputs shifted in turn")
+    in_turn = _judged(rows, "dataset", mixed)
+    steps, other, base = (steps_taken(side) for side in (in_turn, pair.other, pair.centred))
+    return [
+        Evidence.of(
+            f"{name}: share of the extra steps that go where every second input is shifted the other way",
+            (other - steps) / (other - base), "above", 0.5,
+        ),
+        zigzag,
+        Evidence.of(
+            f"inputs shifted in turn ({pair.shared}): steps over those of the centred", steps / base, "above",
+            1.0, role="aside", in_logs=True,
+        ),
+    ]  # fmt: skip
+
+
+def _what_does_it(evidence: Sequence[Evidence]) -> str:
+    """Whether it takes longer, and by what: as far as the evidence says so."""
+    own = [e for e in evidence if e.role == "claim"]
+    slow = [e for e in own if "steps over" in e.setting]
+    if not all(e.holds for e in slow):
+        return ""
+    parts = [f"it takes {e.numbers} times the steps with {e.setting.partition(':')[0]}" for e in slow]
+    in_turn = [e for e in evidence if e.role == "aside"]
+    for e in own:
+        word = "" if e.holds else "not " if e.holds is False else "perhaps "
+        if "share of the extra steps" in e.setting:
+            parts += [
+                f"{word}because of the one sign: with every second input shifted the other way it takes "
+                f"{other.numbers} times the steps of the centred"
+                for other in in_turn
+            ]
+        elif "path" in e.setting:
+            parts.append(
+                f"{word}by a zig-zag with {e.setting.partition(':')[0]}: path over distance is {e.numbers} "
+                "times that of the centred"
+            )
+    refuted = any("share of the extra" in e.setting and e.holds is False for e in own)
+    if refuted and all(e.holds for e in in_turn):
+        parts.append("so what slows it is the inputs' mean, whatever its sign")
+    return "; ".join(parts)
 
 
 def _mechanism(records: Records, pairs: Iterable[Pair]) -> Iterator[str]:
-    """What it is that slows: the learning rates, the steps at one of them, and how straight the path is."""
+    """The learning rates, the steps at one of them, and how straight the path is."""
     for pair in pairs:
-        lr, ratio = pair.at_one_rate
-        yield f"{pair.name}: best lr {rates(pair.other)} against {rates(pair.centred)}."
-        yield f"{pair.name}: at lr {lr:g} for both, {ratio:.2f} times the steps."
-        if set(PATH) <= set(records.layers.columns):
-            longer = [np.median(_detours(records, side)) for side in (pair.other, pair.centred)]
-            yield f"{pair.name}: path over distance {longer[0]:.2f} against {longer[1]:.2f}."
+        name, (lr, ratio) = f"{pair.what} not centred ({pair.shared})", pair.at_one_rate
+        yield f"{name}: the best lr is {rates(pair.other)}, of the centred {rates(pair.centred)}."
+        if len(ratio):
+            yield f"{name}: at lr {lr:g} for both, it takes {told(ratio)} times the steps of the centred."
+        yield (
+            f"{name}: path over distance is {told(_detours(records, pair.other))}, of the centred "
+            f"{told(_detours(records, pair.centred))}."
+        )
 
 
-def _detours(records: Records, side: pd.DataFrame) -> list[float]:
+def _detours(records: Records, side: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Of each run: Σ‖step‖ up to the target, over ‖w − w₀‖ there; the weights of all layers together."""
-    return [
-        _detour(records.layers[records.layers["run_id"] == run.run_id], min(run.value, run.steps))
-        for run in side.itertuples()
-    ]
+    return np.array(
+        [
+            _detour(records.layers[records.layers["run_id"] == run.run_id], min(run.value, run.steps))
+            for run in side.itertuples()
+        ]
+    )
 
 
 def _detour(layers: pd.DataFrame, last: float) -> float:

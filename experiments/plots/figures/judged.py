@@ -182,10 +182,10 @@ def steps_by_rate(
 def activation_costs(records: Records | None) -> Figure:
     """What the write-up's activations cost.
 
-    Timed when this was drawn, on the machine that drew it, one thread; bar: median of the rounds, line: an
-    interval that covers it with probability 0.97. Left: forward and backward through one element, as the
-    training loop does both. Middle: the part of a whole training step that is the activation's. Right, on a
-    logarithmic scale: the write-up's own code, in which a ReLU is a Python loop over the elements.
+    Timed when this was drawn, on the machine that drew it, one thread; bar: median of several processes,
+    line: their range, which covers it with probability 0.97. Left: forward and backward through one element,
+    as the training loop does both. Middle: the part of a whole training step that is the activation's. Right,
+    on a logarithmic scale: the write-up's own code, in which a ReLU is a Python loop over the elements.
     """
     costs = _costs()
     colours = {text: look.colour for text, look in style.looks(timing.TIMED, "activation").items()}
@@ -204,19 +204,19 @@ def activation_costs(records: Records | None) -> Figure:
 
 def _costs() -> list[tuple[str, str, str, dict[str, dict[str, timing.Times]]]]:
     """Of each panel its name, its axes and its groups of bars."""
+    found = timing.costs(timing.TIMED)
     elements = {
         f"{dtype.replace('float', 'f')}\n{place.removesuffix(' cache')}": times
-        for (dtype, place), times in timing.element_times(timing.TIMED).items()
+        for (dtype, place), times in found.element.items()
     }
     steps = {
-        f"{width}": {text: times.share(text) for text in timing.TIMED}
-        for width, times in timing.step_times(timing.TIMED, timing.WIDTHS).items()
+        f"{width}": {text: times.share(text) for text in timing.TIMED} for width, times in found.step.items()
     }
-    printed = {"": timing.tutorial_times()}
+    printed = {"": found.printed}
     return [
         ("one element", "number format, in or out of the cache", "ns", elements),
         ("part of a training step", "width", "share", steps),
-        ("the write-up's own code", "function and derivative", "ns an element", printed),
+        ("the write-up's own code", "function and derivative", "ns per element", printed),
     ]
 
 
@@ -225,9 +225,9 @@ def _draw_bars(panel: Axes, bars: dict[str, dict[str, timing.Times]], colours: d
     wide = 0.8 / len(colours)
     for group, times in enumerate(bars.values()):
         for place, (text, colour) in enumerate(colours.items()):
-            kept = timing.middle(times[text])
+            each = np.median(times[text], axis=-1)  # of every process
             x = group + (place - (len(colours) - 1) / 2) * wide
-            panel.bar(x, np.median(kept), wide * 0.92, color=colour, label=text)
-            panel.vlines(x, kept.min(), kept.max(), color=style.INK, linewidth=1.4)
+            panel.bar(x, np.median(each), wide * 0.92, color=colour, label=text)
+            panel.vlines(x, each.min(), each.max(), color=style.INK, linewidth=1.4)
     panel.set_xticks(range(len(bars)), list(bars))
     panel.grid(axis="x", visible=False)

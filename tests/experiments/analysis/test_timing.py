@@ -1,32 +1,13 @@
 """What timing does with times: who takes turns, what is set aside, and what a step is made of."""
 
 from itertools import combinations
-from math import comb
 
 import numpy as np
 import pytest
 
 from experiments.analysis import cost as timing
-from experiments.analysis.cost import interleaved, middle
+from experiments.analysis.cost import interleaved
 from mlp.activations import activation
-
-
-@pytest.mark.parametrize(("n", "kept"), [(1, 1), (2, 2), (5, 5), (6, 6), (8, 8), (9, 9), (10, 8), (21, 11)])
-def test_as_many_are_set_aside_as_leave_the_median_covered(n, kept):
-    values = np.random.default_rng(n).permutation(n).astype(float)
-    found = middle(values)
-    aside = (n - kept) // 2
-    assert found.tolist() == list(range(aside, n - aside))
-    missed = 2 * sum(comb(n, i) for i in range(aside + 1)) / 2**n
-    assert 1 - missed >= timing.SURE or aside == 0
-    more = 2 * sum(comb(n, i) for i in range(aside + 2)) / 2**n
-    assert 1 - more < timing.SURE
-
-
-def test_the_middle_covers_the_median_as_often_as_said(rng):
-    draws = rng.exponential(size=(4000, 10))
-    covered = [found.min() <= np.log(2) <= found.max() for found in map(middle, draws)]
-    assert abs(np.mean(covered) - (1 - 2 * 11 / 2**10)) < 0.01  # its standard error is 0.002
 
 
 def test_the_candidates_take_turns_in_every_round_and_their_shortest_try_counts():
@@ -51,11 +32,6 @@ def test_the_candidates_take_turns_in_every_round_and_their_shortest_try_counts(
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(timing, "PLACES", {"in cache": (1, 4, 8)})
-    for function in (timing.element_times, timing.step_times, timing.tutorial_times):
-        function.cache_clear()
-    yield
-    for function in (timing.element_times, timing.step_times, timing.tutorial_times):
-        function.cache_clear()
 
 
 def test_every_activation_is_timed_in_both_formats(small):
@@ -103,3 +79,28 @@ def test_a_pass_does_what_the_training_loop_does(one, other, rng):
         act, g = activation(text), delta.copy()
         timing.forward_and_back(act, z, g, np.empty_like(z), np.empty_like(z))
         np.testing.assert_allclose(g, delta * act.df(z, act.f(z)), rtol=1e-12, atol=1e-15)
+
+
+def test_every_process_gives_its_own_rounds_in_the_same_order(small, monkeypatch):
+    """What the processes find is stacked, process by process; here they run in this one."""
+    monkeypatch.setattr(timing, "WIDTHS", (4,))
+    found = [timing.measured(("relu", "tanh")) for _ in range(2)]
+    one = iter(found)
+    monkeypatch.setattr(timing, "_in_a_process", lambda texts: next(one))
+    both = timing.costs.__wrapped__(("relu", "tanh"), 2)
+    for key, times in both.element.items():
+        for text, t in times.items():
+            np.testing.assert_array_equal(t, [each.element[key][text] for each in found])
+    for text in ("relu", "tanh"):
+        share = [each.step[4].share(text) for each in found]
+        np.testing.assert_array_equal(both.step[4].share(text), share)
+    assert both.printed["sigmoid"].shape == (2, timing.ROUNDS)
+
+
+def test_a_fresh_process_measures_and_one_that_fails_says_why(monkeypatch):
+    only_the_printed = timing.IN_A_PROCESS.replace("measured(tuple(sys.argv[1:]))", "sys.argv[1:]")
+    monkeypatch.setattr(timing, "IN_A_PROCESS", only_the_printed)
+    assert timing._in_a_process(("relu", "tanh")) == ["relu", "tanh"]
+    monkeypatch.setattr(timing, "IN_A_PROCESS", "raise ValueError('unknown activation')")
+    with pytest.raises(ValueError, match="was to time mine failed: ValueError: unknown activation"):
+        timing._in_a_process(("mine",))

@@ -62,7 +62,10 @@ LARGE = ("sigmoid", "scaled_normal(gain=10.15)")
 def test_a_gradient_that_shrinks_to_a_quarter_supports_w04():
     found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2} | CONTROLS))
     assert all(e.holds for e in theory_aside(found))
-    assert found.evidence[0].setting == "xavier_normal, depth 20: ‖delta‖ at the start"
+    assert (
+        found.evidence[0].setting
+        == "xavier_normal: factor per layer of ‖delta‖ at the start, at the worst depth"
+    )
     assert found.evidence[0].value == pytest.approx(0.2, rel=1e-5)  # of made-up seeds
 
 
@@ -74,25 +77,65 @@ def test_a_gradient_that_grows_fails_w04(factor):
     assert found.status != "supported"
 
 
-def test_controls_that_vanish_as_well_are_told():
-    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2} | dict.fromkeys(CONTROLS, 0.2)))
-    assert [e.setting for e in theory_aside(found) if not e.holds] == [
-        "tanh, xavier_normal: first over last at depth 20",
-        "relu, he_normal: first over last at depth 20",
+def test_controls_that_vanish_as_well_take_the_verdict_away():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.24} | dict.fromkeys(CONTROLS, 0.24)))
+    assert [(e.role, e.setting) for e in theory_aside(found) if not e.holds] == [
+        ("control", "xavier_normal: ‖delta‖ of the first over that of the last of 20 hidden layers, tanh"),
+        ("control", "he_normal: ‖delta‖ of the first over that of the last of 20 hidden layers, relu"),
     ]
+    assert found.status == "inconclusive"
+    assert found.condition.startswith("the control failed: xavier_normal: ‖delta‖ of the first over that")
 
 
 def test_weights_that_undo_the_bound_are_the_condition():
-    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.2, LARGE: 1.1} | CONTROLS))
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.236, LARGE: 1.02} | CONTROLS))
     assert found.status == "conditional"
-    expected = "shrinks with xavier_normal, not with scaled_normal(gain=10.15)"
-    assert expected in found.condition
-    assert "to a quarter a layer with xavier_normal, not with scaled_normal(gain=10.15)" in found.condition
+    for part in ("shrinks to a quarter per layer", "shrinks through all of training", "gets almost none"):
+        assert f"{part} with xavier_normal, not with scaled_normal(gain=10.15)" in found.condition
 
 
-def test_a_factor_that_straddles_one_is_open():
-    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 1.0} | CONTROLS))
+def test_larger_weights_alone_contradict_it_whatever_the_controls_do():
+    found = verdict("W04_gradient_shrinks", made_up({LARGE: 1.02} | CONTROLS))
+    assert found.status == "contradicted"
+    assert found.condition.endswith("; 2 controls hold; 3 checks hold")
+
+
+def test_one_part_that_fails_is_enough_for_an_initialiser():
+    """To a third per layer the gradient vanishes, but not to a quarter: false of these weights."""
+    he = ("sigmoid", "he_normal")
+    found = verdict("W04_gradient_shrinks", made_up({he: 0.32} | CONTROLS))
+    assert {e.holds for e in theory_aside(found) if e.role == "claim"} == {True, False}
+    assert found.status == "contradicted"
+
+
+def test_a_factor_that_straddles_the_bound_is_open():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.25} | CONTROLS))
     assert found.evidence[0].holds is None
+    assert (found.status, "lie on both sides of 0.25" in found.condition) == ("inconclusive", True)
+
+
+def test_without_a_control_nothing_is_said():
+    found = verdict("W04_gradient_shrinks(controls=[])", made_up({SIGMOID: 0.2} | CONTROLS))
+    assert found.condition == "no control is named; change the config: controls: [tanh, relu]"
+
+
+def test_numbers_that_theory_contradicts_are_no_verdict():
+    found = verdict("W04_gradient_shrinks", made_up({SIGMOID: 0.12} | CONTROLS))
+    assert found.status == "inconclusive"
+    assert found.condition.startswith("the check failed: sigmoid, xavier_normal: theory's factor per layer")
+
+
+def test_a_run_that_diverged_in_training_leaves_what_it_would_have_come_to_open():
+    whole = made_up({SIGMOID: 0.2} | CONTROLS)
+    lost = whole.runs["run_id"] == whole.runs["run_id"].iloc[0]
+    status = whole.runs["status"].mask(lost, "diverged")
+    found = verdict("W04_gradient_shrinks", replace(whole, runs=whole.runs.assign(status=status)))
+    held = {e.setting: (e.holds, e.missing) for e in theory_aside(found)}
+    assert held["xavier_normal: factor per layer of ‖delta‖ at the start, at the worst depth"] == (True, 0)
+    assert held["xavier_normal: factor per layer of ‖delta‖, the largest of all depths and steps"] == (
+        None,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,19 +193,27 @@ def test_weight_gradients_alone_do_not_support_w11():
     found = verdict("W11_relu_no_vanishing", made_up({XAVIER: (0.7, 1.0, 0.7)}, steps=0))
     assert found.status != "supported"
     failed = {e.setting for e in found.evidence if e.holds is False}
-    assert {"xavier_normal, depth 20: ‖delta‖", "xavier_normal, depth 20: outputs"} <= failed
+    assert {
+        "xavier_normal: factor per layer of ‖delta‖ towards the input, at the worst depth",
+        "xavier_normal: factor per layer of the outputs' rms towards the output, at the worst depth",
+    } <= failed
 
 
 def test_the_condition_of_w11_names_the_weights():
     found = verdict("W11_relu_no_vanishing", made_up({HE: 1.0, XAVIER: 0.5**0.5}, steps=0))
     assert found.status == "conditional"
-    assert found.condition == "holds with he_normal, fails with xavier_normal"
+    assert found.condition == "holds with he_normal, fails with xavier_normal; 2 checks hold"
+
+
+def test_small_weights_alone_contradict_w11():
+    assert verdict("W11_relu_no_vanishing", made_up({XAVIER: 0.5**0.5}, steps=0)).status == "contradicted"
 
 
 def test_theory_is_missed_by_made_up_numbers_that_are_not_its():
-    found = verdict("W11_relu_no_vanishing", made_up({HE: 0.9}, steps=0))
+    found = verdict("W11_relu_no_vanishing", made_up({HE: 0.8}, steps=0))
     (agreement,) = [e for e in found.evidence if "theory" in e.setting]
-    assert agreement.holds is False
+    assert (agreement.holds, agreement.role) == (False, "check")
+    assert agreement.value == pytest.approx(1 / 0.8 - 1, abs=0.01)  # He's factor is 1
 
 
 # -- real networks -----------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ def test_spoilt_records_make_no_claim_crash(name, seed, share, kinds):
     claims, records = untrained(name)
     with np.errstate(all="raise", under="ignore"):
         (verdict,) = judge(claims, spoilt(records, np.random.default_rng(seed), share, kinds))
+    assert verdict.error == ""
     assert verdict.status in {"supported", "conditional", "contradicted", "inconclusive"}
     assert verdict.rule or verdict.status == "inconclusive"
     if verdict.status == "inconclusive":

@@ -1,5 +1,7 @@
 """Claims about what is learnt: each where it holds, where it fails and where it cannot be decided."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up import grid, made, without
@@ -26,12 +28,16 @@ def undecided(claim, records):
 # W05
 
 
-def moved(first, output=0.5, probe="displacement", **fixed):
-    """Runs whose first and output layer have moved by so much: numbers, or functions of the run."""
+def moved(first, output=0.5, probe="displacement", gradient=1e-6, **fixed):
+    """Runs whose first and output layer have moved by so much: numbers, or functions of the run.
+
+    The gradient of the first layer is `gradient` times that of the output layer.
+    """
 
     def layers(run, step, layer):
         amount = first if layer == 1 else output if layer == run.depth + 1 else 0.1
-        return {probe: (amount(run) if callable(amount) else amount) * (step > 0)}
+        way = (amount(run) if callable(amount) else amount) * (step > 0)
+        return {probe: way, "dw_norm": gradient if layer == 1 else 1.0}
 
     usual = {"activation": "sigmoid", "depth": [2, 10], "lr": RATES, "seed": SEEDS}
     return made(grid(**(usual | fixed)), lambda run, step: {"loss": run.lr, "test_accuracy": 0.25}, layers)
@@ -40,9 +46,20 @@ def moved(first, output=0.5, probe="displacement", **fixed):
 def test_w05_holds_where_the_first_layer_stays_and_the_last_moves():
     verdict = W05_weights_stay(moved(1e-4))
     assert verdict.status == "supported"
-    assert [e.setting for e in verdict.evidence] == ["depth 10 with sgd", "depth 2 with sgd"]
+    parts = ["‖w − w₀‖/‖w₀‖ of layer 1", "‖dw‖ of layer 1 over that of the output layer at the start",
+             "‖w − w₀‖/‖w₀‖ of the output layer"]  # fmt: skip
+    expected = [f"depth {depth} with sgd: {part}" for depth in (10, 2) for part in parts]
+    assert [e.setting for e in verdict.evidence] == expected
     assert {e.n for e in verdict.evidence} == {6}
-    assert "depth 2 with sgd: training accuracy 0.00, test accuracy 0.25 at lr 0.1." in verdict.remarks
+    accuracies = "training accuracy 0 (0 to 0, n = 6), test accuracy 0.25 (0.25 to 0.25, n = 6)"
+    assert f"depth 2 with sgd: {accuracies}, at lr 0.1." in verdict.remarks
+
+
+def test_w05_the_gradient_has_to_be_why():
+    verdict = W05_weights_stay(moved(1e-4, gradient=0.5))
+    assert verdict.status == "conditional"
+    assert "stuck for depth 10 with sgd, at 1.00e-4 (1.00e-4 to 1.00e-4, n = 6)" in verdict.condition
+    assert "though its gradient does not vanish at depth 10 with sgd" in verdict.condition
 
 
 def test_w05_fails_where_the_first_layer_moves():
@@ -54,9 +71,11 @@ def test_w05_is_conditional_on_depth_and_optimiser():
     deep_sgd = lambda run: 1e-5 if run.depth == 10 and run.optimiser == "sgd" else 0.5  # noqa: E731
     verdict = W05_weights_stay(moved(deep_sgd, optimiser=["sgd", "adam"]))
     assert verdict.status == "conditional"
-    assert verdict.condition == (
-        "holds for depth 10 with sgd; fails for depth 10 with adam, depth 2 with sgd, depth 2 with adam"
+    assert verdict.condition.startswith(
+        "stuck for depth 10 with sgd, at 1.00e-5 (1.00e-5 to 1.00e-5, n = 6); not stuck for "
     )
+    for moving in ("depth 10 with adam", "depth 2 with sgd", "depth 2 with adam"):
+        assert f"for {moving}, at 0.5 (0.5 to 0.5, n = 6)" in verdict.condition
 
 
 def test_w05_is_judged_at_the_rate_with_the_smallest_loss():
@@ -67,14 +86,20 @@ def test_w05_is_judged_at_the_rate_with_the_smallest_loss():
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        (lambda: moved(1e-4, output=1e-3), "the output layer, too, moved by less than 0.01; change the"),
+        (
+            lambda: moved(1e-4, output=1e-3),
+            "the control failed: depth 10 with sgd: ‖w − w₀‖/‖w₀‖ of the output",
+        ),
         (lambda: moved(1e-4, probe="w_norm"), "displacement was not recorded; change the config: probes:"),
         (lambda: moved(1e-4, activation="tanh"), "no run has activation = sigmoid"),
         (lambda: moved(1e-4, lr=0.1), "change the config: lr: a list"),
         (lambda: moved(1e-4, seed=[0, 1, 2, 3, 4]), "5 seeds of at least 6; change the config: seed: [0, 1,"),
         (lambda: moved(1e-4, width=[8, 16]), "differ in width, too (8, 16); change the config: width: one"),
-        (lambda: moved(lambda run: 1e-4 if run.seed else 0.5), "from 0.0001 to 0.5, around 0.01"),
-        (lambda: moved(lambda run: np.nan if run.seed == 3 else 1e-4), "have a value"),
+        (
+            lambda: moved(lambda run: 1e-4 if run.seed else 0.5),
+            "from 1.00e-4 to 0.5, lie on both sides of 0.01",
+        ),
+        (lambda: moved(lambda run: np.nan if run.seed == 3 else 1e-4), "1 of 6 seeds have no value"),
     ],
 )
 def test_w05_is_undecided_and_says_what_to_change(records, reason):
@@ -93,7 +118,7 @@ def networks(accuracy, seeds=SEEDS, rates=RATES, lost=(), **fixed):
         for act, depth, norm in rows
         for run in grid(activation=act, depth=depth, norm=norm, lr=list(rates), seed=list(seeds), **fixed)
     ]
-    return made(runs, lambda run, step: {"test_accuracy": accuracy(run)}, lost=lost)
+    return made(runs, lambda run, step: {"test_accuracy": accuracy(run) if step else 0.1}, lost=lost)
 
 
 def deep_plain_sigmoid(run):
@@ -103,8 +128,20 @@ def deep_plain_sigmoid(run):
 def test_w09_holds_where_every_sigmoid_is_worse():
     verdict = W09_always_avoid(networks(lambda run: 0.9 if run.activation == "relu" else 0.5))
     assert verdict.status == "supported"
-    assert [e.setting for e in verdict.evidence] == ["depth 8", "depth 8 with norm=batch", "depth 1"]
-    assert all(e.value == pytest.approx(0.4) for e in verdict.evidence)
+    own = [e for e in verdict.evidence if e.role == "claim"]
+    places = ["depth 8", "depth 8 with norm=batch", "depth 1"]
+    assert [e.setting for e in own] == [
+        f"sigmoid at {p}: test accuracy with relu less its own" for p in places
+    ]
+    assert all(e.value == pytest.approx(0.4) for e in own)
+    assert {e.role for e in verdict.evidence} == {"claim", "control"}
+
+
+def test_w09_says_nothing_where_relu_does_not_learn():
+    reason = undecided("W09_always_avoid", networks(lambda run: 0.1 if run.activation == "relu" else 0.05))
+    assert reason.startswith(
+        "the control failed: relu at depth 1: test accuracy gained by training: 0 (0 to 0"
+    )
 
 
 def test_w09_fails_where_no_sigmoid_is():
@@ -116,15 +153,20 @@ def test_w09_fails_where_no_sigmoid_is():
 def test_w09_is_conditional_where_a_remedy_or_a_shallow_network_rescues_it():
     verdict = W09_always_avoid(networks(lambda run: 0.1 if deep_plain_sigmoid(run) else 0.95))
     assert verdict.status == "conditional"
-    assert verdict.condition == "holds for depth 8; fails for depth 8 with norm=batch, depth 1"
-    assert "sigmoid at depth 8: test accuracy 0.100 at lr 0.1." in verdict.remarks
+    assert verdict.condition == (
+        "relu's lead in test accuracy is over 0.02 for sigmoid at depth 8: 0.85 (0.85 to 0.85, n = 6); not "
+        "over 0.02 for sigmoid at depth 8 with norm=batch: 0 (0 to 0, n = 6), for sigmoid at depth 1: 0 "
+        "(0 to "
+        "0, n = 6); 2 controls hold"
+    )
+    assert "sigmoid at depth 8: test accuracy 0.1 (0.1 to 0.1, n = 6) at lr 0.1." in verdict.remarks
 
 
 def test_w09_gives_each_side_its_own_best_rate():
     best = {"relu": 0.1, "sigmoid": 1.0}
     verdict = W09_always_avoid(networks(lambda run: 0.9 if run.lr == best[run.activation] else 0.2))
     assert verdict.status == "contradicted"
-    assert {e.value for e in verdict.evidence} == {0}
+    assert {e.value for e in verdict.evidence if e.role == "claim"} == {0}
 
 
 def test_w09_compares_equal_seeds():
@@ -139,7 +181,7 @@ def test_w09_one_setting_that_cannot_tell_does_not_hide_two_that_can():
 
     verdict = W09_always_avoid(networks(accuracy))
     assert verdict.status == "conditional"
-    assert "open for depth 8 with norm=batch" in verdict.condition
+    assert "open for sigmoid at depth 8 with norm=batch" in verdict.condition
 
 
 @pytest.mark.parametrize(
@@ -150,11 +192,11 @@ def test_w09_one_setting_that_cannot_tell_does_not_hide_two_that_can():
         (lambda: networks(lambda run: 0.5, batch=[8, 16]), "differ in batch, too (8, 16)"),
         (lambda: made(grid(activation="sigmoid", lr=RATES, seed=SEEDS)), "no run has activation = relu"),
         (lambda: made(grid(activation="relu", lr=RATES, seed=SEEDS)), "no run has activation = sigmoid"),
-        (lambda: networks(lambda run: 0.5, lost=lambda run: run.activation == "relu"), "have a value"),
+        (lambda: networks(lambda run: 0.5, lost=lambda run: run.activation == "relu"), "6 of 6 seeds have"),
         (lambda: made([*grid(activation="relu", depth=1, lr=RATES, seed=SEEDS),
                        *grid(activation="sigmoid", depth=2, lr=RATES, seed=SEEDS)]),
          "no plain relu of depth 2; change the config: activation relu, depth 2"),
-        (lambda: networks(lambda run: 0.9 - (run.activation != "relu") * (run.seed % 2)), "around 0.02"),
+        (lambda: networks(lambda run: 0.9 - (run.activation != "relu") * (run.seed % 2)), "sides of 0.02"),
     ],
 )  # fmt: skip
 def test_w09_is_undecided_and_says_what_to_change(records, reason):
@@ -188,7 +230,7 @@ def compared(
 
     of = accuracy if callable(accuracy) else lambda run: accuracy[run.activation]
     runs = grid(activation=list(acts), depth=list(depths), lr=list(rates), seed=list(seeds), **fixed)
-    return made(runs, lambda run, step: {"test_accuracy": of(run)}, layers)
+    return made(runs, lambda run, step: {"test_accuracy": of(run) if step else 0.1}, layers)
 
 
 CENTRED_HELPS = {"tanh": 0.9, "sigmoid": 0.3, "sigmoid(shift=-0.5)": 0.8}
@@ -200,44 +242,77 @@ def test_w10_holds_where_tanh_is_better_and_centring_is_why():
     verdict = W10_tanh_better(compared(CENTRED_HELPS))
     assert verdict.status == "supported"
     found = {e.setting: e.value for e in verdict.evidence}
-    assert found["test accuracy at depth 8"] == pytest.approx(0.6)
-    assert found["factor a layer at depth 3"] == pytest.approx(0.9 - 0.24)
-    assert found["share by centring alone at depth 8"] == pytest.approx(5 / 6)
-    assert found["size of tanh's mean"] == 0
+    assert found["depth 8: test accuracy with tanh less that with sigmoid"] == pytest.approx(0.6)
+    factor = "depth 3: factor per layer of ‖delta‖ at the start with tanh less that with sigmoid"
+    assert found[factor] == pytest.approx(0.9 - 0.24)
+    cause = "depth 8: test accuracy gained by centring alone, less half of what tanh gains"
+    assert found[cause] == pytest.approx(0.5 - 0.3)
+    assert found["size of the mean of tanh's outputs"] == 0
+    roles = {e.setting: e.role for e in verdict.evidence}
+    assert (roles[factor], roles[cause], roles["size of the mean of tanh's outputs"]) == (
+        "aside",
+        "claim",
+        "check",
+    )
 
 
 def test_w10_is_conditional_where_tanh_is_better_but_not_by_being_centred():
     verdict = W10_tanh_better(compared(SLOPE_HELPS))
     assert verdict.status == "conditional"
-    shares = [f"share by centring alone at depth {depth}" for depth in (8, 3)]
-    assert f"fails for {', '.join(shares)}" in verdict.condition
+    assert verdict.condition.startswith(
+        "at depth 8 better, by 0.6 (0.6 to 0.6, n = 6) in test accuracy, and not because it is centred: "
+        "centring alone brings 0.05 (0.05 to 0.05, n = 6); at depth 3 better"
+    )
 
 
-def test_w10_fails_where_it_is_worse_in_everything():
-    swapped = {"tanh": "sigmoid(shift=-0.5)", "sigmoid": "tanh", "centred": "sigmoid"}
-    verdict = W10_tanh_better(compared(dict.fromkeys(THREE, 0.5), mean=dict.fromkeys(THREE, 0.5)), **swapped)
-    assert verdict.status == "contradicted"
+def test_w10_fails_where_tanh_is_not_better_though_its_gradient_and_its_mean_are():
+    for accuracy in (WORSE, dict.fromkeys(THREE, 0.5)):
+        verdict = W10_tanh_better(compared(accuracy))
+        assert verdict.status == "contradicted"
+        held = holds(verdict)
+        assert held["depth 3: test accuracy with tanh less that with sigmoid"] is False
+        assert not any("by centring alone" in name for name in held)  # of an advantage that there is not
 
 
-def test_w10_where_tanh_is_not_better_the_accuracy_says_so():
-    held = holds(W10_tanh_better(compared(WORSE)))
-    assert held["test accuracy at depth 3"] is False
-    assert not any(name.startswith("share") for name in held)  # of an advantage that there is not
+def test_w10_says_nothing_where_a_check_of_the_functions_fails():
+    reason = undecided("W10_tanh_better", compared(CENTRED_HELPS, mean=dict.fromkeys(THREE, 0.5)))
+    assert reason.startswith("the check failed: size of the mean of tanh's outputs: 0.5 (0.5 to 0.5, n = 6)")
+    swapped = "W10_tanh_better(tanh=sigmoid(shift=-0.5), sigmoid=tanh, centred=sigmoid)"
+    reason = undecided(swapped, compared({"tanh": 0.5, "sigmoid": 0.5, "sigmoid(shift=-0.5)": 0.6}))
+    assert "the check failed: largest error of sigmoid(shift=-0.5)(x) = 2tanh(2x) − 1" in reason
 
 
-def test_w10_asks_for_a_share_only_where_the_advantage_is_clear():
+def test_w10_asks_for_the_cause_of_a_small_advantage_too():
     little = {"tanh": 0.95, "sigmoid": 0.9, "sigmoid(shift=-0.5)": 0.9}
-    assert W10_tanh_better(compared(little)).status == "supported"
+    assert W10_tanh_better(compared(little)).status == "conditional"
+
+
+def test_w10_leaves_out_the_depths_at_which_nothing_learns():
+    deep_fail = lambda run: 0.1 if run.depth == 8 else CENTRED_HELPS[run.activation]  # noqa: E731
+    verdict = W10_tanh_better(compared(deep_fail))
+    assert verdict.status == "supported"
+    assert not any("depth 8" in e.setting for e in verdict.evidence)
+    reason = undecided("W10_tanh_better", compared(dict.fromkeys(THREE, 0.15)))
+    assert reason.startswith("nothing learns: where the training loss falls, the test accuracy rises by 0.05")
+
+
+def test_w10_an_accuracy_that_comes_with_a_larger_loss_is_not_learnt():
+    """As of networks whose weights one enormous step has made enormous."""
+    records = compared(CENTRED_HELPS)
+    wild = records.steps.assign(loss=1e8 * (records.steps["step"] > 0))
+    reason = undecided("W10_tanh_better", replace(records, steps=wild))
+    assert reason.startswith("nothing learns: where the training loss falls, the test accuracy rises by 0 at")
 
 
 def test_w10_leaves_out_what_is_shallower_than_the_claim():
     held = holds(W10_tanh_better(compared(CENTRED_HELPS, depths=(1, 2, 5))))
-    assert [name for name in held if "accuracy" in name] == ["test accuracy at depth 5"]
+    assert {name.partition(":")[0] for name in held if "accuracy" in name} == {"depth 5"}
 
 
 def test_w10_the_identities_are_those_of_the_functions():
     errors = {e.setting: e.value for e in W10_tanh_better(compared(CENTRED_HELPS)).evidence[-2:]}
-    assert list(errors) == ["tanh(x) = 2sigmoid(2x) − 1", "tanh' = 1 − tanh²"]
+    equations = ["tanh(x) = 2sigmoid(2x) − 1", "tanh' = 1 − tanh²"]
+    assert list(errors) == [f"largest error of {equation}" for equation in equations]
     assert all(0 < error <= 4 for error in errors.values())  # in units of the last digit of 1
 
 
@@ -251,7 +326,10 @@ def test_w10_the_identities_are_those_of_the_functions():
         (lambda: compared(CENTRED_HELPS, width=[8, 16]), "differ in width, too"),
         (lambda: without(compared(CENTRED_HELPS), "a_mean"), "a_mean was not recorded; change the config"),
         (lambda: without(compared(CENTRED_HELPS), "delta_norm"), "delta_norm was not recorded"),
-        (lambda: compared(lambda run: np.nan if run.activation == "tanh" else 0.5), "0 seeds of at least 6"),
+        (
+            lambda: compared(lambda run: np.nan if run.activation == "tanh" else 0.5),
+            "6 of 6 seeds have no value",
+        ),
     ],
 )
 def test_w10_is_undecided_and_says_what_to_change(records, reason):

@@ -93,6 +93,13 @@ def test_shift_moves_every_input_and_nothing_else(parts, scale):
         np.testing.assert_array_equal(moved, still + 1.5)
 
 
+def test_an_alternating_shift_moves_every_second_feature_the_other_way(parts):
+    still = apply(parts, "none")[0]
+    moved = Preparation("none", 2.0, 0, alternate=True).apply(parts)[0]
+    for feature in range(still.shape[1]):
+        np.testing.assert_allclose(moved[:, feature], still[:, feature] + 2.0 * (-1) ** feature, rtol=1e-12)
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_test_data_changes_nothing(parts, scale):
     others = parts._replace(x_test=parts.x_test[:7] * 1e6 - 3)

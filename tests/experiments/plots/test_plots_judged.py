@@ -114,11 +114,11 @@ def test_displacement_is_that_after_training_and_one_in_a_hundred_is_marked():
 
 
 def test_costs_are_the_medians_of_what_was_timed(monkeypatch):
-    times = {text: np.full(timing.ROUNDS, i + 1.0) for i, text in enumerate(timing.TIMED)}
+    shape = timing.PROCESSES, timing.ROUNDS
+    times = {text: np.full(shape, i + 1.0) for i, text in enumerate(timing.TIMED)}
     steps = timing.StepTimes({text: 10 * t for text, t in times.items()}, times)
-    monkeypatch.setattr(timing, "element_times", lambda texts: {("float32", "in cache"): times})
-    monkeypatch.setattr(timing, "step_times", lambda texts, widths: dict.fromkeys(widths, steps))
-    monkeypatch.setattr(timing, "tutorial_times", lambda: times)
+    found = timing.Costs({("float32", "in cache"): times}, dict.fromkeys(timing.WIDTHS, steps), times)
+    monkeypatch.setattr(timing, "costs", lambda texts: found)
     element, step, printed = FIGURES["activation_costs"](None).axes
     assert [bar.get_height() for bar in element.patches] == [1, 2, 3, 4]
     assert [label.get_text() for label in element.get_xticklabels()] == ["f32\nin"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.claims import CLAIMS, Evidence, Verdict
+from experiments.claims import CLAIMS, Evidence, Verdict, decide
 from experiments.claims import table as verdict_table
 from experiments.config import from_mapping
 from experiments.report import Card, Picture, cards, readme_table, render, with_table
@@ -21,7 +21,11 @@ VERDICT = Verdict(
     "below 1",
     "factor",
     "holds for a; fails for b",
-    (Evidence("a", 0.2, 0.1, 0.3, 6, 1.0, True), Evidence("b", 2.0, 1.5, 3.0, 6, 1.0, False)),
+    (
+        Evidence("a", 0.2, 0.1, 0.3, 6, 1.0, True, side="below", unit="of the norm"),
+        Evidence("b", 2.0, 1.5, 3.0, 6, 1.0, False, side="below"),
+        Evidence("c", 2.5, 1.5, 3.0, 6, 2.0, None, role="control", side="above", why_open="both sides of 2"),
+    ),
     ("Seen beside it.",),
     "W04_gradient_shrinks",
 )
@@ -56,6 +60,27 @@ def test_a_card_has_all_that_belongs_to_it():
     told = ["It shrinks.", "The norm.", "below 1", "Not always.", "holds for a; fails for b"]
     for part in [*told, "Seen beside it.", "0.1 to 0.3", command]:
         assert part in text, part
+
+
+def test_every_number_has_its_name_its_direction_and_its_role():
+    text = " ".join(page().text.split())
+    assert "factor: 0.2 (0.1 to 0.3, n = 6), where < 1 is asked" in text  # the head of the card
+    assert "factor 0.2 0.1 to 0.3 6 < 1" in text  # the row of the overview
+    assert "claim a (of the norm) 0.2 0.1 to 0.3 6 < 1 holds" in text
+    assert "control c 2.5 1.5 to 3 6 > 2 open: both sides of 2" in text
+
+
+def test_how_many_comparisons_a_verdict_rests_on_is_on_its_card():
+    found = decide([Evidence.of("a", [0.2] * 6, "below", 1.0)], "factor")
+    told = page(replace(CARD, verdict=replace(found, claim=VERDICT.claim))).text
+    assert found.chance in told
+    assert found.chance.startswith("It rests on 1 comparison of n = 6 values or more.")
+
+
+def test_the_readme_names_the_direction_where_the_table_has_it():
+    frame = verdict_table([VERDICT])
+    assert "factor: 0.2 (0.1 to 0.3; n = 6), asked: < 1. Holds for a" in readme_table(frame)
+    assert "factor: 0.2 (0.1 to 0.3; n = 6). Holds for a" in readme_table(frame.drop(columns="side"))
 
 
 def test_nothing_is_fetched_from_anywhere():
