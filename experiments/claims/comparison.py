@@ -124,7 +124,7 @@ def mean_near(
     gap, error = abs(mean(found) - published), standard_error(found)
     out = gap - errors(len(found), comparisons) * error > allowed
     holds = True if gap + errors(len(found)) * error <= allowed else False if out else None
-    words = f"{tolerance(within, relative=relative)}, the mean"
+    words = f"{tolerance(within, relative=relative)}, the mean{_one_of(comparisons)}"
     return _of_mean(compared(setting, found, published, words, tag, holds, _straddles(found)), found)
 
 
@@ -136,7 +136,9 @@ def mean_beyond(
     ahead, error = (mean(found) - published) * (1 if side == "above" else -1), standard_error(found)
     out = -ahead > errors(len(found), comparisons) * error
     holds = True if ahead > errors(len(found)) * error else False if out else None
-    made = compared(setting, found, published, f"{side} it, the mean", tag, holds, _straddles(found))
+    made = compared(
+        setting, found, published, f"{side} it, the mean{_one_of(comparisons)}", tag, holds, _straddles(found)
+    )
     return replace(_of_mean(made, found), side=side)
 
 
@@ -183,7 +185,7 @@ def one_more(
     reach = errors(len(kept), comparisons) * standard_error(kept) * np.sqrt(len(kept) + 1)
     low, high = mean(kept) - reach, mean(kept) + reach
     low, high = (np.exp(low), np.exp(high)) if logs else (low, high)
-    words = f"from {number(low)} to {number(high)}, where one more of our networks lies"
+    words = f"from {number(low)} to {number(high)}, where one more of our networks lies{_one_of(comparisons)}"
     made = compared(setting, found, published, words, tag, bool(low <= published <= high))
     return made if np.isfinite(reach) else replace(made, holds=None).opened()
 
@@ -253,6 +255,11 @@ def can_tell(share: float, trials: float, theirs: float = np.inf) -> bool:
 def tolerance(within: float, *, relative: bool) -> str:
     """``± 2 %`` or ``± 0.02``."""
     return f"± {100 * within:g} %" if relative else f"± {within:g}"
+
+
+def _one_of(comparisons: int) -> str:
+    """``, one of 13 compared``; nothing of one alone."""
+    return f", one of {comparisons} compared" if comparisons > 1 else ""
 
 
 def _of_mean(made: Compared, found: np.ndarray) -> Compared:

@@ -34,7 +34,14 @@ COLUMNS = (
     "role",
     "verdict",
 )
+ROUNDING = 1e-10  # a gap that is nothing but the rounding of the arithmetic
 HELD = {True: "✓ reproduced", False: "✗ not reproduced", None: "? open"}
+SAID = {
+    "printed": ("printed numbers", "come out"),
+    "recalled": ("recalled numbers", "come out"),
+    "derived": ("derived numbers", "come out"),
+    "own threshold": ("thresholds of our own", "are met"),
+}  # a kind of KINDS, and what becomes of it
 TAGS = {
     "source": "printed, and read in the source itself: the paper, its authors' code or their data",
     "account": "printed, and read in someone else's account of it",
@@ -79,15 +86,17 @@ def numbers_page(title: str, intro: str, cards: Sequence[Card]) -> str:
 
 
 def totals(cards: Sequence[Card]) -> str:
-    """``Of 50 printed numbers 48 come out; of 10 recalled 10, …``: each kind apart, in one sentence."""
+    """Each kind of number apart, in one sentence.
+
+    ``Of 48 printed numbers 47 come out, of 10 recalled numbers 10 come out, …``
+    """
     found = comparisons(cards)
     told = []
-    for kind in KINDS:
-        held = found.loc[found["kind"] == kind, "verdict"]
-        if len(held):
-            noun = kind if told else f"{kind} numbers"
-            told.append(f"of {len(held)} {noun} {(held == HELD[True]).sum()} come out")
-    return f"{'; '.join(told)}.".capitalize() if told else "Nothing is compared."
+    for kind, (noun, held) in SAID.items():
+        verdicts = found.loc[found["kind"] == kind, "verdict"]
+        if len(verdicts):
+            told.append(f"of {len(verdicts)} {noun} {(verdicts == HELD[True]).sum()} {held}")
+    return f"{', '.join(told).capitalize()}." if told else "Nothing is compared."
 
 
 def _counts(cards: Sequence[Card]) -> str:
@@ -145,5 +154,6 @@ def _cells(e: Compared) -> list[str]:
     """Quantity, number, ours, gap."""
     if e.is_bound:
         return [e.setting, f"{e.side} {number(e.published)}", number(e.value), ""]
-    gap = f"{wording.number(100 * e.gap, 2)} %" if e.published else wording.number(e.gap, 2)
-    return [e.setting, number(e.published), number(e.value), gap if gap.startswith("-") else f"+{gap}"]
+    gap = 0.0 if abs(e.gap) < ROUNDING else e.gap
+    told = f"{wording.number(100 * gap, 2)} %" if e.published else wording.number(gap, 2)
+    return [e.setting, number(e.published), number(e.value), f"+{told}" if gap > 0 else told]

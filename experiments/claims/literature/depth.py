@@ -274,13 +274,13 @@ def L08_isometry(records: Records, *, inputs: int = 8) -> Verdict:
     evidence = []
     for (text, init, bias, depth, _), each in found:
         theory, loose = _formula(each[0][0])
-        within = max(loose * theory, SHARP)
         name = f"{text}, {init}, {bias}, depth {depth}: σ²(JJᵀ)/mean²"
-        made = mean_near(
-            name, [value for _, value in each], theory, within, "derived", comparisons=len(found)
-        )
-        words = f"± {100 * loose:g} %, the mean" if theory else made.within
-        evidence.append(replace(made, within=words))
+        evidence.append(
+            mean_near(
+                name, [value for _, value in each], theory, loose if theory else SHARP, "derived",
+                relative=theory > 0, comparisons=len(found),
+            )
+        )  # fmt: skip
     return decide(evidence, "spread of squared singular values")
 
 

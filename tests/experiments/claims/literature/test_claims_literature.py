@@ -33,6 +33,7 @@ from experiments.config import Run
 from experiments.config.vocabulary import keys_of
 from experiments.report import comparisons, numbers_page
 from experiments.report.card import cards
+from experiments.report.published_numbers import SAID
 from experiments.sweeps import plan
 from experiments.sweeps.runner import run_stack
 from mlp.streams import stream
@@ -114,6 +115,7 @@ def test_of_many_comparisons_one_has_to_miss_by_more():
     assert mean_near("x", MEAN_2, 2.0, 0.7, "source", comparisons=100).holds is True
     assert mean_beyond("x", MEAN_2, "below", 1.2, "source").holds is False
     assert mean_beyond("x", MEAN_2, "below", 1.2, "source", comparisons=100).holds is None
+    assert "one of 100 compared" in mean_near("x", MEAN_2, 2.0, 0.7, "source", comparisons=100).within
 
 
 @pytest.mark.parametrize(("bound", "expected"), [(1.3, True), (1.4, None), (2.6, None), (2.7, False)])
@@ -531,6 +533,7 @@ def test_kinds_of_numbers_are_counted_apart_in_every_total(isometry, tag):
     derived, other = card.verdict.evidence[0], replace(card.verdict.evidence[1], tag=tag, holds=None)
     both = [replace(card, verdict=replace(card.verdict, evidence=(derived, other)))]
     kind = other.kind
+    assert set(SAID) == set(KINDS)
     assert comparisons(both)["kind"].tolist() == ["derived", kind]
     page = numbers_page("T", "I", both)
     if kind == "derived":
@@ -538,8 +541,18 @@ def test_kinds_of_numbers_are_counted_apart_in_every_total(isometry, tag):
         assert "| derived | 1 | 0 | 1 | 2 |" in page
     else:
         assert f"| {kind} | 0 | 0 | 1 | 1 |" in page
+        noun, held = SAID[kind]
+        assert f"f 1 {noun} 0 {held}" in page
         assert "| derived | 1 | 0 | 0 | 1 |" in page
-    assert "2 numbers" not in page.replace("2 derived numbers", "")
+    assert "2 numbers" not in page
+
+
+def test_rounding_is_no_gap(isometry):
+    (card,) = isometry
+    wide = card.verdict.evidence[1]
+    for value, words in ((wide.published * (1 - 1e-15), "| 0 % |"), (wide.published * 1.5, "| +50 % |")):
+        found = replace(card.verdict, evidence=(replace(wide, value=value),))
+        assert words in numbers_page("T", "I", [replace(card, verdict=found)])
 
 
 def test_a_check_is_marked_and_does_not_lead(isometry):
