@@ -84,6 +84,15 @@ def test_every_entry_is_whole_and_cited(key):
     assert cited(entry, citations(TEXT), TEXT), f"{key} is cited nowhere"
 
 
+NOTED = {key: entry["note"] for key, entry in WORKS.items() if "note" in entry}
+
+
+@pytest.mark.parametrize("key", NOTED)
+def test_a_note_is_a_sentence(key):
+    assert NOTED[key][0].isupper()
+    assert NOTED[key].endswith(".")
+
+
 def test_the_file_is_read_whole_and_stands_in_order():
     assert len(WORKS) == (ROOT / "REFERENCES.bib").read_text(encoding="utf-8").count("\n@")
     assert list(WORKS) == sorted(WORKS)

@@ -17,6 +17,7 @@ from experiments.report import (
     numbers_page,
     readme_table,
     render,
+    totals,
     with_table,
 )
 from experiments.storage.files import write
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class Collection:
     """A set of configs that are reported together: configs/<name>/ makes results/<name>/.
 
-    numbers: whether it compares with published numbers, which get a table of their own.
+    numbers: whether it compares with numbers from the literature, which get a table of their own.
     """
 
     name: str
@@ -52,11 +53,12 @@ COLLECTIONS = {
     ),
     "literature": Collection(
         "literature",
-        "Published numbers, replayed",
-        "What papers on vanishing gradients, initialisation and activations have printed, and what their "
-        "theories predict in closed form, beside what the same networks give here: fully connected, on "
-        "seeds that were not used while the comparisons were written. A number that does not come out is a "
-        "finding.",
+        "Numbers from the literature, replayed",
+        "What papers on vanishing gradients, initialisation and activations have printed, and what follows "
+        "from their theories, beside what the same networks give here: fully connected, on seeds that were "
+        "not used while the comparisons were written. Numbers that somebody printed are counted apart from "
+        "those that were recalled, derived here, or set as thresholds of our own. One that does not come out "
+        "is a finding.",
         numbers=True,
     ),
 }
@@ -149,7 +151,8 @@ def _write(folder: Path, collection: Collection, found: list[Card], claims: pd.D
 
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     known = facts()
-    page = render(collection.title, collection.intro, found, _shown(known))
+    intro = f"{collection.intro} {totals(found)}" if collection.numbers else collection.intro
+    page = render(collection.title, intro, found, _shown(known))
     write(folder / "report.html", page.encode(), folder)
     write(folder / "claims.csv", claims.to_csv(index=False).encode(), folder)
     if collection.numbers:

@@ -1,11 +1,16 @@
-"""Published numbers beside ours: a table of every comparison, and the page that leads with it."""
+"""Numbers from the literature beside ours: a table of every comparison, and the page that leads with it.
+
+What somebody has printed, what was recalled, what is derived here and what is a threshold of our own are
+counted apart wherever a total is named.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.claims.comparison import Compared
+from experiments.analysis import wording
+from experiments.claims.comparison import KINDS, Compared
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import Card
 from experiments.report.page import MARKS, interval, number
@@ -18,6 +23,7 @@ COLUMNS = (
     "paper",
     "quantity",
     "published",
+    "kind",
     "tag",
     "ours",
     "low",
@@ -25,16 +31,31 @@ COLUMNS = (
     "n",
     "gap",
     "within",
+    "role",
     "verdict",
 )
+ROUNDING = 1e-10  # a gap that is nothing but the rounding of the arithmetic
 HELD = {True: "✓ reproduced", False: "✗ not reproduced", None: "? open"}
+SAID = {
+    "printed": ("printed numbers", "come out"),
+    "recalled": ("recalled numbers", "come out"),
+    "derived": ("derived numbers", "come out"),
+    "own threshold": ("thresholds of our own", "are met"),
+}  # a kind of KINDS, and what becomes of it
 TAGS = {
-    "source": "read in the source itself",
-    "account": "read in someone else's account of it",
-    "derived": "derived in closed form or by quadrature, or simulated elsewhere",
-    "recalled": "recalled, and confirmed by simulation before it was compared with",
+    "source": "printed, and read in the source itself: the paper, its authors' code or their data",
+    "account": "printed, and read in someone else's account of it",
+    "recalled": "recalled, and not found again: confirmed by simulation before it was compared with",
+    "derived": "printed by nobody: computed here from a formula of theirs or ours, or simulated elsewhere",
     "threshold": "printed by nobody: where a rule of ours draws the line for a printed word",
 }
+JUDGED = (
+    "A number is reproduced if ours lies within the tolerance that stands beside it: the value of every "
+    "seed, or the mean over seeds, as it says there. Of a mean, the whole interval that holds it with 97 % "
+    "certainty has to lie within; if it lies outside (for all the comparisons of a claim together), the "
+    "number is not reproduced, and if it straddles an end, the comparison is open. A row marked *check* is a "
+    "law or a theory that has to come out for the claim to be judged at all; it does not support the claim."
+)
 
 
 def comparisons(cards: Sequence[Card]) -> pd.DataFrame:
@@ -48,40 +69,70 @@ def comparisons(cards: Sequence[Card]) -> pd.DataFrame:
 def _row(card: Card, e: Compared) -> dict[str, Any]:
     return {
         "claim": card.name, "paper": card.paper, "quantity": e.setting, "published": e.published,
-        "tag": e.tag, "ours": e.value, "low": e.low, "high": e.high, "n": e.n, "gap": e.gap,
-        "within": e.within, "verdict": HELD[e.holds],
+        "kind": e.kind, "tag": e.tag, "ours": e.value, "low": e.low, "high": e.high, "n": e.n, "gap": e.gap,
+        "within": e.within, "role": e.role, "verdict": HELD[e.holds],
     }  # fmt: skip
 
 
 def numbers_page(title: str, intro: str, cards: Sequence[Card]) -> str:
     """results/<collection>/README.md: a row a claim, then every compared number, as Markdown."""
-    found = comparisons(cards)
-    counts = found["verdict"].value_counts()
-    summary = ", ".join(f"{counts[held]} {held[2:]}" for held in HELD.values() if held in counts)
     tags = "\n".join(f"* {tag}: {meaning}" for tag, meaning in TAGS.items())
     parts = [
-        f"# {title}", intro,
-        f"{len(found)} numbers compared: {summary}. The whole report: [report.html](report.html).",
-        _overview(cards), f"Where a published number comes from:\n\n{tags}",
+        f"# {title}", intro, f"{totals(cards)} The whole report: [report.html](report.html).", _counts(cards),
+        JUDGED, _overview(cards), f"Where a number comes from:\n\n{tags}",
     ]  # fmt: skip
     parts += [_section(card) for card in cards]
     return "\n\n".join(parts) + "\n"
 
 
+def totals(cards: Sequence[Card]) -> str:
+    """Each kind of number apart, in one sentence.
+
+    ``Of 48 printed numbers 47 come out, of 10 recalled numbers 10 come out, …``
+    """
+    found = comparisons(cards)
+    told = []
+    for kind, (noun, held) in SAID.items():
+        verdicts = found.loc[found["kind"] == kind, "verdict"]
+        if len(verdicts):
+            told.append(f"of {len(verdicts)} {noun} {(verdicts == HELD[True]).sum()} {held}")
+    return f"{', '.join(told).capitalize()}." if told else "Nothing is compared."
+
+
+def _counts(cards: Sequence[Card]) -> str:
+    """A row a kind of number: how many are reproduced, not reproduced, open."""
+    found = comparisons(cards)
+    rows = []
+    for kind in KINDS:
+        held = found.loc[found["kind"] == kind, "verdict"]
+        rows.append((kind, *(str((held == word).sum()) for word in HELD.values()), str(len(held))))
+    return markdown_table(("kind of number", *HELD.values(), "in all"), rows, bar=ENTITY)
+
+
 def _overview(cards: Sequence[Card]) -> str:
-    head = ("", "paper", "quantity", "published", "ours", "gap", "verdict", "numbers", "time")
+    kinds = tuple(f"{kind}" for kind in KINDS)
+    head = ("", "paper", "quantity", "number", "ours", "gap", "verdict", *kinds, "time")
     rows = []
     for card in cards:
         compared = [e for e in card.verdict.evidence if isinstance(e, Compared)]
-        held = sum(e.holds is True for e in compared)
-        lead = _cells(compared[0]) if compared else [""] * 4
+        lead = _cells(_lead(compared)) if compared else [""] * 4
         status = card.verdict.status
         anchor = f"[{card.id}](#{card.name.lower()})"
-        counted = f"{held} of {len(compared)}"
+        counted = [_held([e for e in compared if e.kind == kind]) for kind in KINDS]
         rows.append(
-            (anchor, card.paper, *lead, f"{MARKS[status]} {status}", counted, f"{card.seconds:.0f} s")
+            (anchor, card.paper, *lead, f"{MARKS[status]} {status}", *counted, f"{card.seconds:.0f} s")
         )
     return markdown_table(head, rows, bar=ENTITY)
+
+
+def _lead(compared: Sequence[Compared]) -> Compared:
+    """The first comparison that the claim itself rests on."""
+    return next((e for e in compared if e.role == "claim"), compared[0])
+
+
+def _held(compared: Sequence[Compared]) -> str:
+    """``5 of 6``; nothing where there are none."""
+    return f"{sum(e.holds is True for e in compared)} of {len(compared)}" if compared else ""
 
 
 def _section(card: Card) -> str:
@@ -89,20 +140,20 @@ def _section(card: Card) -> str:
     for e in (e for e in card.verdict.evidence if isinstance(e, Compared)):
         quantity, published, _, gap = _cells(e)
         ours = f"{number(e.value)} ({interval(e.low, e.high)}; {e.n})"
-        within = "" if e.is_bound else e.within
-        rows.append((quantity, f"{published} ({e.tag})", ours, gap, within, HELD[e.holds]))
-    table = markdown_table(
-        ("quantity", "published", "ours (range; n)", "gap", "within", ""), rows, bar=ENTITY
-    )
-    told = [f"## {card.name}", f"{card.says} *{card.source}*", table]
+        role = "" if e.role == "claim" else f" ({e.role})"
+        rows.append((f"{quantity}{role}", published, e.tag, ours, gap, e.within, HELD[e.holds]))
+    head = ("quantity", "number", "", "ours (range; n)", "gap", "within", "")
+    told = [f"## {card.name}", f"{card.says} *{card.source}*", markdown_table(head, rows, bar=ENTITY)]
+    if card.verdict.condition:
+        told.append(f"{card.verdict.status.capitalize()}: {card.verdict.condition}.")
     told += ["\n".join(f"* {remark}" for remark in card.verdict.remarks)] if card.verdict.remarks else []
     return "\n\n".join([*told, f"`{card.command}`"])
 
 
 def _cells(e: Compared) -> list[str]:
-    """Quantity, published, ours, gap."""
+    """Quantity, number, ours, gap."""
     if e.is_bound:
-        side, _, _ = e.within.partition(" ")
-        return [e.setting, f"{side} {number(e.published)}", number(e.value), ""]
-    gap = f"{100 * e.gap:+.2g} %" if e.published else f"{e.gap:+.2g}"
-    return [e.setting, number(e.published), number(e.value), gap]
+        return [e.setting, f"{e.side} {number(e.published)}", number(e.value), ""]
+    gap = 0.0 if abs(e.gap) < ROUNDING else e.gap
+    told = f"{wording.number(100 * gap, 2)} %" if e.published else wording.number(gap, 2)
+    return [e.setting, number(e.published), number(e.value), f"+{told}" if gap > 0 else told]

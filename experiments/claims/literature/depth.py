@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.analysis.ratios import at_end
-from experiments.claims.comparison import Compared, by_seed, computed, mean_near
+from experiments.claims.comparison import (
+    Compared,
+    between,
+    by_seed,
+    computed,
+    enough_seeds,
+    given,
+    mean_near,
+    ranged,
+)
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, mean_cosine, networks
-from experiments.claims.settings import alike, weight_and_bias
-from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
+from experiments.claims.settings import alike, trained, weight_and_bias
+from experiments.claims.verdict import Undecided, Verdict, decide
 from experiments.theory.closed_forms import jacobian_moments
 from experiments.theory.mean_field import (
     chi,
@@ -33,49 +43,53 @@ if TYPE_CHECKING:
 
 # Depth scales -----------------------------------------------------------------------------------------------
 
-# σ_w²: ξ_c of tanh at σ_b² = 0.05, from the authors' depth_scale.npz (Liu & Theodorou 2019).
+# σ_w²: ξ_c of tanh at σ_b² = 0.05, seven values of the authors' depth_scale.npz (Liu & Theodorou 2019).
 SCALES = {
     1.0: 3.6270, 1.306122: 7.976, 1.489796: 15.106, 1.979592: 27.045, 2.224490: 15.653, 2.836735: 9.689,
     4.0: 6.980,
 }  # fmt: skip
-# (σ_w, σ_b): q*, χ₁, c*, ξ_c at the three settings of figure 1 of Poole et al. 2016.
+# (σ_w, σ_b): q*, χ₁, c*, ξ_c at the three settings of figure 1 of Poole et al. 2016; computed elsewhere.
 POOLE = {
     (1.3, 0.3): (0.6070, 0.9398, 1.0, 16.1),
     (2.5, 0.3): (4.0791, 1.5852, 0.1221, 5.11),
     (4.0, 0.3): (12.604, 2.3673, 0.0297, 3.639),
 }
-SCALE_OFF, Q_OFF, C_OFF = 1e-3, 0.01, 0.01  # how far off ξ_c (a share), q (a share) and c may be
+OUTSIDE = "the frontier is not between the shallowest and the deepest network of the config"
+SCHOENHOLZ = 6.0  # times ξ_c: down to there networks can be trained; `least` and `most` around it are ours
+SCALE_OFF = 1e-3  # how far off ξ_c may be, as a share
+# How far off q (a share) and c of simulated networks may be: one network of this width scatters by 4 %.
+Q_OFF, C_OFF = 0.05, 0.05
 WIDE, LAYERS = 1000, 12  # of the networks that the maps are simulated with
-NETS, INPUTS = 4, 8  # such networks a seed, and inputs of each
+NETS, INPUTS = 2, 8  # such networks per seed, and inputs of each
 
 
 @CLAIMS
 @needs(varies=("depth",))
-@rule(
-    f"ξ_c within {100 * SCALE_OFF:g} %, q {100 * Q_OFF:g} %, c {C_OFF:g}; frontier between {{least:g}} and "
-    "{most:g} ξ_c on either side"
-)
+@rule("every seed's frontier from {least:g} to {most:g} ξ_c, at each weight variance")
 def L07_depth_scale(
     records: Records, *, reaches: float = 0.5, least: float = 3.0, most: float = 9.0
 ) -> Verdict:
-    """A plain tanh network learns down to a few times the depth at which correlations settle, and no deeper.
+    """Plain tanh networks learn down to a few times ξ_c, the depth over which two inputs become alike.
 
-    Measured: The depth scale ξ_c by quadrature at published settings; the mean square q of z and
-    the correlation c of two inputs in simulated networks of 1,000 units, beside the maps; and for each weight
-    variance of the config the depth at which the accuracy on the training set after equal training crosses
-    0.5, over ξ_c.
+    Measured: For each weight variance of the config the depth at which the accuracy on the training set
+    after equal training crosses `reaches` 0.5, over ξ_c: the number of layers in which the correlation of
+    two inputs comes closer to its limit by a factor of e. As checks: ξ_c by quadrature at published settings;
+    the mean square q of z and the correlation c of two inputs in simulated networks of 1,000 units, beside
+    the maps.
 
-    Nuance: The factor is not a constant: it depends on the budget, and is larger on the ordered side. At
-    criticality, σ_w² = 1.761, the scale is infinite and other things end learning.
+    Nuance: The factor is not a constant: it depends on the budget, and falls towards criticality, σ_w² =
+    1.761, where the scale is infinite and other things end learning. The limits 3 and 9 are ours.
 
-    Source: Poole et al. 2016; Schoenholz et al. 2017 (6 ξ_c); Liu & Theodorou 2019, whose published
-    accuracies give 5.06 ξ_c in the median.
+    Source: Schoenholz et al. 2017, whose limit is 6 ξ_c (as told by others); Poole et al. 2016; Liu &
+    Theodorou 2019, whose published accuracies give 5.06 ξ_c in the median.
     """
-    evidence: list[Evidence] = [*_table(), *_closed()]
+    ranged(0, 1, reaches=reaches)
+    ranged(0, most, least=least)
     crossings = _crossings(records, reaches)
-    evidence += _frontiers(crossings, least, most)
-    evidence += _simulated(records)
-    return decide(evidence, "layers", remarks=_each(crossings))
+    enough_seeds(records)
+    checks = given("check", [*_table(), *_closed(), *_simulated(records)])
+    frontiers = _frontiers(crossings, least, most)
+    return decide([*frontiers, *checks], "ξ_c", condition=_where(frontiers), remarks=_each(crossings))
 
 
 def _table() -> list[Compared]:
@@ -86,6 +100,7 @@ def _table() -> list[Compared]:
             depth_scales(tanh, weight, 0.05)["xi_c"],
             scale,
             SCALE_OFF,
+            "source",
         )
         for weight, scale in SCALES.items()
     ]
@@ -109,13 +124,15 @@ def _closed() -> list[Compared]:
 def _simulated(records: Records) -> list[Compared]:
     """q and c of independent inputs after some layers of wide networks, beside the maps iterated as often."""
     runs = [run._replace(seed=run.seed * NETS + k) for run in _one_a_seed(records) for k in range(NETS)]
-    found = []
+    found, maps = [], 2 * len(POOLE)
     for w, b in POOLE:
         pairs = np.array([_settled(run, w, b) for run in runs])
         q, c = _iterated(w**2, b**2)
         name = f"tanh, σ_w = {w}, σ_b = {b}, simulated, layer {LAYERS}"
-        found.append(mean_near(f"{name}: q", pairs[:, 0], q, "derived", within=Q_OFF * q))
-        found.append(mean_near(f"{name}: c", pairs[:, 1], c, "derived", within=C_OFF))
+        found.append(
+            mean_near(f"{name}: q", pairs[:, 0], q, Q_OFF, "derived", relative=True, comparisons=maps)
+        )
+        found.append(mean_near(f"{name}: c", pairs[:, 1], c, C_OFF, "derived", comparisons=maps))
     return found
 
 
@@ -142,14 +159,16 @@ def _iterated(weight: float, bias: float) -> tuple[float, float]:
 
 
 def _crossings(records: Records, reaches: float) -> pd.DataFrame:
-    """For each weight variance and seed: the depth at which the accuracy falls through `reaches`, over ξ_c.
+    """For each weight variance and seed: from where to where, over ξ_c, the accuracy falls through `reaches`.
 
-    On the line between the two depths around it, in the log of the depth; NaN where all depths succeed.
+    `low` and `high` are equal where it falls between two depths, on the line in the log of the depth. Where
+    the shallowest network fails, low is 0; where the deepest learns, high is infinite.
     """
     import pandas as pd
 
     if not len(records.runs):
         raise Undecided("nothing was trained", "sweep: init and depth")
+    trained(records.runs)
     alike(records.runs, ["init", "depth"], "initialiser and depth")
     ends = at_end(records.steps, records.runs).set_index("run_id")["accuracy"]
     runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
@@ -157,89 +176,121 @@ def _crossings(records: Records, reaches: float) -> pd.DataFrame:
     for (init, seed), each in runs.groupby(["init", "seed"], sort=False):
         weight, bias = weight_and_bias(each.iloc[0])
         each = each.sort_values("depth")
-        depth = _crossing(np.log(each["depth"].to_numpy(float)), each["accuracy"].to_numpy(), reaches)
-        scales = depth_scales(curve(each["activation"].iloc[0]), weight, bias)
-        rows.append((init, seed, weight, scales["xi_c"], scales["xi_grad"] > 0, np.exp(depth)))
-    return pd.DataFrame(rows, columns=["init", "seed", "weight", "scale", "ordered", "depth"])
+        ends_at = _crossing(np.log(each["depth"].to_numpy(float)), each["accuracy"].to_numpy(), reaches)
+        scale = depth_scales(curve(each["activation"].iloc[0]), weight, bias)["xi_c"]
+        low, high = np.exp(ends_at) / scale
+        rows.append((init, seed, weight, scale, low, high))
+    return pd.DataFrame(rows, columns=["init", "seed", "weight", "scale", "low", "high"])
 
 
-def _crossing(logs: np.ndarray, accuracy: np.ndarray, reaches: float) -> float:
+def _crossing(logs: np.ndarray, accuracy: np.ndarray, reaches: float) -> np.ndarray:
+    """From where to where, in the log of the depth, the accuracy falls through `reaches`."""
     fails = np.flatnonzero(accuracy < reaches)
     if not fails.size:
-        return float("nan")
+        return np.array([logs[-1], np.inf])
     at = int(fails[0])
     if at == 0:
-        return float(logs[0])
+        return np.array([-np.inf, logs[0]])
     share = (accuracy[at - 1] - reaches) / (accuracy[at - 1] - accuracy[at])
-    return float(logs[at - 1] + share * (logs[at] - logs[at - 1]))
+    return np.repeat(logs[at - 1] + share * (logs[at] - logs[at - 1]), 2)
 
 
 def _frontiers(crossings: pd.DataFrame, least: float, most: float) -> list[Compared]:
-    """On either side of criticality: frontier over ξ_c, all weight variances and seeds together."""
+    """For each weight variance the frontier over ξ_c, which is to lie from `least` to `most`."""
     found = []
-    crossings = crossings.assign(times=crossings["depth"] / crossings["scale"])
-    for ordered, rows in crossings.groupby("ordered", sort=True):
-        times = rows["times"].dropna().to_numpy()
-        if not times.size:
-            raise Undecided("every network learns, the deepest too", "depth: deeper")
-        middle, half = (least + most) / 2, (most - least) / 2
-        mean = times.mean()
-        name = f"{'ordered' if ordered else 'chaotic'} side: frontier over ξ_c"
-        holds = bool(abs(mean - middle) <= half) if len(times) >= 6 else None
-        found.append(
-            Compared(name, float(mean), float(times.min()), float(times.max()), len(times), 5.06, holds, 5.06,
-                     f"mean from {least:g} to {most:g}", "derived")
-        )  # fmt: skip
+    for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
+        name = f"σ_w² = {weight:.4g}, ξ_c = {scale:.1f}: frontier over ξ_c"
+        times = _times(rows, least, most)
+        made = between(name, times, least, most, SCHOENHOLZ, "threshold")
+        if np.isnan(times).any():
+            made = replace(made, holds=None, missing=0, n=len(times), why_open=OUTSIDE)
+        found.append(made)
+    if found and all(e.why_open == OUTSIDE for e in found):
+        raise Undecided(f"{OUTSIDE}: all learn, or none does", "depth: shallower and deeper ones")
     return found
+
+
+def _times(rows: pd.DataFrame, least: float, most: float) -> np.ndarray:
+    """By seed the frontier over ξ_c; outside the config's depths their end, if that decides, else NaN."""
+    low, high = rows["low"].to_numpy(), rows["high"].to_numpy()
+    ends = np.where(low > most, low, np.where(high < least, high, np.nan))
+    return np.where(low == high, low, ends)
+
+
+def _where(frontiers: list[Compared]) -> str:
+    """In words: at which weight variances the frontier is where it is said to be."""
+    sides = {"holds": True, "fails": False, "is open": None}
+    told = {
+        word: [e.setting.partition(",")[0] for e in frontiers if e.holds is held]
+        for word, held in sides.items()
+    }
+    return "; ".join(f"{word} for {', '.join(names)}" for word, names in told.items() if names)
 
 
 def _each(crossings: pd.DataFrame) -> list[str]:
     remarks = []
     for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
-        depths = rows["depth"].dropna()
+        inside = rows[rows["low"] == rows["high"]]["low"]
         told = (
-            f"{depths.median():.0f} layers, {depths.median() / scale:.1f} ξ_c"
-            if len(depths)
-            else "beyond the deepest"
+            f"frontier {inside.median() * scale:.0f} layers, {inside.median():.1f} ξ_c "
+            f"({inside.min():.1f} to {inside.max():.1f} over {len(inside)} seeds)"
+            if len(inside)
+            else "no frontier within the config's depths"
         )
-        remarks.append(f"σ_w² = {weight:.4g}: ξ_c = {scale:.1f}, frontier {told}.")
+        remarks.append(f"σ_w² = {weight:.4g}: ξ_c = {scale:.1f} layers, {told}.")
     return remarks
 
 
 # Spectra ----------------------------------------------------------------------------------------------------
 
+MOST_INPUTS = 1000  # that each network's Jacobian is taken at
 SHARP = 1e-9  # a spread that is 0 in theory
 TIGHT, LOOSE = 0.1, 0.2  # how far off theory may be, as a share; the second for ReLU and Gaussian weights
 
 
 @CLAIMS
-@rule(f"spread within {100 * TIGHT:g} % of theory, within {100 * LOOSE:g} % for ReLU and Gaussian weights")
-def L08_isometry(records: Records, *, inputs: int = 2) -> Verdict:
-    """Orthogonal weights near tanh's linear point keep a deep network close to an isometry; ReLU cannot be.
+@rule(
+    f"the mean spread over seeds within {100 * TIGHT:g} % of the formula, within {100 * LOOSE:g} % for ReLU "
+    "and for Gaussian weights"
+)
+def L08_isometry(records: Records, *, inputs: int = 8) -> Verdict:
+    """A formula gives how far a deep network at its critical point is from stretching all directions alike.
 
     Measured: For each setting of the config, from the singular values of the hidden layers' Jacobian at
-    inputs of the fixed point's size: the variance of their squares over the squared mean.
+    `inputs` 8 inputs of the fixed point's size: the variance of their squares over the squared mean.
 
     Nuance: The formula is that of infinite width; at 256 units it holds while depth over width is small.
-    ReLU's spread grows by 1 a layer under orthogonal and by 2 under Gaussian weights, so that only
-    activations with a linear stretch get anything from orthogonality.
+    ReLU's spread grows by 1 per layer under orthogonal and by 2 under Gaussian weights; tanh near its linear
+    point stays close to 0 under orthogonal weights. Only activations with a linear stretch get anything from
+    orthogonality.
 
-    Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1.
+    Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1: the formula is theirs, the
+    numbers are computed from it here.
     """
+    ranged(1, MOST_INPUTS, inputs=inputs)
+    enough_seeds(records)
     by = ["activation", "init", "bias", "depth", "width"]
-    evidence: list[Evidence] = []
-    for (text, init, bias, depth, _), found in by_seed(records, by, lambda run: (run, _spread(run, inputs))):
-        run, act = found[0][0], curve(text)
-        weight, offset = weight_and_bias(run)
-        orthogonal = init.startswith("orthogonal")
-        q = fixed_point(act, weight, offset)
-        theory = jacobian_moments(act, depth, min(max(q, 1e-9), 1.0), weight, orthogonal)[1]
+    found = list(by_seed(records, by, lambda run: (run, _spread(run, inputs))))
+    evidence = []
+    for (text, init, bias, depth, _), each in found:
+        theory, loose = _formula(each[0][0])
         name = f"{text}, {init}, {bias}, depth {depth}: σ²(JJᵀ)/mean²"
-        theory = theory if theory > SHARP else 0.0
-        loose = LOOSE if text == "relu" or not orthogonal else TIGHT
-        values = [value for _, value in found]
-        evidence.append(mean_near(name, values, theory, within=max(loose * theory, SHARP)))
-    return decide(evidence, "spread")
+        evidence.append(
+            mean_near(
+                name, [value for _, value in each], theory, loose if theory else SHARP, "derived",
+                relative=theory > 0, comparisons=len(found),
+            )
+        )  # fmt: skip
+    return decide(evidence, "spread of squared singular values")
+
+
+def _formula(run: Any) -> tuple[float, float]:
+    """The spread of infinitely wide networks like this one, and how far off ours may be, as a share."""
+    act, (weight, offset) = curve(run.activation), weight_and_bias(run)
+    orthogonal = run.init.startswith("orthogonal")
+    q = min(max(fixed_point(act, weight, offset), 1e-9), 1.0)
+    spread = jacobian_moments(act, run.depth, q, weight, orthogonal)[1]
+    return spread if spread > SHARP else 0.0, LOOSE if run.activation == "relu" or not orthogonal else TIGHT
 
 
 def _spread(run: Any, inputs: int) -> float:

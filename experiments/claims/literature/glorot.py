@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, hidden, join, probe_column
-from experiments.claims.comparison import ERRORS, Compared, bounded, by_seed, mean_near, near
+from experiments.claims.comparison import (
+    Compared,
+    between,
+    bounded,
+    by_seed,
+    enough_seeds,
+    given,
+    mean_beyond,
+    mean_near,
+    near,
+)
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import networks
 from experiments.claims.settings import alike, judged, only, rates
-from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
+from experiments.claims.verdict import Undecided, Verdict, decide_parts
 from experiments.theory.mean_field import chi, variances
 from mlp.activations import activation as curve
-from mlp.initialisers import weight_variance
+from mlp.initialisers import bias_variance, weight_variance
 from mlp.probes import jacobian
 from mlp.streams import stream
 
@@ -48,6 +57,7 @@ def L03a_saturation(
     updates; and how far the top layer's mean rises again after its lowest value.
 
     Nuance: The others' order holds while nothing is learnt. When the top layer escapes depends on the seed.
+    The paper shows this in a figure and describes it in words: the numbers that stand for them are ours.
 
     Source: Glorot & Bengio 2010, section 3.1 and figure 2 (there on Shapeset, with layers of 1,000 units).
     """  # fmt: skip
@@ -60,14 +70,30 @@ def L03a_saturation(
     wrong = 1 - chosen.steps[chosen.steps["step"] == after]["test_accuracy"]
     top = means.iloc[:, -1].unstack("step").to_numpy()  # noqa: PD010 - a seed a row
     order = np.diff(then.iloc[:, :-1].to_numpy(), axis=1).min(axis=1)
-    evidence: list[Evidence] = [
-        bounded(f"top layer's mean after {after} updates", then.iloc[:, -1], "below", low),
-        bounded("the other layers' smallest mean", then.iloc[:, :-1].min(axis=1), "above", high),
-        bounded("smallest rise from a layer to the next", order, "above", 0.0),
-        bounded("test error", wrong, "above", error),
-        bounded("top layer's last mean over its lowest", top[:, -1] / top.min(axis=1), "above", escape),
+    after_some = f"after {after} updates"
+    others = then.iloc[:, :-1]
+    evidence = [
+        bounded(f"top layer's mean output {after_some}", then.iloc[:, -1], "below", low, "threshold"),
+        bounded(
+            f"the other layers' smallest mean output {after_some}",
+            others.min(axis=1),
+            "above",
+            high,
+            "threshold",
+        ),
+        bounded(
+            f"smallest rise of it from a layer to the next {after_some}", order, "above", 0.0, "threshold"
+        ),
+        bounded(f"test error {after_some}", wrong, "above", error, "threshold"),
+        bounded(
+            "top layer's last mean output over its lowest",
+            top[:, -1] / top.min(axis=1),
+            "above",
+            escape,
+            "threshold",
+        ),
     ]
-    return decide(evidence, "mean output")
+    return decide_parts(evidence, "mean output")
 
 
 def _layer_means(records: Records) -> pd.DataFrame:
@@ -87,33 +113,38 @@ LINEAR = 8 / (3 * np.pi)  # mean singular value of a square matrix of entries of
 @CLAIMS
 @needs("delta_log10", "dw_log10", "z_rms", varies=("init",))
 @rule(
-    f"mean singular values as printed, delta's ratio within {100 * DELTA_OFF:g} % of theory, "
-    f"weight gradients' 1 ± {DW_OFF:g}"
+    f"mean singular values from {SINGULAR[STANDARD][1]:g} to {SINGULAR[STANDARD][2]:g} and from "
+    f"{SINGULAR[NORMALISED][1]:g} to {SINGULAR[NORMALISED][2]:g}, delta's variance ⅓ ± {100 * THIRD_OFF:g} % "
+    f"per layer, weight gradients' ratio 1 ± {DW_OFF:g}"
 )
 def L03b_jacobians(records: Records) -> Verdict:
-    """Standard initialisation shrinks back-propagated but not weight gradients; normalised keeps both.
+    """Standard initialisation shrinks a tanh network's back-propagated gradients, not its weight gradients.
 
     Measured: In tanh networks of five layers at the start: the mean singular value of the Jacobian from a
-    layer to the next, from layer 3 on; ‖delta_1‖/‖delta_5‖; ‖dw_2‖/‖dw_5‖; and under the standard
-    initialisation the factor of delta's variance from layer 5 to layer 4.
+    layer to the next, from layer 3 on, under the standard and the normalised initialisation; ‖dw_2‖/‖dw_5‖;
+    and under the standard one the factor of delta's variance from layer 5 to layer 4. As a check,
+    ‖delta_1‖/‖delta_5‖ beside theory.
 
-    Nuance: The printed "⅓ a layer" is of the variance, and of the linear regime: in the first layers, where
-    tanh still saturates a little, it is less.
+    Nuance: The printed "⅓ per layer" is of the variance, and of the linear regime: in the first layers, where
+    tanh still saturates a little, it is less. The normalised initialisation shrinks delta too, to 0.4 over
+    five layers where the standard one leaves 0.08. That weight gradients are equal is the paper's formula;
+    the 1 is computed from it.
 
     Source: Glorot & Bengio 2010, section 4.2 and figures 6 to 8.
     """
     chosen = only(records, activation="tanh", init=[STANDARD, NORMALISED])
     alike(chosen.runs, ["init"], "initialiser")
-    evidence: list[Evidence] = []
+    if chosen.runs["depth"].min() < 3:
+        raise Undecided("no layer above the second", "depth: [5]")
+    enough_seeds(chosen)
+    evidence: list[Compared] = []
     for (init,), found in by_seed(chosen, ["init"], _mean_singular):
         printed, low, high = SINGULAR[init]
-        name = f"{init}: mean singular value of a layer's Jacobian, layers 3 to 5"
-        inside = near(name, found, (low + high) / 2, (high - low) / 2)
-        within = f"from {low:g} to {high:g}"
-        evidence.append(replace(inside, bound=printed, published=printed, within=within))
+        name = f"{init}: mean singular value of a layer's Jacobian, layers 3 and up"
+        evidence.append(between(name, found, low, high, printed, "source"))
     for init, runs in chosen.runs.groupby("init", sort=False):
         evidence += _ratios(chosen.of(runs["run_id"]), str(init))
-    return decide(evidence, "mean singular value", remarks=[_closed_form()])
+    return decide_parts(evidence, "mean singular value", remarks=[_closed_form()])
 
 
 def _mean_singular(run: Any) -> float:
@@ -131,19 +162,19 @@ def _ratios(records: Records, init: str) -> list[Compared]:
     by_layer = rows.pivot_table(index="seed", columns="layer", values=["delta_log10", "dw_log10", "z_rms"])
     act = curve("tanh")
     weight = width * weight_variance(init, width, width, act)
+    bias = bias_variance(str(records.runs["bias"].iloc[0]), width, width, act)
     first = float((by_layer["z_rms"][1] ** 2).mean())
-    expected = float(np.sqrt(np.prod(chi(act, variances(act, depth, weight, first=first)[:-1], weight))))
+    sizes = variances(act, depth, weight, bias, first)[:-1]
+    expected = float(np.sqrt(np.prod(chi(act, sizes, weight))))
     logs = by_layer["delta_log10"]
     delta = 10 ** (logs[1] - logs[depth])
     dw = 10 ** (by_layer["dw_log10"][2] - by_layer["dw_log10"][depth])
-    found = [
-        near(f"{init}: ‖delta_1‖/‖delta_{depth}‖", delta, expected, DELTA_OFF, "derived", relative=True),
-        near(f"{init}: ‖dw_2‖/‖dw_{depth}‖", dw, 1.0, DW_OFF),
-    ]
+    theory = near(f"{init}: ‖delta_1‖/‖delta_{depth}‖", delta, expected, DELTA_OFF, "derived", relative=True)
+    found = [*given("check", [theory]), near(f"{init}: ‖dw_2‖/‖dw_{depth}‖", dw, 1.0, DW_OFF, "derived")]
     if init == STANDARD:
         factor = 10 ** (2 * (logs[depth - 1] - logs[depth]))
         name = f"{init}: variance of delta in layer {depth - 1} over layer {depth}"
-        found.append(near(name, factor, 1 / 3, THIRD_OFF, relative=True))
+        found.append(near(name, factor, 1 / 3, THIRD_OFF, "source", relative=True))
     return found
 
 
@@ -157,25 +188,33 @@ def _closed_form() -> str:
 # Rectifiers -------------------------------------------------------------------------------------------------
 
 PRINTED = {"relu": 1.43, "tanh": 1.57, "softplus": 1.77}  # per cent on MNIST, without pre-training: table 1
+# How many points more the second errs than the first, at least: softplus more than both; tanh not less than
+# the rectifier by the 0.14 that it is printed to err more ("equal or better", says the abstract).
+LEAST = {("relu", "softplus"): 0.0, ("tanh", "softplus"): 0.0, ("relu", "tanh"): -0.14}
+# Points that a difference may be off: two standard errors of the printed ones, for which 10,000 test images
+# told errors of 1.43 and 1.57 % apart: 2·√(143 + 157)/100.
+POINTS_OFF = 0.35
 ZEROS_OFF = 0.01  # how far from a half the share of zeros at the start may be
 
 
 @CLAIMS
 @needs("saturated_fraction", varies=("activation", "lr"))
 @rule(
-    f"printed differences of error within {ERRORS:g} standard errors of ours; zeros at the start "
-    f"½ ± {ZEROS_OFF:g}"
+    f"means over seeds: softplus errs more than both others, tanh not {-LEAST['relu', 'tanh']:g} points less "
+    f"than the rectifier; zeros at the start ½ ± {ZEROS_OFF:g}"
 )
 def L13_rectifiers(records: Records) -> Verdict:
-    """Rectifier networks do better than tanh networks, and those better than softplus networks; half is zero.
+    """Rectifier networks err no more than tanh networks, and both less than softplus networks; half is zero.
 
     Measured: The test error of networks of three hidden layers, each activation at its own best learning
     rate, chosen on the other half of the seeds; the share of exact zeros among the rectifier's outputs at
-    the start and after training.
+    the start. Beside it, the differences of error that are printed.
 
     Nuance: The printed errors, 1.43, 1.57 and 1.77 %, are of 50,000 training images and long training;
-    here there are 8,000 images and little time, so errors are larger, and it is their differences that are
-    compared. The printed 83 % of zeros after training come with a penalty on activity, which is left out.
+    here there are fewer images and little time, so errors are larger, and it is their order that is judged.
+    The printed differences are themselves uncertain: 1.43 and 1.57 % are 143 and 157 of 10,000 images, which
+    chance tells apart by 17. The printed 83 % of zeros after training come with a penalty on activity, which
+    is left out here.
 
     Source: Glorot, Bordes & Bengio 2011, table 1 and section 4.
     """
@@ -184,12 +223,14 @@ def L13_rectifiers(records: Records) -> Verdict:
     missing = [act for act in PRINTED if act not in error]
     if missing:
         raise Undecided(f"no network of {missing[0]}", f"activation: [{', '.join(PRINTED)}]")
-    evidence: list[Evidence] = [
-        _apart(better, worse, error)
-        for better, worse in (("relu", "tanh"), ("tanh", "softplus"), ("relu", "softplus"))
-    ]
     start, end = _zeros(records)
-    evidence.append(mean_near("rectifier: share of zeros at the start", start, 0.5, within=ZEROS_OFF))
+    comparisons = len(LEAST) + 1
+    half = "rectifier: share of zeros at the start"
+    evidence = [
+        *(_order_of(better, worse, error, comparisons) for better, worse in LEAST),
+        mean_near(half, start, 0.5, ZEROS_OFF, "source", comparisons=comparisons),
+        *given("aside", [_as_printed(*pair, error) for pair in (("relu", "tanh"), ("tanh", "softplus"))]),
+    ]
     remarks = [
         f"{act}: test error {rows.median():.2f} % (printed {PRINTED[act]} %), at lr "
         f"{rates(best[best['activation'] == act])}."
@@ -198,16 +239,26 @@ def L13_rectifiers(records: Records) -> Verdict:
     ]
     remarks.append(_order(error))
     remarks.append(
-        f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %)."
+        f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %, "
+        "with a penalty on activity)."
     )
-    return decide(evidence, "points of error", remarks=remarks)
+    return decide_parts(evidence, "points of test error", remarks=remarks)
 
 
-def _apart(better: str, worse: str, error: dict[str, pd.Series]) -> Compared:
+def _gap(better: str, worse: str, error: dict[str, pd.Series]) -> pd.Series:
     """Points of test error between two activations, by seed."""
-    gap = error[worse] - error[better].reindex(error[worse].index)
-    printed = PRINTED[worse] - PRINTED[better]
-    return mean_near(f"test error, {worse} minus {better}, points", gap, printed)
+    return error[worse] - error[better].reindex(error[worse].index)
+
+
+def _order_of(better: str, worse: str, error: dict[str, pd.Series], comparisons: int) -> Compared:
+    name, least = f"test error, {worse} minus {better}, points", LEAST[better, worse]
+    gap = _gap(better, worse, error)
+    return mean_beyond(f"{name}: above {least:g}", gap, "above", least, "threshold", comparisons=comparisons)
+
+
+def _as_printed(better: str, worse: str, error: dict[str, pd.Series]) -> Compared:
+    name, printed = f"test error, {worse} minus {better}, points", PRINTED[worse] - PRINTED[better]
+    return mean_near(name, _gap(better, worse, error), printed, POINTS_OFF, "source")
 
 
 def _order(error: dict[str, pd.Series]) -> str:
@@ -221,9 +272,9 @@ def _order(error: dict[str, pd.Series]) -> str:
 
 
 def _zeros(records: Records) -> tuple[np.ndarray, np.ndarray]:
-    """By run of the rectifier, the mean over layers of the share of zeros, at the start and at the end."""
+    """By seed of the rectifier, its mean share of zeros over layers and rates, before and after training."""
     mine = only(records, activation="relu")
     column = probe_column(mine.layers, "saturated_fraction")
-    rows = hidden(mine.layers, mine.runs)
+    rows = hidden(mine.layers, mine.runs).merge(mine.runs[["run_id", "seed"]], on="run_id")
     start, end = at_start(rows), at_end(rows, mine.runs)
-    return tuple(part.groupby("run_id")[column].mean().to_numpy() for part in (start, end))
+    return tuple(part.groupby("seed")[column].mean().to_numpy() for part in (start, end))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, decay
-from experiments.claims.comparison import ERRORS, SDS, Compared, among, mean_near, near
+from experiments.claims.comparison import Compared, given, mean_near, one_more, ranged
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.settings import alike, deepest, only, start_ratios, weight_and_bias
-from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Undecided, Verdict, decide
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from mlp.activations import activation as curve
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
+    from experiments.theory.prediction import Prediction
 
-CERTAIN = 0.5  # sd of a log ratio, beyond which a theory to first order in depth over width is not asked
+NOT_HELD = {"fails": False, "is open": None}
+SIGMOID = 0.236052  # √χ of sigmoid at the fixed point of weights of variance 1/n_in, by quadrature
 
 # Theory against every activation ---------------------------------------------------------------------------
 
@@ -27,88 +29,79 @@ CERTAIN = 0.5  # sd of a log ratio, beyond which a theory to first order in dept
 @CLAIMS
 @needs("delta_norm", "delta_log10")
 @rule(
-    lambda within, **_: (
-        f"theory within {ERRORS:g} standard errors of the mean over seeds; sigmoid's factor within "
-        f"{100 * within:g} %"
-    )
+    lambda within: f"in the deepest networks the mean factor over seeds within {100 * within:g} % of theory's"
 )
-def L01_theory(records: Records, *, sigmoid_factor: float = 0.236052, within: float = 0.02) -> Verdict:
-    """Mean-field theory gives the decay of the back-propagated signal for every activation and weight size.
+def L01_theory(records: Records, *, within: float = 0.02) -> Verdict:
+    """Mean-field theory gives the factor by which each layer changes the gradient, for every activation.
 
-    Measured: At the start, for each activation and each variance of the weights: how many standard errors
-    the mean over seeds of ln(‖delta_1‖/‖delta_depth‖) lies from the prediction for this very data, width
-    and initialiser, at the depth where it is farthest; and sigmoid's factor a layer under weights of
-    variance 1/n_in.
+    Measured: At the start, in the deepest networks of the config, for each activation and each variance of
+    the weights: (‖delta_1‖/‖delta_depth‖)^(1/(depth − 1)), beside the same number from the prediction for
+    this very data, width and initialiser. The spread is that of our seeds, not one that theory expects.
 
     Nuance: The prediction has no free constant. It is one of wide networks: what is left out is of second
-    order in depth over width, and grows to be seen where the band is wide.
+    order in depth over width, and is seen first where weights are large and the activation is neither odd nor
+    bounded.
 
-    Source: Poole et al. 2016; Schoenholz et al. 2017; Pennington et al. 2018; the band is derived here.
+    Source: Poole et al. 2016; Schoenholz et al. 2017; Pennington et al. 2018. None of them printed these
+    numbers: all are computed here.
     """
-    evidence = [*_sigmoids(records, sigmoid_factor, within), *_agreements(records)]
-    return decide(evidence, "factor a layer", condition=_outside(evidence), remarks=_far(evidence))
+    ranged(0, 1, within=within)
+    rows = deepest(start_ratios(records))
+    rows = rows[rows["depth"] > 1]
+    rows = rows.assign(factor=np.exp(rows["log"] / (rows["depth"] - 1)))
+    settings = list(rows.groupby(["activation", "init"], sort=False))
+    predicted = [_predicted(records, each) for _, each in settings]
+    known = [pair for pair in zip(settings, predicted, strict=True) if pair[1].applies]
+    if not known:
+        reason = predicted[0].reason if predicted else "no network has two hidden layers"
+        raise Undecided(f"theory predicts none of these networks ({reason})", "width: more, or depth: less")
+    evidence = [
+        mean_near(
+            f"{text}, {init}, depth {prediction.depth}: factor of ‖delta‖ per layer", each["factor"],
+            prediction.first_to_last() ** (1 / (prediction.depth - 1)), within, "derived", relative=True,
+            comparisons=len(known),
+        )
+        for ((text, init), each), prediction in known
+    ]  # fmt: skip
+    evidence += _sigmoids(rows, within)
+    return decide(evidence, "factor per layer", condition=_outside, remarks=_silent(settings, predicted))
 
 
-def _sigmoids(records: Records, published: float, within: float) -> list[Compared]:
-    """Sigmoid's factor a layer in the deepest networks with weights of variance 1/n_in."""
-    factors = deepest(at_start(decay(records)))
-    is_unit = factors["init"].isin(["lecun_normal", "xavier_normal"])
-    rows = factors[(factors["activation"] == "sigmoid") & is_unit]
-    if not len(rows):
-        raise Undecided("no sigmoid networks with weights of variance 1/n_in", "init: [lecun_normal]")
-    name = f"sigmoid, σ_w² = 1, depth {factors['depth'].iloc[0]}: factor of ‖delta‖ a layer, √χ"
-    return [near(name, rows["factor"], published, within, "derived", relative=True)]
+def _outside(evidence: Sequence[Evidence]) -> str:
+    """Where theory is within the tolerance, in numbers, and the settings where it is not."""
+    sides = {word: [_short(e) for e in evidence if e.holds is held] for word, held in NOT_HELD.items()}
+    told = [f"{word} for {'; '.join(names)}" for word, names in sides.items() if names]
+    held = sum(e.holds is True for e in evidence)
+    return "; ".join([f"holds for {held} of {len(evidence)} settings", *told])
 
 
-def _agreements(records: Records) -> list[Compared]:
-    """For each activation and init the depth at which the mean log ratio is farthest from theory."""
-    found = []
-    for (text, init), rows in start_ratios(records).groupby(["activation", "init"], sort=False):
-        compared = [c for _, each in rows.groupby("depth") if (c := _agreement(records, text, init, each))]
-        if compared:
-            found.append(max(compared, key=_errors))
-    if not found:
-        raise Undecided("theory expects too wide a scatter everywhere", "width: more, or depth: less")
-    return found
+def _short(e: Evidence) -> str:
+    """``gelu, he_normal`` of the whole setting."""
+    return e.setting.partition(", depth")[0]
 
 
-def _agreement(records: Records, text: str, init: str, rows: pd.DataFrame) -> Compared | None:
+def _predicted(records: Records, rows: pd.DataFrame) -> Prediction:
     from experiments.theory.of_records import predictions
 
-    prediction = predictions(records)[rows["run_id"].iloc[0]]
-    sd = prediction.first_to_last_sd()
-    if not (prediction.applies and sd < CERTAIN and rows["depth"].iloc[0] > 1):
-        return None
-    logs, centre = rows["log"].to_numpy(), float(np.log(prediction.first_to_last()))
-    error = sd / np.sqrt(len(logs))
-    holds = bool(abs(logs.mean() - centre) < ERRORS * error) if len(logs) >= FEWEST_SEEDS else None
-    if not np.isfinite(logs).all():
-        holds = None
-    name = f"{text}, {init}, depth {rows['depth'].iloc[0]}: ‖delta_1‖/‖delta_depth‖"
-    middle, low, high = np.exp([logs.mean(), logs.min(), logs.max()])
-    published = float(np.exp(centre))
-    return Compared(
-        name, float(middle), float(low), float(high), len(logs), published, holds, published,
-        f"in its log, {ERRORS:g} standard errors of {error:.3f}", "derived",
-    )  # fmt: skip
+    return predictions(records.of(rows["run_id"]))[rows["run_id"].iloc[0]]
 
 
-def _errors(e: Compared) -> float:
-    """How many standard errors the mean of a log is away."""
-    return abs(np.log(e.value / e.published)) / float(e.within.rpartition(" ")[2])
+def _sigmoids(rows: pd.DataFrame, within: float) -> list[Compared]:
+    """With weights of variance 1/n_in sigmoid's factor is that of the fixed point, √χ."""
+    is_unit = rows["init"].isin(["lecun_normal", "xavier_normal"])
+    mine = rows[(rows["activation"] == "sigmoid") & is_unit & (rows["depth"] >= 10)]
+    if not len(mine):
+        return []
+    name = f"sigmoid, σ_w² = 1, depth {mine['depth'].iloc[0]}: factor of ‖delta‖ per layer, √χ"
+    return [mean_near(name, mine["factor"], SIGMOID, within, "derived", relative=True)]
 
 
-def _outside(evidence: Iterable[Evidence]) -> str:
-    found = list(evidence)
-    missed = [e.setting.partition(":")[0] for e in found if e.holds is False]
-    return f"holds for {sum(e.holds is True for e in found)} of {len(found)}, fails for {'; '.join(missed)}"
-
-
-def _far(evidence: Iterable[Evidence]) -> list[str]:
-    errors = [_errors(e) for e in evidence if isinstance(e, Compared) and "standard" in e.within]
+def _silent(settings: list[Any], predicted: list[Prediction]) -> list[str]:
+    """A remark on every setting that theory does not predict."""
     return [
-        f"Of {len(errors)} settings, each at its worst depth, half are within {np.median(errors):.1f} "
-        f"standard errors of theory, the farthest {max(errors):.1f} away."
+        f"{text}, {init}: no prediction ({prediction.reason})."
+        for ((text, init), _), prediction in zip(settings, predicted, strict=True)
+        if not prediction.applies
     ]
 
 
@@ -124,19 +117,19 @@ NIELSEN = {
         (8.2121165255e-06, 2.6143817370e-05, 1.8252897169e-04, 9.2472514189e-04),
     ),
 }
-NIELSEN_FACTOR = 4.882  # 1/√χ at this initialisation's fixed point
+NIELSEN_FACTOR, FACTOR_OFF = 4.882, 0.3  # 1/√χ at this initialisation's fixed point; how far off ours may be
 
 
 @CLAIMS
 @needs("db_rms", varies=("depth",))
-@rule(f"each published norm within {SDS:g} sd of our networks' logs; factor within {{within:g}} of theory's")
-def L02_nielsen(records: Records, *, within: float = 0.3) -> Verdict:
-    """In Nielsen's networks each layer nearer the input learns more slowly, at first and after 500 epochs.
+@rule("each printed norm is where one more network like ours would lie, for 97 % of such sets of networks")
+def L02_nielsen(records: Records) -> Verdict:
+    """The gradient norms that Nielsen printed for his networks are norms that such networks have.
 
     Measured: The norm of the mean gradient of the biases in every hidden layer of networks of 2, 3 and 4
     hidden layers of 30 sigmoid units on 1,000 MNIST images, over many seeds, before training and after 499
     epochs of full-batch gradient descent with his learning rate 0.1 and regularisation 5; beside each, the
-    number of his one network. And the mean factor from layer to layer at the start, beside theory's.
+    number of his one network. As a check, the mean factor from layer to layer at the start, beside theory's.
 
     Nuance: The images are 1,000 of MNIST's 10,000 test images, where his are the first 1,000 for training.
     One network's numbers scatter by a factor of two from seed to seed: that his layers are in order says
@@ -147,74 +140,86 @@ def L02_nielsen(records: Records, *, within: float = 0.3) -> Verdict:
     alike(records.runs, ["depth"], "depth")
     width = int(only(records, depth=list(NIELSEN)).runs["width"].iloc[0])
     norms = records.layers.assign(norm=records.layers["db_rms"] * np.sqrt(width))
-    evidence: list[Evidence] = [_factor(records, norms, within)]
+    evidence: list[Compared] = []
     for when, frame in (("at the start", at_start(norms)), ("after training", at_end(norms, records.runs))):
         evidence += _nielsens(records, frame, when)
-    return decide(evidence, "factor a layer")
+    return decide([*evidence, *_factor(records, norms)], "‖db‖")
 
 
 def _nielsens(records: Records, norms: pd.DataFrame, when: str) -> list[Compared]:
     found = []
+    comparisons = sum(len(start) + len(end) for start, end in NIELSEN.values())
     for depth, (start, end) in NIELSEN.items():
         ids = records.runs.loc[records.runs["depth"] == depth, "run_id"]
         rows = norms[norms["run_id"].isin(ids)]
         for layer, published in enumerate(start if when == "at the start" else end, start=1):
-            values = rows.loc[rows["layer"] == layer, "norm"]
-            found.append(among(f"{depth} hidden layers, layer {layer}, {when}: ‖db‖", values, published))
+            values = rows[rows["layer"] == layer].set_index("run_id")["norm"].reindex(ids)  # NaN if diverged
+            name = f"{depth} hidden layers, layer {layer}, {when}: ‖db‖"
+            found.append(one_more(name, values, published, "source", logs=True, comparisons=comparisons))
     return found
 
 
-def _factor(records: Records, norms: pd.DataFrame, within: float) -> Compared:
-    """Over all depths: how much larger the last hidden layer's norm is than the first's, a layer."""
+def _factor(records: Records, norms: pd.DataFrame) -> list[Compared]:
+    """A check: over all depths, how much larger each hidden layer's norm is than the one below it."""
     rows = at_start(norms).merge(records.runs[["run_id", "depth", "seed"]], on="run_id")
     first = rows[rows["layer"] == 1].set_index("run_id")
     last = rows[rows["layer"] == rows["depth"]].set_index("run_id")
     logs = np.log(last["norm"] / first["norm"]) / (first["depth"] - 1)
     factors = np.exp(logs.groupby(first["seed"]).mean())
     name = "factor of ‖db‖ from layer to layer at the start, 1/√χ"
-    return mean_near(name, factors, NIELSEN_FACTOR, "derived", within=within)
+    return given("check", [mean_near(name, factors, NIELSEN_FACTOR, FACTOR_OFF, "derived")])
 
 
 # Exponential against power law ------------------------------------------------------------------------------
 
-# How far off the published number may be: a share of sigmoid's factor, tanh's slope, a share of its constant.
-FACTOR_OFF, SLOPE_OFF, CONSTANT_OFF = 0.02, 0.05, 0.15
+# How far off the number may be: a share of sigmoid's factor, tanh's slope, a share of its constant. The slope
+# of 24 networks is known to 0.03, and theory's own between these layers is 0.018 from its limit.
+SHARE_OFF, SLOPE_OFF, CONSTANT_OFF = 0.02, 0.1, 0.15
+TANH_SLOPE, TANH_CONSTANT = 0.5, 0.840
 
 
 @CLAIMS
 @needs("delta_norm", "delta_log10", varies=("activation",))
 @rule(
-    f"sigmoid's factor within {100 * FACTOR_OFF:g} %, tanh's slope ½ ± {SLOPE_OFF:g}, ratio·√depth within "
-    f"{100 * CONSTANT_OFF:g} % of {{tanh:.3f}}"
+    f"means over seeds: sigmoid's factor within {100 * SHARE_OFF:g} % of {SIGMOID:.3f}, tanh's slope ½ ± "
+    f"{SLOPE_OFF:g}, ratio·√depth within {100 * CONSTANT_OFF:g} % of {TANH_CONSTANT:.2f}"
 )
-def L12_laws(
-    records: Records,
-    *,
-    sigmoid: float = 0.236052,
-    tanh: float = 0.840,
-    deep: int = 50,
-) -> Verdict:
+def L12_laws(records: Records, *, deep: int = 50) -> Verdict:
     """Under weights of variance 1/n_in sigmoid's gradient vanishes exponentially, tanh's as a power of depth.
 
-    Measured: At the start, sigmoid's factor of ‖delta‖ a layer; for tanh the slope of ln ‖delta‖ on the log
+    Measured: At the start, sigmoid's factor of ‖delta‖ per layer; for tanh the slope of ln ‖delta‖ on the log
     of the layer counted from the input, from layer 10 on in the deepest network, where the −C/(4n) that a
     layer of finite width takes from the mean log (C = 3 E f'⁴/(E f'²)² − 1) has been given back; and the
     ratio ‖delta_1‖/‖delta_depth‖ times √depth at each depth from `deep` 50 on.
 
     Nuance: At a hundred layers sigmoid's first layer gets 10⁻⁶³ of the last one's gradient, tanh's a twelfth:
-    "saturating activations vanish" joins two different laws.
+    "saturating activations vanish" joins two different laws. The slope ½ is the limit of great depth; between
+    layers 10 and 100 theory's own slope is 0.518.
 
     Source: Roberts, Yaida & Hanin 2022 for tanh's exponent (class K* = 0), recalled; constants derived.
     """
     alike(records.runs, ["activation", "depth"], "activation and depth")
     _unit_weights(records)
-    evidence: list[Evidence] = []
-    factors = deepest(at_start(decay(only(records, activation="sigmoid"))))
-    name = f"sigmoid, depth {factors['depth'].iloc[0]}: factor of ‖delta‖ a layer"
-    evidence.append(near(name, factors["factor"], sigmoid, FACTOR_OFF, "derived", relative=True))
+    sigmoids = deepest(at_start(decay(only(records, activation="sigmoid"))))
     tanhs = only(records, activation="tanh")
-    evidence += [_slope(tanhs), *_constants(tanhs, tanh, deep)]
-    return decide(evidence, "factor a layer")
+    ratios = start_ratios(tanhs)
+    depths = list(ratios[ratios["depth"] >= deep].groupby("depth"))
+    comparisons = 2 + len(depths)
+    name = f"sigmoid, depth {sigmoids['depth'].max()}: factor of ‖delta‖ per layer"
+    evidence = [
+        mean_near(
+            name, sigmoids["factor"], SIGMOID, SHARE_OFF, "derived", relative=True, comparisons=comparisons
+        ),
+        _slope(tanhs, comparisons),
+    ]
+    evidence += [
+        mean_near(
+            f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth", np.exp(rows["log"]) * np.sqrt(depth),
+            TANH_CONSTANT, CONSTANT_OFF, "derived", relative=True, comparisons=comparisons,
+        )
+        for depth, rows in depths
+    ]  # fmt: skip
+    return decide_parts(evidence, "factor per layer")
 
 
 def _unit_weights(records: Records) -> None:
@@ -223,7 +228,7 @@ def _unit_weights(records: Records) -> None:
         raise Undecided(f"the weights' variance is {variance:g}/n_in", "init: lecun_normal")
 
 
-def _slope(records: Records) -> Compared:
+def _slope(records: Records, comparisons: int) -> Compared:
     """Of ln ‖delta‖ on ln layer from layer 10 on, in the deepest networks."""
     runs = deepest(records.runs)
     rows = at_start(records.layers).merge(runs[["run_id", "seed", "depth"]], on="run_id")
@@ -231,11 +236,14 @@ def _slope(records: Records) -> Compared:
     if inside["layer"].nunique() < 10:
         raise Undecided("no network is deep enough for a power law to be seen", "depth: [100]")
     logs = inside["delta_log10"] * np.log(10) + _narrowness(runs.iloc[0])[inside["layer"] - 1]
-    slopes = [np.polyfit(np.log(each["layer"]), logs[each.index], 1)[0] for _, each in inside.groupby("seed")]
-    return mean_near(
-        f"tanh, depth {runs['depth'].iloc[0]}: slope of ln ‖delta‖ on ln layer", slopes, 0.5, "recalled",
-        within=SLOPE_OFF,
-    )  # fmt: skip
+    slopes = [_fitted(np.log(each["layer"]), logs[each.index]) for _, each in inside.groupby("seed")]
+    name = f"tanh, depth {runs['depth'].iloc[0]}: slope of ln ‖delta‖ on ln layer"
+    return mean_near(name, slopes, TANH_SLOPE, SLOPE_OFF, "recalled", comparisons=comparisons)
+
+
+def _fitted(x: pd.Series, y: pd.Series) -> float:
+    """The slope of the least-squares line; NaN where a point is not finite."""
+    return float(np.polyfit(x, y, 1)[0]) if np.isfinite(y).all() else float("nan")
 
 
 def _narrowness(run: Any) -> np.ndarray:
@@ -246,15 +254,3 @@ def _narrowness(run: Any) -> np.ndarray:
     act, depth = curve(run["activation"]), int(run["depth"])
     of_layers = spread(act, variances(act, depth, 1.0))
     return np.array([-log_norm_band(float(of_layers[at:].sum()), 1, run["width"])[0] for at in range(depth)])
-
-
-def _constants(records: Records, published: float, deep: int) -> list[Compared]:
-    ratios = start_ratios(records)
-    ratios = ratios[ratios["depth"] >= deep]
-    return [
-        mean_near(
-            f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth", rows["ratio"] * np.sqrt(depth),
-            published, "derived", within=CONSTANT_OFF * published,
-        )
-        for depth, rows in ratios.groupby("depth")
-    ]  # fmt: skip
