@@ -18,7 +18,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=status)
     parser.add_argument("experiment", nargs="?", default="", help="a YAML file, or a folder in results/")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=20 or lr=0.01")
-    parser.add_argument("--confirm", action="store_true", help="train the proposed cures and say what they bring")
+    parser.add_argument(
+        "--confirm", action="store_true", help="train the proposed cures and say what they bring"
+    )
     parser.add_argument("--normal", action="store_true", help="say what is normal before any training")
     parser.add_argument("--networks", type=int, default=200, help="how many are drawn for --normal (200)")
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (all cores)")

@@ -60,7 +60,9 @@ def confirm(
 def _seeds(runs: pd.DataFrame, fields: Sequence[str], row: Any) -> list[Run]:
     """The runs of a row's setting, one a seed."""
     for name in fields:
-        runs = runs[runs[name].isna() if row[name] is None or row[name] != row[name] else runs[name] == row[name]]
+        runs = runs[
+            runs[name].isna() if row[name] is None or row[name] != row[name] else runs[name] == row[name]
+        ]
     return [run_of(each) for each in runs.to_dict("records")]
 
 

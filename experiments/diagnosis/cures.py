@@ -51,7 +51,9 @@ def _gradient(run: Run) -> list[str]:
 
 
 def _slower(run: Run) -> list[str]:
-    plain = [] if run.schedule == "constant" or not run.schedule.startswith("shock") else ["schedule=constant"]
+    plain = (
+        [] if run.schedule == "constant" or not run.schedule.startswith("shock") else ["schedule=constant"]
+    )
     return [*plain, *(f"lr={run.lr / factor:.3g}" for factor in (10, 100, 1000))]
 
 

@@ -95,7 +95,9 @@ def _healthy(rank: int, count: int, seeds: Sequence[Signals], best: Yardstick) -
     }  # fmt: skip
 
 
-def _row(rank: int, name: str, evidence: list[Evidence], seeds: Sequence[Signals], cause: str) -> dict[str, Any]:
+def _row(
+    rank: int, name: str, evidence: list[Evidence], seeds: Sequence[Signals], cause: str
+) -> dict[str, Any]:
     e = _middle(evidence)
     tried = cures(name, seeds[0].run)
     sentence = _sentence(name, e, len(evidence), len(seeds), cause, tried[0] if tried else "")
@@ -107,7 +109,14 @@ def _row(rank: int, name: str, evidence: list[Evidence], seeds: Sequence[Signals
 
 def _empty(rank: int, name: str, count: int, seeds: int, sentence: str) -> dict[str, Any]:
     nothing: dict[str, Any] = dict.fromkeys(COLUMNS, np.nan)
-    nothing |= {"unit": "", "cure": "", "confirmed": "", "layer_first": None, "layer_last": None, "step": None}
+    nothing |= {
+        "unit": "",
+        "cure": "",
+        "confirmed": "",
+        "layer_first": None,
+        "layer_last": None,
+        "step": None,
+    }
     return nothing | {
         "rank": rank, "mechanism": name, "seeds_with": count, "seeds": seeds, "sentence": sentence,
     }  # fmt: skip
@@ -118,7 +127,8 @@ def _middle(evidence: Sequence[Evidence]) -> Evidence:
     ranked = sorted(evidence, key=lambda e: (np.isnan(e.value), e.value))
     middle = ranked[len(ranked) // 2]
     layers = {
-        name: int(np.median([getattr(e, name) for e in evidence])) for name in ("layer_first", "layer_last", "step")
+        name: int(np.median([getattr(e, name) for e in evidence]))
+        for name in ("layer_first", "layer_last", "step")
     }
     return replace(middle, **layers)
 

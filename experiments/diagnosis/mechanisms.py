@@ -25,7 +25,9 @@ MECHANISMS = Registry("mechanism")
 # The thresholds. Each is a statement about training, not a size of gradient; where it is from stands beside it.
 SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
 SHORT_OF_ACCURACY = 0.05
-E_FOLDS = 3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
+E_FOLDS = (
+    3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
+)
 HALF = 0.5  # of a layer's units dead, or of those that could be saturated
 OF_UNITS = ("dead_units", "saturated_units")
 TWINS = 0.99  # share of units with the weights of another
@@ -99,7 +101,9 @@ def unscaled_inputs(s: Signals, best: Yardstick) -> Evidence | None:
     data = s.data
     if abs(data.mean) > OFF_CENTRE * data.sd:
         words = f"the inputs have mean {data.mean:.3g} and standard deviation {data.sd:.3g}"
-        return Evidence(1, 1, 0, abs(data.mean) / data.sd, 0.0, OFF_CENTRE, "mean over sd of the inputs", words)
+        return Evidence(
+            1, 1, 0, abs(data.mean) / data.sd, 0.0, OFF_CENTRE, "mean over sd of the inputs", words
+        )
     if not SMALLEST_RMS <= data.rms <= LARGEST_RMS:
         words = f"the inputs' root mean square is {data.rms:.3g}"
         return Evidence(1, 1, 0, data.rms, SMALLEST_RMS, LARGEST_RMS, "rms of the inputs", words)
@@ -142,7 +146,9 @@ def decay_too_strong(s: Signals, best: Yardstick) -> Evidence | None:
     if not pull > log(1 / SHRUNK) or not np.median(left) < SHRUNK:
         return None
     words = f"the weights shrink to {np.median(left):.2g} of their norm (median over layers)"
-    return Evidence(1, s.depth + 1, int(s.steps[-1]), float(np.median(left)), SHRUNK, np.inf, "‖w‖/‖w₀‖", words)
+    return Evidence(
+        1, s.depth + 1, int(s.steps[-1]), float(np.median(left)), SHRUNK, np.inf, "‖w‖/‖w₀‖", words
+    )
 
 
 # The start ------------------------------------------------------------------------------------------------
@@ -192,9 +198,13 @@ def saturated_units(s: Signals, best: Yardstick) -> Evidence | None:
     first, last = _layers(share[at] > HALF)
     when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
     value = float(s.hidden("saturated_fraction")[at].max())
-    words = f"up to {value:.0%} of the slopes of {_named(first, last)} are under a tenth of the largest {when}"
+    words = (
+        f"up to {value:.0%} of the slopes of {_named(first, last)} are under a tenth of the largest {when}"
+    )
     usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
-    return Evidence(first, last, int(s.steps[at]), value, 0.0, usual + HALF * (1 - usual), "share of slopes", words)
+    return Evidence(
+        first, last, int(s.steps[at]), value, 0.0, usual + HALF * (1 - usual), "share of slopes", words
+    )
 
 
 def healthy_range(s: Signals) -> float:
@@ -228,7 +238,9 @@ def vanishing_gradient(s: Signals, best: Yardstick) -> Evidence | None:
         f"the gradient of layer 1 is {_power(ratio[0])} of the last hidden layer's before the first update "
         f"(‖delta‖), so {_named(first, last)} hardly learn"
     )
-    return Evidence(first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words)
+    return Evidence(
+        first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words
+    )
 
 
 @MECHANISMS
@@ -246,7 +258,9 @@ def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
             f"update (‖delta‖)"
         )
         value = float(np.exp(min(ratio[0], 700)))
-        return Evidence(first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words)
+        return Evidence(
+            first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words
+        )
     if grown > band:
         first, last = _layers(forward - forward[0] > band)
         words = f"the signal grows {_power(grown)} times from the first to the last hidden layer"

@@ -79,7 +79,9 @@ def sigmoid_instead(run: Run) -> Run | None:
     return replace(run, activation="sigmoid") if run.activation != "sigmoid" and run.norm == "none" else None
 
 
-@breaks("vanishing_gradient", "exploding_gradient", "collapsed_signal", "dead_units", "learning_rate_too_large")
+@breaks(
+    "vanishing_gradient", "exploding_gradient", "collapsed_signal", "dead_units", "learning_rate_too_large"
+)
 def five_times_as_deep(run: Run) -> Run | None:
     """Five times as many layers."""
     return replace(run, depth=5 * run.depth) if run.depth else None
@@ -134,7 +136,9 @@ def shock(run: Run) -> Run | None:
 @breaks("unscaled_inputs")
 def raw_inputs(run: Run) -> Run | None:
     """The inputs as they come, not standardised."""
-    return replace(run, dataset=_with(run.dataset, scale="none")) if run.dataset.startswith("digits") else None
+    return (
+        replace(run, dataset=_with(run.dataset, scale="none")) if run.dataset.startswith("digits") else None
+    )
 
 
 @breaks("unscaled_inputs")
@@ -161,7 +165,9 @@ def stopped_early(run: Run) -> Run | None:
     return replace(run, steps=max(1, run.steps // 20))
 
 
-@breaks("vanishing_gradient", "exploding_gradient", "collapsed_signal", "dead_units", "learning_rate_too_large")
+@breaks(
+    "vanishing_gradient", "exploding_gradient", "collapsed_signal", "dead_units", "learning_rate_too_large"
+)
 def bare(run: Run) -> Run | None:
     """Without its normalisation or its skip connections."""
     return replace(run, norm="none", residual=0.0) if run.norm != "none" or run.residual else None

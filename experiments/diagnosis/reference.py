@@ -30,7 +30,9 @@ MEASURES = (
     "update_ratio",
 )  # fmt: skip
 LOW, HIGH = 0.025, 0.975
-E_FOLDS = 3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
+E_FOLDS = (
+    3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ class Reference:
     def _state(self, ratio: float) -> str:
         if ratio < self.healthy[0]:
             return "Normal, but not healthy, the gradient vanishes"
-        return "Normal, but not healthy, the gradient explodes" if ratio > self.healthy[1] else "That is healthy"
+        return (
+            "Normal, but not healthy, the gradient explodes" if ratio > self.healthy[1] else "That is healthy"
+        )
 
 
 def healthy_ratio(activation: str, depth: int, width: int) -> tuple[float, float]:

@@ -34,8 +34,8 @@ class DataFacts:
     """What a training set says before anything is learnt.
 
     prior_loss is the loss of always answering with the classes' shares, majority the accuracy of always
-    naming the commonest class; rms, mean and sd are those of all inputs, alike the mean cosine between two
-    examples as they enter the network.
+    naming the commonest class; rms, mean, sd and largest (in size) are those of all inputs,
+    alike is the mean cosine between two examples as they enter the network.
     """
 
     classes: int
@@ -45,6 +45,7 @@ class DataFacts:
     rms: float
     mean: float
     sd: float
+    largest: float
     alike: float
 
 
@@ -127,7 +128,9 @@ def signals(records: Records) -> list[Signals]:
     """Return the signals of every run that has rows; errors: ValueError that names what was not recorded."""
     missing = [name for name in NEEDED if name not in records.layers]
     if missing:
-        raise ValueError(f"a diagnosis needs the probes {', '.join(missing)}; leave `probes:` out or add them")
+        raise ValueError(
+            f"a diagnosis needs the probes {', '.join(missing)}; leave `probes:` out or add them"
+        )
     steps = dict(list(records.steps.groupby("run_id", sort=False)))
     layers = dict(list(records.layers.groupby("run_id", sort=False)))
     return [
@@ -151,7 +154,7 @@ def _of_run(row: Mapping[str, Any], steps: Any, layers: Any) -> Signals:
         accuracy=by_step["accuracy"].to_numpy(),
         test_accuracy=by_step["test_accuracy"].to_numpy(),
         lr=by_step["lr"].to_numpy(),
-        layers={name: rows[name].to_numpy(float).reshape(shape) for name in NEEDED},
+        layers={name: rows[name].to_numpy(float).reshape(shape) for name in rows.columns[3:]},
         diverged_at=None if row["status"] != "diverged" else int(diverged),
         data=data_facts(run.dataset, run.loss),
         start=_start(run),
@@ -184,6 +187,7 @@ def data_facts(dataset: str, loss: str) -> DataFacts:
         rms=float(np.sqrt(np.mean(x**2))),
         mean=float(x.mean()),
         sd=float(x.std()),
+        largest=float(np.abs(x).max()),
         alike=_alike(inputs_of(dataset)),
     )
 

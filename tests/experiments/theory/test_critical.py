@@ -33,7 +33,9 @@ def test_the_half_stable_points_of_gelu_and_silu_are_the_published_ones():
     assert half_stable("silu") == pytest.approx((1.98800468, 0.55514314, 14.3201723), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu(slope=0.2)", "identity", "tanh", "hard_tanh", "sigmoid"])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu(slope=0.2)", "identity", "tanh", "hard_tanh", "sigmoid"]
+)
 def test_what_has_no_such_point_says_none(name):
     assert half_stable(name) is None
 
