@@ -1,4 +1,4 @@
-"""The command behind `scripts/diagnose.py`: what is wrong with an experiment, or what is normal for a setting."""
+"""The command behind `scripts/diagnose.py`: what is wrong with an experiment, or what is normal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How often the diagnosis is right: healthy configs, operators that break one thing, and the truth by measurement.
+"""How often the diagnosis is right: healthy configs, operators that break one thing, measured truth.
 
-A broken setting counts as ill only if it hurts: its training accuracy lies under that of the setting it was made
-from on every seed, by more than `HURTS` in the median. One that does not hurt is a further healthy case. Operators
-and seeds are divided into a half that thresholds were chosen on and a half that is looked at once.
+A broken setting counts as ill only if it hurts: its training accuracy lies under that of the setting it was
+made from on every seed, by more than `HURTS` in the median. One that does not hurt is a further healthy case.
+Operators and seeds are divided into a half that thresholds were chosen on and a half that is looked at once.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def draw(rng: np.random.Generator) -> Run:
     depths = [1, 2, 3, 5, 8, 10] if norm == "none" and not residual else [5, 10, 20]
     optimiser, lr = TRAININGS[rng.integers(len(TRAININGS))]
     return Run(
-        activation=name, init=INITS[name], depth=int(rng.choice(depths)), width=int(rng.choice([16, 32, 64, 128])),
-        dataset=str(rng.choice(DATASETS)), norm=norm, residual=residual, optimiser=optimiser, lr=lr, steps=400,
+        activation=name, init=INITS[name], depth=int(rng.choice(depths)),
+        width=int(rng.choice([16, 32, 64, 128])), dataset=str(rng.choice(DATASETS)), norm=norm,
+        residual=residual, optimiser=optimiser, lr=lr, steps=400,
         batch=64, dtype="float32",
     )  # fmt: skip
 
@@ -89,8 +90,8 @@ def benchmark(
     """Draw healthy settings, break them, diagnose all; one row per setting.
 
     `bases` is how many healthy settings are wanted; as many are drawn until so many learn as well as the
-    yardstick on every seed. Columns: the fields of Run that vary, operator, ill (it hurts), drop (median loss of
-    accuracy), first (the mechanism named first), named (all, separated by blanks), right.
+    yardstick on every seed. Columns: the fields of Run that vary, operator, ill (it hurts), drop (median loss
+    of accuracy), first (the mechanism named first), named (all, separated by blanks), right.
     """
     import pandas as pd
 

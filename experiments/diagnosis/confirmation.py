@@ -1,4 +1,4 @@
-"""Try the cures: train each on the seeds of the ill runs, and report the paired gain whether it helps or not."""
+"""Try the cures: train each on the seeds of the ill runs, and report the paired gain, helpful or not."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def confirm(
     jobs: int = 0,
     advance: Callable[[int], None] = lambda runs: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Try the cures of every setting's cause; return the findings with what came of it, and all that was tried.
+    """Try the cures of every setting's cause; return the findings with the outcome, and all that was tried.
 
     `table` is a diagnosis of the runs in `runs`. In the findings `cure` becomes the first cure that helps on
-    every seed, cure_gain, cure_gain_low and cure_gain_high the median and range over seeds of what the accuracy
-    gains by it, and confirmed "yes"; "no" where none helps, with the best that was tried. `cure_gain` is of the
-    training accuracy, against overfitting of the test accuracy; a run that diverges counts as a guess of the
-    commonest class. Second frame: the swept fields, mechanism and TRIED.
+    every seed, cure_gain, cure_gain_low and cure_gain_high the median and range over seeds of what the
+    accuracy gains by it, and confirmed "yes"; "no" where none helps, with the best that was tried.
+    `cure_gain` is of the training accuracy, against overfitting of the test accuracy; a run that diverges
+    counts as a guess of the commonest class. Second frame: the swept fields, mechanism and TRIED.
     """
     import pandas as pd
 

@@ -1,7 +1,7 @@
 """What to change: for each mechanism the overrides that can cure it, the smallest change first.
 
-A cure is a text that a user can paste behind `run.py CONFIG`; several changes that belong together are separated
-by a blank, as on a command line.
+A cure is a text that a user can paste behind `run.py CONFIG`; several changes that belong together are
+separated by a blank, as on a command line.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ _CURES: dict[str, Cures] = {
     "learning_rate_too_large": _slower,
     "learning_rate_too_small": _faster,
     "too_few_steps": _longer,
-    "overfitting": lambda run: [f"weight_decay={run.weight_decay * 10 or 0.01:g}", f"width={max(4, run.width // 4)}"],
+    "overfitting": lambda run: [
+        f"weight_decay={run.weight_decay * 10 or 0.01:g}", f"width={max(4, run.width // 4)}",
+    ],
     "undecided": lambda run: [*_slower(run)[:1], *_faster(run)[:1], *_longer(run)[:1]],
 }  # fmt: skip

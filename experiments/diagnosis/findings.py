@@ -1,4 +1,4 @@
-"""Findings over seeds: the rows of diagnosis.csv, the cause first, each with a sentence that says what to do."""
+"""Findings over seeds: the rows of diagnosis.csv, the cause first, each with a sentence of advice."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 COLUMNS = (
-    "rank", "mechanism", "layer_first", "layer_last", "step", "value", "reference_low", "reference_high", "unit",
-    "seeds_with", "seeds", "sentence", "cure", "cure_gain", "cure_gain_low", "cure_gain_high", "confirmed",
+    "rank", "mechanism", "layer_first", "layer_last", "step", "value", "reference_low", "reference_high",
+    "unit", "seeds_with", "seeds", "sentence", "cure", "cure_gain", "cure_gain_low", "cure_gain_high", "confirmed",
 )  # fmt: skip
 NAMES = {
     "healthy": "healthy",
@@ -86,8 +86,8 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
 def _healthy(rank: int, count: int, seeds: Sequence[Signals], best: Yardstick) -> dict[str, Any]:
     reached = float(np.median([s.final_accuracy for s in seeds if np.isfinite(s.final_accuracy)]))
     sentence = (
-        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training accuracy of {reached:.2f} is what a shallow "
-        f"network reaches on these data ({best.accuracy:.2f})."
+        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training accuracy of {reached:.2f} is what "
+        f"a shallow network reaches on these data ({best.accuracy:.2f})."
     )
     return _empty(rank, "healthy", count, len(seeds), sentence) | {
         "value": reached, "reference_low": best.accuracy, "reference_high": 1.0, "unit": "accuracy",
@@ -152,7 +152,7 @@ def _range(low: float, high: float) -> str:
 
 
 def _of_seeds(count: int, seeds: int) -> str:
-    """``4 of 6 seeds (22 to 96 %)``: the share of networks by Clopper and Pearson 1934, or that it is one seed."""
+    """``4 of 6 seeds (22 % to 96 % of networks)``, by Clopper & Pearson 1934, or that it is one seed."""
     if seeds == 1:
         return "the one seed that was run"
     from scipy.special import betaincinv

@@ -1,20 +1,20 @@
 """The table of mechanisms: what can be wrong with a network, each a function of one run's signals.
 
-A mechanism returns its evidence, or None where there is none. The table's order is that of causes: what stands
-earlier can bring about what stands later, so the first that is found is named as the cause and the others as
-what follows from it. None of them is asked of a run that learns as well as the yardstick.
+A mechanism returns its evidence, or None where there is none. The table's order is that of causes: what
+stands earlier can bring about what stands later, so the first that is found is named as the cause and the
+others as what follows from it. None of them is asked of a run that learns as well as the yardstick.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, sqrt
+from math import log
 
 import numpy as np
 
+from experiments.diagnosis.reference import healthy_ratio
 from experiments.diagnosis.signals import Signals
 from experiments.diagnosis.yardstick import Yardstick
-from experiments.theory.closed_forms import spread
 from experiments.theory.mean_field import flat_fraction
 from mlp.activations import activation as activation_of
 from mlp.registry import Registry
@@ -22,7 +22,7 @@ from mlp.schedules import SCHEDULES
 
 MECHANISMS = Registry("mechanism")
 
-# The thresholds. Each is a statement about training, not a size of gradient; where it is from stands beside it.
+# The thresholds. Each is a statement about training, not a size of gradient.
 SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
 SHORT_OF_ACCURACY = 0.05
 E_FOLDS = (
@@ -78,7 +78,8 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
 def _undecided(s: Signals) -> Evidence:
     return Evidence(
         1, s.depth + 1, int(s.steps[-1]), s.learnt, -np.inf, np.inf, "share of the prior's loss removed",
-        f"the loss fell by {s.learnt:.0%} of what the classes' shares leave, and no measure is out of its range",
+        f"the loss fell by {s.learnt:.0%} of the loss of always saying the classes' shares, and no measure is "
+        "out of its range",
     )  # fmt: skip
 
 
@@ -132,8 +133,8 @@ def clipped_too_hard(s: Signals, best: Yardstick) -> Evidence | None:
     if left > CLIPPED or s.moved.max(initial=0.0) > TRAVEL:
         return None
     words = (
-        f"clipping to {s.run.clip:g} leaves {left:.2g} of the gradient's norm (median over the watched steps), "
-        f"which is a learning rate of {s.run.lr * left:.2g}"
+        f"clipping to {s.run.clip:g} leaves {left:.2g} of the gradient's norm (median over the watched "
+        f"steps), which is a learning rate of {s.run.lr * left:.2g}"
     )
     return Evidence(1, s.depth + 1, 0, left, CLIPPED, 1.0, "share of the gradient's norm", words)
 
@@ -168,7 +169,7 @@ def _dead(s: Signals) -> np.ndarray:
 
 
 def _saturated(s: Signals) -> np.ndarray:
-    """The share of units beyond what a signal of unit variance saturates, of those that could be: (T, depth)."""
+    """Return the share of units that are saturated beyond what a signal of unit variance makes: (T, depth)."""
     usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
     dead = _dead(s)
     return np.clip((np.nan_to_num(s.hidden("saturated_fraction")) - usual) / (1 - usual + 1e-12), 0, 1) - dead
@@ -207,13 +208,9 @@ def saturated_units(s: Signals, best: Yardstick) -> Evidence | None:
     )
 
 
-def healthy_range(s: Signals) -> float:
-    """How many powers of e ‖delta‖ may change by from the last to the first hidden layer and still train.
-
-    Three, and twice the standard deviation over networks of this width (`closed_forms.spread`).
-    """
-    noise = 0.5 * sqrt(float(spread(activation_of(s.run.activation))) * max(s.depth - 1, 0) / s.run.width)
-    return E_FOLDS + 2 * noise
+def _band(s: Signals) -> float:
+    """How many powers of e ‖delta‖ may change by from the last to the first hidden layer."""
+    return log(healthy_ratio(s.run.activation, s.depth, s.run.width)[1])
 
 
 def _ratio(s: Signals) -> np.ndarray:
@@ -228,7 +225,7 @@ def vanishing_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     """‖delta‖ falls from the last to the first hidden layer by more than a network of this depth bears."""
     if s.depth < 2:
         return None
-    ratio, band = _ratio(s), healthy_range(s)
+    ratio, band = _ratio(s), _band(s)
     low = ratio < -band
     if not low[0]:
         return None
@@ -248,7 +245,7 @@ def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     """‖delta‖ grows from the last to the first hidden layer by more than a network of this depth bears."""
     if s.depth < 2:
         return None
-    ratio, band = _ratio(s), healthy_range(s)
+    ratio, band = _ratio(s), _band(s)
     forward = np.nan_to_num(np.log(np.maximum(s.hidden("a_rms")[0], 1e-300)), posinf=700)
     grown = float(forward[-1] - forward[0])
     if ratio[0] > band:
@@ -290,7 +287,7 @@ def _moves_most(s: Signals) -> np.ndarray:
 
 
 def _peak(s: Signals) -> tuple[int, float]:
-    """The step with the largest learning rate, and how many times the last watched step's before it that is."""
+    """Return the step with the largest learning rate, and how many times the rate last watched that is."""
     factor = SCHEDULES.bind(s.run.schedule)()
     factors = np.array([factor(step, s.run.steps) for step in range(s.run.steps)] or [1.0])
     peak = int(factors.argmax())
@@ -350,7 +347,9 @@ def too_few_steps(s: Signals, best: Yardstick) -> Evidence | None:
     fell = float(s.loss[half] - s.loss[-1]) / s.data.prior_loss
     if not fell > 0.02:
         return None
-    words = f"the loss still fell by {fell:.0%} of the prior's loss in the second half of the {s.steps[-1]} updates"
+    words = (
+        f"the loss still fell by {fell:.0%} of its value at chance in the last half of {s.steps[-1]} updates"
+    )
     return Evidence(1, s.depth + 1, int(s.steps[-1]), fell, 0.0, 0.02, "share of the prior's loss", words)
 
 
@@ -362,7 +361,10 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
     gap = float(s.accuracy[-1] - s.test_accuracy[-1])
     if gap < GAP or s.test_accuracy[-1] > best.test_accuracy - GAP:
         return None
-    words = f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test examples"
+    words = (
+        f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test "
+        "examples"
+    )
     return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, "accuracy", words)
 
 

@@ -1,9 +1,9 @@
 """The rule observatory: what published detectors would say of the same networks.
 
-Each rule set is written from its tool's description, with that tool's own constants, as functions of one run's
-signals; no code was taken. What a tool checks on the batch at hand is asked here of the probe set at every
-watched step. `dial` multiplies the constant that the tool's main alarm hangs on, for a ROC curve. An alarm is
-translated into our word for the mechanism where there is one.
+Each rule set is written from its tool's description, with that tool's own constants, as functions of one
+run's signals; no code was taken. What a tool checks on the batch at hand is asked here of the probe set at
+every watched step. `dial` multiplies the constant that the tool's main alarm hangs on, for a ROC curve. An
+alarm is translated into our word for the mechanism where there is one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mlp.activations import Array
 
 PROBES_READ = (
     "dw_mean_abs", "dw_max_abs", "w_max_abs", "w_var", "output_zero_fraction", "output_beyond_fraction",
-    "input_beyond_fraction", "rarely_active_fraction", "quiet_fraction", "binned_saturation_fraction", "zero_fraction",
-    "a_var", "delta_rms",
+    "input_beyond_fraction", "rarely_active_fraction", "quiet_fraction", "binned_saturation_fraction",
+    "zero_fraction", "a_var", "delta_rms",
     "input_beyond_fraction(low=-9.4999, high=9.4999)", "input_beyond_fraction(low=-23.0, high=16.99999)",
 )  # fmt: skip
 Rule = Callable[[Signals, float], bool]
@@ -27,20 +27,24 @@ Rule = Callable[[Signals, float], bool]
 
 @dataclass(frozen=True)
 class RuleSet:
-    """A tool's alarms in the order in which it raises them: (our mechanism, rule). source: where it is described."""
+    """A tool's alarms, (our mechanism, rule), in the order in which it raises them, and where it is described."""
 
     name: str
     source: str
     rules: tuple[tuple[str, Rule], ...]
 
     def alarms(self, s: Signals, dial: float = 1.0) -> list[str]:
-        """Return the mechanisms that the tool would name, in its order; empty for a network it finds healthy."""
+        """Return the mechanisms that the tool would name, in its order; none for a network it finds healthy."""
         with np.errstate(all="ignore"):
             return list(dict.fromkeys(mechanism for mechanism, rule in self.rules if rule(s, dial)))
 
 
 def _finite(s: Signals) -> bool:
     return s.diverged_at is None and bool(np.isfinite(s.loss).all())
+
+
+def _is_relu(s: Signals) -> bool:
+    return s.run.activation.startswith("relu")
 
 
 def _any_nan(s: Signals, dial: float) -> bool:
@@ -80,7 +84,7 @@ SAGEMAKER = RuleSet(
     (
         ("exploding_gradient", _any_nan),
         ("vanishing_gradient", lambda s, dial: _any(s.layers["dw_mean_abs"] < 1e-7 * dial)),
-        ("dead_units", lambda s, dial: s.run.activation.startswith("relu") and _any(s.hidden("rarely_active_fraction") > 0.5)),
+        ("dead_units", lambda s, dial: _is_relu(s) and _any(s.hidden("rarely_active_fraction") > 0.5)),
         ("saturated_units", _debugger_saturated),
         ("learning_rate_too_large", lambda s, dial: _any(s.layers["update_ratio"][:-1] > 10)),
         ("learning_rate_too_small", lambda s, dial: _any(s.layers["update_ratio"][:-1] < 1e-8)),
@@ -150,9 +154,7 @@ DEEPDIAGNOSIS = RuleSet(
         ("saturated_units", lambda s, dial: _any(s.hidden("input_beyond_fraction") > 0.5)),
         (
             "dead_units",
-            lambda s, dial: (
-                s.run.activation.startswith("relu") and _any(s.hidden("output_zero_fraction")[-1] >= 0.7)
-            ),
+            lambda s, dial: _is_relu(s) and _any(s.hidden("output_zero_fraction")[-1] >= 0.7),
         ),
         ("vanishing_gradient", lambda s, dial: _any(s.layers["dw_mean_abs"] < 1e-7 * dial)),
         ("undecided", lambda s, dial: _out_of(s.layers["w_var"], 1e-5, 10)),
@@ -185,7 +187,7 @@ UMLAUT = RuleSet(
 
 
 def _in_a_row(values: Array, factor: float, times: int) -> bool:
-    """Whether a layer's value is multiplied by at most (or at least, above 1) this factor so often in a row."""
+    """Whether a layer's value changes by this factor or more (below 1: or less) so often in a row."""
     ratios = values[1:] / values[:-1]
     hits = ratios <= factor if factor < 1 else ratios >= factor
     if len(hits) < times:
@@ -229,9 +231,7 @@ DEFAULT_TOOL = RuleSet(
         ("exploding_gradient", lambda s, dial: not _finite(s) or _any(s.layers["dw_max_abs"] > 70)),
         (
             "dead_units",
-            lambda s, dial: (
-                s.run.activation.startswith("relu") and _any(s.hidden("output_zero_fraction") > 0.7)
-            ),
+            lambda s, dial: _is_relu(s) and _any(s.hidden("output_zero_fraction") > 0.7),
         ),
         ("saturated_units", lambda s, dial: _any(s.hidden("output_beyond_fraction") > 0.5)),
         ("undecided", lambda s, dial: _any(s.layers["w_max_abs"] > 10)),

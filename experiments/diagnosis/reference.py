@@ -39,9 +39,9 @@ E_FOLDS = (
 class Reference:
     """Measures of many networks of one setting at step 0.
 
-    values has a row for each network and layer with the columns seed, layer and MEASURES; ratio (networks,) is
-    ‖delta‖ of the first hidden layer over the last's; healthy is the range of that ratio in which a network of
-    this depth still trains.
+    values has a row for each network and layer with the columns seed, layer and MEASURES; ratio (networks,)
+    is ‖delta‖ of the first hidden layer over the last's; healthy is the range of that ratio in which a
+    network of this depth still trains.
     """
 
     run: Run
@@ -70,8 +70,8 @@ class Reference:
         low, middle, high = np.nanquantile(self.ratio, [LOW, 0.5, HIGH])
         state = self._state(float(middle))
         return (
-            f"Normal here: ‖delta‖ of layer 1 is {middle:.2g} of layer {self.run.depth}'s ({low:.2g} to {high:.2g} "
-            f"in 95 % of {len(self.ratio)} networks). {state}: a network of this depth and width trains "
+            f"Normal here: ‖delta‖ of layer 1 is {middle:.2g} of layer {self.run.depth}'s ({low:.2g} to "
+            f"{high:.2g} in 95 % of {len(self.ratio)} networks). {state}: a network of this depth and width trains "
             f"from {self.healthy[0]:.2g} to {self.healthy[1]:.2g}."
         )
 

@@ -1,4 +1,4 @@
-"""What is known of one run, gathered for the rules: its records as arrays, its data, its first forward pass."""
+"""What is known of one run, gathered for the rules: records as arrays, data, the first forward pass."""
 
 from __future__ import annotations
 

@@ -38,10 +38,10 @@ class Critical:
 
     weight and bias are the variances asked about (weight times n_in); q is the fixed point of the mean square
     of z that a unit input leads to (0 or inf if there is none), chi the factor on ‖delta‖² per layer there.
-    xi_c and xi_grad are the depths over which the correlation of two inputs and ‖delta‖² change by e. reach is
-    the deepest network that trains (six times the smaller of the two; inf at criticality), and for what of it
-    the reason. critical_weight and critical_q have chi = 1 at zero bias, critical_gain = √critical_weight is
-    the factor on LeCun's standard deviation 1/√n_in. half_stable is the (weight, bias, q) at which the
+    xi_c and xi_grad are the depths over which the correlation of two inputs and ‖delta‖² change by e. reach
+    is the deepest network that trains (six times the smaller of the two; inf at criticality), and for what of
+    it the reason. critical_weight and critical_q have chi = 1 at zero bias, critical_gain = √critical_weight
+    is the factor on LeCun's standard deviation 1/√n_in. half_stable is the (weight, bias, q) at which the
     variance is stable as well, where there is such a point (Roberts, Yaida & Hanin 2022, section 5.3).
     batch_norm and layer_norm are the factors on ‖delta‖² per layer under normalisation before f. spread is
     n·Var of one layer's factor on ‖delta‖² at width n.

@@ -1,7 +1,7 @@
 """Measures that published detectors of training problems read, none of them in the default set.
 
-They are defined as those tools define them, on plain arrays, so that their rules can be held against ours on the
-same networks (`experiments.diagnosis.published`).
+They are defined as those tools define them, on plain arrays, so that their rules can be held against ours on
+the same networks (`experiments.diagnosis.published`).
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def quiet_fraction(t: LayerTrace, below: float = 1e-5, percentile: float = 95.0)
 def binned_saturation_fraction(t: LayerTrace, above: float = 0.85, bins: int = 50) -> Measure:
     """Share of units with ρ above `above`: how far a bounded unit's outputs lie at their ends.
 
-    ρ is Σ |mean of the bin|·(examples in it)/(examples), over `bins` equal bins of the unit's outputs scaled to
-    [−1, 1] by the activation's range here, the layer's smallest and largest output (Rakitianskaia & Engelbrecht
-    2015). With the mean of each bin taken of |output| it is the mean of |output| itself, up to the one bin
-    that straddles 0.
+    ρ is Σ |mean of the bin|·(examples in it)/(examples), over `bins` equal bins of the unit's outputs scaled
+    to [−1, 1] by the activation's range here, the layer's smallest and largest output (Rakitianskaia &
+    Engelbrecht 2015). With the mean of each bin taken of |output| it is the mean of |output| itself, up to
+    the one bin that straddles 0.
     """
     a = t.a.astype(np.float64)
     low, high = a.min(axis=(-2, -1), keepdims=True), a.max(axis=(-2, -1), keepdims=True)
