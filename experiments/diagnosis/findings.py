@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 COLUMNS = (
-    "rank", "mechanism", "layer_first", "layer_last", "step", "value", "reference_low", "reference_high",
-    "unit", "seeds_with", "seeds", "sentence", "cure", "cure_gain", "cure_gain_low", "cure_gain_high", "confirmed",
+    "rank", "mechanism", "layer_first", "layer_last", "step", "value", "reference_low",
+    "reference_high", "unit", "seeds_with", "seeds", "sentence", "cure", "cure_gain", "cure_gain_low",
+    "cure_gain_high", "confirmed",
 )  # fmt: skip
 NAMES = {
     "healthy": "healthy",

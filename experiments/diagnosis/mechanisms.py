@@ -28,7 +28,8 @@ SHORT_OF_ACCURACY = 0.05
 E_FOLDS = (
     3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
 )
-HALF = 0.5  # of a layer's units dead, or of those that could be saturated
+DEAD = 0.7  # of a layer's units: half of them would be where all examples look alike
+HALF = 0.5  # of the units that could be saturated
 OF_UNITS = ("dead_units", "saturated_units")
 TWINS = 0.99  # share of units with the weights of another
 LARGEST_RMS, SMALLEST_RMS = 5.0, 0.1  # of the inputs; standardised ones have 1
@@ -78,8 +79,7 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
 def _undecided(s: Signals) -> Evidence:
     return Evidence(
         1, s.depth + 1, int(s.steps[-1]), s.learnt, -np.inf, np.inf, "share of the prior's loss removed",
-        f"the loss fell by {s.learnt:.0%} of the loss of always saying the classes' shares, and no measure is "
-        "out of its range",
+        f"the loss fell by {s.learnt:.0%} of its value at chance, and no measure is out of its range",
     )  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def _dead(s: Signals) -> np.ndarray:
 
 
 def _saturated(s: Signals) -> np.ndarray:
-    """Return the share of units that are saturated beyond what a signal of unit variance makes: (T, depth)."""
+    """Return the share of units saturated beyond what a signal of unit variance makes: (T, depth)."""
     usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
     dead = _dead(s)
     return np.clip((np.nan_to_num(s.hidden("saturated_fraction")) - usual) / (1 - usual + 1e-12), 0, 1) - dead
@@ -177,16 +177,16 @@ def _saturated(s: Signals) -> np.ndarray:
 
 @MECHANISMS
 def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
-    """More than half of a layer's units pass no gradient on any example."""
+    """Most of a layer's units pass no gradient on any example."""
     dead = _dead(s)
-    if not (s.depth and (dead > HALF).any()):
+    if not (s.depth and (dead > DEAD).any()):
         return None
-    at = int(np.flatnonzero((dead > HALF).any(axis=1))[0])
-    first, last = _layers(dead[at] > HALF)
+    at = int(np.flatnonzero((dead > DEAD).any(axis=1))[0])
+    first, last = _layers(dead[at] > DEAD)
     share = float(dead[at].max())
     when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
     words = f"up to {share:.0%} of the units of {_named(first, last)} are dead {when}"
-    return Evidence(first, last, int(s.steps[at]), share, 0.0, HALF, "share of units", words)
+    return Evidence(first, last, int(s.steps[at]), share, 0.0, DEAD, "share of units", words)
 
 
 @MECHANISMS
@@ -304,7 +304,7 @@ def learning_rate_too_large(s: Signals, best: Yardstick) -> Evidence | None:
     before = ratios[s.steps[:-1] <= peak]
     shocked = times > 10 and len(before) and before[-1] < VIOLENT < before[-1] * times
     higher = not s.loss[-1] <= max(1.05 * s.loss[0], 1.05 * s.data.prior_loss)
-    if not (len(violent) or higher or s.diverged_at or shocked):
+    if not len(ratios) or not (len(violent) or higher or s.diverged_at or shocked):
         return None
     if shocked:
         value = float(before[-1] * times)
@@ -359,7 +359,7 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
     if s.diverged_at is not None:
         return None
     gap = float(s.accuracy[-1] - s.test_accuracy[-1])
-    if gap < GAP or s.test_accuracy[-1] > best.test_accuracy - GAP:
+    if gap < GAP or s.test_accuracy[-1] > best.test_accuracy - SHORT_OF_ACCURACY:
         return None
     words = (
         f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test "

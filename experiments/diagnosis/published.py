@@ -27,14 +27,14 @@ Rule = Callable[[Signals, float], bool]
 
 @dataclass(frozen=True)
 class RuleSet:
-    """A tool's alarms, (our mechanism, rule), in the order in which it raises them, and where it is described."""
+    """A tool's alarms (our mechanism, its rule) in its own order, and where it is described."""
 
     name: str
     source: str
     rules: tuple[tuple[str, Rule], ...]
 
     def alarms(self, s: Signals, dial: float = 1.0) -> list[str]:
-        """Return the mechanisms that the tool would name, in its order; none for a network it finds healthy."""
+        """Return the mechanisms that the tool would name, in its order; none for a healthy network."""
         with np.errstate(all="ignore"):
             return list(dict.fromkeys(mechanism for mechanism, rule in self.rules if rule(s, dial)))
 

@@ -17,7 +17,10 @@ RATE = 0.003
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What the shallow network reached: the share of the prior's loss removed, and the two accuracies."""
+    """What the shallow network reached: the share of the prior's loss removed, and the two accuracies.
+
+    That on the test set is its best at any watched step, as if training had been stopped in time.
+    """
 
     learnt: float
     accuracy: float
@@ -41,6 +44,6 @@ def yardstick(dataset: str, loss: str, batch: int) -> Yardstick:
         activation="relu", depth=2, width=64, dataset=scaled(dataset), init="he_normal", loss=loss,
         optimiser="adam", lr=RATE, batch=batch, steps=STEPS, dtype="float32", seed=2**31,
     )  # fmt: skip
-    ends = train_in_memory([run], Recording(probes=(), watch=(0, STEPS))).steps.iloc[-1]
-    learnt = 1 - ends["loss"] / data_facts(run.dataset, loss).prior_loss
-    return Yardstick(float(learnt), float(ends["accuracy"]), float(ends["test_accuracy"]))
+    found = train_in_memory([run], Recording(probes=(), watch=12)).steps.sort_values("step")
+    learnt = 1 - found["loss"].iloc[-1] / data_facts(run.dataset, loss).prior_loss
+    return Yardstick(float(learnt), float(found["accuracy"].iloc[-1]), float(found["test_accuracy"].max()))
