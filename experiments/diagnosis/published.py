@@ -60,7 +60,7 @@ def _loss_still(s: Signals, updates: int, least: float) -> bool:
     if len(s.loss) <= updates:
         return False
     before, after = s.loss[:-updates], s.loss[updates:]
-    return _any(after > before * (1 - least))
+    return _any(after >= before * (1 - least))
 
 
 # Amazon SageMaker Debugger --------------------------------------------------------------------------------
