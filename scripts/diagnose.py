@@ -22,11 +22,14 @@ def arguments() -> argparse.Namespace:
         "--confirm", action="store_true", help="train the proposed cures and say what they bring"
     )
     parser.add_argument("--normal", action="store_true", help="say what is normal before any training")
+    parser.add_argument(
+        "--benchmark", type=int, default=0, metavar="N", help="measure how often this is right"
+    )
     parser.add_argument("--networks", type=int, default=200, help="how many are drawn for --normal (200)")
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (all cores)")
     parser.add_argument("--quiet", action="store_true", help="say nothing of the training")
     given = parser.parse_args()
-    if not given.experiment:
+    if not given.experiment and not given.benchmark:
         parser.error("name a config, a folder in results/, or --normal KEY=VALUE …")
     return given
 

@@ -16,7 +16,8 @@ from experiments.sweeps.plan import ExecutionOptions
 
 def diagnose_command(given: Namespace) -> int:
     """Do what `scripts/diagnose.py` was asked for; return the exit status."""
-    return status_of(lambda: _normal(given) if given.normal else _diagnose(given))
+    work = _benchmark if given.benchmark else _normal if given.normal else _diagnose
+    return status_of(lambda: work(given))
 
 
 def _normal(given: Namespace) -> int:
@@ -68,3 +69,32 @@ def _records(given: Namespace) -> tuple[Store, Records]:
         return Store(experiment.name), records
     store = Store(Path(given.experiment).name)
     return store, stored_records(store, stored_experiment(store))
+
+
+def _benchmark(given: Namespace) -> int:
+    """Measure how often the diagnosis is right, on both halves, and write results/diagnosis."""
+    import time
+
+    from experiments.diagnosis.benchmark import HALVES, benchmark, scores
+    from experiments.report.benchmark_page import benchmark_page
+    from experiments.storage import files
+    from experiments.storage.store import results_root
+
+    began, done, tables = time.monotonic(), 0, {}
+
+    def advance(runs: int) -> None:
+        nonlocal done
+        done += runs
+        print(f"\r{done} networks in {time.monotonic() - began:.0f} s", end="", flush=True)
+
+    folder = results_root() / "diagnosis"
+    for half in HALVES:
+        tables[half] = benchmark(given.benchmark, half, jobs=given.jobs or 0, advance=advance)
+        name = f"{half.replace('-', '_')}.csv"
+        files.write(folder / name, tables[half].to_csv(index=False, float_format="%.4g").encode(), folder)
+    files.write(folder / "README.md", benchmark_page(tables).encode(), folder)
+    print()
+    for half, table in tables.items():
+        print(f"\n{half}\n{scores(table).to_string(index=False)}")
+    print(f"\nwritten: {folder}")
+    return OK

@@ -2,7 +2,7 @@
 
 `signals` gathers what the records say of a run, `mechanisms` is the table of what can be wrong, `findings`
 makes sentences over seeds of it, `cures` proposes and `confirmation` tries what to change. `reference` says
-what is normal without training, `published` has the rules of other tools, `operators` and `benchmark` the
+what is normal without training, `rule_sets` has those of other tools, `operators` and `benchmark` the
 ground truth.
 """
 

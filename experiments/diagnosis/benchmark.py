@@ -18,7 +18,7 @@ from experiments.config import Recording, Run
 from experiments.diagnosis.findings import of_setting
 from experiments.diagnosis.mechanisms import falls_short
 from experiments.diagnosis.operators import OPERATORS
-from experiments.diagnosis.published import PROBES_READ, RULE_SETS, RuleSet
+from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS, RuleSet
 from experiments.diagnosis.signals import NEEDED, Signals, signals
 from experiments.diagnosis.yardstick import yardstick
 from experiments.sweeps.in_memory import train_in_memory

@@ -71,8 +71,8 @@ class Reference:
         state = self._state(float(middle))
         return (
             f"Normal here: ‖delta‖ of layer 1 is {middle:.2g} of layer {self.run.depth}'s "
-            f"({low:.2g} to {high:.2g} in 95 % of {len(self.ratio)} networks). {state}: a network of this depth "
-            f"and width trains from {self.healthy[0]:.2g} to {self.healthy[1]:.2g}."
+            f"({low:.2g} to {high:.2g} in 95 % of {len(self.ratio)} networks). {state}: a network of "
+            f"this depth and width trains from {self.healthy[0]:.2g} to {self.healthy[1]:.2g}."
         )
 
     def _state(self, ratio: float) -> str:

@@ -1,4 +1,4 @@
-"""The benchmark: operators that break, truth by measurement, scores with intervals, two halves that share nothing."""
+"""The benchmark: operators that break, measured truth, scores with intervals, halves that share nothing."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from experiments.config import Run
 from experiments.diagnosis.benchmark import benchmark, cases, draw, interval, operators, scores
 from experiments.diagnosis.mechanisms import MECHANISMS
 from experiments.diagnosis.operators import OPERATORS
-from experiments.diagnosis.published import RULE_SETS
+from experiments.diagnosis.rule_sets import RULE_SETS
 
 BASE = Run(activation="relu", init="he_normal", depth=5, width=16, dataset="digits", norm="batch", steps=400)
 

@@ -1,4 +1,4 @@
-"""Cures are tried on the seeds of the ill runs; one that helps is named with its gain, and so is one that does not."""
+"""Cures are tried on the seeds of the ill runs; what helps and what does not is named with its gain."""
 
 import pytest
 
@@ -8,11 +8,13 @@ from experiments.diagnosis.confirmation import confirm, reached_by
 from experiments.sweeps.in_memory import train_in_memory
 from experiments.sweeps.plan import grid
 
+SMALL = {"dataset": "circles(n=300)", "width": 16, "steps": 200, "batch": 32, "dtype": "float32"}
+
 
 def confirmed(**base):
     experiment = config.from_mapping({
         "question": "?",
-        "base": {"dataset": "circles(n=300)", "width": 16, "steps": 200, "batch": 32, "dtype": "float32"} | base,
+        "base": SMALL | base,
         "sweep": {"seed": [0, 1]},
     })  # fmt: skip
     records = train_in_memory(list(grid(experiment)), experiment.recording)
@@ -26,8 +28,7 @@ def test_the_first_cure_that_helps_is_named_with_its_paired_gain():
     assert first["cure_gain_low"] <= first["cure_gain"] <= first["cure_gain_high"]
     before = [row["accuracy"] for row in records.steps[records.steps["step"] == 200].to_dict("records")]
     cured = config.from_mapping(
-        {"question": "?", "base": {"dataset": "circles(n=300)", "width": 16, "steps": 200, "batch": 32,
-         "dtype": "float32", "activation": "relu", "init": "he_normal", "lr": 0.3}, "sweep": {"seed": [0, 1]}}
+        {"question": "?", "base": SMALL | {"activation": "relu", "init": "he_normal", "lr": 0.3}, "sweep": {"seed": [0, 1]}}
     )  # fmt: skip
     after = list(reached_by(list(grid(cured)), "accuracy", jobs=1).values())
     gains = sorted(a - b for a, b in zip(after, before, strict=True))

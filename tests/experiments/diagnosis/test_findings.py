@@ -1,4 +1,4 @@
-"""Findings over seeds: the cause first, how many seeds, and sentences that say what was measured and what to do."""
+"""Findings over seeds: the cause first, how many seeds, and sentences that say what to do."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every mechanism is named first in a world that it rules, and not in the healthy one that it was made from."""
+"""Every mechanism is named first in a world that it rules, and not in the healthy one."""
 
 from functools import cache
 
@@ -14,8 +14,8 @@ from experiments.sweeps.in_memory import train_in_memory
 from experiments.sweeps.plan import grid
 
 HEALTHY = {
-    "activation": "relu", "init": "he_normal", "depth": 4, "width": 32, "dataset": "circles(n=400)", "lr": 0.1,
-    "steps": 300, "batch": 32, "dtype": "float32",
+    "activation": "relu", "init": "he_normal", "depth": 4, "width": 32, "dataset": "circles(n=400)",
+    "lr": 0.1, "steps": 300, "batch": 32, "dtype": "float32",
 }  # fmt: skip
 WORLDS = {  # mechanism: what is changed in the healthy config
     "unscaled_inputs": {"dataset": "circles(n=400, shift=30)"},

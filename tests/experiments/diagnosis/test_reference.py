@@ -1,4 +1,4 @@
-"""What is normal: drawn ranges hold what other networks show, and the healthy range is where networks train."""
+"""What is normal: drawn ranges hold what other networks show; healthy is where networks train."""
 
 from math import exp
 

@@ -1,7 +1,7 @@
 """Measures that published detectors of training problems read, none of them in the default set.
 
-They are defined as those tools define them, on plain arrays, so that their rules can be held against ours on
-the same networks (`experiments.diagnosis.published`).
+They are defined as those tools define them, on plain arrays, so that the tools' rules can be asked about
+the same networks.
 """
 
 from __future__ import annotations

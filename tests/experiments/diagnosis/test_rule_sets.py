@@ -1,4 +1,4 @@
-"""Each rule set says what its tool's description says, on numbers that lie just on either side of its constants."""
+"""Each rule set says what its tool's description says, on either side of its constants."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from made import STEPS, signals
 
 from experiments.config import Run
 from experiments.diagnosis.mechanisms import MECHANISMS
-from experiments.diagnosis.published import PROBES_READ, RULE_SETS
+from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS
 from mlp.probes import PROBES
 
 SETS = {rules.name: rules for rules in RULE_SETS}
