@@ -21,8 +21,8 @@ was made from on each of {SEEDS} seeds, by more than {HURTS:g} in the median; on
 healthy. *Detection* is the share of ill settings in which anything is found, *false alarms* the same share of
 healthy settings, *type@1* the share of ill settings in which the first mechanism named is one that the
 operator may rightly be called. The thresholds were chosen on the development half (half of the operators, its
-own seeds and settings). Published rule sets are judged on the same networks, by the first alarm that they raise; see
-`experiments/diagnosis/rule_sets.py` for what each of them asks.
+own seeds and settings). Published rule sets are judged on the same networks, by the first alarm that they
+raise; see `experiments/diagnosis/rule_sets.py` for what each of them asks.
 """
 
 

@@ -27,9 +27,8 @@ def test_the_first_cure_that_helps_is_named_with_its_paired_gain():
     assert (first["mechanism"], first["cure"], first["confirmed"]) == ("clipped_too_hard", "clip=null", "yes")
     assert first["cure_gain_low"] <= first["cure_gain"] <= first["cure_gain_high"]
     before = [row["accuracy"] for row in records.steps[records.steps["step"] == 200].to_dict("records")]
-    cured = config.from_mapping(
-        {"question": "?", "base": SMALL | {"activation": "relu", "init": "he_normal", "lr": 0.3}, "sweep": {"seed": [0, 1]}}
-    )  # fmt: skip
+    base = SMALL | {"activation": "relu", "init": "he_normal", "lr": 0.3}
+    cured = config.from_mapping({"question": "?", "base": base, "sweep": {"seed": [0, 1]}})
     after = list(reached_by(list(grid(cured)), "accuracy", jobs=1).values())
     gains = sorted(a - b for a, b in zip(after, before, strict=True))
     assert [first["cure_gain_low"], first["cure_gain_high"]] == pytest.approx(gains)
