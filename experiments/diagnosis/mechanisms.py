@@ -25,6 +25,7 @@ MECHANISMS = Registry("mechanism")
 # The thresholds. Each is a statement about training, not a size of gradient.
 SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
 SHORT_OF_ACCURACY = 0.05
+SHORT_WITH_LOSS = 0.02  # of accuracy, where the loss is short as well
 E_FOLDS = (
     3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
 )
@@ -58,8 +59,15 @@ class Evidence:
 
 
 def falls_short(s: Signals, best: Yardstick) -> bool:
-    """Whether the run learnt clearly less than the yardstick on its training examples."""
-    return s.learnt < best.learnt - SHORT_OF_LOSS or not s.final_accuracy >= best.accuracy - SHORT_OF_ACCURACY
+    """Whether the run learnt clearly less than the yardstick on its training examples.
+
+    Clearly is a twentieth of the examples, or a fiftieth where the loss, too, stayed well above the
+    yardstick's.
+    """
+    missing = best.accuracy - s.final_accuracy
+    if not missing < SHORT_OF_ACCURACY:  # NaN: it diverged
+        return True
+    return s.learnt < best.learnt - SHORT_OF_LOSS and missing > SHORT_WITH_LOSS
 
 
 @np.errstate(all="ignore")  # a run that diverged is NaN; every rule says what it makes of it
