@@ -5,7 +5,7 @@ CONFIG ?= configs/deep_sigmoid.yaml
 PY      = $(VENV)/bin/python
 READY   = $(VENV)/.ready
 
-.PHONY: run test test-all check bench docs reproduce reproduce-literature clean
+.PHONY: run test test-all check bench benchmark-diagnosis docs reproduce reproduce-literature clean
 
 run: $(READY)            ## train and draw one question: make run CONFIG=configs/smoke.yaml
 	$(PY) scripts/run.py $(CONFIG) $(ARGS)
@@ -23,6 +23,9 @@ check: $(READY)          ## ruff, mypy and the tests: what runs before each comm
 
 bench: $(READY)          ## this engine beside the alternatives that are installed
 	$(PY) scripts/bench.py $(ARGS)
+
+benchmark-diagnosis: $(READY)  ## how often the diagnosis is right: results/diagnosis/README.md
+	$(PY) scripts/diagnose.py --benchmark 40 $(ARGS)
 
 docs: $(READY)           ## every generated table of a page, and the schema of configs
 	$(PY) -m experiments.config.schema

@@ -31,7 +31,7 @@ cli
 report bench
 pipeline
 plots
-claims search verification
+claims diagnosis search verification
 sweeps theory
 analysis
 storage

@@ -137,7 +137,7 @@ def correlation_fixed_point(act: Activation, weight: float, bias: float = 0.0) -
     def drift(c: float) -> float:
         return correlation_map(act, c, q, weight, bias) - c
 
-    return 0.0 if abs(drift(0.0)) < FLAT else _root(drift, 0.0, 1 - 1e-6)
+    return 0.0 if abs(drift(0.0)) < FLAT else root(drift, 0.0, 1 - 1e-6)
 
 
 def depth_scales(act: Activation, weight: float, bias: float = 0.0) -> dict[str, float]:
@@ -187,10 +187,10 @@ def critical_point(act: Activation, bias: float = 0.0) -> tuple[float, float]:
 
 
 def _root_in_log(f: Callable[[float], float], low: float, high: float) -> float:
-    return float(np.exp(_root(lambda x: f(np.exp(x)), np.log(low), np.log(high))))
+    return float(np.exp(root(lambda x: f(np.exp(x)), np.log(low), np.log(high))))
 
 
-def _root(f: Callable[[float], float], low: float, high: float) -> float:
+def root(f: Callable[[float], float], low: float, high: float) -> float:
     """A zero of f between two places where its sign differs: Illinois (Dowell & Jarratt 1971)."""
     at_low, at_high = f(low), f(high)
     if at_low * at_high > 0:

@@ -6,7 +6,7 @@ Everything is measured by the slope and the arrays, never by the activation's na
 measured rightly the day it is added. Norms are Frobenius norms. Ratios between layers are analysis.
 """
 
-from mlp.probes import default, jacobian, optional
+from mlp.probes import default, detectors, jacobian, optional
 from mlp.probes.distributions import DISTRIBUTIONS
 from mlp.probes.table import PROBES, probe
 from mlp.probes.units import UNIT_PROBES
@@ -15,4 +15,5 @@ DEFAULT_PROBES = PROBES.default
 
 __all__ = [
     "DEFAULT_PROBES", "DISTRIBUTIONS", "PROBES", "UNIT_PROBES", "default", "jacobian", "optional", "probe",
+    "detectors",
 ]  # fmt: skip

@@ -1,0 +1,89 @@
+"""What a thesis asks besides: which value to clip at, and how many seeds a difference needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.analysis.ratios import at_end, join, varying
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.storage.records import Records
+
+PERCENTILES = (50, 90, 95, 99, 100)
+DIFFERENCES = (0.005, 0.01, 0.02, 0.05)  # of accuracy
+POWER_Z = 1.959964 + 0.841621  # two-sided 5 %, power 80 %: quantiles of the normal distribution
+
+
+def gradient_norms(records: Records) -> pd.DataFrame:
+    """Return the norm of the whole gradient on the probe set, before clipping, per run and watched step.
+
+    Columns: the fields of Run, step, gradient: √Σ(‖dw‖² + ‖db‖²) over layers.
+    """
+    layers = records.layers
+    squares = layers["dw_norm"] ** 2 + layers["db_norm"] ** 2
+    total = squares.groupby([layers["run_id"], layers["step"]], sort=False).sum(min_count=1)
+    return join(np.sqrt(total).rename("gradient").reset_index(), records.runs)
+
+
+def clip_values(records: Records) -> pd.DataFrame:
+    """Return which values of `clip` would do what, from the gradient norms of the runs that finished.
+
+    Columns: the varying fields, percentile, clip (that percentile of the norms over steps and seeds), clipped
+    (the share of watched steps with a larger norm) and lr_factor (by how much clipping shortens the update in
+    the median over those steps: a learning rate lower by that factor).
+    """
+    import pandas as pd
+
+    done = records.runs.loc[records.runs["status"] == "ok", "run_id"]
+    norms = gradient_norms(records)
+    norms = norms[norms["run_id"].isin(done) & np.isfinite(norms["gradient"])]
+    by, rows = varying(records.runs), []
+    for key, group in _groups(norms, by):
+        values = group["gradient"].to_numpy()
+        for percentile in PERCENTILES:
+            clip = float(np.percentile(values, percentile))
+            over = values[values > clip]
+            factor = float(np.median(clip / over)) if len(over) else 1.0
+            rows.append((*key, percentile, clip, len(over) / len(values), factor))
+    return pd.DataFrame(rows, columns=[*by, "percentile", "clip", "clipped", "lr_factor"])
+
+
+def seeds_needed(records: Records, value: str = "test_accuracy") -> pd.DataFrame:
+    """Return how many seeds tell two settings apart, from the paired differences of the seeds at hand.
+
+    n = ((z_0.975 + z_0.8)·sd/difference)², rounded up and at least 2: enough to find a true difference of
+    that size with probability 80 % at a two-sided level of 5 %. sd is that of the differences between runs of
+    equal seed. Columns: a, b (settings in words), seeds, difference (mean of b − a), sd, then one column a
+    size of DIFFERENCES. Settings that share fewer than three seeds are left out.
+    """
+    import pandas as pd
+
+    ends = join(at_end(records.steps[["run_id", "step", value]], records.runs), records.runs)
+    by = varying(records.runs)
+    found = {_named(by, key): group.set_index("seed")[value] for key, group in _groups(ends, by)}
+    rows = []
+    for a, b in combinations(found, 2):
+        gaps = (found[b] - found[a]).dropna()
+        if len(gaps) < 3:
+            continue
+        sd = float(gaps.std())
+        needed = [max(2, int(np.ceil((POWER_Z * sd / size) ** 2))) for size in DIFFERENCES]
+        rows.append((a, b, len(gaps), float(gaps.mean()), sd, *needed))
+    sizes = [f"to see {size:g}" for size in DIFFERENCES]
+    return pd.DataFrame(rows, columns=["a", "b", "seeds", "difference", "sd", *sizes])
+
+
+def _groups(frame: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[object, ...], pd.DataFrame]]:
+    if not by:
+        return [((), frame)]
+    return [(key, group) for key, group in frame.groupby(list(by), sort=False, dropna=False)]
+
+
+def _named(by: Sequence[str], key: tuple[object, ...]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(by, key, strict=True)) or "all runs"

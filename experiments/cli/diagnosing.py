@@ -1,0 +1,100 @@
+"""The command behind `scripts/diagnose.py`: what is wrong with an experiment, or what is normal."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from experiments import config
+from experiments.cli.commands import OK, status_of
+from experiments.config import Experiment
+from experiments.pipeline import experiment_of, run_experiment, stored_experiment, stored_records
+from experiments.storage.records import Records
+from experiments.storage.store import Store
+from experiments.sweeps.plan import ExecutionOptions
+
+
+def diagnose_command(given: Namespace) -> int:
+    """Do what `scripts/diagnose.py` was asked for; return the exit status."""
+    work = _benchmark if given.benchmark else _normal if given.normal else _diagnose
+    return status_of(lambda: work(given))
+
+
+def _normal(given: Namespace) -> int:
+    """Print what is normal for one setting, from networks drawn for it; nothing is trained or written."""
+    from experiments.diagnosis.reference import reference
+
+    texts = [text for text in [given.experiment, *given.overrides] if text]
+    run = config.from_mapping({"question": "What is normal?"}, overrides=texts).base
+    found = reference(run, given.networks, jobs=given.jobs or 1)
+    print(found.verdict)
+    table = found.table()
+    for measure, rows in table.groupby("measure", sort=False):
+        print(f"\n{measure} by layer: median (2.5 % to 97.5 % of networks)")
+        for row in rows.itertuples():
+            print(f"  layer {row.layer:>3}  {row.median:10.3g}  ({row.low:.3g} to {row.high:.3g})")
+    return OK
+
+
+def _diagnose(given: Namespace) -> int:
+    """Train what is missing, find what is wrong, try cures if asked to, write and print it."""
+    from experiments.diagnosis.confirmation import confirm
+    from experiments.diagnosis.findings import diagnose
+
+    store, records = _records(given)
+    table = diagnose(records)
+    names = ["diagnosis.csv"]
+    if given.confirm:
+        table, tried = confirm(table, records.runs, jobs=given.jobs or 0)
+        store.write("cures.csv", tried.to_csv(index=False).encode())
+        names.append("cures.csv")
+    store.write("diagnosis.csv", table.to_csv(index=False).encode())
+    fields = list(table.columns[: table.columns.get_loc("rank")])
+    for row in table.to_dict("records"):
+        if row["rank"] == 1 and fields:
+            print("\n" + ", ".join(f"{name} {row[name]}" for name in fields))
+        print(f"  {row['sentence']}")
+    print("\nwritten: " + ", ".join(str(store.folder / name) for name in names))
+    return OK
+
+
+def _records(given: Namespace) -> tuple[Store, Records]:
+    """The records of a config, trained where they are missing, or of a folder in results/ as they are."""
+    from experiments.cli.terminal import terminal
+
+    if Path(given.experiment).suffix in (".yaml", ".yml") or given.overrides:
+        experiment: Experiment = experiment_of(given.experiment, given.overrides)
+        options = ExecutionOptions(given.jobs)
+        records = run_experiment(experiment, options, terminal(quiet=given.quiet)).records
+        return Store(experiment.name), records
+    store = Store(Path(given.experiment).name)
+    return store, stored_records(store, stored_experiment(store))
+
+
+def _benchmark(given: Namespace) -> int:
+    """Measure how often the diagnosis is right, on both halves, and write results/diagnosis."""
+    import time
+
+    from experiments.diagnosis.benchmark import HALVES, benchmark, scores
+    from experiments.report.benchmark_page import benchmark_page
+    from experiments.storage import files
+    from experiments.storage.store import results_root
+
+    began, done, tables = time.monotonic(), 0, {}
+
+    def advance(runs: int) -> None:
+        nonlocal done
+        done += runs
+        print(f"\r{done} networks in {time.monotonic() - began:.0f} s", end="", flush=True)
+
+    folder = results_root() / "diagnosis"
+    for half in HALVES:
+        tables[half] = benchmark(given.benchmark, half, jobs=given.jobs or 0, advance=advance)
+        name = f"{half.replace('-', '_')}.csv"
+        files.write(folder / name, tables[half].to_csv(index=False, float_format="%.4g").encode(), folder)
+    files.write(folder / "README.md", benchmark_page(tables).encode(), folder)
+    print()
+    for half, table in tables.items():
+        print(f"\n{half}\n{scores(table).to_string(index=False)}")
+    print(f"\nwritten: {folder}")
+    return OK

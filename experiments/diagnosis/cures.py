@@ -1,0 +1,92 @@
+"""What to change: for each mechanism the overrides that can cure it, the smallest change first.
+
+A cure is a text that a user can paste behind `run.py CONFIG`; several changes that belong together are
+separated by a blank, as on a command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isnan
+
+from experiments.config import Run
+from experiments.diagnosis.yardstick import scaled
+from experiments.theory.critical import critical
+
+Cures = Callable[[Run], list[str]]
+
+
+def cures(mechanism: str, run: Run) -> list[str]:
+    """Return the overrides that can cure this mechanism in this run, the smallest change first."""
+    return [text for text in dict.fromkeys(_CURES.get(mechanism, lambda run: [])(run)) if text]
+
+
+def critical_init(run: Run) -> str:
+    """The initialiser's override that makes the run's activation critical, or "" if it is so already.
+
+    Without a critical point worth having (sigmoid's needs a hundredfold variance) it is "" as well.
+    """
+    weight = critical(run.activation).critical_weight
+    if isnan(weight) or weight > 10:
+        return ""
+    if abs(weight - 2) < 1e-3:
+        init = "he_normal"
+    elif abs(weight - 1) < 1e-3:
+        init = "lecun_normal"
+    else:
+        init = f"scaled_normal(gain={weight**0.5:.4g})"
+    return "" if init == run.init else f"init={init}"
+
+
+def _gradient(run: Run) -> list[str]:
+    """What brings a gradient through a deep network."""
+    found = [critical_init(run)]
+    if run.norm == "none":
+        found.append("norm=batch")
+    if not run.residual and run.depth > 1:
+        found.append("residual=1")
+    if not run.activation.startswith("relu"):
+        found.append("activation=relu init=he_normal")
+    return [*found, "norm=batch residual=1", f"depth={max(1, run.depth // 4)}"]
+
+
+def _slower(run: Run) -> list[str]:
+    plain = (
+        [] if run.schedule == "constant" or not run.schedule.startswith("shock") else ["schedule=constant"]
+    )
+    return [*plain, *(f"lr={run.lr / factor:.3g}" for factor in (10, 100, 1000))]
+
+
+def _faster(run: Run) -> list[str]:
+    return [f"lr={run.lr * factor:.3g}" for factor in (10, 100, 1000)] if run.lr else ["lr=0.1"]
+
+
+def _units(run: Run) -> list[str]:
+    biases = [] if run.bias == "zeros" else ["bias=zeros"]
+    leaky = ["activation=leaky_relu(slope=0.1)"] if run.activation == "relu" else []
+    return [*biases, critical_init(run), *leaky, *_slower(run), "norm=batch"]
+
+
+def _longer(run: Run) -> list[str]:
+    return [f"steps={run.steps * factor}" for factor in (4, 20)] + _faster(run)[:1]
+
+
+_CURES: dict[str, Cures] = {
+    "unscaled_inputs": lambda run: [f"dataset={scaled(run.dataset)}"],
+    "symmetric_units": lambda run: [critical_init(run) or "init=he_normal"],
+    "clipped_too_hard": lambda run: ["clip=null"],
+    "decay_too_strong": lambda run: ["weight_decay=0"],
+    "non_finite": _gradient,
+    "dead_units": _units,
+    "saturated_units": lambda run: [critical_init(run) or "init=lecun_normal", *_gradient(run)],
+    "vanishing_gradient": _gradient,
+    "exploding_gradient": lambda run: [*_gradient(run), *_slower(run)],
+    "collapsed_signal": _gradient,
+    "learning_rate_too_large": _slower,
+    "learning_rate_too_small": _faster,
+    "too_few_steps": _longer,
+    "overfitting": lambda run: [
+        f"weight_decay={run.weight_decay * 10 or 0.01:g}", f"width={max(4, run.width // 4)}",
+    ],
+    "undecided": lambda run: [*_slower(run)[:1], *_faster(run)[:1], *_longer(run)[:1]],
+}  # fmt: skip

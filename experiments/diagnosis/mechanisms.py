@@ -1,0 +1,382 @@
+"""The table of mechanisms: what can be wrong with a network, each a function of one run's signals.
+
+A mechanism returns its evidence, or None where there is none. The table's order is that of causes: what
+stands earlier can bring about what stands later, so the first that is found is named as the cause and the
+others as what follows from it. None of them is asked of a run that learns as well as the yardstick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from experiments.diagnosis.reference import healthy_ratio
+from experiments.diagnosis.signals import Signals
+from experiments.diagnosis.yardstick import Yardstick
+from experiments.theory.mean_field import flat_fraction
+from mlp.activations import activation as activation_of
+from mlp.registry import Registry
+from mlp.schedules import SCHEDULES
+
+MECHANISMS = Registry("mechanism")
+
+# The thresholds. Each is a statement about training, not a size of gradient.
+SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
+SHORT_OF_ACCURACY = 0.05
+SHORT_WITH_LOSS = 0.02  # of accuracy, where the loss is short as well
+E_FOLDS = (
+    3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
+)
+DEAD = 0.7  # of a layer's units: half of them would be where all examples look alike
+HALF = 0.5  # of the units that could be saturated
+OF_UNITS = ("dead_units", "saturated_units")
+TWINS = 0.99  # share of units with the weights of another
+LARGEST_RMS, SMALLEST_RMS = 5.0, 0.1  # of the inputs; standardised ones have 1
+OFF_CENTRE = 2.0  # mean over standard deviation of the inputs
+CLIPPED = 0.1  # of the gradient's norm is left
+SHRUNK = 0.5  # of the weights' norm is left
+VIOLENT = 0.3  # ‖step‖/‖w‖ of one update
+GENTLE = 1e-3  # ‖step‖/‖w‖ of one update, in the layer that moves most (Karpathy's rule of thumb)
+TRAVEL = 1.0  # ‖w‖: what the updates of the layer that moves most add up to in a run that learns
+GAP = 0.1  # of accuracy between training and test set
+ALIKE = 1e-4  # share of a layer's mean square that differs between examples
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where a mechanism was seen: layers, step, the value and the healthy range, and it in words."""
+
+    layer_first: int
+    layer_last: int
+    step: int
+    value: float
+    low: float
+    high: float
+    unit: str
+    words: str
+
+
+def falls_short(s: Signals, best: Yardstick) -> bool:
+    """Whether the run learnt clearly less than the yardstick on its training examples.
+
+    Clearly is a twentieth of the examples, or a fiftieth where the loss, too, stayed well above the
+    yardstick's.
+    """
+    missing = best.accuracy - s.final_accuracy
+    if not missing < SHORT_OF_ACCURACY:  # NaN: it diverged
+        return True
+    return s.learnt < best.learnt - SHORT_OF_LOSS and missing > SHORT_WITH_LOSS
+
+
+@np.errstate(all="ignore")  # a run that diverged is NaN; every rule says what it makes of it
+def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
+    """Return the mechanisms of a run by name, the cause first; empty for a run in which nothing is wrong."""
+    if not falls_short(s, best):
+        found = MECHANISMS["overfitting"](s, best)
+        return {"overfitting": found} if found else {}
+    found = {name: rule(s, best) for name, rule in MECHANISMS.items()}
+    kept = {name: evidence for name, evidence in found.items() if evidence is not None}
+    if "learning_rate_too_large" in kept:  # units that die or saturate under way are what it has done
+        after = [name for name in OF_UNITS if name in kept and kept[name].step > 0]
+        kept = {name: kept[name] for name in [*(n for n in kept if n not in after), *after]}
+    return kept or {"undecided": _undecided(s)}
+
+
+def _undecided(s: Signals) -> Evidence:
+    return Evidence(
+        1, s.depth + 1, int(s.steps[-1]), s.learnt, -np.inf, np.inf, "share of the prior's loss removed",
+        f"the loss fell by {s.learnt:.0%} of its value at chance, and no measure is out of its range",
+    )  # fmt: skip
+
+
+def _layers(where: np.ndarray) -> tuple[int, int]:
+    """The first and the last layer (from 1) at which the condition (depth,) holds."""
+    at = np.flatnonzero(where)
+    return int(at[0]) + 1, int(at[-1]) + 1
+
+
+def _named(first: int, last: int) -> str:
+    return f"layer {first}" if first == last else f"layers {first} to {last}"
+
+
+# What was given: data, weights, training ------------------------------------------------------------------
+
+
+@MECHANISMS
+def unscaled_inputs(s: Signals, best: Yardstick) -> Evidence | None:
+    """The inputs are far from mean 0 and variance 1."""
+    data = s.data
+    if abs(data.mean) > OFF_CENTRE * data.sd:
+        words = f"the inputs have mean {data.mean:.3g} and standard deviation {data.sd:.3g}"
+        return Evidence(
+            1, 1, 0, abs(data.mean) / data.sd, 0.0, OFF_CENTRE, "mean over sd of the inputs", words
+        )
+    if not SMALLEST_RMS <= data.rms <= LARGEST_RMS:
+        words = f"the inputs' root mean square is {data.rms:.3g}"
+        return Evidence(1, 1, 0, data.rms, SMALLEST_RMS, LARGEST_RMS, "rms of the inputs", words)
+    return None
+
+
+@MECHANISMS
+def symmetric_units(s: Signals, best: Yardstick) -> Evidence | None:
+    """All units of a layer start with the same weights, so that they stay the same for ever."""
+    alike = s.start.twins >= TWINS
+    if not alike.any():
+        return None
+    first, last = _layers(alike)
+    share = float(s.start.twins[first - 1])
+    words = f"in {_named(first, last)} {share:.0%} of the units start with the weights of another unit"
+    return Evidence(first, last, 0, share, 0.0, TWINS, "share of units", words)
+
+
+@MECHANISMS
+def clipped_too_hard(s: Signals, best: Yardstick) -> Evidence | None:
+    """Clipping leaves so little of the gradient that the network hardly moves."""
+    norms = s.gradient_norm[np.isfinite(s.gradient_norm)]
+    if s.run.clip is None or not len(norms):
+        return None
+    left = float(np.median(np.minimum(1.0, s.run.clip / np.maximum(norms, 1e-300))))
+    if left > CLIPPED or s.moved.max(initial=0.0) > TRAVEL:
+        return None
+    words = (
+        f"clipping to {s.run.clip:g} leaves {left:.2g} of the gradient's norm (median over the watched "
+        f"steps), which is a learning rate of {s.run.lr * left:.2g}"
+    )
+    return Evidence(1, s.depth + 1, 0, left, CLIPPED, 1.0, "share of the gradient's norm", words)
+
+
+@MECHANISMS
+def decay_too_strong(s: Signals, best: Yardstick) -> Evidence | None:
+    """Weight decay pulls the weights to zero faster than the gradient builds them up."""
+    left = s.layers["w_norm"][-1] / s.layers["w_norm"][0]
+    pull = s.run.weight_decay * float(np.nan_to_num(s.lr).mean()) * int(s.steps[-1])
+    if not pull > log(1 / SHRUNK) or not np.median(left) < SHRUNK:
+        return None
+    words = f"the weights shrink to {np.median(left):.2g} of their norm (median over layers)"
+    return Evidence(
+        1, s.depth + 1, int(s.steps[-1]), float(np.median(left)), SHRUNK, np.inf, "‖w‖/‖w₀‖", words
+    )
+
+
+# The start ------------------------------------------------------------------------------------------------
+
+
+@MECHANISMS
+def non_finite(s: Signals, best: Yardstick) -> Evidence | None:
+    """The loss is not finite before the first update."""
+    if s.diverged_at != 0:
+        return None
+    words = "the loss is not finite before the first update: the forward pass overflows"
+    return Evidence(1, s.depth + 1, 0, np.nan, -np.inf, np.inf, "loss", words)
+
+
+def _dead(s: Signals) -> np.ndarray:
+    return np.nan_to_num(s.hidden("dead_fraction"))
+
+
+def _saturated(s: Signals) -> np.ndarray:
+    """Return the share of units saturated beyond what a signal of unit variance makes: (T, depth)."""
+    usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
+    dead = _dead(s)
+    return np.clip((np.nan_to_num(s.hidden("saturated_fraction")) - usual) / (1 - usual + 1e-12), 0, 1) - dead
+
+
+@MECHANISMS
+def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
+    """Most of a layer's units pass no gradient on any example."""
+    dead = _dead(s)
+    if not (s.depth and (dead > DEAD).any()):
+        return None
+    at = int(np.flatnonzero((dead > DEAD).any(axis=1))[0])
+    first, last = _layers(dead[at] > DEAD)
+    share = float(dead[at].max())
+    when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
+    words = f"up to {share:.0%} of the units of {_named(first, last)} are dead {when}"
+    return Evidence(first, last, int(s.steps[at]), share, 0.0, DEAD, "share of units", words)
+
+
+@MECHANISMS
+def saturated_units(s: Signals, best: Yardstick) -> Evidence | None:
+    """More than half of the slopes of a layer lie under a tenth of the largest, beyond what is usual."""
+    share = _saturated(s)
+    if not (s.depth and (share > HALF).any()):
+        return None
+    at = int(np.flatnonzero((share > HALF).any(axis=1))[0])
+    first, last = _layers(share[at] > HALF)
+    when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
+    value = float(s.hidden("saturated_fraction")[at].max())
+    words = (
+        f"up to {value:.0%} of the slopes of {_named(first, last)} are under a tenth of the largest {when}"
+    )
+    usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
+    return Evidence(
+        first, last, int(s.steps[at]), value, 0.0, usual + HALF * (1 - usual), "share of slopes", words
+    )
+
+
+def _band(s: Signals) -> float:
+    """How many powers of e ‖delta‖ may change by from the last to the first hidden layer."""
+    return log(healthy_ratio(s.run.activation, s.depth, s.run.width)[1])
+
+
+def _ratio(s: Signals) -> np.ndarray:
+    """ln of ‖delta‖ of each hidden layer over the last hidden layer's, before the first update: (depth,)."""
+    logs = s.hidden("delta_log10")[0] * log(10)
+    with np.errstate(invalid="ignore"):
+        return logs - logs[-1]
+
+
+@MECHANISMS
+def vanishing_gradient(s: Signals, best: Yardstick) -> Evidence | None:
+    """‖delta‖ falls from the last to the first hidden layer by more than a network of this depth bears."""
+    if s.depth < 2:
+        return None
+    ratio, band = _ratio(s), _band(s)
+    low = ratio < -band
+    if not low[0]:
+        return None
+    first, last = _layers(low)
+    value = float(np.exp(ratio[0]))
+    words = (
+        f"the gradient of layer 1 is {_power(ratio[0])} of the last hidden layer's before the first update "
+        f"(‖delta‖), so {_named(first, last)} hardly learn"
+    )
+    return Evidence(
+        first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words
+    )
+
+
+@MECHANISMS
+def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
+    """‖delta‖ grows from the last to the first hidden layer by more than a network of this depth bears."""
+    if s.depth < 2:
+        return None
+    ratio, band = _ratio(s), _band(s)
+    forward = np.nan_to_num(np.log(np.maximum(s.hidden("a_rms")[0], 1e-300)), posinf=700)
+    grown = float(forward[-1] - forward[0])
+    if ratio[0] > band:
+        first, last = _layers(ratio > band)
+        words = (
+            f"the gradient of layer 1 is {_power(ratio[0])} times the last hidden layer's before the first "
+            f"update (‖delta‖)"
+        )
+        value = float(np.exp(min(ratio[0], 700)))
+        return Evidence(
+            first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words
+        )
+    if grown > band:
+        first, last = _layers(forward - forward[0] > band)
+        words = f"the signal grows {_power(grown)} times from the first to the last hidden layer"
+        value = float(np.exp(min(grown, 700)))
+        return Evidence(first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "rms of a", words)
+    return None
+
+
+@MECHANISMS
+def collapsed_signal(s: Signals, best: Yardstick) -> Evidence | None:
+    """All examples look alike to the last layers, so that the network cannot tell them apart."""
+    alike = s.start.spread < ALIKE
+    if not (s.depth and alike[-1]):
+        return None
+    first, last = _layers(alike)
+    value = float(s.start.spread[-1])
+    words = f"of the signal of {_named(first, last)} only {value:.1e} differs between examples"
+    return Evidence(first, last, 0, value, ALIKE, 1.0, "share of the mean square", words)
+
+
+# The training ---------------------------------------------------------------------------------------------
+
+
+def _moves_most(s: Signals) -> np.ndarray:
+    """‖step‖/‖w‖ in the layer that moves most, at each watched step but the last: (T − 1,)."""
+    return np.nan_to_num(s.layers["update_ratio"][:-1], posinf=np.inf).max(axis=1, initial=0.0)
+
+
+def _peak(s: Signals) -> tuple[int, float]:
+    """Return the step with the largest learning rate, and how many times the rate last watched that is."""
+    factor = SCHEDULES.bind(s.run.schedule)()
+    factors = np.array([factor(step, s.run.steps) for step in range(s.run.steps)] or [1.0])
+    peak = int(factors.argmax())
+    watched = s.steps[s.steps <= peak]
+    return peak, float(factors[peak] / max(factors[watched[-1]], 1e-300)) if len(watched) else 1.0
+
+
+@MECHANISMS
+def learning_rate_too_large(s: Signals, best: Yardstick) -> Evidence | None:
+    """Updates of the size of the weights, or a loss above its start: the steps overshoot."""
+    ratios = _moves_most(s)
+    violent = np.flatnonzero(ratios > VIOLENT)
+    peak, times = _peak(s)
+    before = ratios[s.steps[:-1] <= peak]
+    shocked = times > 10 and len(before) and before[-1] < VIOLENT < before[-1] * times
+    higher = not s.loss[-1] <= max(1.05 * s.loss[0], 1.05 * s.data.prior_loss)
+    if not len(ratios) or not (len(violent) or higher or s.diverged_at or shocked):
+        return None
+    if shocked:
+        value = float(before[-1] * times)
+        words = f"the schedule makes the update after step {peak} {times:.3g} times as large"
+        return Evidence(1, s.depth + 1, peak, value, GENTLE / 10, VIOLENT, "‖step‖/‖w‖", words)
+    at = int(violent[0]) if len(violent) else int(np.nanargmax(np.nan_to_num(s.loss, nan=-1)))
+    return _overshoot(s, min(at, len(ratios) - 1), ratios)
+
+
+def _overshoot(s: Signals, at: int, ratios: np.ndarray) -> Evidence:
+    """The evidence of an update that is too large, at this watched step."""
+    value = float(ratios[at])
+    layer = int(np.argmax(np.nan_to_num(s.layers["update_ratio"][at]))) + 1
+    words = f"the update after step {s.steps[at]} moves layer {layer} by {value:.2g} of its size"
+    worst = float(np.nanmax(s.loss)) if np.isfinite(s.loss).any() else np.nan
+    if s.diverged_at:
+        words += f", and the loss is no longer finite at step {s.diverged_at}"
+    elif worst > 1.5 * s.loss[0]:
+        words += f", and the loss rises to {worst:.3g} from {s.loss[0]:.3g}"
+    return Evidence(layer, layer, int(s.steps[at]), value, GENTLE / 10, VIOLENT, "‖step‖/‖w‖", words)
+
+
+@MECHANISMS
+def learning_rate_too_small(s: Signals, best: Yardstick) -> Evidence | None:
+    """Even the layer that moves most moves by too little at each step."""
+    ratios = _moves_most(s)
+    if not len(ratios) or not np.median(ratios) < GENTLE or s.moved.max() > TRAVEL:
+        return None
+    value = float(np.median(ratios))
+    words = f"no layer moves by more than {value:.1e} of its size per update (median over the watched steps)"
+    return Evidence(1, s.depth + 1, 0, value, GENTLE, VIOLENT, "‖step‖/‖w‖", words)
+
+
+@MECHANISMS
+def too_few_steps(s: Signals, best: Yardstick) -> Evidence | None:
+    """The loss still falls at the last step."""
+    if len(s.steps) < 4 or s.diverged_at is not None:
+        return None
+    half = int(np.searchsorted(s.steps, s.steps[-1] / 2))
+    fell = float(s.loss[half] - s.loss[-1]) / s.data.prior_loss
+    if not fell > 0.02:
+        return None
+    words = (
+        f"the loss still fell by {fell:.0%} of its value at chance in the last half of {s.steps[-1]} updates"
+    )
+    return Evidence(1, s.depth + 1, int(s.steps[-1]), fell, 0.0, 0.02, "share of the prior's loss", words)
+
+
+@MECHANISMS
+def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
+    """Right on the training set and clearly worse on the test set than the yardstick."""
+    if s.diverged_at is not None:
+        return None
+    gap = float(s.accuracy[-1] - s.test_accuracy[-1])
+    if gap < GAP or s.test_accuracy[-1] > best.test_accuracy - SHORT_OF_ACCURACY:
+        return None
+    words = (
+        f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test "
+        "examples"
+    )
+    return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, "accuracy", words)
+
+
+def _power(log_value: float) -> str:
+    """A positive number of which the logarithm is given, in as few characters as tell it."""
+    exponent = log_value / log(10)
+    return f"{np.exp(log_value):.2g}" if abs(exponent) < 3 else f"10^{exponent:.1f}"

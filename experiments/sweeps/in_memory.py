@@ -1,0 +1,34 @@
+"""Train runs and keep their records in memory: for measurements that need no store of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from experiments.config import Recording, Run
+from experiments.storage.records import Records
+from experiments.sweeps.executors import Here, Workers, cores, ending
+from experiments.sweeps.runner import run_stack
+from experiments.sweeps.stacks import stacks
+
+
+def train_in_memory(
+    runs: Sequence[Run],
+    recording: Recording,
+    *,
+    jobs: int = 1,
+    advance: Callable[[int], None] = lambda runs: None,
+) -> Records:
+    """Train the runs and return their records; the numbers are those of a stored sweep, bit for bit.
+
+    jobs: worker processes, 0 for one per core. `advance` is called with the number of runs of every stack
+    that has ended. An exception of a run is raised.
+    """
+    workers = jobs or cores()
+    parts = stacks(runs, recording, workers)
+    pool = Here() if workers == 1 or len(parts) == 1 else Workers(workers)
+    found = []
+    with ending(pool):
+        for part, future in [(part, pool.submit(run_stack, part, recording)) for part in parts]:
+            found.append(future.result())
+            advance(len(part))
+    return Records.concat(found)

@@ -1,0 +1,56 @@
+"""Which value to clip at and how many seeds to run, from numbers worked out by hand."""
+
+import numpy as np
+import pytest
+from synthetic import records
+
+from experiments.analysis.advice import clip_values, gradient_norms, seeds_needed
+
+
+def test_the_gradient_norm_is_the_root_of_the_sum_over_layers():
+    r = records(activation="relu", depth=2, seed=[0])
+    r.layers["dw_norm"], r.layers["db_norm"] = 3.0, 4.0
+    norms = gradient_norms(r)
+    assert norms["gradient"].to_numpy() == pytest.approx(np.full(len(norms), 5 * np.sqrt(3)))  # three layers
+
+
+def test_clip_values_are_percentiles_and_say_what_they_do():
+    """Norms 1 … 20 at 20 watched steps: at the 90th percentile, 18.1, two steps are clipped, by 18.1/19.5."""
+    r = records(activation="relu", depth=1, seed=[0])
+    steps = np.sort(r.layers["step"].unique())
+    rank = r.layers["step"].map({step: k + 1 for k, step in enumerate(steps)})
+    r.layers["dw_norm"], r.layers["db_norm"] = rank.where(r.layers["layer"] == 1, 0.0), 0.0
+    table = clip_values(r).set_index("percentile")
+    values = np.arange(1, len(steps) + 1)
+    at = np.percentile(values, 90)
+    assert table.loc[90, "clip"] == pytest.approx(at)
+    assert table.loc[90, "clipped"] == pytest.approx((values > at).mean())
+    assert table.loc[90, "lr_factor"] == pytest.approx(np.median(at / values[values > at]))
+    assert table.loc[100, ["clipped", "lr_factor"]].tolist() == [0, 1]
+
+
+def test_a_run_that_diverged_says_nothing_of_clipping():
+    r = records(activation=["relu", "tanh"], depth=1, seed=[0], diverged=[("activation", "tanh")])
+    assert set(clip_values(r)["activation"]) == {"relu"}
+
+
+def test_the_number_of_seeds_follows_from_the_paired_spread():
+    """Differences 0.01, 0.02, 0.03: sd 0.01; (2.8016·0.01/0.005)² = 31.4, so 32 seeds see 0.005."""
+    r = records(activation=["relu", "tanh"], depth=1, seed=[0, 1, 2])
+    gain = {0: 0.01, 1: 0.02, 2: 0.03}
+    runs = r.runs.set_index("run_id")
+    r.steps["test_accuracy"] = [
+        0.5
+        + 0.1 * runs.loc[i, "seed"]
+        + (gain[runs.loc[i, "seed"]] if runs.loc[i, "activation"] == "tanh" else 0)
+        for i in r.steps["run_id"]
+    ]
+    (row,) = seeds_needed(r).to_dict("records")
+    assert (row["a"], row["b"], row["seeds"]) == ("activation relu", "activation tanh", 3)
+    assert row["difference"] == pytest.approx(0.02)
+    assert row["sd"] == pytest.approx(0.01)
+    assert [row["to see 0.005"], row["to see 0.01"], row["to see 0.05"]] == [32, 8, 2]
+
+
+def test_two_seeds_are_too_few_to_say():
+    assert seeds_needed(records(activation=["relu", "tanh"], depth=1, seed=[0, 1])).empty

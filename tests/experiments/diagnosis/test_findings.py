@@ -1,0 +1,95 @@
+"""Findings over seeds: the cause first, how many seeds, and sentences that say what to do."""
+
+import numpy as np
+import pytest
+from made import signals
+
+from experiments.config import Run
+from experiments.diagnosis.cures import cures
+from experiments.diagnosis.findings import COLUMNS, NAMES, of_setting
+from experiments.diagnosis.mechanisms import MECHANISMS
+from experiments.diagnosis.yardstick import Yardstick
+
+BEST = Yardstick(0.95, 0.95, 0.9)
+DEEP = Run(depth=2, width=64, activation="sigmoid", lr=0.005)
+CHANCE = np.full(12, 2.3)
+
+
+def vanishing():
+    return signals(run=DEEP, delta_log10=[-9, -3, -2], loss=CHANCE, accuracy=np.full(12, 0.1))
+
+
+def dying():
+    dead = np.zeros((12, 3))
+    dead[4:, :2] = 0.9
+    return signals(dead_fraction=dead, loss=CHANCE, accuracy=np.full(12, 0.1))
+
+
+def test_the_cause_that_most_seeds_have_comes_first_and_the_healthy_are_counted():
+    rows = of_setting(
+        [
+            vanishing(),
+            vanishing(),
+            signals(accuracy=np.full(12, 0.97), loss=np.full(12, 0.1), test_accuracy=np.full(12, 0.95)),
+        ],
+        BEST,
+    )
+    assert [(row["mechanism"], row["rank"], row["seeds_with"], row["seeds"]) for row in rows] == [
+        ("vanishing_gradient", 1, 2, 3),
+        ("healthy", 2, 1, 3),
+    ]
+    sentence = rows[0]["sentence"]
+    assert (
+        "2 of 3 seeds (9% to 99% of networks)" in sentence
+    )  # Clopper-Pearson of 2 in 3, from a printed table
+    assert "10^-6.0 of the last hidden layer's" in sentence
+    assert rows[0]["value"] == pytest.approx(1e-6)
+    assert (rows[0]["layer_first"], rows[0]["layer_last"]) == (1, 1)
+
+
+def test_a_tie_with_the_healthy_is_not_hidden():
+    rows = of_setting(
+        [
+            vanishing(),
+            signals(accuracy=np.full(12, 0.97), loss=np.full(12, 0.1), test_accuracy=np.full(12, 0.95)),
+        ],
+        BEST,
+    )
+    assert rows[0]["mechanism"] == "vanishing_gradient"
+
+
+def test_units_that_die_under_way_are_named_with_their_step():
+    (row, *_) = of_setting([dying()], BEST)
+    assert (row["mechanism"], row["step"], row["layer_first"], row["layer_last"]) == ("dead_units", 4, 1, 2)
+    assert "after 4 updates" in row["sentence"]
+    assert "the one seed that was run" in row["sentence"]
+
+
+def test_units_that_a_violent_update_killed_follow_from_it():
+    ratio = np.full((12, 3), 0.01)
+    ratio[2] = 5.0
+    dead = np.zeros((12, 3))
+    dead[3:] = 1.0
+    s = signals(update_ratio=ratio, dead_fraction=dead, loss=CHANCE, accuracy=np.full(12, 0.1))
+    cause, symptom = of_setting([s], BEST)
+    assert (cause["mechanism"], cause["step"]) == ("learning_rate_too_large", 2)
+    assert symptom["mechanism"] == "dead_units"
+    assert "follows from too large a learning rate" in symptom["sentence"]
+
+
+def test_a_row_has_every_column_and_every_mechanism_a_name():
+    (row, *_) = of_setting([vanishing()], BEST)
+    assert tuple(row) == COLUMNS
+    assert set(NAMES) == {*MECHANISMS, "healthy", "undecided"}
+
+
+@pytest.mark.parametrize("name", [*MECHANISMS, "undecided"])
+def test_every_mechanism_has_a_cure_that_a_config_accepts_and_that_changes_the_run(name):
+    from experiments.diagnosis.confirmation import changed
+
+    run = Run(activation="sigmoid", depth=8, dataset="digits(shift=10)", clip=1e-6, weight_decay=0.1)
+    found = cures(name, run)
+    assert found
+    assert len(set(found)) == len(found)
+    for cure in found:
+        assert changed(run, cure) != run

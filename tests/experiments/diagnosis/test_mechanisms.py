@@ -1,0 +1,70 @@
+"""Every mechanism is named first in a world that it rules, and not in the healthy one."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from experiments import config
+from experiments.diagnosis.findings import NAMES, of_setting
+from experiments.diagnosis.mechanisms import MECHANISMS, find
+from experiments.diagnosis.signals import signals
+from experiments.diagnosis.yardstick import yardstick
+from experiments.sweeps.in_memory import train_in_memory
+from experiments.sweeps.plan import grid
+
+HEALTHY = {
+    "activation": "relu", "init": "he_normal", "depth": 4, "width": 32, "dataset": "circles(n=400)",
+    "lr": 0.1, "steps": 300, "batch": 32, "dtype": "float32",
+}  # fmt: skip
+WORLDS = {  # mechanism: what is changed in the healthy config
+    "unscaled_inputs": {"dataset": "circles(n=400, shift=30)"},
+    "symmetric_units": {"init": "normal(std=0)"},
+    "clipped_too_hard": {"clip": 1e-6},
+    "decay_too_strong": {"weight_decay": 1.0},
+    "non_finite": {"init": "normal(std=1000000)", "depth": 10},
+    "dead_units": {"depth": 12, "width": 2},
+    "saturated_units": {"activation": "tanh", "init": "scaled_normal(gain=300)"},
+    "vanishing_gradient": {"activation": "sigmoid", "init": "xavier_normal", "depth": 8},
+    "exploding_gradient": {"init": "scaled_normal(gain=3)", "depth": 10},
+    "collapsed_signal": {"activation": "leaky_relu(slope=0.3)", "bias": "normal(std=300)", "depth": 8},
+    "learning_rate_too_large": {"lr": 100.0},
+    "learning_rate_too_small": {"lr": 1e-5},
+    "too_few_steps": {"steps": 15},
+    "overfitting": {
+        "dataset": "moons(n=200, noise=0.7, test=0.8)",
+        "width": 256,
+        "batch": 16,
+        "lr": 0.3,
+        "steps": 1000,
+    },
+}
+
+
+@cache
+def first(**changes):
+    """The mechanisms of one seed, the cause first, and its findings."""
+    experiment = config.from_mapping({"question": "?", "base": HEALTHY | changes, "figures": []})
+    (found,) = signals(train_in_memory(list(grid(experiment)), experiment.recording))
+    best = yardstick(found.run.dataset, found.run.loss, found.run.batch)
+    return list(find(found, best)), of_setting([found], best)
+
+
+def test_nothing_is_wrong_in_a_healthy_world():
+    names, (row,) = first()
+    assert names == []
+    assert row["mechanism"] == "healthy"
+    assert "Nothing is wrong" in row["sentence"]
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_every_mechanism_is_named_first_where_it_rules(name):
+    names, rows = first(**WORLDS[name])
+    assert names[0] == name
+    assert rows[0]["mechanism"] == name
+    assert rows[0]["rank"] == 1
+    assert rows[0]["sentence"].startswith(NAMES[name].capitalize())
+    assert (
+        np.isnan(rows[0]["value"])
+        or not rows[0]["reference_low"] < rows[0]["value"] < rows[0]["reference_high"]
+    )
