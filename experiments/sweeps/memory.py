@@ -1,0 +1,96 @@
+"""How much memory a stack takes while it trains, by the shapes of data and networks, and what there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments import datasets
+from experiments.config import Recording, Run
+from experiments.storage.identity import watched_steps
+from mlp.network import parameter_count
+from mlp.norms import NORMS
+from mlp.train import BLOCK
+
+OPTIMISER_BLOCKS = 3  # of Adam, the most of those that ship: two moments and a scratch
+PARAMETER_BLOCKS = 4  # the parameters, their start, the gradients and those of a trace
+TAPE_ARRAYS = 4  # z, a, slope and, with normalisation or for the way back, one more of every layer
+TEMPORARIES = 3  # arrays of one layer's size that a probe makes, in float64
+EXAMPLES_AT_ONCE = 4096  # of the test set in a prediction
+SMALL_ARRAY = 200  # bytes that a recorded number of one run costs besides itself, as an array of its own
+FRAME_COPIES = 3  # of the recorded columns: pieces, joined, typed
+PROCESS = 250 * 2**20  # bytes of a worker with NumPy, pandas and SciPy loaded
+RESERVE = 0.8  # of the memory that is free may be used
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a data set decides on memory and time."""
+
+    features: int
+    classes: int
+    train: int
+    test: int
+
+
+def shape_of(dataset: str) -> Shape:
+    """Return the shape of a data set, which is read for it; errors: DataError."""
+    data = datasets.load(dataset)
+    return Shape(data.x.shape[1], data.classes, len(data.x), len(data.x_test))
+
+
+def stack_bytes(stack: Sequence[Run], recording: Recording, data: Shape) -> int:
+    """Return about how many bytes these runs take while they train together, their data included."""
+    run, runs = stack[0], len(stack)
+    item = 8 if run.dtype == "float64" else 4
+    sizes = (data.features, *[run.width] * run.depth, data.classes)
+    parameters = runs * parameter_count(sizes, normed=NORMS.bind(run.norm)() is not None)
+    blocks = PARAMETER_BLOCKS + OPTIMISER_BLOCKS
+    examples = run.batch if recording.trace == "batch" else min(recording.probe_set, data.train)
+    tapes = runs * (run.batch + examples) * sum(sizes) * TAPE_ARRAYS
+    predicted = 2 * runs * min(data.test, EXAMPLES_AT_ONCE) * max(sizes)
+    inputs = (data.train + data.test) * data.features
+    copies = inputs if run.dtype == "float32" else 0
+    arrays = item * (blocks * parameters + tapes + predicted + copies) + 8 * inputs
+    layer = examples * max(sizes[1:])
+    at_once = min(runs, max(1, BLOCK // (layer * item)))
+    measuring = TEMPORARIES * 8 * at_once * layer
+    return arrays + measuring + _recorded(stack, recording)
+
+
+def _recorded(stack: Sequence[Run], recording: Recording) -> int:
+    """The bytes of the rows that are recorded: a number per run, layer, watched step and probe."""
+    run, runs = stack[0], len(stack)
+    pieces = len(watched_steps(recording.watch, run.steps)) * (run.depth + 1) * (len(recording.probes) + 3)
+    numbers = runs * pieces * (1 + run.width * len(recording.unit_probes) / max(1, len(recording.probes) + 3))
+    return int(pieces * SMALL_ARRAY + 8 * FRAME_COPIES * numbers)
+
+
+def available() -> int:
+    """Return the bytes that may be used: the free ones of the machine, or of its container if fewer."""
+    free = _free()
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no control groups, or no limit ("max")
+            continue
+    return max(0, free)
+
+
+def _free() -> int:
+    """The memory that is available on the machine; where nothing tells, 8 GB."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 8 * 2**30

@@ -1,0 +1,75 @@
+"""Memory estimates hold what Python's own allocator counts; what is free is read from the system."""
+
+import gc
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments import config
+from experiments.config import Run
+from experiments.datasets import catalogue
+from experiments.sweeps import memory
+from experiments.sweeps.memory import Shape, available, shape_of, stack_bytes
+from experiments.sweeps.runner import run_stack
+
+RECORDING = config.from_mapping({"question": "?"}).recording
+CASES = {  # settings, runs in the stack, what of the recording differs
+    "float32": ({"depth": 10, "dtype": "float32"}, 5, {}),
+    "float64": ({"depth": 10}, 3, {}),
+    "adam and wide": ({"depth": 4, "width": 256, "optimiser": "adam"}, 1, {}),
+    "one layer": ({"depth": 1, "width": 512}, 1, {}),
+    "many rows": (
+        {"depth": 20, "width": 16, "steps": 20, "dataset": "circles(n=100)", "batch": 16},
+        1,
+        {"watch": 20},
+    ),
+    "normalised": ({"depth": 6, "norm": "batch"}, 2, {}),
+    "skips": ({"depth": 6, "residual": 1.0}, 2, {}),
+    "without a fast form": ({"depth": 6, "activation": "gelu"}, 2, {}),
+    "on the batch": ({"depth": 6, "activation": "tanh", "steps": 9}, 3, {"trace": "batch", "watch": 9}),
+    "deep": ({"depth": 100, "width": 16}, 1, {}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_stack_takes_as_much_as_is_said(name):
+    """Within a factor of two: what is refused could not run, what is let through can."""
+    settings, count, recorded = CASES[name]
+    runs = [Run(**{"steps": 2} | settings, seed=seed) for seed in range(count)]
+    recording = replace(RECORDING, **recorded)
+    run_stack([Run(steps=1)], RECORDING)  # whatever is imported or cached once
+    catalogue._load.cache_clear()
+    gc.collect()
+    tracemalloc.start()
+    run_stack(runs, recording)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.9 < stack_bytes(runs, recording, shape_of(runs[0].dataset)) / peak < 2
+
+
+def test_the_shape_of_the_data_counts():
+    run = Run(dtype="float32")
+    small, large = Shape(64, 10, 1437, 360), Shape(20_000, 500, 1437, 360)
+    less, more = (stack_bytes([run], RECORDING, shape) for shape in (small, large))
+    inputs = (1437 + 360) * 20_000 * (8 + 4)  # as read, and in the run's own format
+    assert more - less > inputs
+    assert less < 30e6
+
+
+def test_a_container_with_less_than_the_machine_counts(monkeypatch):
+    whole = available()
+    assert whole > 0
+
+    def read(path, *args, **kwargs):
+        name = str(path)
+        if name.endswith("memory.max"):
+            return "1000000\n"
+        if name.endswith("memory.current"):
+            return "400000\n"
+        raise OSError(name)
+
+    monkeypatch.setattr(memory, "_free", lambda: 10**12)
+    monkeypatch.setattr(Path, "read_text", read)
+    assert available() == 600_000
