@@ -22,8 +22,18 @@ class Norm:
         mean = u.mean(axis=self.axis, keepdims=True)
         np.subtract(u, mean, out=u)
         scale = 1 / np.sqrt(np.square(u).mean(axis=self.axis, keepdims=True) + self.eps)
+        if not np.all((scale > 0) & (scale < np.inf)):
+            scale = self._scale_by_size(u, scale)
         np.multiply(u, scale, out=u)
         return mean, scale
+
+    def _scale_by_size(self, u: Array, scale: Array) -> Array:
+        """Return 1/√(var + eps) of centred u, taken anew where u is so large or small that its square is lost."""
+        largest = np.abs(u).max(axis=self.axis, keepdims=True)
+        factor = np.ldexp(u.dtype.type(1), -np.frexp(largest)[1])
+        variance = np.square(u * factor).mean(axis=self.axis, keepdims=True)
+        again = factor / np.sqrt(variance + self.eps * np.square(factor))
+        return np.where(((scale == 0) | np.isinf(scale)) & (largest > 0) & np.isfinite(again), again, scale)
 
     def backward(self, g: Array, u_hat: Array, scale: Array) -> Array:
         """dLoss/du from g = dLoss/dû, written over g: both moments of u move with u."""

@@ -111,6 +111,7 @@ class Subject:
 
 CHECKS = Registry("check")
 NEAR = 1e-6  # of a layer's z, which the smallest step of a finite difference moves by about 1e-8
+SETTLED = 1e-3  # two central differences, of steps ten times apart, that agree to this say something
 STEP = 1e-200  # of a complex step: its square is 0, so that a z of exactly 0 keeps the real part 0
 
 
@@ -138,21 +139,28 @@ def finite_difference(s: Subject) -> float | None:
     Examples that lie on a kink are left out, under batch normalisation too, whose moments are then those of
     the others. The best of three step sizes counts: a deep net has kinks within 1e-6 of its parameters, but a
     wrong slope disagrees at every step size. Where the slope is so small that the two losses differ only in
-    their last digits, the rounding of these digits is allowed for.
+    their last digits, the rounding of these digits is allowed for. Where the loss is so steep that the
+    differences themselves do not settle, they say nothing: layer normalisation of equal units makes 1e-14 of
+    a parameter matter.
     """
     s = s.off_kinks()
     if not len(s.x):
         return None
     direction = s.direction(seed=0)
     slope = float(np.vdot(s.gradient(), direction))
-    return min(_difference_gap(s, direction, slope, step) for step in (1e-6, 1e-7, 1e-8))
+    found = [_difference(s, direction, step) for step in (1e-6, 1e-7, 1e-8)]
+    limit = finite_difference.tolerance
+    gap = min(abs(slope - each) / max(abs(slope), rounding / limit) for each, rounding in found)
+    settled = any(
+        abs(a - b) <= SETTLED * abs(a) for (a, _), (b, _) in zip(found[:-1], found[1:], strict=True)
+    )
+    return gap if gap <= limit or settled else None
 
 
-def _difference_gap(s: Subject, direction: Any, slope: float, step: float) -> float:
+def _difference(s: Subject, direction: Any, step: float) -> tuple[float, float]:
+    """Return the central difference of the loss along the direction, and what rounding may have added to it."""
     ahead, behind = (s.with_params(s.net.params + h * direction).loss() for h in (step, -step))
-    rounding = 8 * np.finfo(float).eps * abs(ahead) / (2 * step)
-    gap = abs(slope - (ahead - behind) / (2 * step))
-    return gap / max(abs(slope), rounding / finite_difference.tolerance)
+    return (ahead - behind) / (2 * step), 8 * np.finfo(float).eps * abs(ahead) / (2 * step)
 
 
 def _second(s: Subject, layers: forward.Layers) -> Any:

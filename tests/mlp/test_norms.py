@@ -4,7 +4,7 @@ import naive
 import numpy as np
 import pytest
 
-from mlp.norms import NORMS
+from mlp.norms import NORMS, Norm
 
 TEXTS = ["batch", "layer", "batch(eps=0.1)", "layer(eps=0.1)"]
 NEW = [name for name in sorted(NORMS) if NORMS[name]() is not None]
@@ -121,3 +121,23 @@ def test_every_option_changes_the_output(name, rng):
 def test_a_wrong_option_is_told_so(name, eps):
     with pytest.raises(ValueError, match=rf"^{name}: eps is {eps}; it lies in \[0, 1\)$"):
         NORMS.bind(f"{name}(eps={eps})")()
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e30), (np.float64, 1e200), (np.float32, 1e-25)])
+def test_a_size_whose_square_is_no_number_is_normalised_all_the_same(dtype, size, axis, rng):
+    """Beside an ordinary run; eps = 0, without which the small one would be 0 to every digit."""
+    plain = rng.normal(size=(2, 8, 6))
+    u = plain.astype(dtype)
+    u[1] *= dtype(size)
+    with np.errstate(all="ignore"):
+        Norm(axis, 0.0).forward(u)
+    centred = plain - plain.mean(axis=axis, keepdims=True)
+    expected = centred / np.sqrt(np.square(centred).mean(axis=axis, keepdims=True))
+    np.testing.assert_allclose(u, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_but_zeros_stays_so():
+    u = np.zeros((1, 4, 3))
+    Norm(-1, 1e-5).forward(u)
+    assert not u.any()
