@@ -28,11 +28,11 @@ class Norm:
         return mean, scale
 
     def _scale_by_size(self, u: Array, scale: Array) -> Array:
-        """Return 1/√(var + eps) of centred u, taken anew where u is so large or small that its square is lost."""
+        """Return 1/√(var + eps) of centred u, anew where u is so large or small that its square is lost."""
         largest = np.abs(u).max(axis=self.axis, keepdims=True)
         factor = np.ldexp(u.dtype.type(1), -np.frexp(largest)[1])
         variance = np.square(u * factor).mean(axis=self.axis, keepdims=True)
-        again = factor / np.sqrt(variance + self.eps * np.square(factor))
+        again = factor / np.sqrt(variance + self.eps * factor * factor)
         return np.where(((scale == 0) | np.isinf(scale)) & (largest > 0) & np.isfinite(again), again, scale)
 
     def backward(self, g: Array, u_hat: Array, scale: Array) -> Array:

@@ -158,7 +158,7 @@ def finite_difference(s: Subject) -> float | None:
 
 
 def _difference(s: Subject, direction: Any, step: float) -> tuple[float, float]:
-    """Return the central difference of the loss along the direction, and what rounding may have added to it."""
+    """Return the central difference of the loss along the direction, and what rounding may have added."""
     ahead, behind = (s.with_params(s.net.params + h * direction).loss() for h in (step, -step))
     return (ahead - behind) / (2 * step), 8 * np.finfo(float).eps * abs(ahead) / (2 * step)
 
