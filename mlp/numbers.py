@@ -71,23 +71,25 @@ def moments(x: Array) -> tuple[Measure, Measure, Measure]:
     One run at a time, so that what is left of it lies in the cache. A variance is 0 or infinite only where
     no number is so small or so large; the root mean square then still tells.
     """
-    found = np.empty((3, len(x)))
+    found, scratch = np.empty((3, len(x))), np.empty(x.shape[1:])
     for r, block in enumerate(x):
-        found[:, r] = _moments(block.astype(np.float64, copy=False))
+        np.copyto(scratch, block)
+        mean = scratch.mean()
+        np.subtract(scratch, mean, out=scratch)
+        variance = np.vdot(scratch, scratch) / scratch.size
+        square = variance + mean * mean
+        is_plain = 1 / HUGE["float64"] < variance and square < HUGE["float64"]
+        found[:, r] = (mean, variance, np.sqrt(square)) if is_plain else _scaled_moments(block, mean)
     return found[0], found[1], found[2]
 
 
-def _moments(x: Array) -> tuple[float, float, float]:
-    mean = x.mean()
-    spread = x - mean
-    square = np.vdot(spread, spread)
-    if 1 / HUGE["float64"] < square < HUGE["float64"] and mean * mean < HUGE["float64"]:
-        return mean, square / x.size, np.sqrt(square / x.size + mean * mean)
-    largest = np.abs(x).max(initial=0.0)
+def _scaled_moments(x: Array, mean: float) -> tuple[float, float, float]:
+    """Return mean, variance and root mean square of an x whose squares may leave the format."""
+    largest = float(np.abs(x).max(initial=0.0))
     if not 0 < largest < np.inf:
-        return mean, square, np.abs(mean)  # nothing but zeros, or no numbers
+        return mean, np.nan if largest else 0.0, abs(mean)  # no numbers, or nothing but zeros
     power = int(np.frexp(largest)[1])
-    near_one = np.ldexp(x, -power)
+    near_one = np.ldexp(x.astype(np.float64), -power)
     size = np.sqrt(np.square(near_one).mean())
     return np.ldexp(near_one.mean(), power), np.ldexp(near_one.var(), 2 * power), np.ldexp(size, power)
 
