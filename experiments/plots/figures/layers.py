@@ -185,15 +185,17 @@ def learning_curves(records: Records, *, hue: Fields = None, facet: Fields = Non
 def update_ratio(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
     """Size of an update relative to the weights.
 
-    ‖step‖/‖w‖ of the first and the last hidden layer over training, and of all layers at the end. Around 10⁻³
-    (dashed) a layer learns steadily; far below it stays where it was drawn.
+    ‖step‖/‖w‖ of the first and the last hidden layer over training, and of all layers at the last update that
+    was measured. Around 10⁻³ (dashed) a layer learns steadily; far below it stays where it was drawn.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     layers, runs = view.records.layers, view.records.runs
     inside = hidden(layers, runs)
     last = inside[inside["layer"] == inside.groupby("run_id")["layer"].transform("max")]
     parts = [("layer 1", inside[inside["layer"] == 1], "step"), ("last hidden layer", last, "step")]
-    parts.append((*list(moments(view).items())[-1], "layer"))
+    made = layers.dropna(subset=["update_ratio"])  # no update follows the last step
+    latest = made[made["step"] == made.groupby("run_id")["step"].transform("max")]
+    parts.append(("last update measured", latest, "layer"))
     columns = [
         Column(name, view.medians(rows, "update_ratio", x), "‖step‖ / ‖w‖", x, guide=HEALTHY_UPDATE)
         for name, rows, x in parts
