@@ -155,7 +155,7 @@ def _nielsens(records: Records, norms: pd.DataFrame, when: str) -> list[Compared
         for layer, published in enumerate(start if when == "at the start" else end, start=1):
             values = rows[rows["layer"] == layer].set_index("run_id")["norm"].reindex(ids)  # NaN if diverged
             name = f"{depth} hidden layers, layer {layer}, {when}: ‖db‖"
-            found.append(one_more(name, values, published, "source", logs=True, comparisons=comparisons))
+            found.append(one_more(name, values, published, "source", scale="log", comparisons=comparisons))
     return found
 
 
