@@ -34,6 +34,10 @@ KINDS: dict[str, tuple[Tag, ...]] = {
     "own threshold": ("threshold",),
 }
 ERRORS = 3.0  # standard errors of the mean of six seeds that hold it as certainly as their range the median
+SCALES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # on which one value scatters as another
+    "log": (lambda x: np.where(x > 0, np.log(x), np.nan), np.exp),
+    "count": (lambda x: np.sqrt(x + 0.375), lambda y: max(round(max(y, 0) ** 2 - 0.375, 9), 0)),
+}
 CHANCE = 0.03  # that an interval misses; the range of six seeds misses their median as often
 CHANCES = 4.0  # binomial errors that a share may be away; by chance one in 16,000 is
 
@@ -173,20 +177,23 @@ def share_beyond(
 
 def one_more(
     setting: str, values: Iterable[float], published: float, tag: Tag,
-    *, logs: bool = False, comparisons: int = 1,
+    *, scale: Literal["log", "count"], comparisons: int = 1,
 ) -> Compared:  # fmt: skip
     """The number is of one network, and has to lie where one more network like ours would.
 
-    That is within the prediction interval of our values, one a network, or of their logs: the interval that
-    holds all of the claim's comparisons together.
+    That is within the prediction interval of our values, one a network: the interval that holds all of the
+    claim's comparisons together. It is taken of their logs, or of counts as √(count + 3/8), whose scatter
+    does not grow with the count (Anscombe's transform).
     """
+    there, back = SCALES[scale]
     found = np.asarray(list(values), float)
-    kept = _logs(found) if logs else found
+    with np.errstate(invalid="ignore", divide="ignore"):  # what has no log is NaN, which decides nothing
+        kept = there(found)
     reach = errors(len(kept), comparisons) * standard_error(kept) * np.sqrt(len(kept) + 1)
-    low, high = mean(kept) - reach, mean(kept) + reach
-    low, high = (np.exp(low), np.exp(high)) if logs else (low, high)
+    low, high = (float(back(end)) for end in (mean(kept) - reach, mean(kept) + reach))
     words = f"from {number(low)} to {number(high)}, where one more of our networks lies{_one_of(comparisons)}"
-    made = compared(setting, found, published, words, tag, bool(low <= published <= high))
+    holds = bool(abs(there(np.asarray(published)) - mean(kept)) <= reach)
+    made = compared(setting, found, published, words, tag, holds)
     return made if np.isfinite(reach) else replace(made, holds=None).opened()
 
 
@@ -272,12 +279,6 @@ def _straddles(found: np.ndarray) -> str:
         f"the mean of its {len(found)} seeds, {number(mean(found))} ± {number(reach, 2)}, may lie on either "
         "side of an end of the tolerance"
     )
-
-
-def _logs(found: np.ndarray) -> np.ndarray:
-    """Natural logarithms; NaN, which decides nothing, of what has none."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(found > 0, np.log(found), np.nan)
 
 
 def by_seed(

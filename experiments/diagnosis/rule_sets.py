@@ -225,7 +225,7 @@ CHECKER = RuleSet(
 
 DEFAULT_TOOL = RuleSet(
     "DEFault",
-    "Jahan, Shah & Rahman 2025",
+    "Jahan, Shah, Mahbub & Rahman 2025",
     (
         ("vanishing_gradient", lambda s, dial: _any(s.layers["dw_mean_abs"].mean(axis=1) < 1e-4 * dial)),
         ("exploding_gradient", lambda s, dial: not _finite(s) or _any(s.layers["dw_max_abs"] > 70)),

@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.claims.comparison import Compared, bounded, by_seed, compared, enough_seeds, one_more, ranged
+from experiments.claims.comparison import (
+    Compared,
+    bounded,
+    by_seed,
+    compared,
+    enough_seeds,
+    given,
+    one_more,
+    ranged,
+)
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.settings import only
-from experiments.claims.verdict import Undecided, Verdict, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 # Widths of the hidden layers, and how many of their units the notebook counts as dead before training.
 WIDTHS = (256, 256, 256, 256, 256, 128, 128, 128, 128, 128)
 DEAD = (0, 0, 7, 27, 89, 60, 58, 61, 72, 56)
-PATIENCE = 7 * 211  # updates: its seven epochs of 54,000 images in batches of 256
+PATIENCE = 7 * 195  # updates: its seven epochs of 50,000 images in batches of 256
 CHANCE = 0.10
 MOST_NETS = 100  # that a seed draws
 EXAMPLES_AT_ONCE = 1000  # of a forward pass, which keeps what every layer puts out
@@ -32,12 +41,12 @@ def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
     """An untrained ReLU network of ten layers has, layer by layer, the dead units that a tutorial counts.
 
     Measured: Networks of the tutorial's widths and scaling under PyTorch's default initialisation, `nets` 2
-    per seed: for each of the ten hidden layers the share of units that are 0 on every training image.
+    per seed: for each of the ten hidden layers the number of units that are 0 on each of 50,000 images.
 
     Nuance: Dead here is "on these images, before training": the first updates wake some of them. The cause is
     the initialisation, a third of LeCun's variance, under which biases drown the signal with depth: He's,
-    without biases, leaves far fewer. The tutorial looks at 50,000 of the training images, these networks at
-    all.
+    without biases, leaves far fewer. The first two layers, where nothing dies, decide nothing. Which 50,000
+    of the training images the tutorial looks at is its own.
 
     Source: Lippe, UvA deep learning tutorial 3, "Finding dead neurons in ReLU networks"; the counts as the
     notebook's stored output has them.
@@ -48,14 +57,17 @@ def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
     enough_seeds(records)
     found = dict(by_seed(records, ["init", "bias"], lambda run: _dead(run, nets)))
     shares = {init: np.concatenate(each) for (init, _), each in found.items()}
+    counts = np.rint(shares["pytorch_default"] * WIDTHS)
     evidence = [
         one_more(
-            f"layer {index + 1} of {len(WIDTHS)}: share of dead units", shares["pytorch_default"][:, index],
-            DEAD[index] / width, "source", comparisons=len(WIDTHS),
+            f"layer {layer} of {len(WIDTHS)}: dead units of {width}", ours, dead, "source", scale="count",
+            comparisons=np.count_nonzero(DEAD),
         )
-        for index, width in enumerate(WIDTHS)
+        for layer, (width, dead, ours) in enumerate(zip(WIDTHS, DEAD, counts.T, strict=True), start=1)
     ]  # fmt: skip
-    return decide_parts(evidence, "share of units", remarks=_last(shares))
+    dying = [e for e in evidence if e.published]
+    none = given("aside", [e for e in evidence if not e.published])
+    return decide([*dying, *none], "units", remarks=_last(shares))
 
 
 def _dead(run: Any, nets: int) -> np.ndarray:

@@ -152,12 +152,23 @@ def test_a_bound_on_a_share_bears_what_chance_does():
 def test_one_more_network_lies_in_the_interval_of_prediction():
     """Logs with mean 0 and sd 0.7071: one more is within 3.003·0.7071·√(7/6) = 2.293."""
     ours = np.exp([-1.0, -0.5, 0.0, 0.0, 0.5, 1.0])
-    assert one_more("x", ours, np.exp(2.28), "source", logs=True).holds
-    assert one_more("x", ours, np.exp(2.31), "source", logs=True).holds is False
-    assert one_more("x", ours, np.exp(2.31), "source", logs=True, comparisons=18).holds
-    assert one_more("x", [0.0, *ours], 1.0, "source", logs=True).holds is None  # an exact zero has no log
-    assert one_more("x", [0.0] * 6, 0.0, "source").holds
-    assert one_more("x", [0.0] * 6, 0.01, "source").holds is False
+    assert one_more("x", ours, np.exp(2.28), "source", scale="log").holds
+    assert one_more("x", ours, np.exp(2.31), "source", scale="log").holds is False
+    assert one_more("x", ours, np.exp(2.31), "source", scale="log", comparisons=18).holds
+    assert one_more("x", [0.0, *ours], 1.0, "source", scale="log").holds is None  # an exact zero has no log
+
+
+def test_one_more_count_lies_where_roots_of_counts_do():
+    """√(count + 3/8) of 1 and 3 is 1.173 and 1.837: mean 1.505, sd 0.364, one more within 1.180 of it.
+
+    That is up to 2.6854² − 3/8 = 6.836, and from 0.
+    """
+    ours = [1.0, 3.0] * 3
+    for count, expected in ((6, True), (7, False), (0, True)):
+        assert one_more("x", ours, count, "source", scale="count").holds is expected
+    assert "from 0 to 6.84, where one more" in one_more("x", ours, 6, "source", scale="count").within
+    assert one_more("x", [0.0] * 6, 0.0, "source", scale="count").holds
+    assert one_more("x", [0.0] * 6, 1.0, "source", scale="count").holds is False
 
 
 def test_bounded_and_computed_have_sides():
