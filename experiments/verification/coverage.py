@@ -56,7 +56,7 @@ def settings(count: int, seed: int = 0) -> list[Run]:
 def _setting(rng: np.random.Generator) -> Run:
     drawn = {name: values[rng.integers(len(values))] for name, values in CHOICES.items()}
     width, depth = (round(float(np.exp(rng.uniform(*np.log(ends))))) for ends in (WIDTHS, DEPTHS))
-    return Run(width=width, depth=depth, steps=0, **drawn)
+    return Run(width=width, depth=depth, steps=0, batch=16, **drawn)  # no update: any batch will do
 
 
 def study(runs: Iterable[Run], networks: int, shrink: float = 1.0) -> Iterator[dict[str, Any]]:

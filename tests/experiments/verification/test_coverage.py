@@ -12,22 +12,22 @@ from experiments.verification import coverage as study
 # Small networks that take a moment each: every kind, loss and sort of data, and weights of four kinds.
 DATA = "gaussian_noise(n=120, features=20, classes=4)"
 BLOBS = "blobs(n=150, features=8, classes=5, noise=4)"
-SMALL = [
-    Run(activation="tanh", init="lecun_normal", depth=4, width=32, dataset=DATA, steps=0),
-    Run(activation="relu", init="he_uniform", depth=5, width=48, dataset=BLOBS, steps=0),
-    Run(activation="sigmoid", init="xavier_normal", depth=3, width=24, dataset="moons(n=150)", steps=0),
-    Run(activation="elu", init="orthogonal", depth=5, width=40, dataset=BLOBS, norm="layer", steps=0),
-    Run(activation="gelu", init="he_normal", depth=4, width=40, dataset=DATA, residual=0.5, steps=0),
+SMALL = [replace(run, steps=0, batch=16) for run in (
+    Run(activation="tanh", init="lecun_normal", depth=4, width=32, dataset=DATA),
+    Run(activation="relu", init="he_uniform", depth=5, width=48, dataset=BLOBS),
+    Run(activation="sigmoid", init="xavier_normal", depth=3, width=24, dataset="moons(n=150)"),
+    Run(activation="elu", init="orthogonal", depth=5, width=40, dataset=BLOBS, norm="layer"),
+    Run(activation="gelu", init="he_normal", depth=4, width=40, dataset=DATA, residual=0.5),
     Run(
         activation="softsign", init="xavier_uniform", bias="normal(std=0.3)", depth=3, width=56, dataset=DATA,
-        loss="mean_squared_error", steps=0,
+        loss="mean_squared_error",
     ),
     Run(
         activation="silu", init="scaled_normal", depth=2, width=64, dataset=BLOBS, norm="batch",
-        loss="sigmoid_cross_entropy", steps=0,
+        loss="sigmoid_cross_entropy",
     ),
-    Run(activation="selu", init="pytorch_default", depth=3, width=32, dataset="xor(n=150)", steps=0),
-]  # fmt: skip
+    Run(activation="selu", init="pytorch_default", depth=3, width=32, dataset="xor(n=150)"),
+)]  # fmt: skip
 
 
 def counted(shrink=1.0):
