@@ -13,8 +13,11 @@ from experiments.theory.of_records import START, predictions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from experiments.theory import Prediction
+
 BAND = 1.0  # sds of one network; its 95 % would hide the measured range
 MOST_NAMED = 3  # settings, or reasons, that a caption lists
+LIMITED = {"delta_norm": "‖delta‖", "dw_norm": "‖dw‖"}  # norms that may lack a line, as titles begin
 
 
 def expected(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame | None:
@@ -37,8 +40,9 @@ def expected(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame | None:
         if prediction.applies:
             layers = rows.loc[rows["run_id"] == run["run_id"], "layer"]
             frame = prediction.frame(probe, BAND)
-            keys = {key: run[key] for key in view.keys}
-            frames.append(frame[frame["layer"].isin(layers)].assign(**keys))
+            frame = frame[frame["layer"].isin(layers)]
+            if frame["median"].notna().any():
+                frames.append(frame.assign(**{key: run[key] for key in view.keys}))
     return pd.concat(frames, ignore_index=True) if frames else None
 
 
@@ -47,21 +51,31 @@ def said(view: View, columns: Sequence[Column]) -> View:
     trained = bool((view.records.runs["steps"] > 0).any())
     drawn = any(column.predicted is not None for column in columns)
     remarks = ["Theory: at the start only, its band hatched."] if drawn and trained else []
-    return replace(view, remarks=(*view.remarks, *remarks, *_reasons(view)))
+    shown = [norm for norm, name in LIMITED.items() if any(c.title.startswith(name) for c in columns)]
+    return replace(view, remarks=(*view.remarks, *remarks, *_reasons(view, shown)))
 
 
-def _reasons(view: View) -> list[str]:
-    """One sentence for each reason why some settings have no prediction."""
+def _reasons(view: View, shown: Sequence[str]) -> list[str]:
+    """One sentence for each reason why some settings have no prediction, or norms no line or no band."""
     runs = view.records.runs
     told = [name for name in START if name in varying(runs)] or ["activation"]
-    without: dict[str, dict[str, None]] = {}
+    without: dict[tuple[str, str], dict[str, None]] = {}
     for run, prediction in zip(runs.to_dict("records"), predictions(view.records).values(), strict=True):
-        if prediction.reason:
-            name = name_of(told, [run[field] for field in told])
-            without.setdefault(prediction.reason, {})[name] = None
-    listed = [f"No theory for {_listed(list(names))}: {why}." for why, names in without.items()]
+        name = name_of(told, [run[field] for field in told])
+        for missing in _missing(prediction, shown):
+            without.setdefault(missing, {})[name] = None
+    listed = [f"{what} for {_listed(list(names))}: {why}." for (what, why), names in without.items()]
     more = len(listed) - MOST_NAMED
-    return [*listed[:MOST_NAMED], f"No theory for others, for {more} more reasons."] if more > 0 else listed
+    left_out = [f"Less than a line and a band for others, for {more} more reasons."] if more > 0 else []
+    return listed[:MOST_NAMED] + left_out
+
+
+def _missing(prediction: Prediction, shown: Sequence[str]) -> list[tuple[str, str]]:
+    """Of which of the shown norms theory says less of a setting, and what and why."""
+    if prediction.reason:
+        return [("No theory", prediction.reason)]
+    limits = prediction.limits
+    return [(f"Theory of {LIMITED[norm]}", text) for norm in shown for text in limits.get(norm, ())]
 
 
 def _listed(names: Sequence[str]) -> str:

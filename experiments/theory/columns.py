@@ -8,28 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from experiments.theory.backward import Returned, forward_noise, walk
+from experiments.theory.backward import Returned, walk
 from experiments.theory.gaussian import Array
 from experiments.theory.inputs import Inputs
-from experiments.theory.kernels import Hidden, Output, Signal
+from experiments.theory.kernels import Hidden, Output, Signal, alike
+from experiments.theory.limits import (
+    CANCELS,
+    FEW,
+    IN_BATCH,
+    LEAST_LEFT,
+    LEAST_OF_ALL,
+    MOST_ALIKE,
+    MOST_REUSED,
+    REUSED,
+    SHARED,
+    TOO_WIDE,
+    WIDEST,
+    LogNorm,
+    sentences,
+)
 from experiments.theory.mean_field import flat_fraction
+from experiments.theory.strays import forward_noise, pair_noise
 
 SATURATED_BELOW = 0.1  # of the largest slope: the default of the probe `saturated_fraction`
-NOTHING = 1e-9  # of ‖delta‖²·total: a sum over pairs that cancels to less is rounding
-UNKNOWN = 3.0  # variance over mean² of the draws; chi-square of one degree of freedom has 2
 
 
 @dataclass(frozen=True)
 class Columns:
-    """(layers,) each: logs with their sds over seeds, and plain values."""
+    """(layers,) each: logs with their sds over seeds, and plain values; limits by column, in words."""
 
     logs: dict[str, Array] = field(default_factory=dict)
     sds: dict[str, Array] = field(default_factory=dict)
     plain: dict[str, Array] = field(default_factory=dict)
+    limits: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def put(self, column: str, logs: Any, sds: Any) -> None:
+    def put(self, column: str, logs: Any, sds: Any, limits: tuple[str, ...] = ()) -> None:
         """Add a column with a band."""
         self.logs[column], self.sds[column] = np.array(logs), np.array(sds)
+        if limits:
+            self.limits[column] = limits
 
 
 def _spread(inputs: Inputs, share: Array, noise: Array) -> float:
@@ -41,70 +58,144 @@ def _spread(inputs: Inputs, share: Array, noise: Array) -> float:
 # Backward -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """What the norms of one layer depend on; strays and pairs are those of its input, at this width."""
+
+    inputs: Inputs
+    x: Signal
+    back: Returned
+    stray: Array
+    pairs: Array
+    n_in: int
+    width: int
+    above: int  # layers between it and the loss
+
+
 def backward_columns(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -> Columns:
     """Norms and root mean squares of delta, dw and db."""
-    entering = [*(layer.x for layer in layers), output.x]
-    strays = list(forward_noise(layers, output))
     sizes = [inputs.n_in, *[width] * len(layers), inputs.classes]
-    downwards = zip(
-        walk(inputs, layers, output, width), entering[::-1], strays[::-1], sizes[-2::-1], strict=True
-    )
-    rows = [_norms(inputs, x, back, stray / width, n_in, width) for back, x, stray, n_in in downwards][::-1]
     columns = Columns()
+    rows = _downwards(inputs, layers, output, width)[::-1]
+    shared = max((_alike(inputs, layer) for layer in layers), default=0.0)
+    if shared > MOST_ALIKE:
+        rows = [{name: norm.without_line(FEW) for name, norm in row.items()} for row in rows]
+    elif shared:
+        rows = [{name: norm.without_band(IN_BATCH) for name, norm in row.items()} for row in rows]
     units = {"delta": [inputs.total * n for n in sizes[1:]], "db": sizes[1:],
              "dw": [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]}  # fmt: skip
     for name, numbers in units.items():
-        logs, sds = np.array([row[name] for row in rows]).T
-        columns.put(f"{name}_norm", logs, sds)
-        columns.put(f"{name}_rms", logs - np.log(numbers) / 2, sds)
+        found = [row[name] for row in rows]
+        logs, sds = np.array([each.log for each in found]), np.array([each.sd for each in found])
+        limits = sentences(found)
+        columns.put(f"{name}_norm", logs, sds, limits)
+        columns.put(f"{name}_rms", logs - np.log(numbers) / 2, sds, limits)
     return columns
 
 
-def _norms(
-    inputs: Inputs, x: Signal, back: Returned, stray: Array, n_in: int, width: int
-) -> dict[str, tuple[float, float]]:
-    """(mean, sd) over seeds of the log of the three norms of one layer."""
-    each = np.einsum("dii->di", back.delta) * inputs.weights
-    share, du = each.mean(axis=0), back.du.mean(axis=0)
-    noise = _spread(inputs, share, back.noise / width + np.outer(back.lean, back.lean) * stray)
-    lean = back.du_lean + 1  # x², of which dw² has a factor, strays as u does
-    noise_dw = _spread(inputs, share, back.du_noise / width + np.outer(lean, lean) * stray)
-    noise_dw += _sampling(inputs, x.products, du) / width
-    if stray.any():  # not so for layer 1, whose input is what it is
-        noise_dw += _sampling(inputs, du, x.products) / width
-    noise_db = noise + _sampling(inputs, np.ones_like(du), du) / width
-    floor = NOTHING * inputs.total * share.sum()
-    shift = back.log_scale / 2 - np.log(inputs.total)
-    dw = n_in * (back.du * x.products * inputs.pairs).sum(axis=(1, 2))
-    db = (back.du * inputs.pairs).sum(axis=(1, 2)) * (not back.centred)
-    return {
-        "delta": _log_norm(each.sum(axis=1), noise, shift, floor),
-        "dw": _log_norm(dw, noise_dw, shift, floor),
-        "db": _log_norm(db, noise_db, shift, floor),
-    }
+def _alike(inputs: Inputs, layer: Hidden) -> float:
+    """`alike` of a layer that is normalised over the batch, else 0."""
+    if layer.rule.norm is None or not layer.rule.norm.over_batch:
+        return 0.0
+    root = np.sqrt(layer.z)
+    return alike(inputs, layer.c * np.outer(root, root))
 
 
-def _log_norm(squares: Array, noise: float, shift: float, floor: float) -> tuple[float, float]:
-    """(mean, sd) of ln norm for squares over draws of the logits, log-normal, and the variance of their log.
+def _downwards(
+    inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int
+) -> list[dict[str, LogNorm]]:
+    """The norms of every layer from the output layer down to the first."""
+    entering = [*(layer.x for layer in layers), output.x][::-1]
+    strays, pairs = list(forward_noise(layers, output))[::-1], list(pair_noise(layers))[::-1]
+    sizes = [inputs.n_in, *[width] * len(layers)][::-1]
+    rows, most_drawn = [], 0.0
+    for above, back in enumerate(walk(inputs, layers, output, width)):
+        layer = _Layer(
+            inputs, entering[above], back, strays[above] / width, pairs[above] / width, sizes[above],
+            width, above,
+        )  # fmt: skip
+        dw, most_drawn = _dw(layer, most_drawn)
+        rows.append({"delta": _delta(layer), "dw": dw, "db": _db(layer)})
+    return rows
 
-    −inf, exactly 0, where they cancel by construction, as db does before a batch normalisation. NaN where
-    they cancel so far that a choice of examples cannot tell what is left.
+
+def _delta(layer: _Layer) -> LogNorm:
+    inputs, back = layer.inputs, layer.back
+    squares = np.einsum("dii->di", back.delta) * inputs.weights
+    share = squares.mean(axis=0)
+    noise = back.noise / layer.width + np.outer(back.lean, back.lean) * layer.stray
+    return _norm(layer, squares.sum(axis=1), float(share.sum()), _spread(inputs, share, noise))
+
+
+def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
+    """‖dw‖, and the largest variance over draws of the logits of a layer from here on.
+
+    N² pairs of examples: their gradients are alike by as much as their inputs happen to be, in a layer of n
+    units by 1/√n. `paired` is what this adds to the sum: more than all the rest if N is much larger than n.
     """
-    mean = squares.mean()
-    if not squares.any():
-        return -np.inf, 0.0
-    if mean < floor or squares.var() > UNKNOWN * mean**2:
-        return np.nan, np.nan
-    variance = noise + float(np.log1p(squares.var() / mean**2))
-    return float(np.log(mean) / 2 + shift - variance / 4), float(np.sqrt(variance) / 2)
+    inputs, x, back, width = layer.inputs, layer.x.products, layer.back, layer.width
+    du = back.du.mean(axis=0)
+    different = inputs.pairs - np.diag(inputs.weights)
+    paired = float((different * layer.pairs * back.turn).sum())
+    terms = inputs.pairs * x * du
+    lean = back.du_lean + 1  # x², of which dw² has a factor, strays as u does
+    noise = back.du_noise / width + np.outer(lean, lean) * layer.stray
+    variance = _spread(inputs, terms.sum(axis=1), noise) + _sampling(inputs, x, du, back.scatter)
+    if layer.stray.any():  # not so for layer 1, whose input is what it is
+        cosines = layer.pairs / np.outer(np.diag(x), np.diag(x))
+        variance += _sampling(inputs, du + x * back.turn, x, cosines)
+    p = paired / (terms.sum() + paired) if paired else 0.0
+    variance += 2 * p * (2 - p) / (width * inputs.classes)  # of n·C products of Gaussians, and with the rest
+    squares = layer.n_in * ((back.du * x * inputs.pairs).sum(axis=(1, 2)) + paired)
+    drawn = float(np.log(squares).var()) if (squares > 0).all() else 0.0
+    most_drawn = max(most_drawn, drawn)
+    variance += min(1.0, np.sqrt(layer.above / width)) * (most_drawn - drawn)
+    size = layer.n_in * float(np.abs(terms).sum() + abs(paired))
+    return _norm(layer, squares, size, variance), most_drawn
 
 
-def _sampling(inputs: Inputs, fixed: Array, products: Array) -> float:
-    """n·Var ln Σ fixed·products over all pairs, where `products` is a mean over n Gaussian units."""
+def _db(layer: _Layer) -> LogNorm:
+    inputs, back = layer.inputs, layer.back
+    if back.centred:
+        return LogNorm(-np.inf, 0.0)
+    terms = inputs.pairs * back.du.mean(axis=0)
+    lean = np.outer(back.du_lean, back.du_lean)
+    variance = _spread(inputs, terms.sum(axis=1), back.du_noise / layer.width + lean * layer.stray)
+    variance += _sampling(inputs, np.ones_like(terms), back.du.mean(axis=0), back.scatter)
+    squares = (back.du * inputs.pairs).sum(axis=(1, 2))
+    return _norm(layer, squares, float(np.abs(terms).sum()), variance)
+
+
+def _norm(layer: _Layer, squares: Array, size: float, variance: float) -> LogNorm:
+    """Mean and sd of ln norm for squares over draws of the logits and the variance of their log at one draw.
+
+    size: the sum of the terms' sizes, of which `squares` are what is left.
+    """
+    reuse = layer.back.reuse
+    least = LEAST_LEFT if (layer.inputs.weights > 1).any() else LEAST_OF_ALL
+    if squares.mean() < least * size or (squares <= 0).any():
+        return LogNorm(np.nan, np.nan, CANCELS)
+    logs = np.log(squares)
+    total = (variance + float(logs.var())) * (1 + SHARED * reuse)
+    if total / 4 > WIDEST**2:
+        return LogNorm(np.nan, np.nan, TOO_WIDE)
+    shift = layer.back.log_scale / 2 - np.log(layer.inputs.total)
+    found = LogNorm(float(logs.mean() / 2 + shift - variance / 4), float(np.sqrt(total) / 2))
+    return found.without_band(REUSED) if reuse > MOST_REUSED else found
+
+
+def _sampling(inputs: Inputs, fixed: Array, products: Array, cosines: Array) -> float:
+    """Var ln Σ fixed·products over all pairs, where `products` are means over Gaussian units.
+
+    cosines: (M, M) variance of the cosine of two examples: 1/n for n units of one layer, more for several.
+    """
     weighed, loose = inputs.pairs * fixed, inputs.excess * products
-    once = weighed @ loose
-    total = (weighed * products).sum()
-    return float(2 * np.sum(once * once.T) / total**2) if total > 0 else 0.0
+    once, total = weighed @ loose, (weighed * products).sum()
+    sizes = np.abs(weighed * products) * (1 - np.eye(len(products)))
+    if not sizes.any() or total <= 0:
+        return 0.0
+    relative = 2 * float(np.sum(once * once.T)) / total**2
+    return max(relative, 0.0) * float((sizes * cosines).sum() / sizes.sum())
 
 
 # Forward --------------------------------------------------------------------------------------------------

@@ -179,9 +179,9 @@ class Basis:
         root = np.sqrt(np.abs(left_out))
         return np.asarray(kept + np.sign(left_out) * np.outer(root, root) * self.tail)
 
-    def low_orders(self, g: Series, h: Series) -> Array:
-        """(M, M): the part of `pairs` that goes with the mean and the mean square of z over units."""
-        part = slice(1, 3)
+    def low_orders(self, g: Series, h: Series, first: int = 1) -> Array:
+        """(M, M): the part of `pairs` that goes with z's mean (order 1) and mean square over units."""
+        part = slice(first, 3)
         return np.einsum("ki,kj,kij->ij", g.coefficients[part], h.coefficients[part], self.powers[part])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -73,9 +73,13 @@ class Inputs:
                 squares.append(size[part].mean())
         scale = np.sqrt(np.array(squares) / np.maximum(size[chosen], np.finfo(float).tiny))
         kept = x[chosen] * scale[:, None]
-        gram = kept @ kept.T / x.shape[1]
         labels = y[chosen]
-        return cls(gram, labels, np.array(weights, float), _strata(labels, classes), x.shape[1], classes)
+        found = cls(
+            kept @ kept.T / x.shape[1], labels, np.array(weights, float), _strata(labels, classes),
+            x.shape[1], classes,
+        )  # fmt: skip
+        of_all = y if (found.strata == labels).all() else np.zeros_like(y)
+        return replace(found, gram=_as_of_all(found, x, of_all))
 
     @cached_property
     def pairs(self) -> Array:
@@ -113,6 +117,49 @@ def _cut(mine: npt.NDArray[np.int64], size: Array, parts: int) -> list[npt.NDArr
     middle = np.cumsum(share) - share / 2
     bins = np.minimum((middle / share.sum() * parts).astype(int), parts - 1)
     return [mine[bins == b] for b in np.unique(bins)]
+
+
+def _as_of_all(few: Inputs, x: Array, strata: npt.NDArray[np.int64]) -> Array:
+    """The chosen examples' products, shifted and scaled to the mean and mean square over all pairs.
+
+    For each two strata and pairs of different examples. Where inputs are hardly correlated, N² products of
+    mean about 0 add up to as much as the N squares; the few that are chosen would miss that by multiples.
+    """
+    gram = few.gram.copy()
+    parts = [(np.flatnonzero(few.strata == s), x[strata == s]) for s in np.unique(few.strata)]
+    for a, (rows, x_a) in enumerate(parts):
+        for b, (columns, x_b) in enumerate(parts[: a + 1]):
+            here = np.ix_(rows, columns)
+            different = few.pairs[here] - (np.diag(few.weights[rows]) if a == b else 0)
+            if different.any():
+                block = _rescaled(few.gram[here], different, _pair_moments(x_a, x_b, same=a == b))
+                gram[here] = np.where(different > 0, block, gram[here])
+                gram[np.ix_(columns, rows)] = gram[here].T
+    most = np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
+    return np.clip(gram, -most, most)
+
+
+def _pair_moments(x_a: Array, x_b: Array, *, same: bool) -> tuple[float, float]:
+    """Mean and mean square of x·x'/n_in over pairs of one example each; of two different ones if `same`."""
+    count, n_in = len(x_a) * len(x_b), x_a.shape[1]
+    total = float(x_a.sum(axis=0) @ x_b.sum(axis=0)) / n_in
+    if n_in < len(x_a):
+        square = float(((x_a.T @ x_a) * (x_b.T @ x_b)).sum()) / n_in**2
+    else:
+        square = float(np.square(x_a @ x_b.T).sum()) / n_in**2
+    if same:
+        size = np.square(x_a).mean(axis=1)
+        count, total, square = count - len(size), total - size.sum(), square - np.square(size).sum()
+    return total / count, square / count
+
+
+def _rescaled(few: Array, different: Array, moments: tuple[float, float]) -> Array:
+    """Products with the given mean and mean square over `different` pairs."""
+    share = different / different.sum()
+    mean, square = float((share * few).sum()), float((share * few * few).sum())
+    wide, wide_few = moments[1] - moments[0] ** 2, square - mean**2
+    tight = wide_few <= 1e-12 * square or wide <= 0
+    return moments[0] + (few - mean) * (1.0 if tight else np.sqrt(wide / wide_few))
 
 
 def _strata(y: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:

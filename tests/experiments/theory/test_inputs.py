@@ -26,6 +26,20 @@ def test_pairs_count_every_pair_once(inputs):
     np.testing.assert_allclose(inputs.pairs, inputs.pairs.T)
 
 
+def test_products_have_the_mean_and_mean_square_of_all_pairs(rng):
+    """Of uncorrelated inputs, whose N² products add up to as much as the N squares: class by class."""
+    x, y = rng.standard_normal((400, 30)), np.arange(400) % 4
+    found = Inputs.measured(x, y, 4)
+    for a in range(4):
+        for b in range(4):
+            here = np.ix_(found.y == a, found.y == b)
+            products = x[y == a] @ x[y == b].T / 30
+            assert (found.pairs[here] * found.gram[here]).sum() == pytest.approx(products.sum(), rel=1e-9)
+            squares = (found.pairs[here] * found.gram[here] ** 2).sum()
+            # one input's own square is that of a bin of ten
+            assert squares == pytest.approx(np.square(products).sum(), rel=0.02)
+
+
 def test_all_examples_stand_for_themselves(rng):
     x, y = rng.standard_normal((40, 7)), np.arange(40) % 3
     every = Inputs.measured(x, y, 3, examples=10**6)

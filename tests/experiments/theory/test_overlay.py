@@ -172,6 +172,21 @@ def test_where_theory_does_not_apply_the_caption_says_why():
         assert lines(axes) == [] or "start" in title
 
 
+def test_a_norm_without_a_band_is_drawn_and_the_caption_says_why():
+    figure = FIGURES["gradient_by_layer"](untrained("tanh", depth=3, seeds=2, norm="batch"))
+    (line,) = lines(panels(figure)["‖dw‖ at the start"])
+    assert np.isfinite(line.get_ydata()).all()
+    assert "Theory of ‖dw‖ for tanh: no band in any layer: how far networks stray" in caption(figure)
+
+
+def test_a_norm_without_a_line_is_not_drawn():
+    r = untrained("tanh", depth=3, seeds=2, norm="batch", dataset="moons(n=200)")
+    figure = FIGURES["gradient_by_layer"](r)
+    assert not any(lines(axes) for axes in figure.axes)
+    assert entries(figure) == ["tanh"]
+    assert "Theory of ‖delta‖ for tanh: no line in any layer: few directions" in caption(figure)
+
+
 def test_what_differs_after_the_start_only_has_one_line():
     figure = FIGURES["gradient_by_layer"](records(lr=[0.01, 0.1, 1.0], depth=3, seed=[0, 1]))
     assert len(lines(panels(figure)["‖delta‖ at the start"])) == 1
