@@ -7,9 +7,11 @@ use them, so that an error in a config is reported at once.
 
 from __future__ import annotations
 
-import re
+import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 from experiments import config
 from experiments.config import Experiment
 from experiments.search.rounds import asked_for, rounds, search_of
+from experiments.storage import names
+from experiments.storage.drawn import Gallery, file_names
+from experiments.storage.files import StoreError
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
+from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions, Sweep, survey
 from experiments.sweeps.progress import Progress
@@ -42,10 +48,12 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     """Return the stored records of the runs that this experiment asks for.
 
     A user's data file may have changed since, or be gone, so the fingerprints in the manifest of the last
-    call tell which data were used. `layers.attrs["measured_on"]` describes the examples of the probe set.
+    call tell which data were used. `runs.attrs["experiment"]` is the experiment's name, and
+    `layers.attrs["measured_on"]` describes the examples of the probe set.
     """
     recording = experiment.recording
     records = store.load(asked_for(experiment, store))
+    records.runs.attrs["experiment"] = experiment.name
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
@@ -58,22 +66,56 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     store = Store(name)
     experiment = stored_experiment(store)
     records = stored_records(store, experiment)
-    return [path for text in figures or experiment.figures for path in draw(text, records, store)]
+    with undisturbed():
+        written, failures = draw(figures or experiment.figures, experiment, records, store)
+    if failures:
+        raise ValueError("\n".join(failures))
+    return written
 
 
 def plan_only(
-    source: Source, overrides: Iterable[str] = (), options: ExecutionOptions | None = None
+    source: Source,
+    overrides: Iterable[str] = (),
+    options: ExecutionOptions | None = None,
+    *,
+    name: str | None = None,
 ) -> Sweep:
     """Return what `run` would train (of a search: its first round) without training or writing."""
-    experiment = experiment_of(source, overrides)
+    experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
     return survey(next(rounds(experiment, store)), store, options or ExecutionOptions())
 
 
-def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
-    """Return the experiment that a file or a dict describes; errors: ConfigError."""
+def experiment_of(source: Source, overrides: Iterable[str] = (), name: str | None = None) -> Experiment:
+    """Return the experiment that a file, a dict or another experiment describes; errors: ConfigError.
+
+    Its name, which is its folder's, is `name` or the key `name`; else that of the file, with what overrides
+    change in it (`names.of_variant`); of a dict without a name, a hash of its contents.
+    """
+    if name is not None:
+        overrides = [*overrides, f"name={json.dumps(name)}"]
+    changes = list(overrides)
+    changed = _read(source, changes)
+    if any(text.partition("=")[0].strip() == "name" for text in changes):
+        return changed
+    if (
+        changed.name == names.UNNAMED
+        and changed.path is None
+        and not (isinstance(source, Mapping) and "name" in source)
+    ):
+        return replace(changed, name=names.of_contents(changed))
+    if not changes:
+        return changed
+    try:
+        plain = _read(source)
+    except config.ConfigError:  # it is not valid without the overrides
+        plain = None
+    return replace(changed, name=names.of_variant(changed.name, plain, changed, changes))
+
+
+def _read(source: Source, overrides: Sequence[str] = ()) -> Experiment:
     if isinstance(source, Experiment):
-        return source
+        return config.from_mapping(config.to_mapping(source), overrides=overrides) if overrides else source
     if isinstance(source, Mapping):
         return config.from_mapping(source, overrides=overrides)
     return config.load(source, overrides)
@@ -90,6 +132,11 @@ class Outcome:
 
 def run_experiment(experiment: Experiment, options: ExecutionOptions, progress: Progress) -> Outcome:
     """Plan, train, store, draw and judge one experiment."""
+    with undisturbed():
+        return _run(experiment, options, progress)
+
+
+def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) -> Outcome:
     from experiments.sweeps.executors import ending
 
     store = Store(experiment.name)
@@ -101,6 +148,7 @@ def run_experiment(experiment: Experiment, options: ExecutionOptions, progress: 
             progress.say(line)
         if options.fresh:
             store.fresh()
+        take_over(store, sweep.elsewhere)
         done = store.finished(options.rerun_failed)
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         if search := search_of(experiment):
@@ -119,7 +167,8 @@ def _train_round(part: Experiment, store: Store, options: ExecutionOptions, prog
     """Train the missing runs of a later round of a search, with workers of its own."""
     from experiments.sweeps.executors import ending
 
-    sweep = survey(part, store, replace(options, fresh=False))
+    sweep = survey(part, store, replace(options, fresh=False), alone=options.fresh)
+    take_over(store, sweep.elsewhere)
     if sweep.stacks:
         progress.plan(sweep)
         with ending(executor(sweep, options)) as pool:
@@ -150,21 +199,21 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.frontier(depths, search.goal)
     else:
         progress.summary(table)
-    failures = crash_lines(records)
-    for text in experiment.figures:
-        try:
-            written += draw(text, records, store)
-        except ValueError as error:
-            failures.append(f"figures: {text}: {error}")
+    drawn, failed = draw(experiment.figures, experiment, records, store, progress)
+    written += drawn
+    failures = [*crash_lines(records), *failed]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
     failures += [f"claims: {verdict.claim}: {verdict.error}" for verdict in verdicts if verdict.error]
     if verdicts:
         table = claims.table(verdicts)
         progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
-    names = [path.relative_to(store.folder).as_posix() for path in written]
-    store.write_manifest(written=names)
-    progress.wrote(store.folder, names)
+    for name in ("frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
+        if store.folder / name not in written:
+            store.discard(name)
+    files = [path.relative_to(store.folder).as_posix() for path in written]
+    store.write_manifest(written=files)
+    progress.wrote(store.folder, files)
     return Outcome(records, verdicts, failures)
 
 
@@ -187,13 +236,65 @@ def summarised(records: Records) -> pd.DataFrame:
     return table
 
 
-def draw(text: str, records: Records, store: Store) -> list[Path]:
-    """Draw one figure and return its files.
+def draw(
+    figures: Sequence[str],
+    experiment: Experiment,
+    records: Records,
+    store: Store,
+    progress: Progress | None = None,
+) -> tuple[list[Path], list[str]]:
+    """Draw those of these figures that have changed; return the files of all, and a line for each failure.
 
-    Errors: ValueError where the records lack what it shows; StoreError where it cannot be written.
+    A figure may fail in any way: the others are drawn. Figures of earlier calls that are no longer true are
+    deleted. Errors: StoreError where a file cannot be written.
     """
-    from experiments.plots import FIGURES, images
+    gallery = Gallery(store, records)
+    stems = file_names(dict.fromkeys([*experiment.figures, *figures]))
+    written: list[Path] = []
+    failures: list[str] = []
+    for number, text in enumerate(figures, 1):
+        files = gallery.files(text)
+        if not files:
+            if progress:
+                progress.say(f"drawing {number} of {len(figures)}: {text}")
+            try:
+                files = gallery.keep(text, _images(text, records, stems[text]))
+            except StoreError:
+                raise
+            except Exception as error:
+                failures.append(f"figures: {text}: {_told(error)}")
+        written += files
+    gallery.forget(keep=[text for text in figures if gallery.files(text)])
+    return written, failures
 
-    name = re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_")[:100]
-    files = images(FIGURES.bind(text)(records), name)
-    return [store.write(f"figures/{file}", data) for file, data in files.items()]
+
+def _images(text: str, records: Records, stem: str) -> dict[str, bytes]:
+    """Return the files of a figure by their names, whatever the user's settings of matplotlib are."""
+    from experiments.plots import FIGURES, images
+    from experiments.plots.style import own_look
+
+    with own_look():
+        return images(FIGURES.bind(text)(records), stem)
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says; the type is said too, unless it is one that is raised on purpose."""
+    return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep the caller's settings out: how NumPy treats errors, and warnings that are turned into errors.
+
+    Such warnings are raised at the end, when nothing can be lost by them any more.
+    """
+    import numpy as np
+
+    strict = any(action == "error" for action, *_ in warnings.filters)
+    with warnings.catch_warnings(record=strict) as caught:
+        if strict:
+            warnings.simplefilter("default")
+        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+            yield
+    for each in caught or ():
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

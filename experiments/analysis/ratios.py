@@ -208,7 +208,7 @@ def summary(records: Records) -> pd.DataFrame:
     grouping = {"activation", "depth", *varying(runs)}
     by = [name for name in fields(runs) if name in grouping]
     table = runs.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
-    table = table.groupby(by, dropna=False, observed=True).agg(
+    table = table.groupby(by, dropna=False, observed=True, sort=False).agg(
         n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")
     )
     table = table.reset_index()

@@ -27,6 +27,7 @@ def command(
     overrides: list[str],
     options: ExecutionOptions,
     *,
+    name: str | None = None,
     plan: bool = False,
     yes: bool = False,
     quiet: bool = False,
@@ -34,7 +35,7 @@ def command(
     """Run an experiment for `scripts/run.py`; return the exit status."""
 
     def work() -> int:
-        experiment = experiment_of(config, overrides)
+        experiment = experiment_of(config, overrides, name)
         return _run(experiment, options, plan=plan, yes=yes, quiet=quiet)
 
     return status_of(work)
@@ -52,6 +53,10 @@ def verify_command(name: str, runs: str, seed: int) -> int:
 
 def status_of(work: Callable[[], int]) -> int:
     """Do a script's work and return its exit status; a user's error is one line, without a traceback."""
+    from experiments.cli.terminal import any_encoding
+
+    any_encoding(sys.stdout)
+    any_encoding(sys.stderr)
     try:
         with _plain_warnings(), _terminable():
             return work()
@@ -155,6 +160,7 @@ def _plain_warnings() -> Iterator[None]:
         print(f"warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("default")
         warnings.showwarning = show
         yield
 

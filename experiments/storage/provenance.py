@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from experiments import config
 from experiments.config import Experiment
 from experiments.storage.files import StoreError
+from experiments.storage.identity import SCHEMA
 from experiments.storage.store import Store
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
@@ -34,6 +36,7 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
     keys = config.to_mapping(experiment)
     return {
         "name": experiment.name,
+        "schema": SCHEMA,
         "question": experiment.question,
         "config": keys,
         "config_sha256": hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest(),
@@ -47,7 +50,7 @@ def stored_experiment(store: Store) -> Experiment:
     stored_config = store.manifest().get("config")
     if stored_config is None:
         raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
-    return config.from_mapping(stored_config, store.folder.name)
+    return replace(config.from_mapping(stored_config), name=store.folder.name)
 
 
 def training_facts(runs: int, seconds: float, workers: int) -> dict[str, Any]:

@@ -187,10 +187,43 @@ def test_a_long_summary_is_cut_and_says_so():
     assert file.getvalue().count("tanh") == 58
 
 
-def test_nothing_is_cut_off_where_it_is_narrow():
-    say, file = terminal_and_output(width=70)
-    say.summary(table())
-    assert "…" not in file.getvalue()
+ROWS = ["leaky_relu(slope=0.1)", "scaled_normal(gain=10.15)", "b"]
+
+
+@pytest.mark.parametrize("width", [180, 80, 60, 40, 20])
+def test_nothing_is_cut_off_or_broken_where_it_is_narrow(width):
+    """Every number, range, option and word of the widest summary is found whole, in lines that fit."""
+    say, file = terminal_and_output(width=width)
+    wide = table(rows=3, activation=ROWS, accuracy=0.0352, accuracy_low=0.0312, accuracy_high=0.0625)
+    say.summary(wide.assign(decay_theory=-1.25e-7))
+    text = file.getvalue()
+    assert "…" not in text
+    cells = ["0.5 0.25–0.75", "0.0352 0.031–0.062", "-1.25e-7", "slope=0.1)", "scaled_normal(", "gain=10.15)"]
+    for whole in (*cells, "accuracy", "activation", "saturated"):
+        assert whole in text
+    assert text.count("0.5 0.25–0.75") == 3 * 4
+    if width >= 60:
+        assert max(map(len, text.splitlines())) <= width
+    assert say.console.width == width
+    rows = [line for line in text.splitlines() if "0.25" in line]
+    assert all(re.search(r"\b[012]  +3\b", row) for row in rows)  # the keys stand beside every part
+
+
+def test_a_range_holds_its_median_however_few_its_digits():
+    say, file = terminal_and_output()
+    say.summary(table(dead=0.499, dead_low=0.4983, dead_high=0.5004))
+    assert "0.499 0.498–0.5" in file.getvalue()
+
+
+@pytest.mark.parametrize(("columns", "width"), [("", 180), ("60", 60), ("wide", 180)])
+def test_a_pipe_gets_lines_of_its_own_width_even_where_colour_is_forced(columns, width, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", columns)
+    say = terminal.terminal()
+    assert (say.live, say.console.width) == (False, width)
+    with say.training(1, Forecast(1.0, 1, 1.0)) as advance:
+        advance(1, 1.0)
+    assert "\x1b[?25l" not in capsys.readouterr().out  # the cursor is not hidden, as a bar would
 
 
 def test_a_verdict_is_a_line_with_its_number_and_rule():
