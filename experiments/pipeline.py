@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import config
+from experiments.analysis.wording import count
 from experiments.config import Experiment
 from experiments.search.rounds import asked_for, rounds, search_of
 from experiments.storage import names
@@ -48,12 +49,13 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     """Return the stored records of the runs that this experiment asks for.
 
     A user's data file may have changed since, or be gone, so the fingerprints in the manifest of the last
-    call tell which data were used. `runs.attrs["experiment"]` is the experiment's name, and
-    `layers.attrs["measured_on"]` describes the examples of the probe set.
+    call tell which data were used. `runs.attrs["experiment"]` is the experiment's name and ``["asked"]`` the
+    number of runs that it asks for; `layers.attrs["measured_on"]` describes the examples of the probe set.
     """
     recording = experiment.recording
-    records = store.load(asked_for(experiment, store))
-    records.runs.attrs["experiment"] = experiment.name
+    asked = asked_for(experiment, store)
+    records = store.load(asked)
+    records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
@@ -201,7 +203,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.summary(table)
     drawn, failed = draw(experiment.figures, experiment, records, store, progress)
     written += drawn
-    failures = [*crash_lines(records), *failed]
+    failures = [*crash_lines(records), *_missing(records), *failed]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
     failures += [f"claims: {verdict.claim}: {verdict.error}" for verdict in verdicts if verdict.error]
     if verdicts:
@@ -215,6 +217,14 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     store.write_manifest(written=files)
     progress.wrote(store.folder, files)
     return Outcome(records, verdicts, failures)
+
+
+def _missing(records: Records) -> list[str]:
+    """Return a line where fewer runs are stored than were asked for, as when files were deleted meanwhile."""
+    asked = records.runs.attrs["asked"]
+    lacking = asked - len(records.runs)
+    again = "run the same command again"
+    return [f"{lacking} of {count(asked, 'run')} are not stored: {again}"] if lacking else []
 
 
 def summarised(records: Records) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from experiments.config import ConfigError, Experiment
@@ -15,6 +16,7 @@ from experiments.datasets import DataError
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
 from experiments.storage.files import StoreError
+from experiments.storage.provenance import manifest_experiment
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
 from mlp.registry import RegistryError
@@ -23,19 +25,28 @@ OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 
 
 def command(
-    config: str,
+    config: str | None,
     overrides: list[str],
     options: ExecutionOptions,
     *,
     name: str | None = None,
+    manifest: str | None = None,
     plan: bool = False,
     yes: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Run an experiment for `scripts/run.py`; return the exit status."""
+    """Run an experiment for `scripts/run.py`, given by a config or by a manifest; return the exit status."""
 
     def work() -> int:
-        experiment = experiment_of(config, overrides, name)
+        if manifest is None and config is None:
+            raise ConfigError(["name a config file, or --from a folder of results/ or a manifest"])
+        if manifest is None:
+            return _run(experiment_of(str(config), overrides, name), options, plan=plan, yes=yes, quiet=quiet)
+        again, differences = manifest_experiment(Path(manifest))
+        for line in differences:
+            print(f"warning: {manifest}: {line}", file=sys.stderr)
+        changes = [*overrides] if config is None else [config, *overrides]
+        experiment = experiment_of(again, changes, name)
         return _run(experiment, options, plan=plan, yes=yes, quiet=quiet)
 
     return status_of(work)

@@ -161,8 +161,7 @@ def terminal(*, quiet: bool = False) -> Terminal:
 
     any_encoding(sys.stdout)
     live = sys.stdout.isatty()  # FORCE_COLOR makes rich take a pipe for a terminal
-    width = None if live else _columns()
-    console = Console(quiet=quiet, width=width)
+    console = Console(quiet=quiet, width=None if live else PLAIN_WIDTH)
     console.on_broken_pipe = partial(_become_quiet, console)  # type: ignore[method-assign]
     return Terminal(console, live=live and console.is_terminal)
 
@@ -172,12 +171,6 @@ def any_encoding(stream: Any) -> None:
     if not str(getattr(stream, "encoding", None) or "").lower().startswith("utf"):
         with suppress(AttributeError, ValueError):  # not a text file, or one that is closed
             stream.reconfigure(errors="replace")
-
-
-def _columns() -> int:
-    """Return the width of what goes to a file or a pipe: COLUMNS, where it is set."""
-    given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isdecimal() and 0 < int(given) < 10_000 else PLAIN_WIDTH
 
 
 def _become_quiet(console: Console) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import experiments
 from experiments import pipeline
 from experiments.claims import CLAIMS, needs
 from experiments.cli.commands import command
-from experiments.config import ConfigError, load
+from experiments.config import ConfigError, Experiment, Run, keys_of, load
 from experiments.pipeline import plan_only, plot
 from experiments.storage.files import StoreError, StoreWarning
 from experiments.storage.records import COLUMNS
@@ -151,6 +152,57 @@ def test_dicts_never_overwrite_one_another():
     assert {path.name for path in Path("results").iterdir()} == {*names, "mine"}
 
 
+def test_a_manifest_holds_the_whole_config_and_is_run_again_to_the_bit(tmp_path, capfd, monkeypatch):
+    Path("mine.csv").write_text(MEASURED)
+    words = ["dataset=file(path='mine.csv')", "width=[4,5]", "seed=3"]
+    before = experiments.run("tiny.yaml", words, name="first")
+    manifest = Path("results/first/manifest.json").rename("manifest.json")
+    facts = json.loads(manifest.read_text())
+    assert {*facts["config"]["base"], *facts["config"]["sweep"]} == {*keys_of(Run)}
+    assert {*facts["config"]} == {*keys_of(Experiment)}
+    shutil.rmtree("results")
+    Path("tiny.yaml").unlink()
+    monkeypatch.setattr(experiments.config.vocabulary.Run.__dataclass_fields__["lr"], "default", 7.0)
+    assert again(capfd, "manifest.json") == (0, "", "")
+    same(experiments.load("first"), before)
+    assert again(capfd, "results/first", "width=[4]")[0] == 0  # the folder will do, and so will overrides
+    assert len(experiments.load("first+width=4-" + tail("first+width=4-")).runs) == 4
+
+    Path("mine.csv").write_text(EDITED)
+    status, _, complaints = again(capfd, "manifest.json")
+    assert status == 2
+    assert "the data have changed since: file(path='mine.csv')" in complaints
+
+
+def again(capfd, manifest, *overrides):
+    """(exit status, standard output, standard error) of `run.py --from`."""
+    capfd.readouterr()
+    status = command(None, list(overrides), ExecutionOptions(), manifest=manifest, quiet=True)
+    return status, *capfd.readouterr()
+
+
+def tail(start):
+    """What the name of the only folder that begins like this ends with."""
+    (folder,) = Path("results").glob(f"{start}*")
+    return folder.name.removeprefix(start)
+
+
+def test_what_may_change_the_numbers_since_a_manifest_is_said(capfd):
+    experiments.run("tiny.yaml")
+    path = Path("results/tiny/manifest.json")
+    facts = json.loads(path.read_text())
+    facts |= {"schema": 1, "versions": facts["versions"] | {"numpy": "1.0"}}
+    path.write_text(json.dumps(facts))
+    status, _, complaints = again(capfd, "results/tiny")
+    assert status == 0
+    assert "made by version 1 of the numbers" in complaints
+    assert "made with numpy 1.0; this is" in complaints
+    for text, said in (("{}", "it holds no config"), ("[1", "not the manifest"), (None, "cannot read")):
+        path.unlink() if text is None else path.write_text(text)
+        status, _, complaints = again(capfd, str(path))
+        assert (status, said in complaints, complaints.count("\n")) == (2, True, 1), complaints
+
+
 def test_what_is_damaged_elsewhere_or_has_crashed_there_is_trained_here():
     records = experiments.run("tiny.yaml")
     part = sorted(Path("results/tiny/layers").glob("[!0]*.parquet"))[0]
@@ -257,6 +309,24 @@ def test_a_stack_that_crashes_is_recorded_and_the_sweep_goes_on(large, capfd, jo
     before = stored("large")
     assert call(capfd, "large") == (1, "", done.stderr)
     assert stored("large") == before
+
+
+def test_what_is_gone_at_the_end_is_said(monkeypatch, capfd):
+    """The first part is deleted as soon as it is there."""
+    save, lost = Store.save, []
+
+    def save_and_lose(store, records):
+        save(store, records)
+        if not lost:
+            (part,) = store.folder.glob("runs/[!0]*.parquet")
+            part.unlink()
+            lost.append(len(records.runs))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", save_and_lose)
+        status, _, complaints = call(capfd, "tiny")
+    assert (status, complaints) == (1, f"{lost[0]} of 8 runs are not stored: run the same command again\n")
+    assert call(capfd, "tiny") == (0, "", "")
 
 
 def test_what_has_crashed_is_trained_again_when_asked_for(large):
