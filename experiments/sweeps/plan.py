@@ -95,6 +95,15 @@ class Sweep:
         return replace(self, done=done, stacks=stacks)
 
 
+def check_options(options: ExecutionOptions) -> None:
+    """Check the numbers among the options; errors: ConfigError."""
+    jobs, limit = options.jobs, options.limit
+    if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
+        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1"])
+    if limit is not None and not limit > 0:
+        raise ConfigError([f"limit: {limit!r} is not a number of seconds above 0"])
+
+
 def survey(experiment: Experiment, store: Store, options: ExecutionOptions, *, alone: bool = False) -> Sweep:
     """Plan which runs to train, and with how many processes, without training or writing anything.
 
@@ -102,6 +111,7 @@ def survey(experiment: Experiment, store: Store, options: ExecutionOptions, *, a
     data sets of the missing runs are read. Errors: DataError, and ConfigError for a batch larger than
     the data.
     """
+    check_options(options)
     all_runs = grid(experiment)
     prints = fingerprints(all_runs)
     runs = named(all_runs, experiment.recording, prints)

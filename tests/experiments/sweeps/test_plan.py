@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
 from experiments.storage.identity import named
 from experiments.sweeps.forecast import OVERHEAD, cost
-from experiments.sweeps.plan import check_sizes, grid
+from experiments.sweeps.plan import ExecutionOptions, check_options, check_sizes, grid
 from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
 
 RECORDING = Recording(("delta_norm", "dw_norm"))
@@ -47,6 +47,22 @@ def test_the_last_key_of_the_sweep_changes_fastest_and_zip_slowest():
         ("relu", "he_normal", 2, 6),
     ]
     assert {r.width for r in runs} == {8}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"jobs": 0}, "jobs: 0 is not a whole number from 1"),
+        ({"jobs": -1}, "jobs: -1 is"),
+        ({"jobs": 1.5}, "jobs: 1.5 is"),
+        ({"limit": 0}, "limit: 0 is not a number of seconds above 0"),
+        ({"limit": -1}, "limit: -1 is"),
+        ({"limit": float("nan")}, "limit: nan is"),
+    ],
+)
+def test_options_without_sense_are_refused(options, said):
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        check_options(ExecutionOptions(**options))
 
 
 def test_a_config_without_lists_is_one_run():
