@@ -7,22 +7,19 @@ use them, so that an error in a config is reported at once.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import config
 from experiments.analysis.wording import count
 from experiments.config import Experiment
 from experiments.search.rounds import asked_for, rounds, search_of
-from experiments.storage import names
-from experiments.storage.drawn import Gallery, file_names
-from experiments.storage.files import StoreError
+from experiments.storage.drawn import Gallery
+from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
 from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
@@ -30,19 +27,20 @@ from experiments.sweeps.plan import ExecutionOptions, Sweep, survey
 from experiments.sweeps.progress import Progress
 from experiments.sweeps.sweep import executor, train
 
+SUMMARY = "summary.csv"
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.claims import Verdict
     from experiments.storage.records import Records
 
-Source = str | Path | Mapping[str, Any] | Experiment
-
 
 def load(name: str) -> Records:
     """Return the stored records of the runs that the experiment's last call asked for; errors: StoreError."""
     store = Store(name)
-    return stored_records(store, stored_experiment(store))
+    with undisturbed():
+        return stored_records(store, stored_experiment(store))
 
 
 def stored_records(store: Store, experiment: Experiment) -> Records:
@@ -65,11 +63,14 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     """Draw these figures, by default those that the config names, from stored records; return the files."""
+    from experiments.plots.album import draw
+
     store = Store(name)
-    experiment = stored_experiment(store)
-    records = stored_records(store, experiment)
     with undisturbed():
-        written, failures = draw(figures or experiment.figures, experiment, records, store)
+        experiment = stored_experiment(store)
+        records = stored_records(store, experiment)
+        gallery = Gallery(store, records)
+        written, failures = draw(figures or experiment.figures, experiment, records, gallery)
     if failures:
         raise ValueError("\n".join(failures))
     return written
@@ -86,41 +87,6 @@ def plan_only(
     experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
     return survey(next(rounds(experiment, store)), store, options or ExecutionOptions())
-
-
-def experiment_of(source: Source, overrides: Iterable[str] = (), name: str | None = None) -> Experiment:
-    """Return the experiment that a file, a dict or another experiment describes; errors: ConfigError.
-
-    Its name, which is its folder's, is `name` or the key `name`; else that of the file, with what overrides
-    change in it (`names.of_variant`); of a dict without a name, a hash of its contents.
-    """
-    if name is not None:
-        overrides = [*overrides, f"name={json.dumps(name)}"]
-    changes = list(overrides)
-    changed = _read(source, changes)
-    if any(text.partition("=")[0].strip() == "name" for text in changes):
-        return changed
-    if (
-        changed.name == names.UNNAMED
-        and changed.path is None
-        and not (isinstance(source, Mapping) and "name" in source)
-    ):
-        return replace(changed, name=names.of_contents(changed))
-    if not changes:
-        return changed
-    try:
-        plain = _read(source)
-    except config.ConfigError:  # it is not valid without the overrides
-        plain = None
-    return replace(changed, name=names.of_variant(changed.name, plain, changed, changes))
-
-
-def _read(source: Source, overrides: Sequence[str] = ()) -> Experiment:
-    if isinstance(source, Experiment):
-        return config.from_mapping(config.to_mapping(source), overrides=overrides) if overrides else source
-    if isinstance(source, Mapping):
-        return config.from_mapping(source, overrides=overrides)
-    return config.load(source, overrides)
 
 
 @dataclass(frozen=True)
@@ -190,9 +156,10 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     """Write the summary, figures and verdicts to the store and show them."""
     from experiments import claims
     from experiments.analysis.crashes import crash_lines
+    from experiments.plots.album import draw
 
-    table = summarised(records)
-    written = [store.write("summary.csv", table.to_csv(index=False).encode())]
+    gallery = Gallery(store, records)
+    table, written = _summary(records, gallery)
     if search := search_of(experiment):
         from experiments.search import frontier
 
@@ -201,7 +168,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.frontier(depths, search.goal)
     else:
         progress.summary(table)
-    drawn, failed = draw(experiment.figures, experiment, records, store, progress)
+    drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
     written += drawn
     failures = [*crash_lines(records), *_missing(records), *failed]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
@@ -210,6 +177,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         table = claims.table(verdicts)
         progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
+    gallery.forget()
     for name in ("frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
         if store.folder / name not in written:
             store.discard(name)
@@ -217,6 +185,16 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     store.write_manifest(written=files)
     progress.wrote(store.folder, files)
     return Outcome(records, verdicts, failures)
+
+
+def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame, list[Path]]:
+    """Return the summary and its file; it is made again only if something has changed."""
+    import pandas as pd
+
+    if files := gallery.files(SUMMARY):
+        return pd.read_csv(files[0], float_precision="round_trip"), files
+    table = summarised(records)
+    return table, gallery.keep(SUMMARY, {SUMMARY: table.to_csv(index=False).encode()})
 
 
 def _missing(records: Records) -> list[str]:
@@ -244,52 +222,6 @@ def summarised(records: Records) -> pd.DataFrame:
     table = table.merge(settings, on=by, how="left", validate="one_to_one")
     table.insert(table.columns.get_loc("decay_start_high") + 1, "decay_theory", table.pop("decay_theory"))
     return table
-
-
-def draw(
-    figures: Sequence[str],
-    experiment: Experiment,
-    records: Records,
-    store: Store,
-    progress: Progress | None = None,
-) -> tuple[list[Path], list[str]]:
-    """Draw those of these figures that have changed; return the files of all, and a line for each failure.
-
-    A figure may fail in any way: the others are drawn. Figures of earlier calls that are no longer true are
-    deleted. Errors: StoreError where a file cannot be written.
-    """
-    gallery = Gallery(store, records)
-    stems = file_names(dict.fromkeys([*experiment.figures, *figures]))
-    written: list[Path] = []
-    failures: list[str] = []
-    for number, text in enumerate(figures, 1):
-        files = gallery.files(text)
-        if not files:
-            if progress:
-                progress.say(f"drawing {number} of {len(figures)}: {text}")
-            try:
-                files = gallery.keep(text, _images(text, records, stems[text]))
-            except StoreError:
-                raise
-            except Exception as error:
-                failures.append(f"figures: {text}: {_told(error)}")
-        written += files
-    gallery.forget(keep=[text for text in figures if gallery.files(text)])
-    return written, failures
-
-
-def _images(text: str, records: Records, stem: str) -> dict[str, bytes]:
-    """Return the files of a figure by their names, whatever the user's settings of matplotlib are."""
-    from experiments.plots import FIGURES, images
-    from experiments.plots.style import own_look
-
-    with own_look():
-        return images(FIGURES.bind(text)(records), stem)
-
-
-def _told(error: Exception) -> str:
-    """Return what an error says; the type is said too, unless it is one that is raised on purpose."""
-    return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager

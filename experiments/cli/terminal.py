@@ -72,7 +72,8 @@ class Terminal:
         alone = f", which alone has {', '.join(sweep.own)}" if sweep.own else ""
         where = f"with {count(sweep.workers, 'worker')}" if sweep.workers else f"in this process{alone}"
         time = f"about {duration(sweep.seconds())} {where}"
-        self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}")
+        after = f"then about {duration(sweep.finishing_seconds())} for the summary, figures and claims"
+        self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}, {after}")
 
     @contextmanager
     def training(self, runs: int, forecast: Forecast) -> Iterator[Advance]:

@@ -1,7 +1,8 @@
 """Which figures of a store are as they would be drawn now, so that nothing is drawn again unchanged.
 
-Beside the figures lies a list: of each figure the files, their hashes, and a hash of all that it is made of:
-its call-text, the records, the code and the versions of what draws.
+A list beside them has of each figure its files, their hashes, and a hash of all that it is made of: its
+call-text, the records, the code and the versions of what draws. The summary is kept in the same way, because
+its predictions take as long as a figure.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ from experiments.storage.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-FOLDER = "figures"
-LIST = f"{FOLDER}/drawn.json"
+LIST = "made_of.json"
 LONGEST = 100  # characters of a file's name
 
 
@@ -42,25 +42,24 @@ class Gallery:
         hashes = entry.get("files") if entry.get("made_of") == self._made_of(text) else None
         if not isinstance(hashes, dict) or not hashes:
             return []
-        paths = {self._store.folder / FOLDER / name: sha for name, sha in hashes.items()}
+        paths = {self._store.folder / name: sha for name, sha in hashes.items()}
         return list(paths) if all(_sha256(path) == sha for path, sha in paths.items()) else []
 
-    def keep(self, text: str, images: Mapping[str, bytes]) -> list[Path]:
-        """Write a figure's files; return their paths. Errors: StoreError."""
-        paths = [self._store.write(f"{FOLDER}/{name}", data) for name, data in images.items()]
-        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in images.items()}
+    def keep(self, text: str, made: Mapping[str, bytes]) -> list[Path]:
+        """Write a figure's files by their names in the store; return their paths. Errors: StoreError."""
+        paths = [self._store.write(name, data) for name, data in made.items()]
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}
         self._list[text] = {"made_of": self._made_of(text), "files": hashes}
         self._write()
         return paths
 
-    def forget(self, keep: Iterable[str]) -> None:
-        """Delete the figures that are not among these and, of other records or code, would not be true."""
-        kept = set(keep)
-        stale = [text for text in self._list if text not in kept and not self.files(text)]
+    def forget(self) -> None:
+        """Delete the figures that are no longer true: of other records or code, or such as fail now."""
+        stale = [text for text in self._list if not self.files(text)]
         used = {name for text, entry in self._list.items() if text not in stale for name in _names(entry)}
         for text in stale:
             for name in set(_names(self._list.pop(text))) - used:
-                self._store.discard(f"{FOLDER}/{name}")
+                self._store.discard(name)
         if stale:
             self._write()
 

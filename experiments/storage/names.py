@@ -1,4 +1,4 @@
-"""The names of experiments that no file names: of a dict, and of a config with overrides.
+"""Which experiment a file, a dict and overrides describe, and the name that it is stored under.
 
 A name is a folder of results/, so two experiments of different content never have the same: an override or
 another dict makes another folder, and overwrites nothing.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from experiments import config
@@ -18,6 +20,44 @@ from experiments.config import Experiment
 LONGEST = 60  # characters of what is read in a name; the rest is in its hash
 PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 UNNAMED = "notebook"  # the name that `config.from_mapping` gives to a dict without one
+
+Source = str | Path | Mapping[str, Any] | Experiment
+
+
+def experiment_of(source: Source, overrides: Iterable[str] = (), name: str | None = None) -> Experiment:
+    """Return the experiment that a file, a dict or another experiment describes; errors: ConfigError.
+
+    Its name, which is its folder's, is `name` or the key `name`; else that of the file and of what overrides
+    change in it (`of_variant`), or a hash of a dict's contents (`of_contents`).
+    """
+    chosen = [f"name={json.dumps(name)}"] if name is not None else []
+    changes = [*overrides, *chosen]
+    changed = _read(source, changes)
+    if any(text.partition("=")[0].strip() == "name" for text in changes):
+        return changed
+    if _is_unnamed(source, changed):
+        return replace(changed, name=of_contents(changed))
+    if not changes:
+        return changed
+    try:
+        plain = _read(source)
+    except config.ConfigError:  # it is not valid without the overrides
+        plain = None
+    return replace(changed, name=of_variant(changed.name, plain, changed, changes))
+
+
+def _read(source: Source, overrides: Sequence[str] = ()) -> Experiment:
+    if isinstance(source, Experiment):
+        return config.from_mapping(config.to_mapping(source), overrides=overrides) if overrides else source
+    if isinstance(source, Mapping):
+        return config.from_mapping(source, overrides=overrides)
+    return config.load(source, overrides)
+
+
+def _is_unnamed(source: Source, experiment: Experiment) -> bool:
+    """Return whether neither a file nor a key has given an experiment its name."""
+    named = isinstance(source, Mapping) and "name" in source
+    return experiment.name == UNNAMED and experiment.path is None and not named
 
 
 def of_contents(experiment: Experiment) -> str:

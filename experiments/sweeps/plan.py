@@ -11,10 +11,10 @@ from experiments.storage.identity import fingerprints, named, recorded
 from experiments.storage.own_parts import used_by
 from experiments.storage.sharing import Place, held_elsewhere
 from experiments.storage.store import Store
-from experiments.sweeps.forecast import cost, machine_speed
+from experiments.sweeps.forecast import cost, finishing_cost, machine_speed
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
-EFFICIENCY = 0.5  # the speed of training as a fraction of the core's speed at matrix products
+EFFICIENCY = 0.4  # the speed of training as a fraction of the core's speed at matrix products
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
 SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times its estimate if longer
@@ -83,6 +83,10 @@ class Sweep:
         """Return the estimated seconds that training the missing runs takes."""
         longest, share = self.cost(self.stacks[:1]), self.cost(self.stacks) / max(1, self.workers)
         return max(longest, share) / self.speed + (START_UP if self.workers else 0.0)
+
+    def finishing_seconds(self) -> float:
+        """Return the estimated seconds that the summary, the figures and the claims take after training."""
+        return finishing_cost(self.experiment, self.runs.values()) / self.speed
 
     def limit(self) -> float:
         """Return the seconds after which a stack counts as hanging."""

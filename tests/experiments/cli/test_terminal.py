@@ -111,11 +111,23 @@ def test_the_plan_says_what_there_is_to_do():
     say, file = terminal_and_output()
     for each in (sweep(), sweep(done=2, workers=1), sweep(done=3)):
         say.plan(replace(each, speed=each.cost(each.stacks) or 1.0))
-    assert file.getvalue().splitlines() == [
+    *planned, stored = file.getvalue().splitlines()
+    assert [line.rpartition(", then about ")[0] for line in planned] == [
         "3 runs, none stored: 1 stack, about 1.0 s in this process",
         "3 runs, 2 stored, 1 to train: 1 stack, about 2.0 s with 1 worker",
-        "3 runs, all stored: nothing to train",
     ]
+    assert all(line.endswith(" for the summary, figures and claims") for line in planned)
+    assert stored == "3 runs, all stored: nothing to train"
+
+
+def test_runs_that_crashed_before_are_not_called_stored():
+    say, file = terminal_and_output()
+    say.plan(replace(sweep(done=3), crashed=1))
+    say.plan(replace(sweep(done=1), crashed=1))
+    first, second = file.getvalue().splitlines()
+    again = "1 crashed before (--rerun-failed trains them again)"
+    assert first == f"3 runs, 2 stored, {again}: nothing else to train"
+    assert second.startswith(f"3 runs, none stored, {again}, 2 to train: 1 stack, about ")
 
 
 def test_off_a_terminal_progress_is_a_line_now_and_then(clock):

@@ -3,8 +3,8 @@
 import pytest
 
 from experiments.config import from_mapping
-from experiments.pipeline import experiment_of
 from experiments.storage import names
+from experiments.storage.names import experiment_of
 
 CONFIG = """
 question: Which?

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
 from experiments.storage.identity import named
-from experiments.sweeps.forecast import OVERHEAD, cost
+from experiments.sweeps.forecast import OVERHEAD, PASS, cost
 from experiments.sweeps.plan import ExecutionOptions, check_options, check_sizes, grid
 from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
 
@@ -170,9 +170,9 @@ def test_a_run_more_in_a_stack_costs_its_matrix_products(dtype, times):
     for steps, looks in ((0, 1), (1000, 2)):
         run = Run(depth=1, width=64, batch=10, steps=steps, dtype=dtype)
         one_more = cost([run] * 2, recording) - cost([run], recording)
-        assert one_more == products * (steps * 10 + looks * 100)
+        assert one_more == pytest.approx(products * (steps * 10 + looks * PASS * 100))
         calls = 2 * OVERHEAD * (steps + looks)  # of two layers, in each step and look, whatever the stack
-        assert cost([run], recording) == one_more + calls
+        assert cost([run], recording) == pytest.approx(one_more + calls)
 
 
 def test_cost_grows_with_everything_that_takes_time():
@@ -180,6 +180,17 @@ def test_cost_grows_with_everything_that_takes_time():
     for change in ({"depth": 3}, {"width": 65}, {"batch": 129}, {"steps": 301}):
         assert cost([replace(Run(), **change)], RECORDING) > base
     assert cost([Run(dtype="float32")], RECORDING) < base < cost([Run()] * 2, RECORDING) < 2 * base
+
+
+def test_what_is_measured_costs_too():
+    run = [Run(steps=0)]
+    bare = cost(run, Recording(()))
+    for more in (
+        Recording(("dw_norm",)),
+        Recording((), unit_probes=("unit_dead",)),
+        Recording((), distributions=("a",)),
+    ):
+        assert bare < cost(run, more) < cost(run, Recording(("effective_rank",))) < 1.5 * bare
 
 
 # -- sizes, and the time that planning takes ------------------------------------------------------------
