@@ -192,7 +192,7 @@ def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame, list[Pat
     import pandas as pd
 
     if files := gallery.files(SUMMARY):
-        return pd.read_csv(files[0], float_precision="round_trip"), files
+        return pd.read_csv(files[0]), files
     table = summarised(records)
     return table, gallery.keep(SUMMARY, {SUMMARY: table.to_csv(index=False).encode()})
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from experiments.analysis.wording import printable
 from experiments.config import ConfigError, Experiment
 from experiments.datasets import DataError
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
@@ -72,7 +73,7 @@ def status_of(work: Callable[[], int]) -> int:
         with _plain_warnings(), _terminable():
             return work()
     except (ConfigError, DataError, RegistryError, StoreError) as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore further presses while Python shuts down
@@ -97,8 +98,6 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
 
 def _report_failures(failures: Iterable[str]) -> int:
     """Print each failure as a line on standard error; return FAILED if there is one, else OK."""
-    from experiments.analysis.wording import printable
-
     lines = list(failures)
     for line in lines:
         print(printable(line), file=sys.stderr)
@@ -168,7 +167,7 @@ def _plain_warnings() -> Iterator[None]:
     """Print each warning as one line, without its place in the code."""
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
-        print(f"warning: {message}", file=sys.stderr)
+        print(printable(f"warning: {message}"), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BETWEEN = 3  # characters between two columns
 WIDEST_TEXT = 24  # characters, where a text can be wrapped
-BREAK = re.compile(r"(?<=[(, ])(?=.)")
+BREAK = re.compile(r"(?<=[( ])(?=.)|(?<=,)(?=[^ ])")
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,8 @@ def test_nothing_is_cut_off_or_broken_where_it_is_narrow(width):
     say.summary(wide.assign(decay_theory=-1.25e-7))
     text = file.getvalue()
     assert "…" not in text
+    head = text.strip().partition("\n ─")[0].splitlines()
+    assert all(line.strip() for line in head)
     cells = ["0.5 0.25–0.75", "0.0352 0.031–0.062", "-1.25e-7", "slope=0.1)", "scaled_normal(", "gain=10.15)"]
     for whole in (*cells, "accuracy", "activation", "saturated"):
         assert whole in text
