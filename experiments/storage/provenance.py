@@ -48,10 +48,16 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
 
 def stored_experiment(store: Store) -> Experiment:
     """Return the experiment that a store's manifest describes; errors: StoreError."""
-    stored_config = store.manifest().get("config")
+    path, stored_config = store.folder / MANIFEST, store.manifest().get("config")
+    if stored_config is None and path.exists():
+        raise StoreError(f"{path}: holds no config. Run the experiment again: finished runs are kept.")
     if stored_config is None:
         raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
-    return replace(config.from_mapping(stored_config), name=store.folder.name)
+    try:
+        return replace(config.from_mapping(stored_config), name=store.folder.name)
+    except config.ConfigError as error:
+        causes = "another version has written it, or parts of your own are not registered here"
+        raise StoreError(f"{path}: its config is not valid here ({causes}):\n{error}") from None
 
 
 def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
