@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
 PLAIN_WIDTH = 180  # characters of a line that goes to a file or a pipe, which has no width of its own
 MOST_ROWS = 60  # rows of the summary that are shown; summary.csv has all
-COUNTS = (
-    "diverged",
-    "crashed",
-    "left_out",
-    "zeros",
-)  # columns of the summary, shown where they are not all 0
+COUNTS = ("diverged", "crashed", "left_out", "zeros")  # columns of the summary, shown where not all are 0
 SHOWN = {  # the quantities of the summary that fit a terminal, and their headings
     "delta_ratio_start": "delta first/last, start",
     "decay_start": "decay per layer, start",

@@ -310,7 +310,7 @@ def test_diverged_and_crashed_runs_are_counted_and_leave_the_others_alone():
     assert by.count().to_dict() == {"relu": 1, "tanh": 2}
 
 
-def test_what_diverged_at_the_start_it_ends_at_is_in_no_median_and_what_is_undefined_is_counted():
+def test_what_diverged_at_the_start_that_it_ends_at_is_in_no_median():
     """Three runs without a step: one diverged at once, one has a layer without a share of dead units."""
     r = records(activation="relu", steps=0, seed=[0, 1, 2])
     diverged, lacking, sound = r.runs["run_id"]
@@ -320,7 +320,7 @@ def test_what_diverged_at_the_start_it_ends_at_is_in_no_median_and_what_is_undef
     layers.loc[(layers["run_id"] == lacking) & (layers["layer"] == 1), "dead_fraction"] = np.nan
     layers.loc[layers["run_id"] == sound, "dead_fraction"] = 0.25
     row = analysis.summary(Records(runs, r.steps, layers)).iloc[0]
-    assert (row["n"], row["diverged"], row["undefined"]) == (3, 1, 1)
+    assert (row["n"], row["diverged"], row["left_out"]) == (3, 1, 2)
     assert row[["dead", "dead_low", "dead_high"]].tolist() == [0.25] * 3
     ends = r.steps[r.steps["run_id"].isin([lacking, sound])]["accuracy"]
     assert row["accuracy_high"] == ends.max()
