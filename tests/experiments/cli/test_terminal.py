@@ -165,7 +165,8 @@ def table(rows=2, **changes):
     quantities = ["delta_ratio_start", "decay_start", "dead", "saturated", "accuracy"]
     columns = {f"{name}{end}": [value] * rows for name in quantities for end, value in CELL.items()}
     keys = {"activation": ["relu", "[bold]\x1b"][:rows] + ["tanh"] * (rows - 2), "depth": range(rows)}
-    return pd.DataFrame(keys | {"n": 3, "diverged": 0, "crashed": 0, "left_out": 0, "zeros": 0} | columns | changes)
+    counts = {"n": 3, "diverged": 0, "crashed": 0, "left_out": 0, "zeros": 0}
+    return pd.DataFrame(keys | counts | columns | changes)
 
 
 CELL = {"": 0.5, "_low": 0.25, "_high": 0.75}
