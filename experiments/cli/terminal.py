@@ -54,6 +54,9 @@ class Terminal:
     def plan(self, sweep: Sweep) -> None:
         """Show how many runs there are, how many are stored, and how long the rest should take."""
         runs, missing = count(len(sweep.runs), "run"), sweep.missing
+        if taken := sum(map(len, sweep.elsewhere.values())):
+            others = ", ".join(sorted({name for name, _ in sweep.elsewhere}))
+            self.say(f"{count(taken, 'run')} taken over from {others}; --fresh trains everything anew")
         stored = len(sweep.runs) - missing - sweep.crashed
         if not missing and not sweep.crashed:
             self.say(f"{runs}, all stored: nothing to train")

@@ -125,7 +125,7 @@ def test_an_override_makes_another_experiment_and_trains_only_what_no_other_has(
     files = {path: path.read_bytes() for path in Path("results/tiny").rglob("*") if path.is_file()}
     status, said, _ = call(capfd, "tiny", "depth=[3,5]", quiet=False)
     assert (status, said.splitlines()[0]) == (0, "tiny+depth=3,5: Does it work?")
-    assert "8 runs, 4 stored, 4 to train" in said
+    assert "4 runs taken over from tiny; --fresh trains everything anew\n8 runs, 4 stored, 4 to train" in said
     assert {path: path.read_bytes() for path in files} == files
     same(experiments.load("tiny"), before)
     other = experiments.load("tiny+depth=3,5")
