@@ -350,12 +350,13 @@ def test_a_claim_whose_code_fails_is_a_line_and_status_1_and_the_others_are_judg
         "tiny",
         claims,
         "probes=[delta_norm, delta_log10, dw_norm, dw_log10, z_rms, a_rms]",
+        name="torn",
         quiet=False,
     )
     assert status == 1
     assert err.startswith("claims: torn: KeyError: 'relu' (test_pipeline.py, line ")
     assert "the claim's own code failed: KeyError: 'relu'" in out
-    table = pd.read_csv("results/tiny/claims.csv").set_index("claim")
+    table = pd.read_csv("results/torn/claims.csv").set_index("claim")
     assert table["status"].to_dict() == {
         "torn": "inconclusive", "W03_slope": "supported", "W11_relu_no_vanishing": "inconclusive"
     }  # fmt: skip
