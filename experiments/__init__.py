@@ -9,9 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mlp.registry import PROJECT
+
 if TYPE_CHECKING:
     from experiments.cli.notebook import run
     from experiments.pipeline import load
+
+PROJECT.add(__name__)
 
 __all__ = ["load", "run"]
 

@@ -7,21 +7,27 @@ use them, so that an error in a config is reported at once.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import config
+from experiments.analysis.wording import count
 from experiments.config import Experiment
 from experiments.search.rounds import asked_for, rounds, search_of
+from experiments.storage.drawn import Gallery
+from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
+from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions, Sweep, survey
 from experiments.sweeps.progress import Progress
 from experiments.sweeps.sweep import executor, train
+
+SUMMARY = "summary.csv"
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,23 +35,25 @@ if TYPE_CHECKING:
     from experiments.claims import Verdict
     from experiments.storage.records import Records
 
-Source = str | Path | Mapping[str, Any] | Experiment
-
 
 def load(name: str) -> Records:
     """Return the stored records of the runs that the experiment's last call asked for; errors: StoreError."""
     store = Store(name)
-    return stored_records(store, stored_experiment(store))
+    with undisturbed():
+        return stored_records(store, stored_experiment(store))
 
 
 def stored_records(store: Store, experiment: Experiment) -> Records:
     """Return the stored records of the runs that this experiment asks for.
 
     A user's data file may have changed since, or be gone, so the fingerprints in the manifest of the last
-    call tell which data were used. `layers.attrs["measured_on"]` describes the examples of the probe set.
+    call tell which data were used. `runs.attrs["experiment"]` is the experiment's name and ``["asked"]`` the
+    number of runs that it asks for; `layers.attrs["measured_on"]` describes the examples of the probe set.
     """
     recording = experiment.recording
-    records = store.load(asked_for(experiment, store))
+    asked = asked_for(experiment, store)
+    records = store.load(asked)
+    records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
@@ -55,28 +63,30 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     """Draw these figures, by default those that the config names, from stored records; return the files."""
+    from experiments.plots.album import draw
+
     store = Store(name)
-    experiment = stored_experiment(store)
-    records = stored_records(store, experiment)
-    return [path for text in figures or experiment.figures for path in draw(text, records, store)]
+    with undisturbed():
+        experiment = stored_experiment(store)
+        records = stored_records(store, experiment)
+        gallery = Gallery(store, records)
+        written, failures = draw(figures or experiment.figures, experiment, records, gallery)
+    if failures:
+        raise ValueError("\n".join(failures))
+    return written
 
 
 def plan_only(
-    source: Source, overrides: Iterable[str] = (), options: ExecutionOptions | None = None
+    source: Source,
+    overrides: Iterable[str] = (),
+    options: ExecutionOptions | None = None,
+    *,
+    name: str | None = None,
 ) -> Sweep:
     """Return what `run` would train (of a search: its first round) without training or writing."""
-    experiment = experiment_of(source, overrides)
+    experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
     return survey(next(rounds(experiment, store)), store, options or ExecutionOptions())
-
-
-def experiment_of(source: Source, overrides: Iterable[str] = ()) -> Experiment:
-    """Return the experiment that a file or a dict describes; errors: ConfigError."""
-    if isinstance(source, Experiment):
-        return source
-    if isinstance(source, Mapping):
-        return config.from_mapping(source, overrides=overrides)
-    return config.load(source, overrides)
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,11 @@ class Outcome:
 
 def run_experiment(experiment: Experiment, options: ExecutionOptions, progress: Progress) -> Outcome:
     """Plan, train, store, draw and judge one experiment."""
+    with undisturbed():
+        return _run(experiment, options, progress)
+
+
+def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) -> Outcome:
     from experiments.sweeps.executors import ending
 
     store = Store(experiment.name)
@@ -101,6 +116,7 @@ def run_experiment(experiment: Experiment, options: ExecutionOptions, progress: 
             progress.say(line)
         if options.fresh:
             store.fresh()
+        take_over(store, sweep.elsewhere)
         done = store.finished(options.rerun_failed)
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         if search := search_of(experiment):
@@ -119,7 +135,8 @@ def _train_round(part: Experiment, store: Store, options: ExecutionOptions, prog
     """Train the missing runs of a later round of a search, with workers of its own."""
     from experiments.sweeps.executors import ending
 
-    sweep = survey(part, store, replace(options, fresh=False))
+    sweep = survey(part, store, replace(options, fresh=False), alone=options.fresh)
+    take_over(store, sweep.elsewhere)
     if sweep.stacks:
         progress.plan(sweep)
         with ending(executor(sweep, options)) as pool:
@@ -139,9 +156,10 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     """Write the summary, figures and verdicts to the store and show them."""
     from experiments import claims
     from experiments.analysis.crashes import crash_lines
+    from experiments.plots.album import draw
 
-    table = summarised(records)
-    written = [store.write("summary.csv", table.to_csv(index=False).encode())]
+    gallery = Gallery(store, records)
+    table, written = _summary(records, gallery)
     if search := search_of(experiment):
         from experiments.search import frontier
 
@@ -150,22 +168,41 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.frontier(depths, search.goal)
     else:
         progress.summary(table)
-    failures = crash_lines(records)
-    for text in experiment.figures:
-        try:
-            written += draw(text, records, store)
-        except ValueError as error:
-            failures.append(f"figures: {text}: {error}")
+    drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
+    written += drawn
+    failures = [*crash_lines(records), *_missing(records), *failed]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
     failures += [f"claims: {verdict.claim}: {verdict.error}" for verdict in verdicts if verdict.error]
     if verdicts:
         table = claims.table(verdicts)
         progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
-    names = [path.relative_to(store.folder).as_posix() for path in written]
-    store.write_manifest(written=names)
-    progress.wrote(store.folder, names)
+    gallery.forget()
+    for name in ("frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
+        if store.folder / name not in written:
+            store.discard(name)
+    files = [path.relative_to(store.folder).as_posix() for path in written]
+    store.write_manifest(written=files)
+    progress.wrote(store.folder, files)
     return Outcome(records, verdicts, failures)
+
+
+def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame, list[Path]]:
+    """Return the summary and its file; it is made again only if something has changed."""
+    import pandas as pd
+
+    if files := gallery.files(SUMMARY):
+        return pd.read_csv(files[0]), files
+    table = summarised(records)
+    return table, gallery.keep(SUMMARY, {SUMMARY: table.to_csv(index=False).encode()})
+
+
+def _missing(records: Records) -> list[str]:
+    """Return a line where fewer runs are stored than were asked for, as when files were deleted meanwhile."""
+    asked = records.runs.attrs["asked"]
+    lacking = asked - len(records.runs)
+    again = "run the same command again"
+    return [f"{lacking} of {count(asked, 'run')} are not stored: {again}"] if lacking else []
 
 
 def summarised(records: Records) -> pd.DataFrame:
@@ -187,13 +224,19 @@ def summarised(records: Records) -> pd.DataFrame:
     return table
 
 
-def draw(text: str, records: Records, store: Store) -> list[Path]:
-    """Draw one figure and return its files.
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep the caller's settings out: how NumPy treats errors, and warnings that are turned into errors.
 
-    Errors: ValueError where the records lack what it shows; StoreError where it cannot be written.
+    Such warnings are raised at the end, when nothing can be lost by them any more.
     """
-    from experiments.plots import FIGURES, images
+    import numpy as np
 
-    name = re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_")[:100]
-    files = images(FIGURES.bind(text)(records), name)
-    return [store.write(f"figures/{file}", data) for file, data in files.items()]
+    strict = any(action == "error" for action, *_ in warnings.filters)
+    with warnings.catch_warnings(record=strict) as caught:
+        if strict:
+            warnings.simplefilter("default")
+        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+            yield
+    for each in caught or ():
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

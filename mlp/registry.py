@@ -7,7 +7,10 @@ A call-text such as ``leaky_relu(slope=0.1)`` is data: it is parsed, never evalu
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
+import sys
+import textwrap
 import types
 import typing
 import warnings
@@ -18,11 +21,31 @@ from math import isfinite
 from typing import Any
 
 LONGEST_TEXT = 500  # a call-text is a few words; the parser's memory grows with what it is fed
+PROJECT = {"mlp"}  # the packages whose parts no other part may replace; one that has tables adds its name
 LONGEST_NUMBER = 40  # digits; int("9" * 5000) is an error of Python's own, and slow below that
 
 
 class RegistryError(ValueError):
     """A name or an option that its table does not have; the message says what it does have."""
+
+
+def _forget() -> None:
+    """Clear every cache of this project: it may hold what a part computed that has been replaced."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in PROJECT:
+            for value in list(vars(module).values()):
+                if callable(clear := getattr(value, "cache_clear", None)):
+                    clear()
+
+
+def doc_of(function: Callable[..., Any]) -> str:
+    """Return a docstring without its indentation, from the source where ``python -OO`` has dropped it."""
+    text = inspect.getdoc(function)
+    if text is None and sys.flags.optimize > 1:
+        with contextlib.suppress(OSError, TypeError, SyntaxError):
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body
+            text = ast.get_docstring(tree) if isinstance(tree, ast.FunctionDef) else None
+    return text or ""
 
 
 def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:
@@ -77,10 +100,17 @@ class Registry(dict[str, Callable[..., Any]]):
         self.kind = kind
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Register `function` and hand it back unchanged."""
+        """Register `function` and hand it back unchanged; one of its name that was there before is replaced.
+
+        Errors: RegistryError where that one is this project's own.
+        """
         name = function.__name__
-        if name in self:
-            raise RegistryError(f"{self.kind} {name!r} is registered twice")
+        before = self.get(name)
+        if before is not None and before is not function:
+            module = before.__module__ or ""
+            if module.partition(".")[0] in PROJECT and module != function.__module__:
+                raise RegistryError(f"{self.kind} {name!r} is this project's own; give yours another name")
+            _forget()
         self[name] = function
         return function
 

@@ -19,7 +19,7 @@ def arguments() -> argparse.Namespace:
     from experiments.bench.command import PARTS, Asked
     from experiments.bench.workload import SLOPES
 
-    ask, parser = Asked(), argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    ask, parser = Asked(), argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     several = {"nargs": "+", "metavar": "X"}
     parser.add_argument("--quick", action="store_true", help="under two minutes; writes if --out is given")
     parser.add_argument("--parts", **several, choices=PARTS, default=ask.parts, help=", ".join(PARTS))

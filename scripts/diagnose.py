@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     status = "exit status: 0 done, 2 refused, 130 interrupted"
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=status)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], epilog=status)
     parser.add_argument("experiment", nargs="?", default="", help="a YAML file, or a folder in results/")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=20 or lr=0.01")
     parser.add_argument(

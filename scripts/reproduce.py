@@ -15,9 +15,11 @@ STATUS = "exit status: 0 all decided, 1 something inconclusive, failed or not as
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=STATUS)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], epilog=STATUS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for all configs, as in seed=[6,7]")
-    parser.add_argument("--collection", default="write_up", metavar="NAME", help="a folder of configs/")
+    parser.add_argument(
+        "--collection", default="write_up", metavar="NAME", help="a folder of configs/, or any"
+    )
     parser.add_argument("--expect", type=Path, metavar="FILE", help="a claims.csv that must come out again")
     parser.add_argument("--readme", action="store_true", help="put the verdicts into README.md")
     parser.add_argument("--jobs", type=int, metavar="N", help="worker processes (default: all cores)")

@@ -2,6 +2,7 @@
 
 python scripts/run.py configs/deep_sigmoid.yaml
 python scripts/run.py configs/deep_sigmoid.yaml depth=[2,4] lr=0.01 --jobs 2
+python scripts/run.py --from results/deep_sigmoid
 """
 
 import argparse
@@ -15,9 +16,11 @@ STATUS = "exit status: 0 done (a run may have diverged), 1 something failed, 2 r
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=STATUS)
-    parser.add_argument("config", help="a YAML file; configs/README.md lists its keys")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], epilog=STATUS)
+    parser.add_argument("config", nargs="?", help="a YAML file; configs/README.md lists its keys")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
+    parser.add_argument("--from", dest="manifest", metavar="PATH", help="run a manifest.json again")
+    parser.add_argument("--name", help="its folder in results/ (default: the file's name and what changed)")
     parser.add_argument("--plan", action="store_true", help="say what would be trained and how long it takes")
     parser.add_argument("--jobs", type=positive, metavar="N", help="worker processes (default: all cores)")
     parser.add_argument("--dask", metavar="ADDRESS", help="tcp://scheduler:8786, or local:4 to start workers")
@@ -45,5 +48,8 @@ if __name__ == "__main__":
         given.jobs, given.dask, given.timeout_per_stack, given.fail_fast, given.rerun_failed, given.fresh
     )
     sys.exit(
-        command(given.config, given.overrides, options, plan=given.plan, yes=given.yes, quiet=given.quiet)
-    )
+        command(
+            given.config, given.overrides, options,
+            name=given.name, manifest=given.manifest, plan=given.plan, yes=given.yes, quiet=given.quiet,
+        )
+    )  # fmt: skip

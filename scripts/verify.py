@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     status = "exit status: 0 everything agrees, 1 something does not, 2 refused"
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=status)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], epilog=status)
     parser.add_argument("experiment", help="the name of a folder in results/")
     parser.add_argument(
         "--runs", default="5", metavar="N", help="how many runs, chosen at random, or all (default: 5)"

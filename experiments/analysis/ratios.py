@@ -196,7 +196,7 @@ SUMMARY = {
 
 
 def summary(records: Records) -> pd.DataFrame:
-    """Return one row per activation × depth (and each other field that varies), one column per quantity.
+    """Return one row per activation × depth (and each other field that varies), in the order of the runs.
 
     Columns: the fields, n (runs), diverged, crashed, left_out (the most runs that one of the medians leaves
     out for want of a value, because they diverged or a layer of theirs left the number format), zeros (hidden
@@ -208,7 +208,7 @@ def summary(records: Records) -> pd.DataFrame:
     grouping = {"activation", "depth", *varying(runs)}
     by = [name for name in fields(runs) if name in grouping]
     table = runs.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
-    table = table.groupby(by, dropna=False, observed=True).agg(
+    table = table.groupby(by, dropna=False, observed=True, sort=False).agg(
         n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")
     )
     table = table.reset_index()
@@ -246,6 +246,11 @@ def _quantities(records: Records) -> dict[str, pd.DataFrame]:
     for name in ("accuracy", "test_accuracy"):
         last = at_end(records.steps[["run_id", "step", name]], runs)
         frames[name] = join(last.rename(columns={name: "value"}), runs)
+    diverged = set(runs.loc[runs["status"] == "diverged", "run_id"])  # also at step 0, which it may end at
+    for name in frames.keys() - {"delta_ratio_start", "decay_start"}:
+        frames[name] = frames[name].assign(
+            value=frames[name]["value"].mask(frames[name]["run_id"].isin(diverged))
+        )
     return frames
 
 

@@ -8,13 +8,16 @@ import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from experiments.analysis.wording import printable
 from experiments.config import ConfigError, Experiment
 from experiments.datasets import DataError
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
 from experiments.storage.files import StoreError
+from experiments.storage.provenance import manifest_experiment
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
 from mlp.registry import RegistryError
@@ -23,18 +26,28 @@ OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 
 
 def command(
-    config: str,
+    config: str | None,
     overrides: list[str],
     options: ExecutionOptions,
     *,
+    name: str | None = None,
+    manifest: str | None = None,
     plan: bool = False,
     yes: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Run an experiment for `scripts/run.py`; return the exit status."""
+    """Run an experiment for `scripts/run.py`, given by a config or by a manifest; return the exit status."""
 
     def work() -> int:
-        experiment = experiment_of(config, overrides)
+        if manifest is None and config is None:
+            raise ConfigError(["name a config file, or --from a folder of results/ or a manifest"])
+        if manifest is None:
+            return _run(experiment_of(str(config), overrides, name), options, plan=plan, yes=yes, quiet=quiet)
+        again, differences = manifest_experiment(Path(manifest))
+        for line in differences:
+            print(f"warning: {manifest}: {line}", file=sys.stderr)
+        changes = [*overrides] if config is None else [config, *overrides]
+        experiment = experiment_of(again, changes, name)
         return _run(experiment, options, plan=plan, yes=yes, quiet=quiet)
 
     return status_of(work)
@@ -52,11 +65,15 @@ def verify_command(name: str, runs: str, seed: int) -> int:
 
 def status_of(work: Callable[[], int]) -> int:
     """Do a script's work and return its exit status; a user's error is one line, without a traceback."""
+    from experiments.cli.terminal import any_encoding
+
+    any_encoding(sys.stdout)
+    any_encoding(sys.stderr)
     try:
         with _plain_warnings(), _terminable():
             return work()
     except (ConfigError, DataError, RegistryError, StoreError) as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore further presses while Python shuts down
@@ -81,8 +98,6 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
 
 def _report_failures(failures: Iterable[str]) -> int:
     """Print each failure as a line on standard error; return FAILED if there is one, else OK."""
-    from experiments.analysis.wording import printable
-
     lines = list(failures)
     for line in lines:
         print(printable(line), file=sys.stderr)
@@ -152,9 +167,10 @@ def _plain_warnings() -> Iterator[None]:
     """Print each warning as one line, without its place in the code."""
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
-        print(f"warning: {message}", file=sys.stderr)
+        print(printable(f"warning: {message}"), file=sys.stderr)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("default")
         warnings.showwarning = show
         yield
 

@@ -9,12 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.wording import count, duration, number, printable
+from experiments.cli.narrow import Column, fitting, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +28,7 @@ if TYPE_CHECKING:
 BETWEEN_LINES = 5.0  # seconds between two plain lines of progress
 PLAIN_WIDTH = 180  # characters of a line that goes to a file or a pipe, which has no width of its own
 MOST_ROWS = 60  # rows of the summary that are shown; summary.csv has all
-COUNTS = (
-    "diverged",
-    "crashed",
-    "left_out",
-    "zeros",
-)  # columns of the summary, shown where they are not all 0
+COUNTS = ("diverged", "crashed", "left_out", "zeros")  # columns of the summary, shown where not all are 0
 SHOWN = {  # the quantities of the summary that fit a terminal, and their headings
     "delta_ratio_start": "delta first/last, start",
     "decay_start": "decay per layer, start",
@@ -46,29 +42,41 @@ SHOWN = {  # the quantities of the summary that fit a terminal, and their headin
 class Terminal:
     """A `Progress` that writes to a rich console: a terminal, a pipe or, if quiet, nothing."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, live: bool | None = None) -> None:
         self.console = console
+        self.live = console.is_terminal if live is None else live  # whether a line can be written over
 
     def say(self, text: str) -> None:
         """Show lines as they are: a text from a config is not markup and cannot move the cursor."""
-        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        text = fitting(printable(text), self.console.width) if self.live else printable(text)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def plan(self, sweep: Sweep) -> None:
         """Show how many runs there are, how many are stored, and how long the rest should take."""
         runs, missing = count(len(sweep.runs), "run"), sweep.missing
-        if not missing:
+        if taken := sum(map(len, sweep.elsewhere.values())):
+            others = ", ".join(sorted({name for name, _ in sweep.elsewhere}))
+            self.say(f"{count(taken, 'run')} taken over from {others}; --fresh trains everything anew")
+        stored = len(sweep.runs) - missing - sweep.crashed
+        if not missing and not sweep.crashed:
             self.say(f"{runs}, all stored: nothing to train")
             return
-        stored = len(sweep.runs) - missing
-        state = f"{stored} stored, {missing} to train" if stored else "none stored"
-        where = f"with {count(sweep.workers, 'worker')}" if sweep.workers else "in this process"
+        crashed = f", {sweep.crashed} crashed before (--rerun-failed trains them again)"
+        state = f"{stored or 'none'} stored{crashed if sweep.crashed else ''}"
+        if not missing:
+            self.say(f"{runs}, {state}: nothing else to train")
+            return
+        state += f", {missing} to train" if stored or sweep.crashed else ""
+        alone = f", which alone has {', '.join(sweep.own)}" if sweep.own else ""
+        where = f"with {count(sweep.workers, 'worker')}" if sweep.workers else f"in this process{alone}"
         time = f"about {duration(sweep.seconds())} {where}"
-        self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}")
+        after = f"then about {duration(sweep.finishing_seconds())} for the summary, figures and claims"
+        self.say(f"{runs}, {state}: {count(len(sweep.stacks), 'stack')}, {time}, {after}")
 
     @contextmanager
     def training(self, runs: int, forecast: Forecast) -> Iterator[Advance]:
         """Yield the function to call with (runs, cost) for every finished stack."""
-        if self.console.is_terminal and not self.console.quiet:
+        if self.live and not self.console.quiet:
             with self._bar(runs, forecast) as advance:
                 yield advance
         else:
@@ -104,41 +112,27 @@ class Terminal:
 
     def summary(self, table: pd.DataFrame) -> None:
         """Show a row per group of runs that differ in the seed: median and range of each quantity."""
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-        from rich.text import Text
-
         keys = list(table.columns[: table.columns.get_loc("n")])
         counts = [name for name in COUNTS if table[name].any()]
         quantities = [name for name in SHOWN if name in table and table[name].notna().any()]
-        shown = Table(box=SIMPLE_HEAD, caption="median, range over n seeds", caption_justify="left")
-        for name in [*keys, "n", *counts, *(SHOWN[name] for name in quantities)]:
-            shown.add_column(name, justify="left" if name == "activation" else "right", overflow="fold")
-        for row in table.head(MOST_ROWS).to_dict("records"):
-            texts = [str(row[name]) for name in [*keys, "n", *counts]]
-            cells = [_cell(row, name) for name in quantities]
-            shown.add_row(*(Text(printable(text)) for text in [*texts, *cells]))
-        self.console.print(shown)
+        rows = table.head(MOST_ROWS).to_dict("records")
+        values = [Column(SHOWN[name], [_cell(row, name) for row in rows]) for name in quantities]
+        show(self.console, _keys(rows, [*keys, "n", *counts]), values, "median, range over n seeds")
         if len(table) > MOST_ROWS:
             self.say(f"… and {len(table) - MOST_ROWS} more rows in summary.csv")
 
     def frontier(self, table: pd.DataFrame, goal: str) -> None:
         """Show a row per setting: the depth that half of its seeds reach, theory's, and the run counts."""
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-        from rich.text import Text
-
         keys = list(table.columns[: table.columns.get_loc("frontier")])
-        shown = Table(box=SIMPLE_HEAD, caption=goal, caption_justify="left")
-        for name in [*keys, "depth", "interval", "6 ξ, theory", "runs", "of a grid's"]:
-            shown.add_column(name, justify="left" if name in keys else "right", overflow="fold")
-        for row in table.head(MOST_ROWS).to_dict("records"):
-            depth = number(row["frontier"]) if row["frontier"] == row["frontier"] else row["remark"]
-            interval = f"{number(row['low'])} – {number(row['high'])}"
-            counts = str(row["runs"]), str(row["grid_runs"])
-            texts = [*(str(row[name]) for name in keys), depth, interval, number(row["theory"]), *counts]
-            shown.add_row(*(Text(printable(text)) for text in texts))
-        self.console.print(shown)
+        rows = table.head(MOST_ROWS).to_dict("records")
+        cells: dict[str, list[str]] = {
+            "depth": [number(r["frontier"]) if r["frontier"] == r["frontier"] else r["remark"] for r in rows],
+            "interval": [f"{number(row['low'])} – {number(row['high'])}" for row in rows],
+            "6 ξ, theory": [number(row["theory"]) for row in rows],
+            "runs": [str(row["runs"]) for row in rows],
+            "of a grid's": [str(row["grid_runs"]) for row in rows],
+        }
+        show(self.console, _keys(rows, keys), [Column(name, each) for name, each in cells.items()], goal)
 
     def verdicts(self, table: pd.DataFrame) -> None:
         """Show a line per claim with its status, value and bound, and one for its condition, if any."""
@@ -164,17 +158,30 @@ def terminal(*, quiet: bool = False) -> Terminal:
     """Return the `Progress` that writes to standard output."""
     from rich.console import Console
 
-    console = Console(quiet=quiet)
-    if not console.is_terminal:
-        console = Console(quiet=quiet, width=PLAIN_WIDTH)
+    any_encoding(sys.stdout)
+    live = sys.stdout.isatty()  # FORCE_COLOR makes rich take a pipe for a terminal
+    console = Console(quiet=quiet, width=None if live else PLAIN_WIDTH)
     console.on_broken_pipe = partial(_become_quiet, console)  # type: ignore[method-assign]
-    return Terminal(console)
+    return Terminal(console, live=live and console.is_terminal)
+
+
+def any_encoding(stream: Any) -> None:
+    """Let a stream that does not write UTF-8 write a question mark for what it has no sign for."""
+    if not str(getattr(stream, "encoding", None) or "").lower().startswith("utf"):
+        with suppress(AttributeError, ValueError):  # not a text file, or one that is closed
+            stream.reconfigure(errors="replace")
 
 
 def _become_quiet(console: Console) -> None:
     """Continue the sweep without output when the reader of a pipe has ended (as ``| head`` does)."""
     console.quiet = True
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _keys(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Column]:
+    """Return the columns that name a row; texts are told from numbers by their values."""
+    texts = {name for name in names if any(isinstance(row[name], str) for row in rows)}
+    return [Column(name, [str(row[name]) for row in rows], is_text=name in texts) for name in names]
 
 
 def _cell(row: dict[str, Any], quantity: str) -> str:
@@ -184,4 +191,6 @@ def _cell(row: dict[str, Any], quantity: str) -> str:
     )  # theory's value has no range
     if low == high or median != median:
         return number(median)
-    return f"{number(median)} {number(low, 2)}–{number(high, 2)}"
+    short = float(number(low, 2)) <= median <= float(number(high, 2))  # else rounding would put it outside
+    digits = 2 if short else 3
+    return f"{number(median)} {number(low, digits)}–{number(high, digits)}"

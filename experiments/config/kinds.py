@@ -7,6 +7,7 @@ error has to be on the screen.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -36,6 +37,10 @@ TABLES = {
     "figure": ("experiments.plots", "FIGURES"),
     "claim": ("experiments.claims", "CLAIMS"),
 }
+
+
+RESERVED = {"readme", "log", "reliability", "bench", "write_up", "literature"}  # shared names in results/
+FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(\+[A-Za-z0-9_.,=+-]{1,79})?")
 
 
 def table(kind: str) -> Registry:
@@ -139,6 +144,26 @@ class OneOf:
 
 
 @dataclass(frozen=True)
+class FolderName:
+    """The name of an experiment, which is that of its folder in results/ and may not lead out of it."""
+
+    def read(self, value: Any) -> str:
+        """The name, or a ValueError. After a + may stand what a variant changes: ``tiny+depth=2,4``."""
+        if not isinstance(value, str) or not FOLDER.fullmatch(value):
+            raise ValueError(f"the name {shown(value)} cannot be a folder of results/; {self}")
+        if value.lower() in RESERVED:
+            raise ValueError(f"the name {value!r} is taken in results/; choose another")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema."""
+        return {"type": "string", "pattern": f"^{FOLDER.pattern}$"}
+
+    def __str__(self) -> str:
+        return "a name has up to 100 letters, digits, _, - and ., the first not ."
+
+
+@dataclass(frozen=True)
 class Text:
     """Any words."""
 
@@ -221,4 +246,4 @@ class Watch:
         return f"{self.count}, or a list of steps"
 
 
-Kind = Whole | Real | OneOf | Text | Name | ListOf | Watch
+Kind = Whole | Real | OneOf | FolderName | Text | Name | ListOf | Watch

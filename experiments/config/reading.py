@@ -8,14 +8,13 @@ A config is data: nothing in it is evaluated or imported.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config.kinds import Kind, ListOf, probe_kind, table
+from experiments.config.kinds import FolderName, Kind, ListOf, probe_kind, table
 from experiments.config.overrides import SECTIONS, apply_override
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
@@ -23,7 +22,6 @@ from experiments.config.yaml_strict import LARGEST, read
 from mlp.registry import did_you_mean, parse_call
 
 MOST_RUNS = 1_000_000  # planned in a minute and a gigabyte; more is a slip of the keyboard
-RESERVED = {"readme", "log", "reliability", "bench", "write_up", "literature"}  # shared names in results/
 _BROKEN = object()  # stands for a value at fault; None is a value
 
 
@@ -51,9 +49,11 @@ def from_mapping(
 
 
 def to_mapping(experiment: Experiment) -> dict[str, Any]:
-    """The resolved config as plain data: `from_mapping` makes the same experiment of it."""
+    """The resolved config as plain data, defaults and all: `from_mapping` makes the same experiment of it."""
     found = {key: getattr(experiment, key) for key in keys_of(Experiment)}
-    found["base"] = {k: v for k, v in asdict(experiment.base).items() if v != getattr(Run, k)}
+    searched = () if experiment.search == "none" else ("depth",)
+    elsewhere = {*experiment.sweep, *experiment.zip, *searched}
+    found["base"] = {k: v for k, v in asdict(experiment.base).items() if k not in elsewhere}
     for section in ("sweep", "zip"):
         found[section] = {key: list(values) for key, values in found[section].items()}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
@@ -88,7 +88,8 @@ def _experiment(
     faults = Faults()
     for fault in found:
         faults.add(*fault)
-    _check_name(name, root, faults)
+    if not (isinstance(root.value, dict) and "name" in root.value):
+        _check_name(name, root, faults)
     if not isinstance(root.value, dict):
         faults.add(root.place, "", f"{shown(root.value)}, not lines of key: value such as question: …")
         faults.raise_if_any()
@@ -97,7 +98,7 @@ def _experiment(
             faults.add(*fault)
     values = _top_level(root, faults) | _sections(root, faults)
     faults.raise_if_any()
-    experiment = Experiment(name=name, **values, **origin)
+    experiment = Experiment(**{"name": name, **values}, **origin)
     _check_search(experiment, root, faults)
     _check_size(experiment, root, faults)
     experiment = _check_figures(experiment, root, faults)
@@ -107,13 +108,11 @@ def _experiment(
 
 
 def _check_name(name: str, root: Node, faults: Faults) -> None:
-    """The name becomes a folder in results/ and may not lead out of it."""
-    place = Place(root.place.source)
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", name):
-        rule = "up to 100 letters, digits, _, - and ., the first not ."
-        faults.add(place, "", f"the name {shown(name)} cannot be a folder of results/; a name has {rule}")
-    elif name.lower() in RESERVED:
-        faults.add(place, "", f"the name {name!r} is taken in results/; choose another")
+    """A file's name becomes a folder in results/, unless the config names itself."""
+    try:
+        FolderName().read(name)
+    except ValueError as error:
+        faults.add(Place(root.place.source), "", str(error))
 
 
 def _top_level(root: Node, faults: Faults) -> dict[str, Any]:

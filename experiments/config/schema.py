@@ -9,7 +9,6 @@ import json
 import re
 from dataclasses import Field
 from functools import partial
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from experiments.config.kinds import TABLES, table
 from experiments.config.markdown import markdown_table
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import read
-from mlp.registry import call_text
+from mlp.registry import call_text, doc_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -82,7 +81,7 @@ def _names_of(kind: str) -> str:
     rows = []
     for name, function in sorted(names.items()) if kind == "claim" else names.items():
         defaults = {key: "…" if p.default is p.empty else p.default for key, p in names.options(name).items()}
-        meaning = cleandoc(function.__doc__ or "").split("\n\n")[0]
+        meaning = doc_of(function).split("\n\n")[0]
         rows.append((f"`{call_text(name, defaults)}`", " ".join(meaning.split())))
     return markdown_table(("name and options", "meaning"), rows, rule=" --- ")
 

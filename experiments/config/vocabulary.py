@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from experiments.config.kinds import Kind, ListOf, Name, OneOf, Real, Text, Watch, Whole
+from experiments.config.kinds import FolderName, Kind, ListOf, Name, OneOf, Real, Text, Watch, Whole
 
 LARGEST_SEED = 2**63 - 1  # the frames keep it as int64
 DEFAULT_FIGURES = ("gradient_by_layer",)
@@ -84,8 +84,10 @@ class Recording:
 class Experiment:
     """One question: a base, what is varied over it, what is measured and what is made of it."""
 
-    name: str
     question: str = key(Text(), "what this experiment asks, in a sentence", "required")
+    name: str = key(
+        FolderName(), "the folder of results/ that keeps the answer", "the file's name", default="notebook"
+    )
     base: Run = key(None, "the fields of a run that all runs share", "as below", default=Run())
     sweep: dict[str, tuple[Any, ...]] = key(
         None, "fields of a run, each with a list; the runs are all combinations", "none", default_factory=dict

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.analysis.ratios import coverage, fields, varying
 from experiments.config.vocabulary import Run
 from experiments.plots.views import View, groups, name_of
+from mlp.registry import doc_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def caption(
 
 def words(figure: Callable[..., Any]) -> tuple[str, str]:
     """A figure's title and its reading guide: the first two paragraphs of its docstring."""
-    title, guide, *_ = [*(inspect.getdoc(figure) or "").split("\n\n"), "", ""]
+    title, guide, *_ = [*doc_of(figure).split("\n\n"), "", ""]
     return " ".join(title.split()).rstrip("."), " ".join(guide.split())
 
 

@@ -6,9 +6,13 @@ so that figures come out alike in a script, a notebook and a worker.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -291,17 +295,42 @@ def prediction_key(label: str) -> Artist:
 # Saving ---------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def own_look(**settings: Any) -> Iterator[None]:
+    """Draw and save with matplotlib's own defaults and these settings, whatever the user's are.
+
+    The backend, which shows the user's figures and draws none of these, is left as it is.
+    """
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(settings)
+        yield
+
+
+def _matplotlib() -> Any:
+    """Import matplotlib, which refuses to be where MPLBACKEND names a backend that is not installed."""
+    if "matplotlib" in sys.modules or "MPLBACKEND" not in os.environ:
+        return import_module("matplotlib")
+    backend = os.environ.pop("MPLBACKEND")
+    try:
+        found = import_module("matplotlib")
+    finally:
+        os.environ["MPLBACKEND"] = backend
+    with suppress(ValueError):
+        found.rcParams["backend"] = backend  # as matplotlib does, for the user's own figures
+    return found
+
+
 def images(figure: Figure, name: str) -> dict[str, bytes]:
     """The figure as files, by file name: `name`.png and `name`.svg.
 
     Equal figures give equal bytes: no date, no version, and SVG ids drawn from the name.
     """
-    from matplotlib import rc_context
-
     found = {}
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         data = BytesIO()
-        with rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        with own_look(**{"svg.hashsalt": name, "svg.fonttype": "path"}):
             figure.savefig(data, format=kind, dpi=150, metadata=metadata)
         found[f"{name}.{kind}"] = data.getvalue()
     return found

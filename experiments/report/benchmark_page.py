@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.config.markdown import markdown_table
 from experiments.diagnosis.benchmark import HURTS, SEEDS, scores
 from experiments.diagnosis.operators import OPERATORS
+from mlp.registry import doc_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def _by_operator(table: pd.DataFrame) -> str:
         ill = group[group["ill"]]
         firsts = ill["first"].value_counts()
         named = ", ".join(f"{count}× {mechanism}" for mechanism, count in firsts.items())
-        what = (OPERATORS[name].change.__doc__ or "").strip().splitlines()[0]
+        what = doc_of(OPERATORS[name].change).splitlines()[0]
         rows.append((name, what, len(group), len(ill), int(ill["right"].sum()), named))
     return (
         markdown_table(("operator", "what it does", "settings", "ill", "right", "named first"), rows) + "\n"

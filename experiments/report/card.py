@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS, Verdict
-from mlp.registry import parse_call
+from mlp.registry import doc_of, parse_call
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +73,7 @@ def cards(
     found = []
     for verdict in verdicts:
         name, _ = parse_call(verdict.claim)
-        says, *rest = (inspect.getdoc(CLAIMS[name]) or "").split("\n\n")
+        says, *rest = doc_of(CLAIMS[name]).split("\n\n")
         parts = _parts(rest)
         config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
         card = Card(
@@ -105,16 +104,18 @@ def _pictures(experiment: Experiment, records: Records) -> Iterable[Picture]:
     """The config's figures; one that cannot be drawn is left out, as the pipeline has said."""
     from experiments.plots import FIGURES
     from experiments.plots.captions import words
+    from experiments.plots.style import own_look
 
     for text in experiment.figures:
         draw = FIGURES.bind(text)
         title, guide = words(draw.func)
         try:
-            figure = draw(records)
-        except Exception:  # noqa: BLE001, S112 - whatever it is, the claims are to be reported
+            with own_look():
+                png = _png(draw(records))
+        except Exception:
             continue
         swept = ", ".join(f"{key} {_some(values)}" for key, values in experiment.sweep.items())
-        yield Picture(_png(figure), title, f"{title}. {guide} Shown: {swept}.")
+        yield Picture(png, title, f"{title}. {guide} Shown: {swept}.")
 
 
 def _some(values: Iterable[object]) -> str:

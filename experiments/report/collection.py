@@ -22,10 +22,12 @@ from experiments.report import (
 )
 from experiments.storage.files import write
 from experiments.storage.store import results_root
+from mlp.registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from experiments.config import Experiment
     from experiments.sweeps.plan import ExecutionOptions
     from experiments.sweeps.progress import Progress
 
@@ -94,8 +96,11 @@ def reproduce(
     """
     from experiments.claims import table
 
-    collection = COLLECTIONS[name]
+    collection = collection_of(name)
     experiments = [experiment_of(path, overrides) for path in configs(name)]
+    folder = results_root() / _folder(collection.name, experiments)
+    if folder.name in {experiment.name for experiment in experiments} or (folder / "runs").exists():
+        raise ConfigError([f"--collection {name}: {folder} is an experiment's; give the folder another name"])
     found, failures = [], []
     for experiment in experiments:
         progress.say(f"{experiment.name}: {experiment.question}")
@@ -105,18 +110,34 @@ def reproduce(
         failures += [f"{experiment.name}: {line}" for line in outcome.failures]
     claims = table(card.verdict for card in found)
     changed = compare(claims, expect) if expect else []
-    folder = results_root() / collection.name
     _write(folder, collection, found, claims)
     return Reproduction(folder, found, failures, changed)
 
 
+def collection_of(name: str) -> Collection:
+    """The collection of this name; a folder of anyone's configs is one as well."""
+    own = Path(name).name
+    return COLLECTIONS.get(name) or Collection(own, f"The questions of {own}, answered", "")
+
+
 def configs(name: str) -> list[Path]:
-    """The collection's config files, in the order of their names; errors: ConfigError if there is none."""
-    folder = Path("configs") / name
-    paths = sorted(folder.glob("*.yaml"))
+    """The collection's config files, in the order of their names; errors: ConfigError if there is none.
+
+    A collection is a folder of configs/, or any folder.
+    """
+    folders = [Path("configs") / name, Path(name)]
+    paths = next((found for folder in folders if (found := sorted(folder.glob("*.yaml")))), [])
     if not paths:
-        raise ConfigError([f"{folder}: no config here; run from the project's root"])
+        known = sorted(path.name for path in Path("configs").glob("*/") if any(path.glob("*.yaml")))
+        hint = f"{did_you_mean(name, known)} In configs: {', '.join(known) or 'none'}"
+        raise ConfigError([f"--collection {name}: no folder with configs (*.yaml).{hint}"])
     return paths
+
+
+def _folder(name: str, experiments: Sequence[Experiment]) -> str:
+    """The folder of the report; where overrides make other experiments, it is another one as well."""
+    changes = {experiment.name.partition("+")[2] for experiment in experiments} - {""}
+    return f"{name}+{max(changes, key=len)}" if changes else name
 
 
 def compare(claims: pd.DataFrame, expect: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from experiments.claims.evidence import SIGNS
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import label
 from experiments.report.page import MARKS, interval, number
-from mlp.registry import parse_call
+from mlp.registry import doc_of, parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +23,7 @@ def readme_table(claims: pd.DataFrame) -> str:
     rows = []
     for row in claims.fillna({"unit": "", "condition": "", "side": ""}).to_dict("records"):
         name, _ = parse_call(row["claim"])
-        says = " ".join((inspect.getdoc(CLAIMS[name]) or "").split("\n\n")[0].split())
+        says = " ".join(doc_of(CLAIMS[name]).split("\n\n")[0].split())
         asked = f", asked: {SIGNS[row['side']]} {number(row['bound'])}" if row.get("side") else ""
         measured = f"{number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']}){asked}"
         if row["unit"]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from experiments.config import Recording, Run
+from experiments.storage.own_parts import look_again, used_by
 from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.registry import call_text, parse_call
 
@@ -35,7 +36,8 @@ def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
     """Return twelve hex digits, a hash of everything that a run's numbers depend on and of nothing else.
 
     That is: the fields that differ from their default, what is recorded and when, the contents (not the path)
-    of a user's data file, and SCHEMA. A new field of Run with a default changes no id.
+    of a user's data file, the code of parts that the user has registered, and SCHEMA. A new field of Run with
+    a default changes no id.
     `data` is the data set's fingerprint; without it the data set is looked at.
     """
     if data is None:
@@ -43,10 +45,17 @@ def run_id(run: Run, recording: Recording, data: str | None = None) -> str:
 
         data = fingerprint(run.dataset)
     chosen = {name: value for name, value in vars(run).items() if value != getattr(_DEFAULT, name)}
+    if own := used_by([*map(str, chosen.values()), *recorded(recording)]):
+        chosen["own parts"] = own
     if data:
         chosen["dataset"] = f"{_without_path(run.dataset)} {data}"
     text = json.dumps([SCHEMA, chosen, _measured(recording, run.steps)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def recorded(recording: Recording) -> tuple[str, ...]:
+    """Return all that is measured, by call-text."""
+    return (*recording.probes, *recording.unit_probes, *recording.distributions)
 
 
 def named(
@@ -56,6 +65,7 @@ def named(
 
     `prints` are the fingerprints of the data sets; without them each data set is looked at once.
     """
+    look_again()
     known = fingerprints(runs) if prints is None else prints
     return {run_id(run, recording, known[run.dataset]): run for run in runs}
 

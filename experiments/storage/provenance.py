@@ -10,7 +10,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,8 +19,10 @@ from typing import Any
 
 from experiments import config
 from experiments.config import Experiment
-from experiments.storage.files import StoreError
-from experiments.storage.store import Store
+from experiments.datasets import fingerprint
+from experiments.storage.files import StoreError, explained
+from experiments.storage.identity import SCHEMA
+from experiments.storage.store import MANIFEST, Store
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
 CODE = ("mlp", "experiments")  # the folders whose code determines the numbers
@@ -34,6 +37,7 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
     keys = config.to_mapping(experiment)
     return {
         "name": experiment.name,
+        "schema": SCHEMA,
         "question": experiment.question,
         "config": keys,
         "config_sha256": hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest(),
@@ -44,10 +48,59 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
 
 def stored_experiment(store: Store) -> Experiment:
     """Return the experiment that a store's manifest describes; errors: StoreError."""
-    stored_config = store.manifest().get("config")
+    path, stored_config = store.folder / MANIFEST, store.manifest().get("config")
+    if stored_config is None and path.exists():
+        raise StoreError(f"{path}: holds no config. Run the experiment again: finished runs are kept.")
     if stored_config is None:
         raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
-    return config.from_mapping(stored_config, store.folder.name)
+    try:
+        return replace(config.from_mapping(stored_config), name=store.folder.name)
+    except config.ConfigError as error:
+        causes = "another version has written it, or parts of your own are not registered here"
+        raise StoreError(f"{path}: its config is not valid here ({causes}):\n{error}") from None
+
+
+def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
+    """Return the experiment of a manifest, and a line for each reason why its numbers may not come out again.
+
+    `path` is a manifest or the folder of one. Errors: StoreError where there is none, ConfigError where its
+    config is not valid (any more), or where the data are not those that it was made with.
+    """
+    file = path / MANIFEST if path.is_dir() else path
+    with explained("read", file):
+        raw = file.read_bytes()
+    try:
+        facts = json.loads(raw)
+        experiment = config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, config.ConfigError):
+            raise
+        raise StoreError(f"{file}: not the manifest of an experiment: it holds no config") from None
+    _check_data(file, facts.get("data"))
+    return experiment, list(_differences(facts))
+
+
+def _check_data(file: Path, data: Any) -> None:
+    """Check that the data sets are those of a manifest; errors: ConfigError."""
+    if isinstance(data, dict):
+        now = {name: fingerprint(name) for name in data}
+        changed = ", ".join(name for name, was in data.items() if now[name] != was)
+        if changed:
+            raise config.ConfigError([f"{file}: the data have changed since: {changed}"])
+
+
+def _differences(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each thing that numbers depend on and that is not as it was."""
+    if facts.get("schema") not in (None, SCHEMA):
+        yield f"made by version {facts['schema']} of the numbers; this is {SCHEMA}: some will differ"
+    then, now = facts.get("versions"), versions()
+    for name in ("numpy", "scipy", "scikit-learn"):
+        if isinstance(then, dict) and name in then and then[name] != now.get(name):
+            yield f"made with {name} {then[name]}; this is {now.get(name)}: the last bits may differ"
+    kernels = [{each.get("architecture") for each in found} for found in (facts.get("blas") or (), blas())]
+    if facts.get("blas") and kernels[0] != kernels[1]:
+        names = [", ".join(sorted(map(str, each))) for each in kernels]
+        yield f"made on a processor of kind {names[0]}; this is {names[1]}: the last bits may differ"
 
 
 def training_facts(runs: int, seconds: float, workers: int) -> dict[str, Any]:

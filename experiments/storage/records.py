@@ -20,6 +20,7 @@ import numpy as np
 
 from experiments.config.markdown import markdown_table
 from experiments.config.vocabulary import Run, keys_of
+from mlp.registry import doc_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -289,7 +290,7 @@ def probe_column(probe: str) -> Column:
 
 
 def _first_line(function: Any) -> str:
-    return (function.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return doc_of(function).strip().partition("\n")[0].rstrip(".")
 
 
 def _table(columns: Mapping[str, Column]) -> str:

@@ -63,11 +63,15 @@ class Store:
 
     def finished(self, rerun_failed: bool = False) -> set[str]:
         """Return the ids of the stored runs, without crashed ones if these are to be run again."""
+        return {run for run, state in self.statuses().items() if not (rerun_failed and state == "crashed")}
+
+    def statuses(self) -> dict[str, str]:
+        """Return what became of each stored run, by its id: ok, diverged or crashed."""
         parts, home = self._parts, self._home
         if parts is None:
             parts = scan(self.folder)[0]
             home = homes(parts)
-        return {run for run, at in home.items() if not (rerun_failed and parts[at].runs[run] == "crashed")}
+        return {run: parts[at].runs[run] for run, at in home.items()}
 
     def load(self, ids: Iterable[str] | None = None) -> Records:
         """Return the records of these runs in this order, or of all runs sorted by id.
@@ -87,7 +91,7 @@ class Store:
             for run in order:
                 if run in home:
                     take.setdefault(parts[home[run]], []).append(run)
-            return self._read(take).of(order)
+            return self.read_parts(take).of(order)
 
     def manifest(self) -> dict[str, Any]:
         """Return the facts of the manifest; if its file is damaged, an empty dict, with a StoreWarning."""
@@ -102,7 +106,8 @@ class Store:
             return {}
         return facts
 
-    def _read(self, take: dict[Part, list[str]]) -> Records:
+    def read_parts(self, take: dict[Part, list[str]]) -> Records:
+        """Return the records of the listed runs of each of these parts, which are known to be valid."""
         frames = {}
         for frame in FRAMES:
             rows = read(self.folder, frame, take).to_pandas()
@@ -156,6 +161,12 @@ class Store:
         files.write(path, data, self.folder / DRAFTS)
         self._written.add(Path(name).as_posix())
         return path
+
+    def discard(self, name: str) -> None:
+        """Delete a table or figure that is no longer true, if a sweep has written it here."""
+        path = files.inside(self.folder, name)
+        if Path(name).as_posix() in self._known():
+            files.remove(path)
 
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest; its ``written`` collects the names of all files that `write` wrote."""
@@ -288,7 +299,7 @@ class Store:
     def _take_out(self, part: Part, runs: set[str]) -> None:
         """Remove some runs, which another part holds, from this one."""
         if rest := [run for run in part.runs if run not in runs]:
-            self._add(self._read({part: rest}).of(rest), part.name.split("-")[0])
+            self._add(self.read_parts({part: rest}).of(rest), part.name.split("-")[0])
         self._drop(part)
 
     def _drop(self, part: Part) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from experiments import datasets
 from experiments.config import ConfigError, Experiment, Run
-from experiments.storage.identity import fingerprints, named
+from experiments.storage.identity import fingerprints, named, recorded
+from experiments.storage.own_parts import used_by
+from experiments.storage.sharing import Place, held_elsewhere
 from experiments.storage.store import Store
-from experiments.sweeps.forecast import cost, machine_speed
+from experiments.sweeps.forecast import cost, finishing_cost, machine_speed
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
-EFFICIENCY = 0.5  # the speed of training as a fraction of the core's speed at matrix products
+EFFICIENCY = 0.4  # the speed of training as a fraction of the core's speed at matrix products
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
 SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times its estimate if longer
@@ -64,6 +66,9 @@ class Sweep:
     workers: int  # worker processes; 0: train in this process
     stacks: Sequence[Stack] = ()  # to train, the costliest first
     prints: Mapping[str, str] | None = None  # fingerprints of the data sets, which are part of the run ids
+    elsewhere: Mapping[Place, list[str]] = field(default_factory=dict)  # done runs of other experiments
+    crashed: int = 0  # how many of the done runs have only crashed: they have no numbers
+    own: Sequence[str] = ()  # parts registered by the user in this process, which no worker has
 
     @property
     def missing(self) -> int:
@@ -79,6 +84,10 @@ class Sweep:
         longest, share = self.cost(self.stacks[:1]), self.cost(self.stacks) / max(1, self.workers)
         return max(longest, share) / self.speed + (START_UP if self.workers else 0.0)
 
+    def finishing_seconds(self) -> float:
+        """Return the estimated seconds that the summary, the figures and the claims take after training."""
+        return finishing_cost(self.experiment, self.runs.values()) / self.speed
+
     def limit(self) -> float:
         """Return the seconds after which a stack counts as hanging."""
         return max(SHORTEST_LIMIT, SLACK * self.cost(self.stacks[:1]) / self.speed)
@@ -90,25 +99,65 @@ class Sweep:
         return replace(self, done=done, stacks=stacks)
 
 
-def survey(experiment: Experiment, store: Store, options: ExecutionOptions) -> Sweep:
+def check_options(options: ExecutionOptions) -> None:
+    """Check the numbers among the options; errors: ConfigError."""
+    jobs, limit = options.jobs, options.limit
+    if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
+        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1"])
+    if limit is not None and not limit > 0:
+        raise ConfigError([f"limit: {limit!r} is not a number of seconds above 0"])
+
+
+def survey(experiment: Experiment, store: Store, options: ExecutionOptions, *, alone: bool = False) -> Sweep:
     """Plan which runs to train, and with how many processes, without training or writing anything.
 
-    The data sets of the missing runs are read. Errors: DataError, and ConfigError for a batch larger than
+    Runs that another experiment has stored need no training, unless this one is to be trained `alone`. The
+    data sets of the missing runs are read. Errors: DataError, and ConfigError for a batch larger than
     the data.
     """
+    check_options(options)
     all_runs = grid(experiment)
     prints = fingerprints(all_runs)
     runs = named(all_runs, experiment.recording, prints)
-    done = set() if options.fresh else store.finished(options.rerun_failed)
+    done, crashed, elsewhere = _stored(runs, store, options, alone)
     missing = [run for name, run in runs.items() if name not in done]
     for text in dict.fromkeys(run.dataset for run in missing):
         datasets.load(text)
     check_sizes(missing)
     speed = EFFICIENCY * machine_speed() if missing else 1.0
-    sweep = Sweep(experiment, runs, done, speed, _workers(options), prints=prints).without(done)
-    sweep = replace(sweep, workers=min(sweep.workers, len(sweep.stacks)))
+    sweep = Sweep(experiment, runs, done, speed, _workers(options), prints=prints, elsewhere=elsewhere)
+    sweep = replace(sweep.without(done), crashed=crashed)
+    sweep = replace(sweep, workers=min(sweep.workers, len(sweep.stacks)), own=_own_parts(experiment, missing))
+    if sweep.own and options.dask:
+        raise ConfigError([f"--dask: its workers do not have {_named(sweep.own)}; leave out --dask"])
+    if sweep.own:
+        return replace(sweep, workers=0)
     worth = options.jobs or options.dask or sweep.cost(sweep.stacks) / speed > WORTH_WORKERS
     return sweep if worth else replace(sweep, workers=0)
+
+
+def _stored(
+    runs: Mapping[str, Run], store: Store, options: ExecutionOptions, alone: bool
+) -> tuple[set[str], int, dict[Place, list[str]]]:
+    """Return the runs that need no training, how many of them have crashed, and which are held elsewhere."""
+    if options.fresh:
+        return set(), 0, {}
+    statuses = store.statuses()
+    sound = {name for name, status in statuses.items() if status != "crashed"}
+    elsewhere = {} if alone else held_elsewhere(store, [name for name in runs if name not in sound])
+    sound |= {name for names in elsewhere.values() for name in names}
+    crashed = set() if options.rerun_failed else statuses.keys() - sound
+    return sound | crashed, len(crashed & runs.keys()), elsewhere
+
+
+def _own_parts(experiment: Experiment, runs: Iterable[Run]) -> tuple[str, ...]:
+    """Return the names of the parts among these runs' that were registered in this process."""
+    texts = {str(value) for run in runs for value in vars(run).values()}
+    return tuple(used_by([*texts, *recorded(experiment.recording)]))
+
+
+def _named(own: Sequence[str]) -> str:
+    return f"{', '.join(own)}, registered in this process alone"
 
 
 def _workers(options: ExecutionOptions) -> int:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,9 @@ import experiments
 from experiments import pipeline
 from experiments.claims import CLAIMS, needs
 from experiments.cli.commands import command
-from experiments.config import ConfigError, load
+from experiments.config import ConfigError, Experiment, Run, keys_of, load
 from experiments.pipeline import plan_only, plot
-from experiments.storage.files import StoreError
+from experiments.storage.files import StoreError, StoreWarning
 from experiments.storage.records import COLUMNS
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
@@ -37,7 +38,7 @@ sweep:
 watch: 4
 figures: []
 """
-DRAWN = "figures=[gradient_by_layer]"
+DRAWN = CONFIG.replace("figures: []", "figures: [gradient_by_layer]")
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VG_RESULTS", str(tmp_path / "results"))
     Path("tiny.yaml").write_text(CONFIG)
+    Path("drawn.yaml").write_text(DRAWN)
     return tmp_path
 
 
@@ -55,10 +57,11 @@ def shell(*words, before=()):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def call(capfd, name, *overrides, quiet=True, yes=False, **how):
+def call(capfd, config, *overrides, name=None, quiet=True, yes=False, **how):
     """The same without a process of its own: (exit status, standard output, standard error)."""
     capfd.readouterr()
-    status = command(f"{name}.yaml", list(overrides), ExecutionOptions(**how), quiet=quiet, yes=yes)
+    how = ExecutionOptions(**how)
+    status = command(f"{config}.yaml", list(overrides), how, name=name, quiet=quiet, yes=yes)
     return status, *capfd.readouterr()
 
 
@@ -71,13 +74,13 @@ def stored(name="tiny"):
 
 
 def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trains_nothing(capfd):
-    first = shell("tiny.yaml", DRAWN)
+    first = shell("drawn.yaml")
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
-    assert lines[0] == "tiny: Does it work?"
+    assert lines[0] == "drawn: Does it work?"
     assert lines[1].startswith("8 runs, none stored: 4 stacks, about ")
     assert "delta first/last, start" in first.stdout
-    results = Path("results/tiny")
+    results = Path("results/drawn")
     written = ["summary.csv", "figures/gradient_by_layer.png", "figures/gradient_by_layer.svg"]
     assert lines[-4:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
     assert all((results / name).stat().st_size for name in written)
@@ -85,14 +88,14 @@ def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trai
     assert len(pd.read_parquet(results / "steps")) == 8 * 4
     assert len(pd.read_parquet(results / "layers")) == 2 * 2 * 4 * (2 + 4)
     assert len(pd.read_csv(results / "summary.csv")) == 4
-    before, facts = stored(), json.loads((results / "manifest.json").read_text())
+    before, facts = stored("drawn"), json.loads((results / "manifest.json").read_text())
     assert facts["last_training"]["runs"] == 8
     assert facts["config"]["sweep"]["depth"] == [1, 3]
 
-    status, said, complaints = call(capfd, "tiny", DRAWN, quiet=False)
+    status, said, complaints = call(capfd, "drawn", quiet=False)
     assert (status, complaints) == (0, "")
     assert "8 runs, all stored: nothing to train" in said
-    assert stored() == before
+    assert stored("drawn") == before
     assert json.loads((results / "manifest.json").read_text())["last_training"] == facts["last_training"]
 
 
@@ -107,13 +110,106 @@ def test_python_gives_the_same_frames_and_says_nothing(capfd):
 def test_a_changed_config_trains_only_what_is_new():
     experiments.run("tiny.yaml")
     before = stored()
-    records = experiments.run("tiny.yaml", ["depth=[1,3,5]"])
-    assert len(records.runs) == 12
+    Path("tiny.yaml").write_text(CONFIG.replace("[1, 3]", "[1, 3, 5]"))
+    assert len(experiments.run("tiny.yaml").runs) == 12
     assert before.items() < stored().items()
-    fewer = experiments.run("tiny.yaml", ["depth=[3]"])
-    assert set(fewer.runs["depth"]) == {3}
+    Path("tiny.yaml").write_text(CONFIG.replace("[1, 3]", "[3]"))
+    assert set(experiments.run("tiny.yaml").runs["depth"]) == {3}
     assert set(experiments.load("tiny").runs["depth"]) == {3}
     assert len(Store("tiny").load().runs) == 12
+
+
+def test_an_override_makes_another_experiment_and_trains_only_what_no_other_has(capfd):
+    """Both folders hold all of their runs, in either order, and what is in the first stays as it was."""
+    before = experiments.run("tiny.yaml")
+    files = {path: path.read_bytes() for path in Path("results/tiny").rglob("*") if path.is_file()}
+    status, said, _ = call(capfd, "tiny", "depth=[3,5]", quiet=False)
+    assert (status, said.splitlines()[0]) == (0, "tiny+depth=3,5: Does it work?")
+    assert "4 runs taken over from tiny; --fresh trains everything anew\n8 runs, 4 stored, 4 to train" in said
+    assert {path: path.read_bytes() for path in files} == files
+    same(experiments.load("tiny"), before)
+    other = experiments.load("tiny+depth=3,5")
+    assert list(other.runs["depth"]) == [3, 3, 5, 5] * 2
+    assert len(pd.read_parquet("results/tiny/runs")) == 8
+    assert len(pd.read_parquet("results/tiny+depth=3,5/layers")) == 2 * 2 * 4 * (4 + 6)
+    both = other.runs["run_id"][other.runs["depth"] == 3].tolist()
+    same(other.of(both), before.of(both))
+    assert other.runs["seconds"][0] == before.of(both).runs["seconds"][0]  # copied, not trained
+    assert "8 runs, all stored: nothing to train" in call(capfd, "tiny", "depth=[5,1]", quiet=False)[1]
+    assert "8 runs, none stored" in call(capfd, "tiny", "depth=[5,3]", quiet=False, fresh=True, yes=True)[1]
+
+
+def test_dicts_never_overwrite_one_another():
+    asked = {"question": "?", "base": {"dataset": "moons(n=200)", "steps": 2, "batch": 8}, "figures": []}
+    one = experiments.run(asked)
+    other = experiments.run({**asked, "sweep": {"seed": [0, 1]}})
+    names = [records.runs.attrs["experiment"] for records in (one, other)]
+    assert len({*names}) == 2
+    same(experiments.load(names[0]), one)
+    same(experiments.load(names[1]), other)
+    assert experiments.run(asked, name="mine").runs.attrs["experiment"] == "mine"
+    same(experiments.load("mine"), one)
+    assert {path.name for path in Path("results").iterdir()} == {*names, "mine"}
+
+
+def test_a_manifest_holds_the_whole_config_and_is_run_again_to_the_bit(tmp_path, capfd, monkeypatch):
+    Path("mine.csv").write_text(MEASURED)
+    words = ["dataset=file(path='mine.csv')", "width=[4,5]", "seed=3"]
+    before = experiments.run("tiny.yaml", words, name="first")
+    manifest = Path("results/first/manifest.json").rename("manifest.json")
+    facts = json.loads(manifest.read_text())
+    assert {*facts["config"]["base"], *facts["config"]["sweep"]} == {*keys_of(Run)}
+    assert {*facts["config"]} == {*keys_of(Experiment)}
+    shutil.rmtree("results")
+    Path("tiny.yaml").unlink()
+    monkeypatch.setattr(experiments.config.vocabulary.Run.__dataclass_fields__["lr"], "default", 7.0)
+    assert again(capfd, "manifest.json") == (0, "", "")
+    same(experiments.load("first"), before)
+    assert again(capfd, "results/first", "width=[4]")[0] == 0  # the folder will do, and so will overrides
+    assert len(experiments.load("first+width=4-" + tail("first+width=4-")).runs) == 4
+
+    Path("mine.csv").write_text(EDITED)
+    status, _, complaints = again(capfd, "manifest.json")
+    assert status == 2
+    assert "the data have changed since: file(path='mine.csv')" in complaints
+
+
+def again(capfd, manifest, *overrides):
+    """(exit status, standard output, standard error) of `run.py --from`."""
+    capfd.readouterr()
+    status = command(None, list(overrides), ExecutionOptions(), manifest=manifest, quiet=True)
+    return status, *capfd.readouterr()
+
+
+def tail(start):
+    """What the name of the only folder that begins like this ends with."""
+    (folder,) = Path("results").glob(f"{start}*")
+    return folder.name.removeprefix(start)
+
+
+def test_what_may_change_the_numbers_since_a_manifest_is_said(capfd):
+    experiments.run("tiny.yaml")
+    path = Path("results/tiny/manifest.json")
+    facts = json.loads(path.read_text())
+    facts |= {"schema": 1, "versions": facts["versions"] | {"numpy": "1.0"}}
+    path.write_text(json.dumps(facts))
+    status, _, complaints = again(capfd, "results/tiny")
+    assert status == 0
+    assert "made by version 1 of the numbers" in complaints
+    assert "made with numpy 1.0; this is" in complaints
+    for text, said in (("{}", "it holds no config"), ("[1", "not the manifest"), (None, "cannot read")):
+        path.unlink() if text is None else path.write_text(text)
+        status, _, complaints = again(capfd, str(path))
+        assert (status, said in complaints, complaints.count("\n")) == (2, True, 1), complaints
+
+
+def test_what_is_damaged_elsewhere_or_has_crashed_there_is_trained_here():
+    records = experiments.run("tiny.yaml")
+    part = sorted(Path("results/tiny/layers").glob("[!0]*.parquet"))[0]
+    part.write_bytes(part.read_bytes()[:-100])
+    same(experiments.run("tiny.yaml", name="again"), records)
+    with pytest.warns(StoreWarning, match="changed after they were written"):
+        assert len(experiments.load("tiny").runs) < 8
 
 
 def test_worker_processes_give_the_same_numbers_bit_for_bit(tmp_path, monkeypatch):
@@ -147,13 +243,13 @@ def test_plan_only_trains_and_writes_nothing(capfd):
 
 
 def test_figures_are_drawn_again_from_what_is_stored():
-    experiments.run("tiny.yaml", [DRAWN])
-    picture = Path("results/tiny/figures/gradient_by_layer.png")
+    experiments.run("drawn.yaml")
+    picture = Path("results/drawn/figures/gradient_by_layer.png")
     bytes_before = picture.read_bytes()
     picture.unlink()
-    assert {path.name for path in plot("tiny")} == {"gradient_by_layer.png", "gradient_by_layer.svg"}
+    assert {path.name for path in plot("drawn")} == {"gradient_by_layer.png", "gradient_by_layer.svg"}
     assert picture.read_bytes() == bytes_before
-    assert [path.name for path in plot("tiny", ["learning_curves"])][0] == "learning_curves.png"
+    assert [path.name for path in plot("drawn", ["learning_curves"])][0] == "learning_curves.png"
 
 
 def test_an_experiment_that_was_never_run_has_nothing_to_load():
@@ -215,6 +311,24 @@ def test_a_stack_that_crashes_is_recorded_and_the_sweep_goes_on(large, capfd, jo
     assert stored("large") == before
 
 
+def test_what_is_gone_at_the_end_is_said(monkeypatch, capfd):
+    """The first part is deleted as soon as it is there."""
+    save, lost = Store.save, []
+
+    def save_and_lose(store, records):
+        save(store, records)
+        if not lost:
+            (part,) = store.folder.glob("runs/[!0]*.parquet")
+            part.unlink()
+            lost.append(len(records.runs))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", save_and_lose)
+        status, _, complaints = call(capfd, "tiny")
+    assert (status, complaints) == (1, f"{lost[0]} of 8 runs are not stored: run the same command again\n")
+    assert call(capfd, "tiny") == (0, "", "")
+
+
 def test_what_has_crashed_is_trained_again_when_asked_for(large):
     first = large("--fail-fast", "--quiet", "--jobs", "1")
     assert list(experiments.load("large").runs["status"]) == ["crashed"]  # the costliest comes first
@@ -236,12 +350,13 @@ def test_a_claim_whose_code_fails_is_a_line_and_status_1_and_the_others_are_judg
         "tiny",
         claims,
         "probes=[delta_norm, delta_log10, dw_norm, dw_log10, z_rms, a_rms]",
+        name="torn",
         quiet=False,
     )
     assert status == 1
     assert err.startswith("claims: torn: KeyError: 'relu' (test_pipeline.py, line ")
     assert "the claim's own code failed: KeyError: 'relu'" in out
-    table = pd.read_csv("results/tiny/claims.csv").set_index("claim")
+    table = pd.read_csv("results/torn/claims.csv").set_index("claim")
     assert table["status"].to_dict() == {
         "torn": "inconclusive", "W03_slope": "supported", "W11_relu_no_vanishing": "inconclusive"
     }  # fmt: skip
@@ -249,9 +364,9 @@ def test_a_claim_whose_code_fails_is_a_line_and_status_1_and_the_others_are_judg
 
 def test_a_run_that_diverges_is_a_result(capfd):
     changes = ["lr=1e12", "activation=[identity]", "depth=[10]", "steps=40"]
-    status, said, complaints = call(capfd, "tiny", *changes, quiet=False)
+    status, said, complaints = call(capfd, "tiny", *changes, quiet=False, name="wild")
     assert (status, complaints) == (0, "")
-    assert set(experiments.load("tiny").runs["status"]) == {"diverged"}
+    assert set(experiments.load("wild").runs["status"]) == {"diverged"}
     assert "diverged" in said
 
 
@@ -357,7 +472,7 @@ EDITED = MEASURED.replace("5", "7")
 def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypatch, capfd):
     """The file changes once a stack is stored; the stacks after it crash in clear words, once for all."""
     Path("mine.csv").write_text(MEASURED)
-    changes = ["dataset=file(path='mine.csv')", "depth=[1,2,3]"]
+    changes = ["dataset=file(path='mine.csv')", "depth=[1,2,3]", "name=tiny"]
     save = Store.save
 
     def edit_and_save(store, records):
@@ -383,7 +498,7 @@ def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypa
 
 # Interrupts -----------------------------------------------------------------------------------------------
 
-LONG = ["depth=[1,2]", "width=[8,9,10]", "steps=1000"]  # 24 runs, 12 stacks
+LONG = ["name=tiny", "depth=[1,2]", "width=[8,9,10]", "steps=1000"]  # 24 runs, 12 stacks
 
 
 @contextmanager
@@ -425,7 +540,9 @@ def test_ctrl_c_finishes_and_stores_what_is_running(jobs):
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
 def test_a_second_ctrl_c_or_sigterm_stops_now(signals):
-    with started("activation=[relu]", "depth=[1]", "seed=[0]", "steps=[9,8,1000000]", "--jobs", "2") as sweep:
+    with started(
+        "name=tiny", "activation=[relu]", "depth=[1]", "seed=[0]", "steps=[9,8,1000000]", "--jobs", "2"
+    ) as sweep:
         until_stored(1)  # a short stack: the other worker is at the long one
         for number in signals:
             sweep.send_signal(number)

@@ -1,12 +1,13 @@
 """Tables read by name or call-text: one spelling of one thing, and every message word for word."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlp.activations import ACTIVATIONS
+from mlp.activations import ACTIVATIONS, activation
 from mlp.initialisers import BIASES, INITIALISERS
 from mlp.losses import LOSSES
 from mlp.norms import NORMS
@@ -116,8 +117,30 @@ def test_a_function_registers_under_its_own_name_and_stays_itself():
     assert table(chair) is chair
     assert table["chair"] is chair
     assert table.bind("chair(legs=3)")() == 3
-    with pytest.raises(RegistryError, match=r"^thing 'chair' is registered twice$"):
-        table(chair)
+
+
+def test_a_part_registered_again_is_replaced_and_nothing_that_was_computed_with_it_is_kept():
+    def factor(value: int) -> Callable[[], int]:
+        def made_up() -> int:
+            return value
+
+        return made_up
+
+    try:
+        ACTIVATIONS(factor(2))
+        assert activation("made_up") == 2
+        ACTIVATIONS(factor(3))
+        assert activation("made_up") == 3
+    finally:
+        del ACTIVATIONS["made_up"]
+
+
+def test_a_part_of_this_project_is_not_replaced_by_another():
+    def relu() -> float:
+        return 2.0
+
+    with pytest.raises(RegistryError, match=r"^activation 'relu' is this project's own; give yours another"):
+        ACTIVATIONS(relu)
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from experiments.sweeps.executors.attempts import LONGEST_LIMIT, WorkerLost
 from experiments.sweeps.executors.environment import environment, of_worker
 
 PATIENCE = 5.0  # seconds to wait for a killed process to end
+_STARTING = threading.Lock()
 PRELOAD = ("experiments.sweeps.runner", "pandas")  # imported once, before the workers are forked
 
 
@@ -92,7 +96,8 @@ class _Worker:
         context = _context()
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self.process.start()
+        with _without_main():
+            self.process.start()
         theirs.close()  # otherwise the pipe stays open and a worker's death goes unnoticed
 
     def ask(self, question: tuple[Any, ...], limit: float | None) -> tuple[bool, Any]:
@@ -119,6 +124,22 @@ class _Worker:
         if code == -signal.SIGKILL:
             return "killed by SIGKILL (the system does so when memory runs out)"
         return f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Start a process that does not run the caller's main module again.
+
+    A worker needs nothing of it, and could not run it where it is a notebook, comes from standard input, or
+    is a script that starts a sweep without asking whether it is the main module.
+    """
+    with _STARTING:  # one at a time, or one would put back what another has put there
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _serve(pipe: Connection) -> None:

@@ -310,6 +310,29 @@ def test_diverged_and_crashed_runs_are_counted_and_leave_the_others_alone():
     assert by.count().to_dict() == {"relu": 1, "tanh": 2}
 
 
+def test_what_diverged_at_the_start_that_it_ends_at_is_in_no_median():
+    """Three runs without a step: one diverged at once, one has a layer without a share of dead units."""
+    r = records(activation="relu", steps=0, seed=[0, 1, 2])
+    diverged, lacking, sound = r.runs["run_id"]
+    runs = r.runs.assign(status=r.runs["status"].where(r.runs["run_id"] != diverged, "diverged"))
+    layers = r.layers.copy()
+    layers.loc[layers["run_id"] == diverged, "dead_fraction"] = 0.5
+    layers.loc[(layers["run_id"] == lacking) & (layers["layer"] == 1), "dead_fraction"] = np.nan
+    layers.loc[layers["run_id"] == sound, "dead_fraction"] = 0.25
+    row = analysis.summary(Records(runs, r.steps, layers)).iloc[0]
+    assert (row["n"], row["diverged"], row["left_out"]) == (3, 1, 2)
+    assert row[["dead", "dead_low", "dead_high"]].tolist() == [0.25] * 3
+    ends = r.steps[r.steps["run_id"].isin([lacking, sound])]["accuracy"]
+    assert row["accuracy_high"] == ends.max()
+
+
+def test_the_rows_of_the_summary_are_in_the_order_of_the_runs():
+    r = records(activation=["tanh", "relu", "sigmoid"], depth=[10, 2, 5], seed=[0, 1])
+    table = analysis.summary(r)
+    assert table["activation"].tolist() == ["tanh"] * 3 + ["relu"] * 3 + ["sigmoid"] * 3
+    assert table["depth"].tolist() == [10, 2, 5] * 3
+
+
 def test_zeros_at_the_end_are_counted_over_runs_and_hidden_layers():
     r = records(activation=["relu", "tanh"], depth=4, seed=[0, 1, 2], dead=[("activation", "relu")])
     table = analysis.summary(r).set_index("activation")

@@ -111,11 +111,23 @@ def test_the_plan_says_what_there_is_to_do():
     say, file = terminal_and_output()
     for each in (sweep(), sweep(done=2, workers=1), sweep(done=3)):
         say.plan(replace(each, speed=each.cost(each.stacks) or 1.0))
-    assert file.getvalue().splitlines() == [
+    *planned, stored = file.getvalue().splitlines()
+    assert [line.rpartition(", then about ")[0] for line in planned] == [
         "3 runs, none stored: 1 stack, about 1.0 s in this process",
         "3 runs, 2 stored, 1 to train: 1 stack, about 2.0 s with 1 worker",
-        "3 runs, all stored: nothing to train",
     ]
+    assert all(line.endswith(" for the summary, figures and claims") for line in planned)
+    assert stored == "3 runs, all stored: nothing to train"
+
+
+def test_runs_that_crashed_before_are_not_called_stored():
+    say, file = terminal_and_output()
+    say.plan(replace(sweep(done=3), crashed=1))
+    say.plan(replace(sweep(done=1), crashed=1))
+    first, second = file.getvalue().splitlines()
+    again = "1 crashed before (--rerun-failed trains them again)"
+    assert first == f"3 runs, 2 stored, {again}: nothing else to train"
+    assert second.startswith(f"3 runs, none stored, {again}, 2 to train: 1 stack, about ")
 
 
 def test_off_a_terminal_progress_is_a_line_now_and_then(clock):
@@ -153,7 +165,8 @@ def table(rows=2, **changes):
     quantities = ["delta_ratio_start", "decay_start", "dead", "saturated", "accuracy"]
     columns = {f"{name}{end}": [value] * rows for name in quantities for end, value in CELL.items()}
     keys = {"activation": ["relu", "[bold]\x1b"][:rows] + ["tanh"] * (rows - 2), "depth": range(rows)}
-    return pd.DataFrame(keys | {"n": 3, "diverged": 0, "crashed": 0, "zeros": 0} | columns | changes)
+    counts = {"n": 3, "diverged": 0, "crashed": 0, "left_out": 0, "zeros": 0}
+    return pd.DataFrame(keys | counts | columns | changes)
 
 
 CELL = {"": 0.5, "_low": 0.25, "_high": 0.75}
@@ -187,10 +200,44 @@ def test_a_long_summary_is_cut_and_says_so():
     assert file.getvalue().count("tanh") == 58
 
 
-def test_nothing_is_cut_off_where_it_is_narrow():
-    say, file = terminal_and_output(width=70)
-    say.summary(table())
-    assert "…" not in file.getvalue()
+ROWS = ["leaky_relu(slope=0.1)", "scaled_normal(gain=10.15)", "b"]
+
+
+@pytest.mark.parametrize("width", [180, 80, 60, 40, 20])
+def test_nothing_is_cut_off_or_broken_where_it_is_narrow(width):
+    """Every number, range, option and word of the widest summary is found whole, in lines that fit."""
+    say, file = terminal_and_output(width=width)
+    wide = table(rows=3, activation=ROWS, accuracy=0.0352, accuracy_low=0.0312, accuracy_high=0.0625)
+    say.summary(wide.assign(decay_theory=-1.25e-7))
+    text = file.getvalue()
+    assert "…" not in text
+    head = text.strip().partition("\n ─")[0].splitlines()
+    assert all(line.strip() for line in head)
+    cells = ["0.5 0.25–0.75", "0.0352 0.031–0.062", "-1.25e-7", "slope=0.1)", "scaled_normal(", "gain=10.15)"]
+    for whole in (*cells, "accuracy", "activation", "saturated"):
+        assert whole in text
+    assert text.count("0.5 0.25–0.75") == 3 * 4
+    if width >= 60:
+        assert max(map(len, text.splitlines())) <= width
+    assert say.console.width == width
+    rows = [line for line in text.splitlines() if "0.25" in line]
+    assert all(re.search(r"\b[012]  +3\b", row) for row in rows)  # the keys stand beside every part
+
+
+def test_a_range_holds_its_median_however_few_its_digits():
+    say, file = terminal_and_output()
+    say.summary(table(dead=0.499, dead_low=0.4983, dead_high=0.5004))
+    assert "0.499 0.498–0.5" in file.getvalue()
+
+
+def test_a_pipe_gets_whole_lines_even_where_colour_is_forced(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")  # of the terminal that the pipe was started from
+    say = terminal.terminal()
+    assert (say.live, say.console.width) == (False, 180)
+    with say.training(1, Forecast(1.0, 1, 1.0)) as advance:
+        advance(1, 1.0)
+    assert "\x1b[?25l" not in capsys.readouterr().out  # the cursor is not hidden, as a bar would
 
 
 def test_a_verdict_is_a_line_with_its_number_and_rule():

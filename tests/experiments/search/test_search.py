@@ -236,9 +236,10 @@ def test_a_search_finds_each_settings_frontier_and_a_second_one_trains_nothing(t
     assert [path.name for path in pipeline.plot("deep")] == ["frontier.png", "frontier.svg"]
 
 
-def test_an_interrupted_search_goes_on_where_it_was(trained, monkeypatch):
+def test_an_interrupted_search_goes_on_where_it_was(trained, monkeypatch, tmp_path):
     whole = experiments.run(from_mapping(CONFIG, "whole")).runs
     trained.clear()
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path / "elsewhere"))  # or these runs would be taken over
     told = runner.run_stack
 
     def stops(runs, recording, prints=None):

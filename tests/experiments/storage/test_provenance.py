@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from experiments.storage import provenance
+from experiments.storage.files import StoreError
+from experiments.storage.store import Store
 
 
 @pytest.fixture
@@ -77,3 +79,25 @@ def test_a_system_that_does_not_tell_is_no_error(monkeypatch):
     facts = provenance.machine()
     assert facts["memory_gb"] is None
     assert facts["cores"] == os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "nothing is stored here. Run the experiment first"),
+        ('{"runs": 3}', "manifest.json: holds no config. Run the experiment again: finished runs are kept"),
+        ('{"config": {"question": "?", "key_of_tomorrow": 1}}', "unknown key"),
+        (
+            '{"config": {"question": "?", "base": {"activation": "mine"}}}',
+            "parts of your own are not registered",
+        ),
+        ('{"config": 7}', "its config is not valid here"),
+    ],
+)
+def test_a_manifest_that_does_not_tell_its_experiment_says_why(text, said, tmp_path):
+    store = Store("any", tmp_path)
+    if text is not None:
+        store.folder.mkdir()
+        (store.folder / "manifest.json").write_text(text)
+    with pytest.raises(StoreError, match=said):
+        provenance.stored_experiment(store)

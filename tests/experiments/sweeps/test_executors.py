@@ -68,6 +68,25 @@ def test_a_stack_that_raises_is_tried_twice_and_the_others_go_on(make, tmp_path)
     assert result["b"].error.endswith("ZeroDivisionError: in b\n")
 
 
+SCRIPT = """
+from experiments.sweeps.executors import Workers, outcomes
+with Workers(1) as workers:
+    print(sorted(each.result for each in outcomes(["ab", "cde"], len, workers)))
+"""
+
+
+@pytest.mark.parametrize("source", ["a script that does not ask whether it is the main module", "stdin"])
+def test_workers_do_not_run_the_callers_main_module(source, tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    words, text = ([path], "") if source != "stdin" else (["-"], SCRIPT)
+    done = subprocess.run(
+        [sys.executable, *words], input=text, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("[2, 3]\n", "")
+
+
 def test_a_killed_worker_costs_one_attempt_of_its_own_stack_only(tmp_path):
     stacks = [("a", "die", "fine"), *((name, "fine") for name in "bcdefg"), ("h", "die")]
     result = run(stacks, tmp_path, Workers(2))

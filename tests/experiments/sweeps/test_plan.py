@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
 from experiments.storage.identity import named
-from experiments.sweeps.forecast import OVERHEAD, cost
-from experiments.sweeps.plan import check_sizes, grid
+from experiments.sweeps.forecast import OVERHEAD, PASS, cost
+from experiments.sweeps.plan import ExecutionOptions, check_options, check_sizes, grid
 from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
 
 RECORDING = Recording(("delta_norm", "dw_norm"))
@@ -47,6 +47,22 @@ def test_the_last_key_of_the_sweep_changes_fastest_and_zip_slowest():
         ("relu", "he_normal", 2, 6),
     ]
     assert {r.width for r in runs} == {8}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"jobs": 0}, "jobs: 0 is not a whole number from 1"),
+        ({"jobs": -1}, "jobs: -1 is"),
+        ({"jobs": 1.5}, "jobs: 1.5 is"),
+        ({"limit": 0}, "limit: 0 is not a number of seconds above 0"),
+        ({"limit": -1}, "limit: -1 is"),
+        ({"limit": float("nan")}, "limit: nan is"),
+    ],
+)
+def test_options_without_sense_are_refused(options, said):
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        check_options(ExecutionOptions(**options))
 
 
 def test_a_config_without_lists_is_one_run():
@@ -154,9 +170,9 @@ def test_a_run_more_in_a_stack_costs_its_matrix_products(dtype, times):
     for steps, looks in ((0, 1), (1000, 2)):
         run = Run(depth=1, width=64, batch=10, steps=steps, dtype=dtype)
         one_more = cost([run] * 2, recording) - cost([run], recording)
-        assert one_more == products * (steps * 10 + looks * 100)
+        assert one_more == pytest.approx(products * (steps * 10 + looks * PASS * 100))
         calls = 2 * OVERHEAD * (steps + looks)  # of two layers, in each step and look, whatever the stack
-        assert cost([run], recording) == one_more + calls
+        assert cost([run], recording) == pytest.approx(one_more + calls)
 
 
 def test_cost_grows_with_everything_that_takes_time():
@@ -164,6 +180,17 @@ def test_cost_grows_with_everything_that_takes_time():
     for change in ({"depth": 3}, {"width": 65}, {"batch": 129}, {"steps": 301}):
         assert cost([replace(Run(), **change)], RECORDING) > base
     assert cost([Run(dtype="float32")], RECORDING) < base < cost([Run()] * 2, RECORDING) < 2 * base
+
+
+def test_what_is_measured_costs_too():
+    run = [Run(steps=0)]
+    bare = cost(run, Recording(()))
+    for more in (
+        Recording(("dw_norm",)),
+        Recording((), unit_probes=("unit_dead",)),
+        Recording((), distributions=("a",)),
+    ):
+        assert bare < cost(run, more) < cost(run, Recording(("effective_rank",))) < 1.5 * bare
 
 
 # -- sizes, and the time that planning takes ------------------------------------------------------------

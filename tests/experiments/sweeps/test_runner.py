@@ -49,7 +49,9 @@ def test_the_frames_hold_every_run_step_and_layer():
     layers = records.layers.groupby(["run_id", "step"])["layer"].agg(sorted)
     assert len(layers) == 9
     assert all(found == [1, 2, 3, 4] for found in layers)
-    assert np.isfinite(records.layers[list(PROBES)]).all(axis=None)
+    updates = records.layers["update_ratio"]
+    assert (updates.isna() == (records.layers["step"] == 12)).all()  # no update follows the last
+    assert np.isfinite(records.layers[[name for name in PROBES if name != "update_ratio"]]).all(axis=None)
 
 
 def test_units_are_recorded_where_they_are_asked_for():

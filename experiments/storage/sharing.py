@@ -1,0 +1,67 @@
+"""Runs that another experiment of the same results folder has stored, which need no training again.
+
+A run's id is a hash of all that changes its numbers, so a run of this id is the same in every experiment. It
+is copied, not linked: each folder holds all of its own runs, and deleting one harms no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from experiments.storage.identity import SCHEMA
+from experiments.storage.parts import COLUMNS_ONLY, BadPart, facts_of, open_part
+from experiments.storage.store import Store
+
+Place = tuple[str, str]  # an experiment's name and the name of one of its parts
+
+
+def held_elsewhere(store: Store, ids: Collection[str]) -> dict[Place, list[str]]:
+    """Return which of these runs other experiments beside `store` have finished, by where they are.
+
+    Only the footers of the parts are read here; `take_over` checks a part whole.
+    """
+    wanted = set(ids)
+    found: dict[Place, list[str]] = {}
+    for folder in _others(store) if wanted else ():
+        for path in sorted((folder / "runs").glob("[!._]*.parquet")):
+            if path.stem == COLUMNS_ONLY:
+                continue
+            here = [name for name, status in _status(path).items() if name in wanted and status != "crashed"]
+            if here:
+                found[folder.name, path.stem] = here
+                wanted.difference_update(here)
+    return found
+
+
+def take_over(store: Store, found: Mapping[Place, Collection[str]]) -> int:
+    """Copy these runs into `store`, which holds its lock; return how many. A damaged part is left out."""
+    count = 0
+    for (experiment, part), ids in found.items():
+        other = Store(experiment, store.root)
+        try:
+            records = other.read_parts({open_part(other.folder, part): list(ids)}).of(ids)
+        except (BadPart, OSError):
+            continue
+        store.save(records)
+        count += len(records.runs)
+    return count
+
+
+def _others(store: Store) -> list[Path]:
+    """Return the folders of the other experiments, those that may be read."""
+    try:
+        folders = sorted(store.folder.parent.iterdir())
+    except OSError:
+        return []
+    return [path for path in folders if path.name != store.folder.name and not path.is_symlink()]
+
+
+def _status(path: Path) -> dict[str, str]:
+    """Return the status of a part's runs by id; empty where the file is damaged or of other numbers."""
+    try:
+        facts = facts_of(path.read_bytes()) if path.is_file() else {}
+    except (BadPart, OSError):
+        return {}
+    runs = facts.get("runs") if facts.get("schema") == SCHEMA else None
+    return runs if isinstance(runs, dict) else {}
