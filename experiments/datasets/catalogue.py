@@ -27,21 +27,32 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets import published
 from experiments.datasets.generators import GENERATORS, check_drawn
-from experiments.datasets.preparation import Parts, Preparation, Scale, check_within, fair_order, held_out
+from experiments.datasets.preparation import (
+    Parts,
+    Preparation,
+    Scale,
+    Shift,
+    SplitSeed,
+    Test,
+    check_within,
+    fair_order,
+    held_out,
+)
 from experiments.datasets.readers import DataError, check_file, file_digest
 from experiments.datasets.tables import check_table, read_table
-from mlp.registry import Registry
+from mlp.registry import Count, Registry
 
-__all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]
+__all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
 
-DATASETS = Registry("dataset")
+DATASETS = Registry("dataset", {"two_moons": "moons", "make_moons": "moons", "make_blobs": "blobs"})
+DatasetName = Annotated[str, DATASETS]  # the type of an option that is a data set's call-text
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 
@@ -141,11 +152,11 @@ def _stamps(source: Source) -> Stamps:
 @DATASETS
 def digits(
     *,
-    test: float = 0.2,
+    test: Test = 0.2,
     scale: Scale = "standard",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """1,797 handwritten digits of 8 × 8 pixels, 10 classes.  UCI, Alpaydin & Kaynak 1998; in scikit-learn."""
     preparation = Preparation(scale, shift, split_seed, alternate)
@@ -171,12 +182,12 @@ def _read_digits() -> Examples:
 @DATASETS
 def fashion_mnist(
     *,
-    train: int | None = None,
-    test: int | None = None,
+    train: Count | None = None,
+    test: Count | None = None,
     scale: Scale = "overall",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """Clothes of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  Xiao et al. 2017."""
     return _images("fashion_mnist", train, test, Preparation(scale, shift, split_seed, alternate))
@@ -185,12 +196,12 @@ def fashion_mnist(
 @DATASETS
 def mnist(
     *,
-    train: int | None = None,
-    test: int | None = None,
+    train: Count | None = None,
+    test: Count | None = None,
     scale: Scale = "overall",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """Digits of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  LeCun et al. 1998."""
     return _images("mnist", train, test, Preparation(scale, shift, split_seed, alternate))
@@ -238,16 +249,15 @@ def file(
     *,
     path: str = "",
     target: str | int | None = None,
-    test: float = 0.2,
+    test: Test = 0.2,
     scale: Scale = "standard",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """The user's .csv, .npz or .parquet; `target` is the labels' column (the last) or array ("y")."""
     if not path:
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
-    check_within("test", test, 0, 1)
     check_table(path)
     preparation = Preparation(scale, shift, split_seed, alternate)
     return Source(
@@ -268,11 +278,11 @@ def _register(draw: Callable[..., Examples]) -> None:
 
     def factory(
         *,
-        test: float = 0.2,
+        test: Test = 0.2,
         scale: Scale = "standard",
-        shift: float = 0.0,
+        shift: Shift = 0.0,
         alternate: bool = False,
-        split_seed: int = 0,
+        split_seed: SplitSeed = 0,
         **given: Any,
     ) -> Source:
         options = {p.name: p.default for p in own} | given

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets.readers import DataError
+from mlp.registry import Within
 
 Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
-FARTHEST = 1_000_000  # of a shift; beyond it the inputs themselves are lost to rounding
+Shift = Annotated[float, Within(-1_000_000, 1_000_000)]  # beyond, the inputs are lost to rounding
+SplitSeed = Annotated[int, Within(0, 2**64)]
+Test = Annotated[float, Within(0, 1, above=True, below=True)]  # the share of examples that is held out
 BEYOND = "the inputs are too large or too small to be scaled in float64"
 
 
@@ -31,16 +34,12 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Preparation:
-    """The options that every data set shares; errors: DataError."""
+    """The options that every data set shares."""
 
     scale: Scale
     shift: float
     split_seed: int
     alternate: bool = False
-
-    def __post_init__(self) -> None:
-        check_within("shift", self.shift, -FARTHEST, FARTHEST)
-        check_within("split_seed", self.split_seed, 0, 2**64)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A stream of its own for each purpose."""
@@ -69,14 +68,13 @@ class Preparation:
 
 
 def check_within(option: str, value: float, low: float, high: float) -> None:
-    """That an option lies in its range, which NaN does not; errors: DataError."""
+    """That an option lies in the range that the data leave it; errors: DataError."""
     if not low <= value <= high:
         raise DataError(f"{option}={value}: must be from {low:,} to {high:,}")
 
 
 def held_out(test: float, n: int) -> int:
     """How many of `n` examples a share is, rounded up as scikit-learn does; errors if a part has none."""
-    check_within("test", test, 0, 1)
     number = math.ceil(test * n - 1e-9)  # the share is a decimal: 0.07 of 100 is 7, not 8
     if not 1 <= number < n:
         raise DataError(
