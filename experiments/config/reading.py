@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.kinds import Kind, ListOf, probe_kind, table
+from experiments.config.matching import claim_fault, figure_fault
 from experiments.config.overrides import SECTIONS, apply_override
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
@@ -265,16 +266,16 @@ def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
 
 
 def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experiment:
-    """That what a figure draws is recorded; of the default figures, those that can be drawn are kept."""
-    if "probes" not in root.value:
-        return experiment
+    """That a figure's runs and probes are there; of the default figures, those that can be drawn are kept."""
     lacking = {figure: _not_recorded("figure", figure, experiment) for figure in experiment.figures}
     if "figures" not in root.value:
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
     for index, (figure, probes) in enumerate(lacking.items()):
+        place, path = root.value["figures"].value[index].place, f"figures[{index}]"
         if probes:
-            place = root.value["figures"].value[index].place
-            faults.add(place, f"figures[{index}]", f"{figure} draws {_to_add(probes)}")
+            faults.add(place, path, f"{figure} draws {_to_add(probes)}")
+        if fault := figure_fault(figure, experiment):
+            faults.add(place, path, f"{figure}: {fault}")
     return experiment
 
 
@@ -289,6 +290,8 @@ def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:
             if not _varies(experiment, field):
                 text = f"{name} compares runs that differ in {field}: list several values of it under sweep"
                 faults.add(place, path, text)
+        if fault := claim_fault(claim, experiment):
+            faults.add(place, path, f"{name}: {fault}")
 
 
 def _not_recorded(kind: str, text: str, experiment: Experiment) -> list[str]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, fields, goes_with, join, median_range, varying
+from experiments.config.run_filter import Where, no_such_run, wanted
 from experiments.config.vocabulary import Run, keys_of
 from experiments.plots import style
 from experiments.storage.records import Records
-from mlp.registry import did_you_mean, parse_call
+from mlp.registry import RegistryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Field = Literal[tuple(keys_of(Run))]  # a misspelt field in a config is found before anything trains
+Field = Annotated[Literal[tuple(keys_of(Run))], "a field of a run"]
 Fields = Field | list[Field] | None
 Scale = Literal["log", "log10", "linear", "share"]
 
@@ -122,7 +123,7 @@ def arrange(
     records: Records,
     hue: Fields = None,
     facet: Fields = None,
-    where: str = "",
+    where: Where = "",
     *,
     across: Sequence[str] = (),
     default: Sequence[str] = (),
@@ -134,6 +135,10 @@ def arrange(
     colour, or what varies in its place. Whatever else varies is added to the facets, unless it goes with
     (has one value for each combination of) those chosen, as zipped keys do: then it is remarked.
     """
+    if both := set(_listed(hue)) & set(_listed(facet)):
+        raise RegistryError(
+            f"{both.pop()} is told by the colour (hue) and by panels (facet): one of them will do"
+        )
     records = _select(records, where)
     remarks = [f"Only {where}."] if where else []
     free = [name for name in varying(records.runs) if name not in across]
@@ -164,25 +169,25 @@ def _listed(names: Fields) -> list[str]:
 def _select(records: Records, where: str) -> Records:
     """The runs that `where` asks for, with what is missing in a field (clip: null) named "none"."""
     runs = records.runs
-    for name, wanted in _wanted(where).items():
-        if name not in fields(runs):
-            raise ValueError(f"where={where}: a run has no field {name!r}.{did_you_mean(name, fields(runs))}")
-        values = wanted if isinstance(wanted, list) else [wanted]
+    for name, values in _wanted(where).items():
+        there = [None if value != value else value for value in runs[name].unique()]  # NaN: clip is null
+        if lost := [value for value in values if value not in there]:
+            raise RegistryError(f"where={where}: {no_such_run(name, lost[0], there)}")
         runs = runs[runs[name].isin(values) | (runs[name].isna() & (None in values))]
     if not len(runs):
-        raise ValueError(f"where={where}: there is no such run" if where else "there is no run to draw")
+        raise RegistryError("there is no run to draw")
     kept = records.of(runs["run_id"])
     holes = [name for name in fields(runs) if runs[name].isna().any()]
     named = {name: kept.runs[name].astype(object).where(kept.runs[name].notna(), "none") for name in holes}
     return replace(kept, runs=kept.runs.assign(**named))
 
 
-def _wanted(where: str) -> dict[str, Any]:
-    """The fields that ``runs(field=value or list, …)`` names."""
-    name, wanted = parse_call(where) if where else ("runs", {})
-    if name != "runs":
-        raise ValueError(f"where={where}: it is not of the form runs(field=value, …)")
-    return wanted
+def _wanted(where: str) -> dict[str, tuple[Any, ...]]:
+    """As `wanted`, but an error names the option."""
+    try:
+        return wanted(where)
+    except RegistryError as error:
+        raise RegistryError(f"where={where}: {error}") from None
 
 
 def as_panels(view: View) -> View:

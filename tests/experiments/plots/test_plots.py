@@ -423,7 +423,9 @@ def test_where_keeps_the_runs_it_names_and_no_others():
     ("where", "message"),
     [
         ("runs(depht=2)", "a run has no field 'depht'. Did you mean 'depth'?"),
-        ("runs(depth=7)", "there is no such run"),
+        ("runs(depth=[2, 7])", "no run has depth 7. Runs have 2, 5, 20"),
+        ("runs(activation=rleu)", "unknown activation 'rleu'. Did you mean 'relu'?"),
+        ("runs(activation=selu)", "no run has activation selu. Did you mean 'relu'?"),
         ("depth(2)", "options are given by name"),
         ("rows(depth=2)", "not of the form runs(field=value, …)"),
     ],
@@ -431,6 +433,22 @@ def test_where_keeps_the_runs_it_names_and_no_others():
 def test_a_where_that_names_nothing_says_so(where, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")):
         FIGURES["gradient_by_layer"](case("ordinary"), where=where)
+
+
+def test_where_compares_one_spelling_with_one_spelling():
+    r = records(init=["normal", "normal(std=0.02)"], schedule="shock(at=20)", seed=[0, 1], steps=1)
+    for where in ("runs(init=[normal( std = .01 )])", "runs(schedule=shock(at=20, factor=100), init=normal)"):
+        assert len(panels(FIGURES["gradient_by_layer"](r, where=where))) == 4
+    both = "runs(init=[normal(std=0.02), normal(std=1e-2)])"
+    assert len(panels(FIGURES["gradient_by_layer"](r, where=both))) == 4
+    assert FIGURES.canonical(f"gradient_by_layer(where={both})") == (
+        "gradient_by_layer(where=runs(init=[normal(std=0.02), normal]))"
+    )
+
+
+def test_one_field_is_not_told_twice():
+    with pytest.raises(ValueError, match="depth is told by the colour"):
+        FIGURES["gradient_by_layer"](case("ordinary"), hue="depth", facet=["lr", "depth"])
 
 
 def test_too_many_panels_are_thinned_and_that_is_said():
