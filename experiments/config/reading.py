@@ -93,6 +93,7 @@ def _experiment(
     if not isinstance(root.value, dict):
         faults.add(root.place, "", f"{shown(root.value)}, not lines of key: value such as question: …")
         faults.raise_if_any()
+    overrides = list(overrides)
     for text in overrides:
         for fault in apply_override(root, text):
             faults.add(*fault)
@@ -101,7 +102,8 @@ def _experiment(
     experiment = Experiment(name=name, **values, **origin)
     _check_search(experiment, root, faults)
     _check_size(experiment, root, faults)
-    experiment = _check_figures(experiment, root, faults)
+    overridden = {text.partition("=")[0].strip() for text in overrides}
+    experiment = _check_figures(experiment, root, faults, bool(overridden - {"figures"}))
     _check_claims(experiment, root, faults)
     faults.raise_if_any()
     return experiment
@@ -265,18 +267,27 @@ def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
             faults.add(place, path, f"{run.batch} examples a batch, but {run.dataset} has {size} to train on")
 
 
-def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experiment:
-    """That a figure's runs and probes are there; of the default figures, those that can be drawn are kept."""
+def _check_figures(experiment: Experiment, root: Node, faults: Faults, overridden: bool) -> Experiment:
+    """That a figure's runs and probes are there; of the default figures, those that can be drawn are kept.
+
+    A figure of the file whose runs an override has taken away is no fault: it is left out, with a caution.
+    """
     lacking = {figure: _not_recorded("figure", figure, experiment) for figure in experiment.figures}
     if "figures" not in root.value:
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
+    lost = []
     for index, (figure, probes) in enumerate(lacking.items()):
         place, path = root.value["figures"].value[index].place, f"figures[{index}]"
         if probes:
             faults.add(place, path, f"{figure} draws {_to_add(probes)}")
         if fault := figure_fault(figure, experiment):
-            faults.add(place, path, f"{figure}: {fault}")
-    return experiment
+            if overridden:
+                lost.append(figure)
+            else:
+                faults.add(place, path, f"{figure}: {fault}")
+    told = [f"{figure} is not drawn: {figure_fault(figure, experiment)}" for figure in lost]
+    kept = tuple(figure for figure in experiment.figures if figure not in lost)
+    return replace(experiment, figures=kept, cautions=(*experiment.cautions, *told))
 
 
 def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:

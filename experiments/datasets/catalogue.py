@@ -47,12 +47,13 @@ from experiments.datasets.preparation import (
 )
 from experiments.datasets.readers import DataError, check_file, file_digest
 from experiments.datasets.tables import check_table, read_table
-from mlp.registry import Count, Registry
+from mlp.registry import Count, Registry, Within
 
 __all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
 
 DATASETS = Registry("dataset", {"two_moons": "moons", "make_moons": "moons", "make_blobs": "blobs"})
 DatasetName = Annotated[str, DATASETS]  # the type of an option that is a data set's call-text
+Position = Annotated[int, Within(-1_000_000, 1_000_000)]  # of a column; a negative one counts from the last
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 
@@ -248,7 +249,7 @@ def _images(name: str, train: int | None, test: int | None, preparation: Prepara
 def file(
     *,
     path: str = "",
-    target: str | int | None = None,
+    target: str | Position | None = None,
     test: Test = 0.2,
     scale: Scale = "standard",
     shift: Shift = 0.0,

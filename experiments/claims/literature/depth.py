@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from experiments.theory.mean_field import (
 )
 from mlp.activations import activation as curve
 from mlp.probes.jacobian import hidden_jacobian, singular_values
+from mlp.registry import Positive, Share, Within
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ NETS, INPUTS = 2, 8  # such networks per seed, and inputs of each
 @needs(varies=("depth",))
 @rule("every seed's frontier from {least:g} to {most:g} ξ_c, at each weight variance")
 def L07_depth_scale(
-    records: Records, *, reaches: float = 0.5, least: float = 3.0, most: float = 9.0
+    records: Records, *, reaches: Share = 0.5, least: Positive = 3.0, most: Positive = 9.0
 ) -> Verdict:
     """Plain tanh networks learn down to a few times ξ_c, the depth over which two inputs become alike.
 
@@ -253,7 +254,7 @@ TIGHT, LOOSE = 0.1, 0.2  # how far off theory may be, as a share; the second for
     f"the mean spread over seeds within {100 * TIGHT:g} % of the formula, within {100 * LOOSE:g} % for ReLU "
     "and for Gaussian weights"
 )
-def L08_isometry(records: Records, *, inputs: int = 8) -> Verdict:
+def L08_isometry(records: Records, *, inputs: Annotated[int, Within(1, MOST_INPUTS)] = 8) -> Verdict:
     """A formula gives how far a deep network at its critical point is from stretching all directions alike.
 
     Measured: For each setting of the config, from the singular values of the hidden layers' Jacobian at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from experiments.theory.closed_forms import (
     selu_constants,
 )
 from mlp.activations import activation as curve
+from mlp.registry import Positive, Share, Within
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ SLOPE_OFF, PRODUCT_OFF, TOGETHER_OFF, ON_OFF = 0.1, 0.2, 0.02, 0.05
         f"without it within {100 * PRODUCT_OFF:g} % of Π κ₀(ρ)".replace("-", "−")
     )
 )
-def L09_shattering(records: Records, *, slope: float = -1.0) -> Verdict:
+def L09_shattering(records: Records, *, slope: Annotated[float, Within(-100, 100)] = -1.0) -> Verdict:
     """Gradients of different inputs become unlike with depth: by half per layer only with normalisation.
 
     Measured: At the start of ReLU networks under He's initialisation, for 64 independent inputs and 16
@@ -136,7 +137,7 @@ CONTRACTION, CONTRACTION_OFF = 0.782648, 1e-4  # dν'/dν at the fixed point, ap
     f"|mean| < {MOMENT_OFF:g} and |variance − 1| < {MOMENT_OFF:g} in the last layer; growth per layer "
     f"{{growth:g}} ± {GROWTH_OFF:g}, the mean over seeds"
 )
-def L10_selu(records: Records, *, growth: float = 1.0352) -> Verdict:
+def L10_selu(records: Records, *, growth: Positive = 1.0352) -> Verdict:
     """A hundred layers of SELU keep mean 0 and variance 1, and their gradients grow only slowly.
 
     Measured: Mean and variance of the outputs of the last hidden layer, and the factor of ‖delta‖ per layer
@@ -184,7 +185,12 @@ FEWEST_EXAMPLES, MOST_EXAMPLES = 4, 1_000_000  # of a finite batch, whose law be
 @CLAIMS
 @needs("delta_log10")
 @rule(lambda within, **_: f"growth within {100 * within:g} % of λ, the mean over seeds")
-def L11_batch_norm(records: Records, *, within: float = 0.02, examples: int = 512) -> Verdict:
+def L11_batch_norm(
+    records: Records,
+    *,
+    within: Share = 0.02,
+    examples: Annotated[int, Within(FEWEST_EXAMPLES, MOST_EXAMPLES)] = 512,
+) -> Verdict:
     """With batch normalisation before activations the squared gradient grows by λ = E f'²/Var f per layer.
 
     Measured: At the start, for each activation: the factor of ‖delta‖² per layer towards the input, by least

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.settings import only
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
+from mlp.registry import Positive, Share, Within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ EXAMPLES_AT_ONCE = 1000  # of a forward pass, which keeps what every layer puts 
 
 @CLAIMS
 @rule("each printed count lies where one more network like ours would, for 97 % of such networks")
-def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
+def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, MOST_NETS)] = 2) -> Verdict:
     """An untrained ReLU network of ten layers has, layer by layer, the dead units that a tutorial counts.
 
     Measured: Networks of the tutorial's widths and scaling under PyTorch's default initialisation, `nets` 2
@@ -86,7 +87,7 @@ def _last(shares: dict[str, np.ndarray]) -> list[str]:
     "seed gets above {learns:g}"
 )
 def L14b_ten_per_cent(
-    records: Records, *, printed_lr: float = 0.01, rounding: float = 0.005, learns: float = 0.5
+    records: Records, *, printed_lr: Positive = 0.01, rounding: Share = 0.005, learns: Share = 0.5
 ) -> Verdict:
     """A deep sigmoid network ends at 10.00 % accuracy, or chance: for its learning rate and patience only.
 
