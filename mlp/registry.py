@@ -74,7 +74,7 @@ Count = Annotated[int, Within(1, 1_000_000_000)]
 
 
 def _plainly(number: float) -> str:
-    return str(number) if isinstance(number, int) else f"{number:g}"
+    return f"{number:.10g}"
 
 
 def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:

@@ -19,6 +19,8 @@ Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "
 Shift = Annotated[float, Within(-1_000_000, 1_000_000)]  # beyond, the inputs are lost to rounding
 SplitSeed = Annotated[int, Within(0, 2**64)]
 Test = Annotated[float, Within(0, 1, above=True, below=True)]  # the share of examples that is held out
+ROUNDING = 4 * np.finfo(np.float64).eps  # of its size: a feature that varies by less is constant
+ROUNDED_MEAN = 1e-9  # of the deviation: a mean that is left after the mean was taken off is taken off again
 BEYOND = "the inputs are too large or too small to be scaled in float64"
 
 
@@ -101,14 +103,21 @@ def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) ->
     low, high = x.min(axis), x.max(axis)
     centres = {"unit": low, "range": low, "symmetric": (low + high) / 2}
     centre = centres[scale] if scale in centres else x.mean(axis)
+    largest = np.abs([low, high]).max(axis=0)
+    varies = np.asarray(high - low > ROUNDING * largest)
     for part in (x, x_test):
         part -= centre
+    if scale not in centres:  # of numbers far from 0 the mean is rounded, and what is left has a mean, too
+        rest = x.mean(axis)
+        rest = np.where(np.abs(rest) > ROUNDED_MEAN * _rms(x, axis), rest, 0.0)
+        if rest.any():
+            for part in (x, x_test):
+                part -= rest
     spans = {"unit": high - low, "range": high - low, "symmetric": (high - low) / 2}
     width = spans[scale] if scale in spans else _rms(x, axis)
-    varies = np.asarray(high > low)
     if not (np.isfinite(width) & (width > 0))[varies].all():
         raise DataError(BEYOND)
-    width = np.where(varies, width, np.inf)  # a constant feature becomes 0 in both parts
+    width = np.where(varies, width, np.inf)  # a feature that is constant but for rounding becomes 0
     for part in (x, x_test):
         part /= width
         if scale == "sphere":

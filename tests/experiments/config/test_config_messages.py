@@ -62,7 +62,7 @@ KNOWN_KEYS, KNOWN_PROBES = ", ".join(keys_of(Experiment)), ", ".join(sorted(PROB
          "above 0 and up to 1. Did you mean 0.02?"),
         ("base: {init: normal(std=wide)}",
          "x.yaml:2:14: base.init: initialiser 'normal': option std is 'wide', which is not a number "
-         "from 0 to 1e+06"),
+         "from 0 to 1000000"),
         ("base: {activation: os.system('x')}",
          "x.yaml:2:20: base.activation: \"os.system('x')\" is not of the form name or name(option=value, …)"),
         ("base: {optimiser: sgd(}",

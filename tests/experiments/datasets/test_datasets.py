@@ -114,7 +114,7 @@ def test_a_probe_set_may_be_cut_from_the_front():
         ("spirals(n=10, classes=6)", DataError, "n=10: must be from 12 to 33,554,432"),
         ("blobs(classes=1)", RegistryError, "classes is 1, which is not a whole number from 2 to 1000"),
         ("blobs(features=70000, n=1000)", DataError, "n=1000: must be from 6 to 958"),
-        ("circles(noise=-1)", RegistryError, "noise is -1, which is not a number from 0 to 1e+06"),
+        ("circles(noise=-1)", RegistryError, "noise is -1, which is not a number from 0 to 1000000"),
         ("circles(factor=2)", RegistryError, "factor is 2, which is not a number from 0 to 1"),
         ("spirals(turns=-1)", RegistryError, "turns is -1, which is not a number from 0 to 100"),
         ("xor(split_seed=-1)", RegistryError, "split_seed is -1, which is not a whole number from 0 to 1"),

@@ -42,6 +42,31 @@ def test_standard_is_scikit_learns_and_a_constant_feature_becomes_zero(parts):
     assert not x_test[:, 4].any()
 
 
+@pytest.mark.parametrize("scale", ["standard", "unit"])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.3, 0.1 * 3), (1e16, 1e16 + 2), (-1e300, np.nextafter(-1e300, 0)), (5e-324, 5e-324)]
+)
+def test_a_feature_that_is_constant_but_for_rounding_becomes_zero(scale, low, high):
+    x = np.where(np.arange(40) % 3 == 0, low, high)[:, None]
+    scaled, tested = apply(Parts(x[:30], np.zeros(30, int), x[30:] * 1.5, np.zeros(10, int), 1), scale)
+    assert not scaled.any()
+    assert not tested.any()
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e9, 1e12, -1e14])
+def test_a_small_spread_far_from_zero_is_still_standard(rng, offset):
+    """Against the mean and deviation of whole numbers, which Python keeps exactly."""
+    steps = rng.integers(0, 50, 300)
+    exact = [int(step) for step in steps]
+    mean = sum(exact) / 300
+    deviation = (sum((step - mean) ** 2 for step in exact) / 300) ** 0.5
+    x = (offset + steps)[:, None]  # whole numbers, so that adding the offset rounds nothing
+    scaled, _ = apply(Parts(x, np.zeros(300, int), x[:5], np.zeros(5, int), 1), "standard")
+    np.testing.assert_allclose(scaled[:, 0], (steps - mean) / deviation, rtol=0, atol=1e-9)
+    assert abs(scaled.mean()) < 1e-9
+    assert scaled.std() == pytest.approx(1, abs=1e-9)
+
+
 def test_overall_has_mean_zero_and_mean_square_one(parts):
     x, x_test = apply(parts, "overall")
     assert x.mean() == pytest.approx(0, abs=1e-15)
