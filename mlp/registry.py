@@ -202,9 +202,9 @@ def fitted(value: Any, allowed: Any) -> Any:
     base, rules = _apart(allowed)
     origin, parts = typing.get_origin(base), typing.get_args(base)
     if origin in (typing.Union, types.UnionType):
-        value = _fitted_to_one(value, parts, base)
+        value = _fitted_to_one(value, parts, allowed)
     elif origin is list:
-        value = _fitted_list(value, parts[0], base)
+        value = _fitted_list(value, parts[0], allowed)
     elif not (_is_a(value, base) and all(value in rule for rule in rules if isinstance(rule, Within))):
         raise RegistryError(f", which is not {in_words(allowed)}{_intended(value, allowed)}")
     for rule in rules:

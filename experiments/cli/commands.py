@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from experiments.config import ConfigError, Experiment
+from experiments.config import ConfigError, Experiment, cautions
 from experiments.datasets import DataError
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
@@ -71,6 +71,8 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
     progress.say(f"{experiment.name}: {experiment.question}")
     if plan:
         progress.plan(plan_only(experiment, options=options))
+        for line in cautions(experiment):
+            progress.say(f"warning: {line}")
         if search := search_of(experiment):
             progress.say(f"that is the first of at most {search.rounds} rounds of a search")
         return OK

@@ -21,7 +21,7 @@ from experiments.config.overrides import SECTIONS, apply_override
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import LARGEST, read
-from mlp.registry import did_you_mean, parse_call
+from mlp.registry import call_text, did_you_mean, parse_call
 
 MOST_RUNS = 1_000_000  # planned in a minute and a gigabyte; more is a slip of the keyboard
 RESERVED = {"readme", "log", "reliability", "bench", "write_up", "literature"}  # shared names in results/
@@ -101,6 +101,7 @@ def _experiment(
     faults.raise_if_any()
     experiment = Experiment(name=name, **values, **origin)
     _check_search(experiment, root, faults)
+    _check_files(experiment, root, faults)
     _check_size(experiment, root, faults)
     overridden = {text.partition("=")[0].strip() for text in overrides}
     experiment = _check_figures(experiment, root, faults, bool(overridden - {"figures"}))
@@ -249,6 +250,21 @@ def _check_search(experiment: Experiment, root: Node, faults: Faults) -> None:
     if "seed" in experiment.zip:
         text = "a search tries every setting with every seed: put them under sweep"
         faults.add(root.value["zip"].keys["seed"], "zip.seed", text)
+
+
+def _check_files(experiment: Experiment, root: Node, faults: Faults) -> None:
+    """That no two files with equal contents are swept over: their runs would be the same."""
+    from experiments.datasets import fingerprint
+
+    listed = experiment.sweep.get("dataset", ())
+    first: dict[tuple[str, str], int] = {}
+    for index, text in enumerate(listed if sum("path=" in text for text in listed) > 1 else ()):
+        name, options = parse_call(text)
+        key = (call_text(name, {k: v for k, v in options.items() if k != "path"}), fingerprint(text))
+        if "path" in options and first.setdefault(key, index) != index:
+            path = f"sweep.dataset[{index}]"
+            text = f"{shown(text)} has the same contents as sweep.dataset[{first[key]}]: it is listed twice"
+            faults.add(root.value["sweep"].value["dataset"].value[index].place, path, text)
 
 
 def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:

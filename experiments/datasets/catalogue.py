@@ -20,6 +20,7 @@ Whatever scaling needs is measured on the training part alone. A path is taken f
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable
@@ -46,7 +47,7 @@ from experiments.datasets.preparation import (
     held_out,
 )
 from experiments.datasets.readers import DataError, check_file, file_digest
-from experiments.datasets.tables import check_table, read_table
+from experiments.datasets.tables import check_table, look_again, read_table
 from mlp.registry import Count, Registry, Within
 
 __all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
@@ -54,6 +55,7 @@ __all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "lo
 DATASETS = Registry("dataset", {"two_moons": "moons", "make_moons": "moons", "make_blobs": "blobs"})
 DatasetName = Annotated[str, DATASETS]  # the type of an option that is a data set's call-text
 Position = Annotated[int, Within(-1_000_000, 1_000_000)]  # of a column; a negative one counts from the last
+READING = 2  # raised whenever the same file would be read as other numbers: runs on it get other ids
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 
@@ -75,7 +77,7 @@ class Dataset:
     y_test: NDArray[np.int64]
     classes: int
     name: str  # the canonical call-text
-    notes: str = ""  # what the name does not say: that part of the set was not found
+    notes: str = ""  # what the name does not say and a user should look at
     fingerprint: str = ""  # of what these arrays were read from, as `fingerprint` gives it
 
 
@@ -128,7 +130,8 @@ def _load(name: str, stamps: Stamps) -> Dataset:
     found = _fingerprint(name, stamps)
     if _stamps(source) != stamps:
         raise DataError(f"{name}: was changed while it was read")
-    return Dataset(*arrays, parts.classes, name, source.notes, found)
+    notes = "; ".join(filter(None, [source.notes, *parts.notes]))
+    return Dataset(*arrays, parts.classes, name, notes, found)
 
 
 @lru_cache
@@ -261,12 +264,20 @@ def file(
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
     check_table(path)
     preparation = Preparation(scale, shift, split_seed, alternate)
+
+    def read() -> Parts:
+        x, y = read_table(path, target)
+        parts = preparation.divide(x, y, test)
+        unseen = sorted(set(parts.y_test.tolist()) - set(parts.y.tolist()))
+        alone = [f"no training example is of class {', '.join(map(str, unseen))}"] if unseen else []
+        return parts._replace(notes=(*look_again(x, y, target), *alone))
+
     return Source(
-        lambda: preparation.divide(*read_table(path, target), test),
+        read,
         preparation,
         training=None,
         files=(path,),
-        fingerprint=lambda: file_digest(path)[:16],
+        fingerprint=lambda: hashlib.sha256(f"{READING} {file_digest(path)}".encode()).hexdigest()[:16],
     )
 
 

@@ -32,6 +32,7 @@ class Parts(NamedTuple):
     x_test: NDArray[Any]
     y_test: NDArray[np.int64]
     classes: int
+    notes: tuple[str, ...] = ()  # what a user should look at
 
 
 @dataclass(frozen=True)

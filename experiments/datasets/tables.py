@@ -67,6 +67,30 @@ def read_table(path: str, target: Target = None) -> Examples:
     return x, y.astype(np.int64)
 
 
+FEW = 20  # different values of a column that may be labels
+
+
+def look_again(x: NDArray[np.float64], y: NDArray[np.int64], target: Target) -> tuple[str, ...]:
+    """What of a table that was read may not be meant, in a sentence each.
+
+    x (n, d) and y (n,) as `read_table` returned them for this `target`.
+    """
+    notes = []
+    ordered = np.sort(x, axis=0)
+    for column in np.flatnonzero((np.diff(ordered, axis=0) == 1).all(axis=0)) if len(x) > FEW else ():
+        notes.append(
+            f"input {column} (the first is 0) counts the rows: if it is an index that was saved with the "
+            "table, take it out"
+        )
+    first = np.unique(x[:, 0])
+    if target is None and (first == np.floor(first)).all() and 1 < len(first) <= FEW < len(np.unique(y)):
+        notes.append(
+            f"the last column is taken for the labels and has {len(np.unique(y))} different ones; the first "
+            f"has {len(first)}: if those are the labels, say target=0"
+        )
+    return tuple(notes)
+
+
 # What the formats share -----------------------------------------------------------------------------------
 
 

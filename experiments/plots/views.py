@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Field = Annotated[Literal[tuple(keys_of(Run))], "a field of a run"]
-Fields = Field | list[Field] | None
+Fields = Annotated[Field | list[Field] | None, "a field of a run, a list of such fields, or null"]
 Scale = Literal["log", "log10", "linear", "share"]
 
 LARGEST_POWER = 307  # of ten, that a normal float64 and its inverse reach

@@ -169,7 +169,7 @@ def W07_slow_convergence(
     evidence = [*slow]
     for pair, e in zip(pairs, slow, strict=True):
         if e.holds:
-            evidence += _causes(records, found, pair, _in_turn(texts[-1]))
+            evidence += _causes(records, found, pair, _in_turn(inputs[-1]))
     return decide(
         evidence,
         "times the steps that the centred one takes",

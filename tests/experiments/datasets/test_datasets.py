@@ -132,6 +132,30 @@ def test_what_is_wrong_is_said_at_the_door(text, error, said, tmp_path, monkeypa
         assert said in str(refusal.value)
 
 
+def test_a_table_that_may_not_be_meant_so_is_remarked_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [(i, i * 7 % 10, (i * 37) % 101, i % 3) for i in range(60)]
+    files = {
+        "indexed.csv": (",a,b,y\n", rows, "input 0 (the first is 0) counts the rows"),
+        "first.csv": ("", [(c + 0, a, b) for _, a, b, c in rows], "the first has 3: if those are the labels"),
+        "sound.csv": ("a,b,y\n", [row[1:] for row in rows], ""),
+        "few.csv": ("a,b,y\n", [(1.5, 2, 0), (2.5, 1, 0), (3.5, 1, 1), (4.5, 1, 0), (9, 1, 0)], ""),
+    }
+    for name, (head, lines, said) in files.items():
+        (tmp_path / name).write_text(head + "".join(",".join(map(str, line)) + "\n" for line in lines))
+        notes = load(f"file(path={name}, test=0.2)").notes
+        assert said in notes
+        assert bool(said) == bool(notes)
+
+
+def test_a_class_that_is_never_learnt_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{i * i % 11}.5,{i % 2}\n" for i in range(18)] + ["0.5,2\n"]
+    (tmp_path / "rare.csv").write_text("a,y\n" + "".join(lines))
+    assert load("file(path=rare.csv, test=0.6)").notes == "no training example is of class 2"
+    assert load("file(path=rare.csv, test=0.3)").notes == ""
+
+
 def test_the_door_opens_without_heavy_imports():
     """A config is checked within 0.3 s, so that nothing of pandas or scikit-learn may be imported for it."""
     code = """if True:
@@ -203,13 +227,19 @@ def test_a_users_file(flowers):
     assert rows == [(i, i * i, i % 3) for i in range(30)]
 
 
+def _known_by(data: bytes) -> str:
+    """The fingerprint of a file's bytes: with the number of the way in which files are read."""
+    digest = hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(f"{datasets.READING} {digest}".encode()).hexdigest()[:16]
+
+
 def test_a_users_file_is_known_by_its_bytes_and_read_again_when_they_change(flowers):
     text, path = flowers
     before, data = fingerprint(text), load(text)
-    assert before == hashlib.sha256(CSV.encode()).hexdigest()[:16]
+    assert before == _known_by(CSV.encode())
     assert load(text) is data
     path.write_text(CSV + "31,5,1\n")
-    assert fingerprint(text) == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert fingerprint(text) == _known_by(path.read_bytes())
     assert len(load(text).x) == 24
     assert len(_all_of(load(text))[0]) == 31
 
