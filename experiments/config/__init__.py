@@ -1,9 +1,9 @@
 """YAML -> Experiment; every check of what a user wrote.
 
 `vocabulary` has the keys with their kinds and meanings, `kinds` what a value may be, `yaml_strict` and `tree`
-read text with its places, `overrides` the command line, `reading` puts it together, `schema` documents it.
-`run_filter` reads which runs a figure shows, `matching` looks whether there are such runs, and `cautions` says
-what is allowed and may be a slip.
+read text with its places, `overrides` the command line, and `reading` puts it together. `run_filter` reads
+which runs a figure shows, `matching` looks whether there are such runs, `cautions` says what is allowed and
+may be a slip, and `schema` documents it all.
 """
 
 from experiments.config.cautions import cautions

@@ -77,14 +77,12 @@ def _keys_of(owner: type) -> str:
 
 
 def _names_of(kind: str) -> str:
-    """Every name that a table has, with its options, their defaults and ranges, and what its docstring says."""
+    """Every name of a table with its options, their defaults and ranges, and its docstring's summary."""
     names = table(kind)
     rows = []
     for name, function in sorted(names.items()) if kind == "claim" else names.items():
         defaults = {key: "…" if p.default is p.empty else p.default for key, p in names.options(name).items()}
-        rows.append(
-            (f"`{call_text(name, defaults)}`", ranges_of(names, name), _meaning(names, name, function))
-        )
+        rows.append((f"`{call_text(name, defaults)}`", _ranges(names, name), _meaning(names, name, function)))
     told = [row if any(values for _, values, _ in rows) else (row[0], row[2]) for row in rows]
     head = ("name and options", "values", "meaning")
     return markdown_table(head if len(told[0]) == 3 else (head[0], head[2]), told, rule=" --- ")
@@ -96,11 +94,10 @@ def _meaning(names: Registry, name: str, function: Any) -> str:
     return " ".join(cleandoc(function.__doc__ or "").split("\n\n")[0].split()) + also
 
 
-def ranges_of(names: Registry, name: str) -> str:
-    """What each option of an entry may be, in words; truth values and free texts say it by themselves."""
-    plain = (bool, str, str | None)
-    options = {key: p.annotation for key, p in names.options(name).items() if p.annotation not in plain}
-    return "; ".join(f"{key}: {in_words(annotation)}" for key, annotation in options.items())
+def _ranges(names: Registry, name: str) -> str:
+    """The ranges of an entry's numbers and its choices, in words."""
+    words = {key: in_words(p.annotation) for key, p in names.options(name).items()}
+    return "; ".join(f"{key}: {said}" for key, said in words.items() if "number" in said or "one of" in said)
 
 
 def _questions() -> str:

@@ -75,13 +75,13 @@ def look_again(x: NDArray[np.float64], y: NDArray[np.int64], target: Target) -> 
 
     x (n, d) and y (n,) as `read_table` returned them for this `target`.
     """
-    notes = []
     ordered = np.sort(x, axis=0)
-    for column in np.flatnonzero((np.diff(ordered, axis=0) == 1).all(axis=0)) if len(x) > FEW else ():
-        notes.append(
-            f"input {column} (the first is 0) counts the rows: if it is an index that was saved with the "
-            "table, take it out"
-        )
+    counting = np.flatnonzero((np.diff(ordered, axis=0) == 1).all(axis=0)) if len(x) > FEW else []
+    notes = [
+        f"input {column} (the first is 0) counts the rows: if it is an index that was saved with the table, "
+        "take it out"
+        for column in counting
+    ]
     first = np.unique(x[:, 0])
     if target is None and (first == np.floor(first)).all() and 1 < len(first) <= FEW < len(np.unique(y)):
         notes.append(

@@ -225,11 +225,34 @@ def _tuple(key: Any) -> tuple[Any, ...]:
 
 
 def facets(view: View, most: int) -> tuple[list[tuple[Any, ...]], str]:
-    """The combinations of facets to draw, the first and last among them, and what to say of the others."""
+    """The combinations of facets to draw, at most so many, and what to say of the others.
+
+    Where there are too many, the field with the most values keeps fewer of them, evenly spread with the first
+    and last among them, and if that does not do, the next field. So every value that is drawn is drawn with
+    all values of the other fields, and the panels can be compared.
+    """
     keys = [key for key, _ in groups(view.records.runs, view.facet)]
-    kept = [keys[i] for i in style.spread(len(keys), most)]
-    said = f" Only {len(kept)} of {len(keys)} panels are drawn; where= chooses others."
-    return kept, said if len(kept) < len(keys) else ""
+    every, thinned = len(keys), dict[str, list[Any]]()
+    while len(keys) > most:
+        values = [list(dict.fromkeys(key[i] for key in keys)) for i in range(len(view.facet))]
+        i = max(range(len(values)), key=lambda i: len(values[i]))
+        keys, thinned[view.facet[i]] = _thinned(keys, i, values[i], most)
+    if not thinned:
+        return keys, ""
+    told = " and ".join(f"{name} {', '.join(map(style.show, values))}" for name, values in thinned.items())
+    return keys, f" Only {len(keys)} of {every} panels are drawn, those of {told}; where= chooses others."
+
+
+def _thinned(
+    keys: Sequence[tuple[Any, ...]], i: int, values: Sequence[Any], most: int
+) -> tuple[list[tuple[Any, ...]], list[Any]]:
+    """The keys with the most values of field i that leave at most so many keys, and those values."""
+    for count in range(len(values) - 1, 0, -1):
+        chosen = [values[place] for place in style.spread(len(values), count)]
+        kept = [key for key in keys if key[i] in chosen]
+        if len(kept) <= most:
+            break
+    return kept, chosen
 
 
 def name_of(keys: Sequence[str], values: Sequence[Any]) -> str:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from inspect import Parameter, signature
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -457,7 +457,39 @@ def test_too_many_panels_are_thinned_and_that_is_said():
     assert len(panels(found)) == lines.MOST_PANELS
     named = [text.get_text() for text in found.texts[2:]]
     assert (named[0], named[-1]) == ("depth=1", "depth=11")
-    assert "Only 8 of 11 panels are drawn; where= chooses others." in caption(found)
+    said = "Only 8 of 11 panels are drawn, those of depth 1, 2, 4, 5, 7, 8, 10, 11; where= chooses others."
+    assert said in caption(found)
+
+
+@pytest.mark.parametrize(
+    ("counts", "most", "kept"),
+    [((4, 3, 4), 32, 3 * 3 * 4), ((4, 3, 4), 40, 36), ((3, 12), 6, 6), ((9, 9), 2, 2)],
+)
+def test_what_is_left_out_are_whole_settings(counts, most):
+    """Each value that is drawn is drawn with all values of the other fields."""
+    names = ("activation", "init", "lr")[: len(counts)]
+    every = {"activation": EVERY[: counts[0]], "init": [f"normal(std={i})" for i in range(1, 1 + counts[1])],
+             "lr": [10.0**-i for i in range(counts[-1])]}  # fmt: skip
+    r = records(**{name: every[name] for name in names}, depth=1, steps=0)
+    view = replace(views.arrange(r), hue=(), facet=names)
+    keys, said = views.facets(view, most)
+    assert len(keys) <= most
+    assert f"Only {len(keys)} of {np.prod(counts)} panels" in said
+    values = [list(dict.fromkeys(key[i] for key in keys)) for i in range(len(names))]
+    assert set(keys) == set(product(*values))
+    for i, name in enumerate(names):
+        there = style.in_order(every[name], name)
+        if len(values[i]) > 1:
+            assert (values[i][0], values[i][-1]) == (there[0], there[-1])
+        assert len(values[i]) == counts[i] or name in said
+
+
+def test_panels_of_fields_that_go_together_are_thinned_too():
+    pairs = {i: 0.1 / i for i in range(1, 41)}
+    r = Records.concat(records(depth=d, lr=lr, activation="relu", steps=0) for d, lr in pairs.items())
+    keys, _ = views.facets(replace(views.arrange(r), hue=(), facet=("depth", "lr")), 7)
+    assert len(keys) == 7
+    assert all(pairs[depth] == lr for depth, lr in keys)
 
 
 def test_panels_and_legends_do_not_depend_on_the_order_in_which_runs_were_finished(rng):
