@@ -53,9 +53,8 @@ def _values(field: str, given: Any) -> Any:
 def no_such_run(field: str, value: Any, there: Iterable[Any]) -> str:
     """Say that no run has a value in a field, and which values the runs have."""
     known = [_text(each) for each in there]
-    return (
-        f"no run has {field} {_text(value)}.{did_you_mean(_text(value), known)} Runs have {', '.join(known)}"
-    )
+    hint = did_you_mean(value, known) if isinstance(value, str) else ""
+    return f"no run has {field} {_text(value)}.{hint} Runs have {', '.join(known)}"
 
 
 def _text(value: Any) -> str:
