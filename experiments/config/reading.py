@@ -104,7 +104,8 @@ def _experiment(
     _check_files(experiment, root, faults)
     _check_size(experiment, root, faults)
     overridden = {text.partition("=")[0].strip() for text in overrides}
-    experiment = _check_figures(experiment, root, faults, bool(overridden - {"figures"}))
+    is_files_own = bool(overridden) and "figures" not in overridden
+    experiment = _check_figures(experiment, root, faults, is_files_own)
     _check_claims(experiment, root, faults)
     faults.raise_if_any()
     return experiment
