@@ -84,7 +84,6 @@ def L07_depth_scale(
     Source: Schoenholz et al. 2017, whose limit is 6 ξ_c (as told by others); Poole et al. 2016; Liu &
     Theodorou 2019, whose published accuracies give 5.06 ξ_c in the median.
     """
-    ranged(0, 1, reaches=reaches)
     ranged(0, most, least=least)
     crossings = _crossings(records, reaches)
     enough_seeds(records)
@@ -268,7 +267,6 @@ def L08_isometry(records: Records, *, inputs: Annotated[int, Within(1, MOST_INPU
     Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1: the formula is theirs, the
     numbers are computed from it here.
     """
-    ranged(1, MOST_INPUTS, inputs=inputs)
     enough_seeds(records)
     by = ["activation", "init", "bias", "depth", "width"]
     found = list(by_seed(records, by, lambda run: (run, _spread(run, inputs))))

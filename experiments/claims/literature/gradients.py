@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, decay
-from experiments.claims.comparison import Compared, given, mean_near, one_more, ranged
+from experiments.claims.comparison import Compared, given, mean_near, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.settings import alike, deepest, only, start_ratios, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
@@ -46,7 +46,6 @@ def L01_theory(records: Records, *, within: Share = 0.02) -> Verdict:
     Source: Poole et al. 2016; Schoenholz et al. 2017; Pennington et al. 2018. None of them printed these
     numbers: all are computed here.
     """
-    ranged(0, 1, within=within)
     rows = deepest(start_ratios(records))
     rows = rows[rows["depth"] > 1]
     rows = rows.assign(factor=np.exp(rows["log"] / (rows["depth"] - 1)))

@@ -15,7 +15,6 @@ from experiments.claims.comparison import (
     enough_seeds,
     given,
     mean_near,
-    ranged,
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import Passed, backward, forward, mean_cosine, networks
@@ -203,8 +202,6 @@ def L11_batch_norm(
     Source: Yang et al. 2019; Arpit et al. 2016 (ReLU's 1.47, which is of the squared norm); the form for any
     activation is derived here.
     """
-    ranged(FEWEST_EXAMPLES, MOST_EXAMPLES, examples=examples)
-    ranged(0, 1, within=within)
     chosen = only(records, norm=[norm for norm in records.runs["norm"].unique() if norm.startswith("batch")])
     if not len(chosen.runs):
         raise Undecided("no run with batch normalisation", "norm: batch")

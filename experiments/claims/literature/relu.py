@@ -16,7 +16,6 @@ from experiments.claims.comparison import (
     enough_seeds,
     given,
     mean_near,
-    ranged,
     share_beyond,
     share_near,
 )
@@ -151,7 +150,6 @@ def L05_born_dead(
     Source: Lu, Shin, Su & Karniadakis 2019, theorems 3.2 and 3.3 (bounds recalled, exact at two layers and
     at width 1); RAI's form as two independent codes have it.
     """
-    ranged(1, MOST_NETS, nets=nets)
     enough_seeds(records)
     by = ["activation", "init", "bias", "width", "depth"]
     shares = dict(by_seed(records, by, lambda run: _born_dead(run, nets)))
@@ -264,7 +262,6 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
 
     Source: Hanin 2018, Hanin & Rolnick 2018 (there up to constants); the constants are derived here.
     """
-    ranged(2, MOST_NETS, nets=nets)
     enough_seeds(records)
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from experiments.claims.comparison import Compared, bounded, by_seed, compared, enough_seeds, one_more, ranged
+from experiments.claims.comparison import Compared, bounded, by_seed, compared, enough_seeds, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.settings import only
@@ -45,7 +45,6 @@ def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, MOST_NET
     """
     if not (records.runs["init"] == "pytorch_default").any():
         raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
-    ranged(1, MOST_NETS, nets=nets)
     enough_seeds(records)
     found = dict(by_seed(records, ["init", "bias"], lambda run: _dead(run, nets)))
     shares = {init: np.concatenate(each) for (init, _), each in found.items()}
