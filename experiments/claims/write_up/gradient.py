@@ -74,8 +74,6 @@ def W04_gradient_shrinks(
     coincidence close to ¼. Larger weights make it larger, up to 1 and beyond: a quarter is σ's largest slope,
     which is neither a bound on the product nor its rate.
     """
-    if not controls:
-        raise Undecided("no control is named", f"controls: [{', '.join(CONTROLS)}]")
     mine, others = _asked(records, [activation]), _asked(records, controls)
     trained(mine.runs)
     evidence = [
