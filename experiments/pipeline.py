@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.wording import count
-from experiments.config import Experiment
+from experiments.config import Experiment, cautions
 from experiments.search.rounds import asked_for, rounds, search_of
 from experiments.storage.drawn import Gallery
 from experiments.storage.names import Source, experiment_of
@@ -122,7 +122,10 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         if search := search_of(experiment):
             progress.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
         progress.plan(sweep)
-        store.write_manifest(**question_facts(experiment, len(sweep.runs), sweep.prints))
+        slips = cautions(experiment)
+        for line in slips:
+            progress.say(f"warning: {line}")
+        store.write_manifest(**question_facts(experiment, len(sweep.runs), sweep.prints), warnings=slips)
         _train(sweep, store, pool, options, progress)
         for later_round in planned:
             _train_round(later_round, store, options, progress)

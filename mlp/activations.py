@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import erfc, exp, inf, pi, sqrt
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mlp.registry import Registry
+from mlp.registry import Registry, Within
 from mlp.special import expit, ndtr
 
 Array = npt.NDArray[Any]
@@ -188,7 +188,9 @@ def _continued(value: Array, near: Array, z: Array) -> Array:
     return np.where(np.abs(value) > np.sqrt(np.abs(near)), value * (z / near), value)
 
 
-ACTIVATIONS = Registry("activation")
+ALIASES = {"swish": "silu", "logistic": "sigmoid", "linear": "identity"}
+ACTIVATIONS = Registry("activation", ALIASES)
+ActivationName = Annotated[str, ACTIVATIONS]  # the type of an option that is an activation's call-text
 
 
 @lru_cache(maxsize=4096)
@@ -248,11 +250,6 @@ def _positive(z: Array) -> Array:
     return (z > 0).astype(z.dtype)
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
 @ACTIVATIONS
 def identity() -> Activation:
     """z: no activation at all; a network of it is one linear map."""
@@ -264,13 +261,12 @@ def identity() -> Activation:
 
 
 @ACTIVATIONS
-def sigmoid(shift: float = 0.0) -> Activation:
+def sigmoid(shift: Annotated[float, Within(-1e3, 1e3)] = 0.0) -> Activation:
     """σ(z) + shift, σ(z) = 1/(1 + e⁻ᶻ), slope ¼ sech²(z/2).  The logistic function, Verhulst 1845.
 
     shift=-0.5 centres the outputs on 0 and leaves everything else, to see what their being positive does. A
     shifted sigmoid is taken as ½ tanh(z/2) + ½ + shift, for σ(z) − ½ has no digits left near z = 0.
     """
-    _require(abs(shift) <= 1e3, f"sigmoid: shift is {shift}; it lies between -1000 and 1000")
 
     def in_place(z: Array, out: Array) -> None:
         if shift or z.dtype == np.float32:  # ½ + ½ tanh(z/2): in float32 twice as fast
@@ -344,9 +340,8 @@ def relu() -> Activation:
 
 
 @ACTIVATIONS
-def leaky_relu(slope: float = 0.01) -> Activation:
+def leaky_relu(slope: Annotated[float, Within(0, 1, above=True)] = 0.01) -> Activation:
     """max(z, slope·z), 0 < slope ≤ 1.  Maas, Hannun & Ng 2013."""
-    _require(0 < slope <= 1, f"leaky_relu: slope is {slope}; it lies above 0 and at most at 1")
 
     def in_place(z: Array, out: Array) -> None:
         np.multiply(z, slope, out=out)
@@ -379,9 +374,8 @@ def _elu(alpha: float, scale: float) -> Activation:
 
 
 @ACTIVATIONS
-def elu(alpha: float = 1.0) -> Activation:
+def elu(alpha: Annotated[float, Within(0, 1e6, above=True)] = 1.0) -> Activation:
     """z above 0, alpha·(eᶻ − 1) below.  Clevert, Unterthiner & Hochreiter 2016, eq. 15."""
-    _require(0 < alpha < 1e6, f"elu: alpha is {alpha}; it lies above 0")
     return _elu(alpha, scale=1.0)
 
 
@@ -411,9 +405,8 @@ def gelu() -> Activation:
 
 
 @ACTIVATIONS
-def silu(beta: float = 1.0) -> Activation:
+def silu(beta: Annotated[float, Within(1e-3, 1e3)] = 1.0) -> Activation:
     """z·σ(beta·z), also called swish.  Elfwing et al. 2018; Ramachandran, Zoph & Le 2017."""
-    _require(1e-3 <= beta <= 1e3, f"silu: beta is {beta}; it lies between 0.001 and 1000")
     return Activation(
         f=lambda z: z * expit(z * beta),
         df=lambda z, a: expit(z * beta) * (1 + z * beta * expit(-z * beta)),

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
+from typing import Annotated, Literal
 
 import numpy as np
 
 from mlp.activations import Activation, Array
-from mlp.registry import Registry
+from mlp.registry import Registry, Within
 
 Noise = Callable[[np.random.Generator, int, int], Array]
 
@@ -37,7 +38,16 @@ class Initialiser:
         return self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
 
 
-INITIALISERS = Registry("initialiser")
+ALIASES = {
+    "glorot_normal": "xavier_normal",
+    "glorot_uniform": "xavier_uniform",
+    "kaiming_normal": "he_normal",
+    "kaiming_uniform": "he_uniform",
+}
+INITIALISERS = Registry("initialiser", ALIASES)
+InitialiserName = Annotated[str, INITIALISERS]  # the type of an option that is an initialiser's call-text
+Size = Annotated[float, Within(0, 1e6)]
+Gain = Size | Literal["auto", "auto_gradient"]
 BIASES = Registry("bias initialiser")
 
 
@@ -72,24 +82,16 @@ def _orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
     return sqrt(max(n_in, n_out)) * (q if n_in >= n_out else q.T)
 
 
-def _size(name: str, value: float) -> float:
-    if not (isfinite(value) and 0 <= value <= 1e6):
-        raise ValueError(f"{name} is {value}; it lies between 0 and 1e6")
-    return value
-
-
 @INITIALISERS
-def normal(std: float = 0.01) -> Initialiser:
+def normal(std: Size = 0.01) -> Initialiser:
     """N(0, std²), whatever the shape."""
-    size = _size("normal: std", std)
-    return Initialiser(_gaussian, lambda n_in, n_out, act: size)
+    return Initialiser(_gaussian, lambda n_in, n_out, act: std)
 
 
 @INITIALISERS
-def uniform(bound: float = 0.1) -> Initialiser:
+def uniform(bound: Size = 0.1) -> Initialiser:
     """U(−bound, bound), whatever the shape."""
-    size = _size("uniform: bound", bound)
-    return Initialiser(_uniform, lambda n_in, n_out, act: size / sqrt(3))
+    return Initialiser(_uniform, lambda n_in, n_out, act: bound / sqrt(3))
 
 
 def _lecun(n_in: int, n_out: int, act: Activation) -> float:
@@ -140,7 +142,7 @@ def he_uniform() -> Initialiser:
     return Initialiser(_uniform, _he)
 
 
-def _gain(gain: float | str, act: Activation) -> float:
+def _gain(gain: Gain, act: Activation) -> float:
     """`auto` keeps the signal's mean square, `auto_gradient` the gradient's; both by quadrature."""
     if gain == "auto":
         return act.gain
@@ -149,25 +151,15 @@ def _gain(gain: float | str, act: Activation) -> float:
     return float(gain)
 
 
-def _check_gain(name: str, gain: float | str) -> None:
-    if isinstance(gain, str):
-        if gain not in ("auto", "auto_gradient"):
-            raise ValueError(f"{name}: gain is {gain!r}; it is a number, auto or auto_gradient")
-        return
-    _size(f"{name}: gain", gain)
-
-
 @INITIALISERS
-def scaled_normal(gain: float | str = "auto") -> Initialiser:
+def scaled_normal(gain: Gain = "auto") -> Initialiser:
     """N(0, gain²/n_in); gain=auto is (E f(Z)²)^−½, gain=auto_gradient is (E f'(Z)²)^−½."""
-    _check_gain("scaled_normal", gain)
     return Initialiser(_gaussian, lambda n_in, n_out, act: _gain(gain, act) / sqrt(n_in))
 
 
 @INITIALISERS
-def orthogonal(gain: float | str = 1.0) -> Initialiser:
+def orthogonal(gain: Gain = 1.0) -> Initialiser:
     """gain times a random matrix with orthonormal rows or columns.  Saxe, McClelland & Ganguli 2014."""
-    _check_gain("orthogonal", gain)
     return Initialiser(_orthogonal, lambda n_in, n_out, act: _gain(gain, act) / sqrt(max(n_in, n_out)))
 
 
@@ -216,10 +208,9 @@ def zeros() -> Initialiser:
     return Initialiser(_gaussian, lambda n_in, n_out, act: 0.0)
 
 
-def _normal_bias(std: float = 1.0) -> Initialiser:
+def _normal_bias(std: Size = 1.0) -> Initialiser:
     """N(0, std²)."""
-    size = _size("normal: std", std)
-    return Initialiser(_gaussian, lambda n_in, n_out, act: size)
+    return Initialiser(_gaussian, lambda n_in, n_out, act: std)
 
 
 _normal_bias.__name__ = "normal"

@@ -22,7 +22,7 @@ Loss = Callable[[Array, Labels], tuple[Array, Array]]
 # A gradient whose largest entry is under this is worked out again from its logarithm.
 SURE = {"float32": 2.0**-64, "float64": 2.0**-300}
 
-LOSSES = Registry("loss")
+LOSSES = Registry("loss", {"cross_entropy": "softmax_cross_entropy", "mse": "mean_squared_error"})
 
 
 def _one_hot(z: Array, y: Labels) -> Array:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from mlp.activations import Array
-from mlp.registry import Registry
+from mlp.registry import Registry, Within
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,8 @@ class Norm:
         return np.multiply(u, scale, out=u)
 
 
-NORMS = Registry("normalisation")
-
-
-def _checked(name: str, axis: int, eps: float) -> Norm:
-    if not 0 <= eps < 1:
-        raise ValueError(f"{name}: eps is {eps}; it lies in [0, 1)")
-    return Norm(axis, eps)
+NORMS = Registry("normalisation", {"batch_norm": "batch", "layer_norm": "layer"})
+Eps = Annotated[float, Within(0, 1, below=True)]
 
 
 @NORMS
@@ -72,15 +68,15 @@ def none() -> None:
 
 
 @NORMS
-def batch(eps: float = 1e-5) -> Norm:
+def batch(eps: Eps = 1e-5) -> Norm:
     """Every unit to mean 0 and variance 1 over the batch.  Ioffe & Szegedy 2015, algorithm 1.
 
     On unseen examples the moments are those of the probe set, measured anew at every watched step.
     """
-    return _checked("batch", -2, eps)
+    return Norm(-2, eps)
 
 
 @NORMS
-def layer(eps: float = 1e-5) -> Norm:
+def layer(eps: Eps = 1e-5) -> Norm:
     """Every example to mean 0 and variance 1 over the layer.  Ba, Kiros & Hinton 2016, eq. 3."""
-    return _checked("layer", -1, eps)
+    return Norm(-1, eps)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from mlp.activations import Array
-from mlp.registry import Registry
+from mlp.registry import Registry, Within
 
 Step = Callable[[Array, Array, Array], Array]
 
@@ -31,18 +32,8 @@ class Optimiser:
 
 
 OPTIMISERS = Registry("optimiser")
-
-
-def _share(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} is {value}; it lies in [0, 1)")
-    return value
-
-
-def _positive(name: str, value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} is {value}; it lies between 0 and 1")
-    return value
+Decay = Annotated[float, Within(0, 1, below=True)]  # the part of a running mean that one step keeps
+Small = Annotated[float, Within(0, 1, above=True, below=True)]
 
 
 @OPTIMISERS
@@ -52,9 +43,8 @@ def sgd() -> Optimiser:
 
 
 @OPTIMISERS
-def momentum(beta: float = 0.9) -> Optimiser:
+def momentum(beta: Decay = 0.9) -> Optimiser:
     """v ← beta·v + g, step = −lr·v.  Polyak 1964."""
-    _share("momentum: beta", beta)
 
     def start(like: Array) -> Step:
         v = np.zeros_like(like)
@@ -70,9 +60,8 @@ def momentum(beta: float = 0.9) -> Optimiser:
 
 
 @OPTIMISERS
-def nesterov(beta: float = 0.9) -> Optimiser:
+def nesterov(beta: Decay = 0.9) -> Optimiser:
     """v ← beta·v + g, step = −lr·(g + beta·v).  Nesterov 1983, in the form of Sutskever et al. 2013."""
-    _share("nesterov: beta", beta)
 
     def start(like: Array) -> Step:
         v = np.zeros_like(like)
@@ -91,10 +80,8 @@ def nesterov(beta: float = 0.9) -> Optimiser:
 
 
 @OPTIMISERS
-def rmsprop(rho: float = 0.99, eps: float = 1e-8) -> Optimiser:
+def rmsprop(rho: Decay = 0.99, eps: Small = 1e-8) -> Optimiser:
     """s ← rho·s + (1−rho)·g², step = −lr·g/(√s + eps).  Tieleman & Hinton 2012."""
-    _share("rmsprop: rho", rho)
-    _positive("rmsprop: eps", eps)
 
     def start(like: Array) -> Step:
         s = np.zeros_like(like)
@@ -113,21 +100,18 @@ def rmsprop(rho: float = 0.99, eps: float = 1e-8) -> Optimiser:
 
 
 @OPTIMISERS
-def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiser:
+def adam(beta1: Decay = 0.9, beta2: Decay = 0.999, eps: Small = 1e-8) -> Optimiser:
     """step = −lr·m̂/(√v̂ + eps), moments corrected for their start at 0.  Kingma & Ba 2015, algorithm 1."""
-    return _adam("adam", beta1, beta2, eps, decoupled=False)
+    return _adam(beta1, beta2, eps, decoupled=False)
 
 
 @OPTIMISERS
-def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiser:
+def adamw(beta1: Decay = 0.9, beta2: Decay = 0.999, eps: Small = 1e-8) -> Optimiser:
     """Adam whose weight decay is a step of its own, −lr·decay·w.  Loshchilov & Hutter 2019, algorithm 2."""
-    return _adam("adamw", beta1, beta2, eps, decoupled=True)
+    return _adam(beta1, beta2, eps, decoupled=True)
 
 
-def _adam(name: str, beta1: float, beta2: float, eps: float, *, decoupled: bool) -> Optimiser:
-    _share(f"{name}: beta1", beta1)
-    _share(f"{name}: beta2", beta2)
-    _positive(f"{name}: eps", eps)
+def _adam(beta1: float, beta2: float, eps: float, *, decoupled: bool) -> Optimiser:
 
     def start(like: Array) -> Step:
         m, v, root = np.zeros_like(like), np.zeros_like(like), np.empty_like(like)

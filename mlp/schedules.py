@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import cos, pi
+from typing import Annotated
 
-from mlp.registry import Registry
+from mlp.registry import Count, Registry, Share, Within
 
 Schedule = Callable[[int, int], float]
 
 SCHEDULES = Registry("schedule")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+StepNumber = Annotated[int, Within(0, 1_000_000_000)]
 
 
 @SCHEDULES
@@ -24,18 +21,14 @@ def constant() -> Schedule:
 
 
 @SCHEDULES
-def step(every: int = 100, factor: float = 0.1) -> Schedule:
+def step(every: Count = 100, factor: Annotated[float, Within(0, 1, above=True)] = 0.1) -> Schedule:
     """factor^⌊step/every⌋."""
-    _require(every >= 1, f"step: every is {every}; it is at least 1")
-    _require(0 < factor <= 1, f"step: factor is {factor}; it lies above 0 and at most at 1")
     return lambda step, steps: float(factor ** (step // every))
 
 
 @SCHEDULES
-def cosine(warmup: int = 0, floor: float = 0.0) -> Schedule:
+def cosine(warmup: StepNumber = 0, floor: Share = 0.0) -> Schedule:
     """A linear rise over `warmup` steps, then half a cosine down to `floor`.  Loshchilov & Hutter 2017."""
-    _require(warmup >= 0, f"cosine: warmup is {warmup}; it is at least 0")
-    _require(0 <= floor <= 1, f"cosine: floor is {floor}; it lies in [0, 1]")
 
     def factor(step: int, steps: int) -> float:
         if step < warmup:
@@ -47,9 +40,8 @@ def cosine(warmup: int = 0, floor: float = 0.0) -> Schedule:
 
 
 @SCHEDULES
-def shock(at: int = 100, factor: float = 100.0, length: int = 1) -> Schedule:
+def shock(
+    at: StepNumber = 100, factor: Annotated[float, Within(0, 1e12)] = 100.0, length: Count = 1
+) -> Schedule:
     """1, but `factor` for the updates at steps at … at + length − 1: the oversized step that kills ReLUs."""
-    _require(at >= 0, f"shock: at is {at}; it is at least 0")
-    _require(length >= 1, f"shock: length is {length}; it is at least 1")
-    _require(0 <= factor <= 1e12, f"shock: factor is {factor}; it lies in [0, 1e12]")
     return lambda step, steps: factor if at <= step < at + length else 1.0

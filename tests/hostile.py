@@ -58,4 +58,5 @@ def is_refused(action: Callable[[], object], error: type[Exception]) -> bool:
     else:
         return False
     assert message.isprintable()
+    assert "typing." not in message
     return True

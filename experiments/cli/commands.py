@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.analysis.wording import printable
-from experiments.config import ConfigError, Experiment
+from experiments.config import ConfigError, Experiment, cautions
 from experiments.datasets import DataError
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
@@ -88,6 +88,8 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
     progress.say(f"{experiment.name}: {experiment.question}")
     if plan:
         progress.plan(plan_only(experiment, options=options))
+        for line in cautions(experiment):
+            progress.say(f"warning: {line}")
         if search := search_of(experiment):
             progress.say(f"that is the first of at most {search.rounds} rounds of a search")
         return OK

@@ -17,7 +17,7 @@ from typing import Any
 
 from experiments.config.tree import shown
 from experiments.config.yaml_strict import plain_scalar
-from mlp.registry import Registry, did_you_mean
+from mlp.registry import Registry, did_you_mean, in_words
 
 # Where each table of names lives. A module is imported when a name is looked up and not before, for a config
 # names figures and claims although their modules stand above this one.
@@ -194,12 +194,22 @@ class Name:
         return resolve(self.kind, value)
 
     def schema(self) -> dict[str, Any]:
-        """As JSON Schema: the bare names, for completion, or one of them with options."""
-        names = sorted(table(self.kind))
-        return {"anyOf": [{"enum": names}, {"type": "string", "pattern": f"^({'|'.join(names)})\\("}]}
+        """As JSON Schema: the bare names, for completion, or one of them with options, in their ranges."""
+        names = table(self.kind)
+        known = sorted([*names, *names.aliases])
+        ranges = {name: _ranges(names, name) for name in sorted(names) if names.options(name)}
+        described = [{"const": name, "description": said} for name, said in ranges.items()]
+        plain = {"enum": [name for name in known if name not in ranges]}
+        pattern = {"type": "string", "pattern": f"^({'|'.join(known)})\\("}
+        return {"anyOf": [*([plain] if plain["enum"] else []), *described, pattern]}
 
     def __str__(self) -> str:
         return f"the name of {'an' if self.kind[0] in 'aio' else 'a'} {self.kind}"
+
+
+def _ranges(names: Registry, name: str) -> str:
+    """What each option of an entry may be, in words."""
+    return "; ".join(f"{key}: {in_words(p.annotation)}" for key, p in names.options(name).items())
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.kinds import FolderName, Kind, ListOf, probe_kind, table
+from experiments.config.matching import claim_fault, figure_fault
 from experiments.config.overrides import SECTIONS, apply_override
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import LARGEST, read
-from mlp.registry import did_you_mean, parse_call
+from mlp.registry import call_text, did_you_mean, parse_call
 
 MOST_RUNS = 1_000_000  # planned in a minute and a gigabyte; more is a slip of the keyboard
 _BROKEN = object()  # stands for a value at fault; None is a value
@@ -93,6 +94,7 @@ def _experiment(
     if not isinstance(root.value, dict):
         faults.add(root.place, "", f"{shown(root.value)}, not lines of key: value such as question: …")
         faults.raise_if_any()
+    overrides = list(overrides)
     for text in overrides:
         for fault in apply_override(root, text):
             faults.add(*fault)
@@ -100,8 +102,11 @@ def _experiment(
     faults.raise_if_any()
     experiment = Experiment(**{"name": name, **values}, **origin)
     _check_search(experiment, root, faults)
+    _check_files(experiment, root, faults)
     _check_size(experiment, root, faults)
-    experiment = _check_figures(experiment, root, faults)
+    overridden = {text.partition("=")[0].strip() for text in overrides}
+    is_files_own = bool(overridden) and "figures" not in overridden
+    experiment = _check_figures(experiment, root, faults, is_files_own)
     _check_claims(experiment, root, faults)
     faults.raise_if_any()
     return experiment
@@ -247,6 +252,21 @@ def _check_search(experiment: Experiment, root: Node, faults: Faults) -> None:
         faults.add(root.value["zip"].keys["seed"], "zip.seed", text)
 
 
+def _check_files(experiment: Experiment, root: Node, faults: Faults) -> None:
+    """That no two files with equal contents are swept over: their runs would be the same."""
+    from experiments.datasets import fingerprint
+
+    listed = experiment.sweep.get("dataset", ())
+    first: dict[tuple[str, str], int] = {}
+    for index, text in enumerate(listed if sum("path=" in text for text in listed) > 1 else ()):
+        name, options = parse_call(text)
+        key = (call_text(name, {k: v for k, v in options.items() if k != "path"}), fingerprint(text))
+        if "path" in options and first.setdefault(key, index) != index:
+            path = f"sweep.dataset[{index}]"
+            text = f"{shown(text)} has the same contents as sweep.dataset[{first[key]}]: it is listed twice"
+            faults.add(root.value["sweep"].value["dataset"].value[index].place, path, text)
+
+
 def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
     """The number of runs, and each batch against the data it is drawn from."""
     if experiment.size() > MOST_RUNS:
@@ -263,18 +283,27 @@ def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
             faults.add(place, path, f"{run.batch} examples a batch, but {run.dataset} has {size} to train on")
 
 
-def _check_figures(experiment: Experiment, root: Node, faults: Faults) -> Experiment:
-    """That what a figure draws is recorded; of the default figures, those that can be drawn are kept."""
-    if "probes" not in root.value:
-        return experiment
+def _check_figures(experiment: Experiment, root: Node, faults: Faults, overridden: bool) -> Experiment:
+    """That a figure's runs and probes are there; of the default figures, those that can be drawn are kept.
+
+    A figure of the file whose runs an override has taken away is no fault: it is left out, with a caution.
+    """
     lacking = {figure: _not_recorded("figure", figure, experiment) for figure in experiment.figures}
     if "figures" not in root.value:
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
+    lost = []
     for index, (figure, probes) in enumerate(lacking.items()):
+        place, path = root.value["figures"].value[index].place, f"figures[{index}]"
         if probes:
-            place = root.value["figures"].value[index].place
-            faults.add(place, f"figures[{index}]", f"{figure} draws {_to_add(probes)}")
-    return experiment
+            faults.add(place, path, f"{figure} draws {_to_add(probes)}")
+        if fault := figure_fault(figure, experiment):
+            if overridden:
+                lost.append(figure)
+            else:
+                faults.add(place, path, f"{figure}: {fault}")
+    told = [f"{figure} is not drawn: {figure_fault(figure, experiment)}" for figure in lost]
+    kept = tuple(figure for figure in experiment.figures if figure not in lost)
+    return replace(experiment, figures=kept, cautions=(*experiment.cautions, *told))
 
 
 def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:
@@ -288,6 +317,8 @@ def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:
             if not _varies(experiment, field):
                 text = f"{name} compares runs that differ in {field}: list several values of it under sweep"
                 faults.add(place, path, text)
+        if fault := claim_fault(claim, experiment):
+            faults.add(place, path, f"{name}: {fault}")
 
 
 def _not_recorded(kind: str, text: str, experiment: Experiment) -> list[str]:

@@ -16,7 +16,7 @@ from experiments.config.kinds import TABLES, table
 from experiments.config.markdown import markdown_table
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import read
-from mlp.registry import call_text, doc_of
+from mlp.registry import Registry, call_text, doc_of, in_words
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -76,14 +76,27 @@ def _keys_of(owner: type) -> str:
 
 
 def _names_of(kind: str) -> str:
-    """Every name that a table has, with its options and their defaults, and what its docstring says."""
+    """Every name of a table with its options, their defaults and ranges, and its docstring's summary."""
     names = table(kind)
     rows = []
     for name, function in sorted(names.items()) if kind == "claim" else names.items():
         defaults = {key: "…" if p.default is p.empty else p.default for key, p in names.options(name).items()}
-        meaning = doc_of(function).split("\n\n")[0]
-        rows.append((f"`{call_text(name, defaults)}`", " ".join(meaning.split())))
-    return markdown_table(("name and options", "meaning"), rows, rule=" --- ")
+        rows.append((f"`{call_text(name, defaults)}`", _ranges(names, name), _meaning(names, name, function)))
+    told = [row if any(values for _, values, _ in rows) else (row[0], row[2]) for row in rows]
+    head = ("name and options", "values", "meaning")
+    return markdown_table(head if len(told[0]) == 3 else (head[0], head[2]), told, rule=" --- ")
+
+
+def _meaning(names: Registry, name: str, function: Any) -> str:
+    others = [alias for alias, meant in names.aliases.items() if meant == name]
+    also = f" Also read: {', '.join(f'`{alias}`' for alias in others)}." if others else ""
+    return " ".join(doc_of(function).split("\n\n")[0].split()) + also
+
+
+def _ranges(names: Registry, name: str) -> str:
+    """The ranges of an entry's numbers and its choices, in words."""
+    words = {key: in_words(p.annotation) for key, p in names.options(name).items()}
+    return "; ".join(f"{key}: {said}" for key, said in words.items() if "number" in said or "one of" in said)
 
 
 def _questions() -> str:

@@ -135,6 +135,7 @@ class Experiment:
     claims: tuple[str, ...] = key(ListOf(Name("claim")), "what is judged", default=())
     path: Path | None = None
     text: str = ""
+    cautions: tuple[str, ...] = field(default=(), compare=False)  # what is allowed but may be a slip
 
     @property
     def recording(self) -> Recording:

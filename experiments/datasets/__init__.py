@@ -4,7 +4,7 @@
 `preparation` divides and scales, `readers` opens any file within limits.
 """
 
-from experiments.datasets.catalogue import DATASETS, Dataset, fingerprint, load, training_size
+from experiments.datasets.catalogue import DATASETS, Dataset, DatasetName, fingerprint, load, training_size
 from experiments.datasets.readers import DataError
 
-__all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]
+__all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]

@@ -20,6 +20,7 @@ Whatever scaling needs is measured on the training part alone. A path is taken f
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable
@@ -27,21 +28,34 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets import published
 from experiments.datasets.generators import GENERATORS, check_drawn
-from experiments.datasets.preparation import Parts, Preparation, Scale, check_within, fair_order, held_out
+from experiments.datasets.preparation import (
+    Parts,
+    Preparation,
+    Scale,
+    Shift,
+    SplitSeed,
+    Test,
+    check_within,
+    fair_order,
+    held_out,
+)
 from experiments.datasets.readers import DataError, check_file, file_digest
-from experiments.datasets.tables import check_table, read_table
-from mlp.registry import Registry
+from experiments.datasets.tables import check_table, look_again, read_table
+from mlp.registry import Count, Registry, Within
 
-__all__ = ["DATASETS", "DataError", "Dataset", "fingerprint", "load", "training_size"]
+__all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
 
-DATASETS = Registry("dataset")
+DATASETS = Registry("dataset", {"two_moons": "moons", "make_moons": "moons", "make_blobs": "blobs"})
+DatasetName = Annotated[str, DATASETS]  # the type of an option that is a data set's call-text
+Position = Annotated[int, Within(-1_000_000, 1_000_000)]  # of a column; a negative one counts from the last
+READING = 2  # raised whenever the same file would be read as other numbers: runs on it get other ids
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 
@@ -63,7 +77,7 @@ class Dataset:
     y_test: NDArray[np.int64]
     classes: int
     name: str  # the canonical call-text
-    notes: str = ""  # what the name does not say: that part of the set was not found
+    notes: str = ""  # what the name does not say and a user should look at
     fingerprint: str = ""  # of what these arrays were read from, as `fingerprint` gives it
 
 
@@ -116,7 +130,8 @@ def _load(name: str, stamps: Stamps) -> Dataset:
     found = _fingerprint(name, stamps)
     if _stamps(source) != stamps:
         raise DataError(f"{name}: was changed while it was read")
-    return Dataset(*arrays, parts.classes, name, source.notes, found)
+    notes = "; ".join(filter(None, [source.notes, *parts.notes]))
+    return Dataset(*arrays, parts.classes, name, notes, found)
 
 
 @lru_cache
@@ -141,11 +156,11 @@ def _stamps(source: Source) -> Stamps:
 @DATASETS
 def digits(
     *,
-    test: float = 0.2,
+    test: Test = 0.2,
     scale: Scale = "standard",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """1,797 handwritten digits of 8 × 8 pixels, 10 classes.  UCI, Alpaydin & Kaynak 1998; in scikit-learn."""
     preparation = Preparation(scale, shift, split_seed, alternate)
@@ -171,12 +186,12 @@ def _read_digits() -> Examples:
 @DATASETS
 def fashion_mnist(
     *,
-    train: int | None = None,
-    test: int | None = None,
+    train: Count | None = None,
+    test: Count | None = None,
     scale: Scale = "overall",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """Clothes of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  Xiao et al. 2017."""
     return _images("fashion_mnist", train, test, Preparation(scale, shift, split_seed, alternate))
@@ -185,12 +200,12 @@ def fashion_mnist(
 @DATASETS
 def mnist(
     *,
-    train: int | None = None,
-    test: int | None = None,
+    train: Count | None = None,
+    test: Count | None = None,
     scale: Scale = "overall",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """Digits of 28 × 28 pixels, 10 classes; `train` of 60,000, `test` of 10,000.  LeCun et al. 1998."""
     return _images("mnist", train, test, Preparation(scale, shift, split_seed, alternate))
@@ -237,25 +252,32 @@ def _images(name: str, train: int | None, test: int | None, preparation: Prepara
 def file(
     *,
     path: str = "",
-    target: str | int | None = None,
-    test: float = 0.2,
+    target: str | Position | None = None,
+    test: Test = 0.2,
     scale: Scale = "standard",
-    shift: float = 0.0,
+    shift: Shift = 0.0,
     alternate: bool = False,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """The user's .csv, .npz or .parquet; `target` is the labels' column (the last) or array ("y")."""
     if not path:
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
-    check_within("test", test, 0, 1)
     check_table(path)
     preparation = Preparation(scale, shift, split_seed, alternate)
+
+    def read() -> Parts:
+        x, y = read_table(path, target)
+        parts = preparation.divide(x, y, test)
+        unseen = sorted(set(parts.y_test.tolist()) - set(parts.y.tolist()))
+        alone = [f"no training example is of class {', '.join(map(str, unseen))}"] if unseen else []
+        return parts._replace(notes=(*look_again(x, y, target), *alone))
+
     return Source(
-        lambda: preparation.divide(*read_table(path, target), test),
+        read,
         preparation,
         training=None,
         files=(path,),
-        fingerprint=lambda: file_digest(path)[:16],
+        fingerprint=lambda: hashlib.sha256(f"{READING} {file_digest(path)}".encode()).hexdigest()[:16],
     )
 
 
@@ -268,11 +290,11 @@ def _register(draw: Callable[..., Examples]) -> None:
 
     def factory(
         *,
-        test: float = 0.2,
+        test: Test = 0.2,
         scale: Scale = "standard",
-        shift: float = 0.0,
+        shift: Shift = 0.0,
         alternate: bool = False,
-        split_seed: int = 0,
+        split_seed: SplitSeed = 0,
         **given: Any,
     ) -> Source:
         options = {p.name: p.default for p in own} | given

@@ -5,31 +5,28 @@ Circles and moons are scikit-learn's to the last bit but for their noise, withou
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets.preparation import check_within
 from experiments.datasets.readers import LARGEST_ARRAY
 from experiments.datasets.tables import LARGEST_CLASSES
-from mlp.registry import Registry
+from mlp.registry import Registry, Share, Within
 
 GENERATORS = Registry("generator")
-LIMITS = {  # what an option may be wherever it occurs
-    "n": (4, LARGEST_ARRAY),
-    "noise": (0, 1_000_000),
-    "factor": (0, 1),
-    "turns": (0, 100),
-    "features": (1, LARGEST_ARRAY),
-    "classes": (2, LARGEST_CLASSES),
-}
+Number = Annotated[int, Within(4, LARGEST_ARRAY)]
+Noise = Annotated[float, Within(0, 1_000_000)]
+Turns = Annotated[float, Within(0, 100)]
+Features = Annotated[int, Within(1, LARGEST_ARRAY)]
+Classes = Annotated[int, Within(2, LARGEST_CLASSES)]
 
 Examples = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def check_drawn(*, n: int, features: int = 2, classes: int = 2, **others: float) -> None:
-    """That a generator's options are in range, two examples a class and a table that fits in memory."""
-    for option, value in {"n": n, "features": features, "classes": classes, **others}.items():
-        check_within(option, value, *LIMITS[option])
+    """That there are two examples a class and the table fits in memory; errors: DataError."""
     check_within("n", n, 2 * classes, LARGEST_ARRAY // features)
 
 
@@ -38,7 +35,9 @@ def _on_circle(angle: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @GENERATORS
-def circles(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1, factor: float = 0.5) -> Examples:
+def circles(
+    rng: np.random.Generator, *, n: Number = 1000, noise: Noise = 0.1, factor: Share = 0.5
+) -> Examples:
     """A circle of radius `factor` inside one of radius 1, each point off by a normal step of `noise`."""
     angle = np.concatenate([np.linspace(0, 2 * np.pi, part, endpoint=False) for part in (n // 2, n - n // 2)])
     y = (np.arange(n) >= n // 2).astype(np.int64)
@@ -47,7 +46,7 @@ def circles(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1, fact
 
 
 @GENERATORS
-def moons(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1) -> Examples:
+def moons(rng: np.random.Generator, *, n: Number = 1000, noise: Noise = 0.1) -> Examples:
     """Two half circles that reach into each other, each point off by a normal step of `noise`."""
     upper = _on_circle(np.linspace(0, np.pi, n // 2))
     lower = np.array([1.0, 0.5]) - _on_circle(np.linspace(0, np.pi, n - n // 2))
@@ -57,7 +56,12 @@ def moons(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.1) -> Exa
 
 @GENERATORS
 def spirals(
-    rng: np.random.Generator, *, n: int = 1000, noise: float = 0.02, classes: int = 2, turns: float = 1.5
+    rng: np.random.Generator,
+    *,
+    n: Number = 1000,
+    noise: Noise = 0.02,
+    classes: Classes = 2,
+    turns: Turns = 1.5,
 ) -> Examples:
     """One arm a class, from the middle out to radius 1 in so many turns.  After Lang & Witbrock 1988."""
     y = np.arange(n) % classes
@@ -67,7 +71,7 @@ def spirals(
 
 
 @GENERATORS
-def xor(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.3) -> Examples:
+def xor(rng: np.random.Generator, *, n: Number = 1000, noise: Noise = 0.3) -> Examples:
     """Clouds around the corners (±1, ±1), opposite corners of one class: no line does better than chance."""
     right, upper = np.arange(n) % 2, np.arange(n) // 2 % 2
     corners = 2.0 * np.column_stack([right, upper]) - 1.0
@@ -76,7 +80,12 @@ def xor(rng: np.random.Generator, *, n: int = 1000, noise: float = 0.3) -> Examp
 
 @GENERATORS
 def blobs(
-    rng: np.random.Generator, *, n: int = 1000, noise: float = 1.0, features: int = 2, classes: int = 3
+    rng: np.random.Generator,
+    *,
+    n: Number = 1000,
+    noise: Noise = 1.0,
+    features: Features = 2,
+    classes: Classes = 3,
 ) -> Examples:
     """A normal cloud of deviation `noise` for each class, centred at random between -10 and 10."""
     y = np.arange(n) % classes
@@ -86,7 +95,7 @@ def blobs(
 
 @GENERATORS
 def gaussian_noise(
-    rng: np.random.Generator, *, n: int = 1000, features: int = 64, classes: int = 10
+    rng: np.random.Generator, *, n: Number = 1000, features: Features = 64, classes: Classes = 10
 ) -> Examples:
     """Normal inputs and labels that have nothing to do with them: only learning by heart fits them."""
     return rng.normal(0, 1, (n, features)), np.arange(n) % classes

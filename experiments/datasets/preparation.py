@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets.readers import DataError
+from mlp.registry import Within
 
 Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
-FARTHEST = 1_000_000  # of a shift; beyond it the inputs themselves are lost to rounding
+Shift = Annotated[float, Within(-1_000_000, 1_000_000)]  # beyond, the inputs are lost to rounding
+SplitSeed = Annotated[int, Within(0, 2**64)]
+Test = Annotated[float, Within(0, 1, above=True, below=True)]  # the share of examples that is held out
+ROUNDING = 4 * np.finfo(np.float64).eps  # of its size: a feature that varies by less is constant
+ROUNDED_MEAN = 1e-9  # of the deviation: a mean that is left after the mean was taken off is taken off again
 BEYOND = "the inputs are too large or too small to be scaled in float64"
 
 
@@ -27,20 +32,17 @@ class Parts(NamedTuple):
     x_test: NDArray[Any]
     y_test: NDArray[np.int64]
     classes: int
+    notes: tuple[str, ...] = ()  # what a user should look at
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """The options that every data set shares; errors: DataError."""
+    """The options that every data set shares."""
 
     scale: Scale
     shift: float
     split_seed: int
     alternate: bool = False
-
-    def __post_init__(self) -> None:
-        check_within("shift", self.shift, -FARTHEST, FARTHEST)
-        check_within("split_seed", self.split_seed, 0, 2**64)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A stream of its own for each purpose."""
@@ -69,14 +71,13 @@ class Preparation:
 
 
 def check_within(option: str, value: float, low: float, high: float) -> None:
-    """That an option lies in its range, which NaN does not; errors: DataError."""
+    """That an option lies in the range that the data leave it; errors: DataError."""
     if not low <= value <= high:
         raise DataError(f"{option}={value}: must be from {low:,} to {high:,}")
 
 
 def held_out(test: float, n: int) -> int:
     """How many of `n` examples a share is, rounded up as scikit-learn does; errors if a part has none."""
-    check_within("test", test, 0, 1)
     number = math.ceil(test * n - 1e-9)  # the share is a decimal: 0.07 of 100 is 7, not 8
     if not 1 <= number < n:
         raise DataError(
@@ -103,14 +104,21 @@ def _scale(x: NDArray[np.float64], x_test: NDArray[np.float64], scale: Scale) ->
     low, high = x.min(axis), x.max(axis)
     centres = {"unit": low, "range": low, "symmetric": (low + high) / 2}
     centre = centres[scale] if scale in centres else x.mean(axis)
+    largest = np.abs([low, high]).max(axis=0)
+    varies = np.asarray(high - low > ROUNDING * largest)
     for part in (x, x_test):
         part -= centre
+    if scale not in centres:  # of numbers far from 0 the mean is rounded, and what is left has a mean, too
+        rest = x.mean(axis)
+        rest = np.where(np.abs(rest) > ROUNDED_MEAN * _rms(x, axis), rest, 0.0)
+        if rest.any():
+            for part in (x, x_test):
+                part -= rest
     spans = {"unit": high - low, "range": high - low, "symmetric": (high - low) / 2}
     width = spans[scale] if scale in spans else _rms(x, axis)
-    varies = np.asarray(high > low)
     if not (np.isfinite(width) & (width > 0))[varies].all():
         raise DataError(BEYOND)
-    width = np.where(varies, width, np.inf)  # a constant feature becomes 0 in both parts
+    width = np.where(varies, width, np.inf)  # a feature that is constant but for rounding becomes 0
     for part in (x, x_test):
         part /= width
         if scale == "sphere":

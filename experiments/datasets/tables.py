@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LARGEST_LINE = 2**24  # characters of a line of CSV; a row of a million numbers fits
 LARGEST_DIRECTORY = 2**16  # bytes of a ZIP's table of contents; one of 50 arrays has 4,000
 LARGEST_CLASSES = 1000  # more different labels than that are measurements, not labels
-LARGEST_LABEL = 2.0**53  # float64 holds every whole number up to here
+LARGEST_LABEL = 2.0**53  # below it, float64 tells any two whole numbers apart
 STORED, DEFLATED = 0, 8  # the packings numpy writes; LZMA may ask for gigabytes before it fails
 
 Target = str | int | None
@@ -67,6 +67,30 @@ def read_table(path: str, target: Target = None) -> Examples:
     return x, y.astype(np.int64)
 
 
+FEW = 20  # different values of a column that may be labels
+
+
+def look_again(x: NDArray[np.float64], y: NDArray[np.int64], target: Target) -> tuple[str, ...]:
+    """What of a table that was read may not be meant, in a sentence each.
+
+    x (n, d) and y (n,) as `read_table` returned them for this `target`.
+    """
+    ordered = np.sort(x, axis=0)
+    counting = np.flatnonzero((np.diff(ordered, axis=0) == 1).all(axis=0)) if len(x) > FEW else []
+    notes = [
+        f"input {column} (the first is 0) counts the rows: if it is an index that was saved with the table, "
+        "take it out"
+        for column in counting
+    ]
+    first = np.unique(x[:, 0])
+    if target is None and (first == np.floor(first)).all() and 1 < len(first) <= FEW < len(np.unique(y)):
+        notes.append(
+            f"the last column is taken for the labels and has {len(np.unique(y))} different ones; the first "
+            f"has {len(first)}: if those are the labels, say target=0"
+        )
+    return tuple(notes)
+
+
 # What the formats share -----------------------------------------------------------------------------------
 
 
@@ -87,10 +111,11 @@ def _check_finite(numbers: NDArray[np.float64], place: Place) -> None:
 
 
 def _whole(labels: NDArray[np.float64], place: Callable[[int], str]) -> NDArray[np.int64]:
-    whole = (labels == np.floor(labels)) & (np.abs(labels) <= LARGEST_LABEL)  # false for NaN too
+    whole = (labels == np.floor(labels)) & (np.abs(labels) < LARGEST_LABEL)  # false for NaN too
     if not whole.all():
         row = int(np.argmin(whole))
-        raise DataError(f"{place(row)}: the label {labels[row]} is not a whole number")
+        size = " of less than 2^53" if abs(labels[row]) >= LARGEST_LABEL else ""
+        raise DataError(f"{place(row)}: the label {labels[row]} is not a whole number{size}")
     return labels.astype(np.int64)
 
 
@@ -115,7 +140,7 @@ def _column(names: list[str], target: Target, path: str) -> int:
 def read_csv(path: str, target: Target = None) -> Examples:
     """Read a CSV file, whose cells are separated by commas, semicolons or tabs.
 
-    A first line that is not all numbers names the columns.
+    The first line may name the columns, by words or by counting them (see `_is_header`).
     """
     with opened(path, "CSV") as raw:
         lines = _lines(io.TextIOWrapper(raw, "utf-8-sig", newline=""), path)
@@ -123,7 +148,9 @@ def read_csv(path: str, target: Target = None) -> Examples:
         reader = csv.reader(chain([first], lines), delimiter=max(",;\t", key=first.count), strict=True)
         rows = ((reader.line_num, row) for row in reader if row)  # a blank line holds no example
         start, head = next(rows, (1, []))
-        if headed := not all(map(_is_number, head)):
+        following = next(rows, None)
+        rows = chain([following] if following else [], rows)
+        if headed := _is_header(head, following[1] if following else [], f"{shown(path)}, line {start:,}"):
             names, words = [name.strip() for name in head], [shown(name.strip()) for name in head]
         else:
             names, words = [""] * len(head), [f"{i} (the first is 0)" for i in range(len(head))]
@@ -136,6 +163,37 @@ def read_csv(path: str, target: Target = None) -> Examples:
         return f"{shown(path)}, line {at[row]:,}, column {words[column]}"
 
     return _parted(table, names, _column(names, target, path), place)
+
+
+SURE_COUNT = 4  # columns, from which on 0, 1, 2, 3 is hardly an example
+GAPS = {"", "?", "na", "n/a", "nan", "null", "none", "-"}  # what people write where a value is missing
+
+
+def _is_header(cells: Sequence[str], following: Sequence[str], place: str) -> bool:
+    """Whether a first line names the columns; errors: DataError where that cannot be told.
+
+    It does if its cells are words, or if its numbers count the columns from 0 or 1: pandas writes ``0,1,2,…``
+    for columns without names. A short count may be an example, unless the line that follows has fractions.
+    """
+    cells = [cell.strip() for cell in cells]
+    numbers = [cell for cell in cells if _is_number(cell)]
+    others = [cell for cell in cells if not _is_number(cell)]
+    counts = len(numbers) > 1 and numbers in (
+        [str(i + start) for i in range(len(numbers))] for start in (0, 1)
+    )
+    if not others:
+        if counts and len(cells) < SURE_COUNT and all(map(str.isdecimal, following)):
+            raise DataError(
+                f"{place}: {','.join(cells)} may be an example or count the columns; name the columns"
+            )
+        return counts
+    gaps = [cell for cell in cells[1:] if cell.lower() in GAPS and not _is_number(cell)]
+    if numbers and not counts and (gaps or 2 * len(numbers) > len(cells)):
+        found = "an empty cell" if not others[0] else repr(others[0][:40])
+        raise DataError(
+            f"{place}: {found} among numbers: a gap in an example, or a name? Fill it, or put names first"
+        )
+    return True
 
 
 def _lines(text: io.TextIOWrapper, path: str) -> Iterator[str]:
@@ -158,7 +216,7 @@ def _numbers(
         if len(row) != len(words):
             raise DataError(f"{place}: {len(row):,} cells, where the first line has {len(words):,}")
         try:
-            numbers.extend([float(cell) for cell in row])
+            numbers.extend(map(_number, row))
         except ValueError:
             column = next(i for i, cell in enumerate(row) if not _is_number(cell))
             cell = row[column].strip()
@@ -170,9 +228,16 @@ def _numbers(
     return numbers, at
 
 
+def _number(cell: str) -> float:
+    """The number in a cell; ValueError for Python's own spellings such as 1_0, which no file means."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _number(cell)
     except ValueError:
         return False
     return True

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, fields, goes_with, join, median_range, varying
+from experiments.config.run_filter import Where, no_such_run, wanted
 from experiments.config.vocabulary import Run, keys_of
 from experiments.plots import style
 from experiments.storage.records import Records
-from mlp.registry import did_you_mean, parse_call
+from mlp.registry import RegistryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Field = Literal[tuple(keys_of(Run))]  # a misspelt field in a config is found before anything trains
-Fields = Field | list[Field] | None
+Field = Annotated[Literal[tuple(keys_of(Run))], "a field of a run"]
+Fields = Annotated[Field | list[Field] | None, "a field of a run, a list of such fields, or null"]
 Scale = Literal["log", "log10", "linear", "share"]
 
 LARGEST_POWER = 307  # of ten, that a normal float64 and its inverse reach
@@ -122,7 +123,7 @@ def arrange(
     records: Records,
     hue: Fields = None,
     facet: Fields = None,
-    where: str = "",
+    where: Where = "",
     *,
     across: Sequence[str] = (),
     default: Sequence[str] = (),
@@ -134,6 +135,10 @@ def arrange(
     colour, or what varies in its place. Whatever else varies is added to the facets, unless it goes with
     (has one value for each combination of) those chosen, as zipped keys do: then it is remarked.
     """
+    if both := set(_listed(hue)) & set(_listed(facet)):
+        raise RegistryError(
+            f"{both.pop()} is told by the colour (hue) and by panels (facet): one of them will do"
+        )
     records = _select(records, where)
     remarks = [f"Only {where}."] if where else []
     free = [name for name in varying(records.runs) if name not in across]
@@ -164,25 +169,25 @@ def _listed(names: Fields) -> list[str]:
 def _select(records: Records, where: str) -> Records:
     """The runs that `where` asks for, with what is missing in a field (clip: null) named "none"."""
     runs = records.runs
-    for name, wanted in _wanted(where).items():
-        if name not in fields(runs):
-            raise ValueError(f"where={where}: a run has no field {name!r}.{did_you_mean(name, fields(runs))}")
-        values = wanted if isinstance(wanted, list) else [wanted]
+    for name, values in _wanted(where).items():
+        there = [None if value != value else value for value in runs[name].unique()]  # NaN: clip is null
+        if lost := [value for value in values if value not in there]:
+            raise RegistryError(f"where={where}: {no_such_run(name, lost[0], there)}")
         runs = runs[runs[name].isin(values) | (runs[name].isna() & (None in values))]
     if not len(runs):
-        raise ValueError(f"where={where}: there is no such run" if where else "there is no run to draw")
+        raise RegistryError("there is no run to draw")
     kept = records.of(runs["run_id"])
     holes = [name for name in fields(runs) if runs[name].isna().any()]
     named = {name: kept.runs[name].astype(object).where(kept.runs[name].notna(), "none") for name in holes}
     return replace(kept, runs=kept.runs.assign(**named))
 
 
-def _wanted(where: str) -> dict[str, Any]:
-    """The fields that ``runs(field=value or list, …)`` names."""
-    name, wanted = parse_call(where) if where else ("runs", {})
-    if name != "runs":
-        raise ValueError(f"where={where}: it is not of the form runs(field=value, …)")
-    return wanted
+def _wanted(where: str) -> dict[str, tuple[Any, ...]]:
+    """As `wanted`, but an error names the option."""
+    try:
+        return wanted(where)
+    except RegistryError as error:
+        raise RegistryError(f"where={where}: {error}") from None
 
 
 def as_panels(view: View) -> View:
@@ -220,11 +225,34 @@ def _tuple(key: Any) -> tuple[Any, ...]:
 
 
 def facets(view: View, most: int) -> tuple[list[tuple[Any, ...]], str]:
-    """The combinations of facets to draw, the first and last among them, and what to say of the others."""
+    """The combinations of facets to draw, at most so many, and what to say of the others.
+
+    Where there are too many, the field with the most values keeps fewer of them, evenly spread with the first
+    and last among them, and if that does not do, the next field. So every value that is drawn is drawn with
+    all values of the other fields, and the panels can be compared.
+    """
     keys = [key for key, _ in groups(view.records.runs, view.facet)]
-    kept = [keys[i] for i in style.spread(len(keys), most)]
-    said = f" Only {len(kept)} of {len(keys)} panels are drawn; where= chooses others."
-    return kept, said if len(kept) < len(keys) else ""
+    every, thinned = len(keys), dict[str, list[Any]]()
+    while len(keys) > most:
+        values = [list(dict.fromkeys(key[i] for key in keys)) for i in range(len(view.facet))]
+        i = max(range(len(values)), key=lambda i: len(values[i]))
+        keys, thinned[view.facet[i]] = _thinned(keys, i, values[i], most)
+    if not thinned:
+        return keys, ""
+    told = " and ".join(f"{name} {', '.join(map(style.show, values))}" for name, values in thinned.items())
+    return keys, f" Only {len(keys)} of {every} panels are drawn, those of {told}; where= chooses others."
+
+
+def _thinned(
+    keys: Sequence[tuple[Any, ...]], i: int, values: Sequence[Any], most: int
+) -> tuple[list[tuple[Any, ...]], list[Any]]:
+    """The keys with the most values of field i that leave at most so many keys, and those values."""
+    for count in range(len(values) - 1, 0, -1):
+        chosen = [values[place] for place in style.spread(len(values), count)]
+        kept = [key for key in keys if key[i] in chosen]
+        if len(kept) <= most:
+            break
+    return kept, chosen
 
 
 def name_of(keys: Sequence[str], values: Sequence[Any]) -> str:

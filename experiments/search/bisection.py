@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, isnan, log, log2
-from typing import Literal
+from typing import Annotated, Literal
 
-from mlp.registry import Registry
+from mlp.registry import Registry, Within
 
 DEEPEST = 10_000  # the largest depth that a run may have
 HALF = 0.5
 
 SEARCHES = Registry("search")
+Depth = Annotated[int, Within(1, DEEPEST)]
 
 
 @dataclass(frozen=True)
@@ -71,22 +72,17 @@ def none() -> None:
 
 @SEARCHES
 def depth(
-    accuracy: float = 0.5,
+    accuracy: Annotated[float, Within(0, 1, above=True)] = 0.5,
     on: Literal["test_accuracy", "accuracy"] = "test_accuracy",
-    shallowest: int = 2,
-    deepest: int = 200,
-    resolution: float = 1.15,
+    shallowest: Depth = 2,
+    deepest: Depth = 200,
+    resolution: Annotated[float, Within(1.001, 10)] = 1.15,
 ) -> Search:
     """Find by bisection, for each setting, the depth up to which half of the seeds reach the accuracy.
 
     A run succeeds if it classifies at least this fraction of the test (or training) examples correctly after
     the last step. Depths lie between shallowest and deepest; their ratio is about resolution.
     """
-    if not 0 < accuracy <= 1:
-        raise ValueError(f"depth: accuracy is {accuracy}; it lies above 0 and is 1 at most")
-    if not 1 <= shallowest < deepest <= DEEPEST:
-        range_ = f"shallowest is {shallowest} and deepest {deepest}"
-        raise ValueError(f"depth: {range_}; 1 ≤ shallowest < deepest ≤ {DEEPEST}")
-    if not 1.001 <= resolution <= 10:
-        raise ValueError(f"depth: resolution is {resolution}; it lies between 1.001 and 10")
+    if shallowest >= deepest:
+        raise ValueError(f"depth: shallowest is {shallowest} and deepest {deepest}; it has to be deeper")
     return Search(accuracy, on, shallowest, deepest, resolution)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import log10
+from typing import Annotated
 
 import numpy as np
 
 from mlp.activations import Array
 from mlp.numbers import Measure, count, frobenius, share, times_power
 from mlp.probes.table import probe
+from mlp.registry import Within
 from mlp.trace import Exponents, LayerTrace
 
 _quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; the others must not hear of it
@@ -122,7 +124,7 @@ def inactive_fraction(t: LayerTrace) -> Measure:
 
 
 @probe(default=True)
-def saturated_fraction(t: LayerTrace, below: float = 0.1) -> Measure:
+def saturated_fraction(t: LayerTrace, below: Annotated[float, Within(0, 1, above=True)] = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
     return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope")
 

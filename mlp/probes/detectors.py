@@ -6,11 +6,19 @@ the same networks.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from mlp.numbers import Measure, share
 from mlp.probes.table import probe
+from mlp.registry import Share, Within
 from mlp.trace import LayerTrace
+
+Size = Annotated[float, Within(0, 1e12)]
+Level = Annotated[float, Within(-1e12, 1e12)]
+Percentile = Annotated[float, Within(0, 100)]
+Bins = Annotated[int, Within(1, 1000)]
 
 
 @probe()
@@ -44,31 +52,31 @@ def output_zero_fraction(t: LayerTrace) -> Measure:
 
 
 @probe()
-def output_beyond_fraction(t: LayerTrace, size: float = 5.0) -> Measure:
+def output_beyond_fraction(t: LayerTrace, size: Size = 5.0) -> Measure:
     """Share of the activation's outputs of at least `size` (default 5) in magnitude."""
     return share(np.abs(t.a) >= size)
 
 
 @probe()
-def input_beyond_fraction(t: LayerTrace, low: float = -5.0, high: float = 5.0) -> Measure:
+def input_beyond_fraction(t: LayerTrace, low: Level = -5.0, high: Level = 5.0) -> Measure:
     """Share of pre-activations at most `low` or at least `high` (default −5 and 5)."""
     return share((t.z <= low) | (t.z >= high))
 
 
 @probe()
-def rarely_active_fraction(t: LayerTrace, below: float = 0.01) -> Measure:
+def rarely_active_fraction(t: LayerTrace, below: Share = 0.01) -> Measure:
     """Share of units whose output is above 0 on fewer than `below` (default 0.01) of the examples."""
     return share((t.a > 0).mean(axis=-2) < below)
 
 
 @probe()
-def quiet_fraction(t: LayerTrace, below: float = 1e-5, percentile: float = 95.0) -> Measure:
+def quiet_fraction(t: LayerTrace, below: Size = 1e-5, percentile: Percentile = 95.0) -> Measure:
     """Share of units of whose |output| this percentile over examples (default 95) is under `below`."""
     return share(np.percentile(np.abs(t.a), percentile, axis=-2) < below)
 
 
 @probe()
-def binned_saturation_fraction(t: LayerTrace, above: float = 0.85, bins: int = 50) -> Measure:
+def binned_saturation_fraction(t: LayerTrace, above: Share = 0.85, bins: Bins = 50) -> Measure:
     """Share of units with ρ above `above`: how far a bounded unit's outputs lie at their ends.
 
     ρ is Σ |mean of the bin|·(examples in it)/(examples), over `bins` equal bins of the unit's outputs scaled

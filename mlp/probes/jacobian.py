@@ -15,6 +15,7 @@ from mlp.activations import Array
 from mlp.network import Network
 from mlp.numbers import Measure
 from mlp.probes.table import probe
+from mlp.registry import Count
 from mlp.tape import Tape
 from mlp.trace import LayerTrace
 
@@ -160,25 +161,25 @@ def _log10_rms(values: Array, exponents: Exponents) -> Measure:
 
 
 @probe(costly=True, whole_pass=True)
-def jacobian_mean(t: LayerTrace, examples: int = 4) -> Measure:
+def jacobian_mean(t: LayerTrace, examples: Count = 4) -> Measure:
     """Mean singular value of J = ∂output/∂input of the layer."""
     return np.asarray(_of_layer(t, examples).mean(axis=(-2, -1)))
 
 
 @probe(costly=True, whole_pass=True)
-def jacobian_largest(t: LayerTrace, examples: int = 4) -> Measure:
+def jacobian_largest(t: LayerTrace, examples: Count = 4) -> Measure:
     """Largest singular value of J = ∂output/∂input of the layer."""
     return np.asarray(_of_layer(t, examples)[..., 0].mean(axis=-1))
 
 
 @probe(costly=True, whole_pass=True)
-def jacobian_smallest(t: LayerTrace, examples: int = 4) -> Measure:
+def jacobian_smallest(t: LayerTrace, examples: Count = 4) -> Measure:
     """Smallest singular value of J = ∂output/∂input of the layer."""
     return np.asarray(_of_layer(t, examples)[..., -1].mean(axis=-1))
 
 
 @probe(costly=True, whole_pass=True)
-def jacobian_spread(t: LayerTrace, examples: int = 4) -> Measure:
+def jacobian_spread(t: LayerTrace, examples: Count = 4) -> Measure:
     """Variance of J's squared singular values over their squared mean; 0 for an isometry.
 
     σ²_{JJᵀ} for a mean of 1: Pennington, Schoenholz & Ganguli 2018, section 2.3.
@@ -187,31 +188,31 @@ def jacobian_spread(t: LayerTrace, examples: int = 4) -> Measure:
 
 
 @probe(costly=True, whole_pass=True)
-def end_to_end_mean(t: LayerTrace, examples: int = 4) -> Measure:
+def end_to_end_mean(t: LayerTrace, examples: Count = 4) -> Measure:
     """Mean singular value of J = ∂logits/∂input of the layer, all layers above it included."""
     return np.asarray(_true(*_to_logits(t, examples)).mean(axis=(-2, -1)))
 
 
 @probe(costly=True, whole_pass=True)
-def end_to_end_largest(t: LayerTrace, examples: int = 4) -> Measure:
+def end_to_end_largest(t: LayerTrace, examples: Count = 4) -> Measure:
     """Largest singular value of J = ∂logits/∂input of the layer."""
     return np.asarray(_true(*_to_logits(t, examples))[..., 0].mean(axis=-1))
 
 
 @probe(costly=True, whole_pass=True)
-def end_to_end_smallest(t: LayerTrace, examples: int = 4) -> Measure:
+def end_to_end_smallest(t: LayerTrace, examples: Count = 4) -> Measure:
     """Smallest singular value of J = ∂logits/∂input of the layer."""
     return np.asarray(_true(*_to_logits(t, examples))[..., -1].mean(axis=-1))
 
 
 @probe(costly=True, whole_pass=True)
-def end_to_end_spread(t: LayerTrace, examples: int = 4) -> Measure:
+def end_to_end_spread(t: LayerTrace, examples: Count = 4) -> Measure:
     """Variance of the squared singular values of J = ∂logits/∂input over their squared mean."""
     return _spread(_to_logits(t, examples)[0])
 
 
 @probe(costly=True, whole_pass=True)
-def end_to_end_log10(t: LayerTrace, examples: int = 4) -> Measure:
+def end_to_end_log10(t: LayerTrace, examples: Count = 4) -> Measure:
     """log10 of the root mean square singular value of J = ∂logits/∂input; −inf where all are 0.
 
     Right also where it is smaller than any number, as in a sigmoid network of a thousand layers.

@@ -8,6 +8,7 @@ from mlp.activations import Array
 from mlp.numbers import Measure, times_power
 from mlp.probes.jacobian import place, singular_values
 from mlp.probes.table import probe
+from mlp.registry import Count
 from mlp.tape import Tape
 from mlp.trace import Exponents, LayerTrace
 
@@ -97,7 +98,7 @@ def _linear_maps(tape: Tape) -> list[tuple[Array, Array]]:
 
 
 @probe(whole_pass=True)
-def gradient_snr(t: LayerTrace, batch: int = 32) -> Measure:
+def gradient_snr(t: LayerTrace, batch: Count = 32) -> Measure:
     """‖mean‖² of the gradients dw of mini-batches over the trace of their covariance.
 
     An estimate of `batch` over the simple noise scale of McCandlish et al. 2018. Of m mini-batches of nothing
@@ -107,7 +108,7 @@ def gradient_snr(t: LayerTrace, batch: int = 32) -> Measure:
 
 
 @probe(whole_pass=True)
-def gradient_cosine(t: LayerTrace, batch: int = 32) -> Measure:
+def gradient_cosine(t: LayerTrace, batch: Count = 32) -> Measure:
     """Mean cosine between the gradients dw of two mini-batches: 1 all agree, 0 all noise.
 
     Over all pairs of mini-batches of `batch` examples with a gradient; NaN for fewer than two.

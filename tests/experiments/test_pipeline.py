@@ -375,7 +375,7 @@ BAD = {  # words on the command line or the text of a config -> what the message
     "misspelt activation": ("base: {activation: rleu}", "unknown activation 'rleu'. Did you mean 'relu'?"),
     "misspelt option": (
         "base: {activation: leaky_relu(slop=0.1)}",
-        "has no option 'slop'; it takes slope: float = 0.01. Did you mean 'slope'?",
+        "has no option 'slop'; it takes slope=0.01 (a number above 0 and up to 1). Did you mean 'slope'?",
     ),
     "misspelt probe": ("probes: [delta_nrom]", "unknown probe 'delta_nrom'. Did you mean 'delta_norm'?"),
     "misspelt figure": ("figures: [gradient_by_leyer]", "Did you mean 'gradient_by_layer'?"),

@@ -261,23 +261,3 @@ def test_every_option_changes_what_is_drawn(table, name, option):
     default, changed = table[name](), table[name](**{option: 0.37})
     draws = [each.draw(stream(0, "weights", 1), 6, 5, ACT) for each in (default, changed)]
     assert not np.allclose(*draws)
-
-
-@pytest.mark.parametrize(
-    ("table", "text", "message"),
-    [
-        (INITIALISERS, "normal(std=-1)", "normal: std is -1; it lies between 0 and 1e6"),
-        (INITIALISERS, "uniform(bound=1e7)", "uniform: bound is 10000000.0; it lies between 0 and 1e6"),
-        (INITIALISERS, "orthogonal(gain=-1)", "orthogonal: gain is -1; it lies between 0 and 1e6"),
-        (
-            INITIALISERS,
-            "orthogonal(gain=much)",
-            "orthogonal: gain is 'much'; it is a number, auto or auto_gradient",
-        ),
-        (BIASES, "normal(std=-1)", "normal: std is -1; it lies between 0 and 1e6"),
-    ],
-)  # fmt: skip
-def test_a_wrong_option_is_told_so(table, text, message):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        table.bind(text)()
-    assert str(error.value) == message

@@ -153,24 +153,6 @@ def test_every_option_changes_the_steps(name, option, rng):
     assert not np.allclose(taken(name, gs, lrs), taken(f"{name}({option}=0.3)", gs, lrs))
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("momentum(beta=1)", "momentum: beta is 1; it lies in [0, 1)"),
-        ("nesterov(beta=-0.1)", "nesterov: beta is -0.1; it lies in [0, 1)"),
-        ("rmsprop(rho=1.5)", "rmsprop: rho is 1.5; it lies in [0, 1)"),
-        ("rmsprop(eps=0)", "rmsprop: eps is 0; it lies between 0 and 1"),
-        ("adam(beta1=1)", "adam: beta1 is 1; it lies in [0, 1)"),
-        ("adamw(beta2=1)", "adamw: beta2 is 1; it lies in [0, 1)"),
-        ("adam(eps=1)", "adam: eps is 1; it lies between 0 and 1"),
-    ],
-)
-def test_a_wrong_option_is_told_so(text, message):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        OPTIMISERS.bind(text)()
-    assert str(error.value) == message
-
-
 # -- clipping and decay, seen from outside: what one update does to the parameters ------------------------
 
 

@@ -1,7 +1,7 @@
 """Tables read by name or call-text: one spelling of one thing, and every message word for word."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,17 @@ from mlp.losses import LOSSES
 from mlp.norms import NORMS
 from mlp.optimisers import OPTIMISERS
 from mlp.probes import PROBES, UNIT_PROBES
-from mlp.registry import Registry, RegistryError, call_text, did_you_mean, parse_call
+from mlp.registry import (
+    Count,
+    Registry,
+    RegistryError,
+    Share,
+    Within,
+    call_text,
+    did_you_mean,
+    fitted,
+    parse_call,
+)
 from mlp.schedules import SCHEDULES
 
 TABLES = [ACTIVATIONS, INITIALISERS, BIASES, LOSSES, NORMS, OPTIMISERS, PROBES, UNIT_PROBES, SCHEDULES]
@@ -37,6 +47,23 @@ def bread() -> tuple:
     return ("bread",)
 
 
+MENUS = Registry("menu", aliases={"dinner": "supper"})
+
+
+@MENUS
+def supper(
+    main: Annotated[str, DISHES] = "soup",
+    sides: list[Annotated[str, DISHES]] = ["bread"],  # noqa: B006
+    after: Annotated[str, DISHES] | None = None,
+    tip: Share = 0.1,
+    price: Annotated[float, Within(0, 100, above=True)] = 8,
+    guests: Count = 4,
+    chance: Annotated[float, Within(0, 1, below=True)] = 0.5,
+) -> tuple:
+    """Dishes that other tables have, and numbers with a range."""
+    return (main, sides, after, tip, price, guests, chance)
+
+
 # -- reading --------------------------------------------------------------------------------------------
 
 
@@ -51,6 +78,7 @@ def bread() -> tuple:
         ("f(a=word, b='two words', c=\"x\")", "f", {"a": "word", "b": "two words", "c": "x"}),
         ("f(a=[1, two, [3]], b=(4, 5))", "f", {"a": [1, "two", [3]], "b": [4, 5]}),
         ("f(act=leaky_relu( slope=.1 ))", "f", {"act": "leaky_relu(slope=0.1)"}),
+        ("f(a=iris.csv, b=data/new-iris.v2.csv)", "f", {"a": "iris.csv", "b": "data/new-iris.v2.csv"}),
     ],
 )
 def test_a_call_text_is_a_name_and_options(text, name, options):
@@ -80,6 +108,12 @@ def test_a_call_text_is_a_name_and_options(text, name, options):
         ("f(a=1" + 40 * "0" + ")", "'f(a=1" + 40 * "0" + ")': a number of more than 40 digits"),
         ("f(a=g(1))", "'g(1)': options are given by name, as in g(option=value)"),
         (501 * "x", "a name of 501 characters; at most 500 are read"),
+        (
+            "f(a=../b.csv)",
+            "'f(a=../b.csv)' is not of the form name or name(option=value, …); "
+            "a path stands in quotes, as in path='../iris.csv'",
+        ),
+        ("f(a=1/2)", "'f(a=1/2)': '1 / 2' is not a number, text or list"),
     ],
 )
 def test_what_is_not_a_call_text_is_told_so(text, message):
@@ -150,20 +184,26 @@ def test_a_part_of_this_project_is_not_replaced_by_another():
         ("zzz", "unknown dish 'zzz'. Known: bread, soup, stew"),
         (
             "soup(slat=2)",
-            "dish 'soup' has no option 'slat'; it takes salt: float = 1, portions: int = 2, "
-            "hot: bool = True, name: str = leek. Did you mean 'salt'?",
+            "dish 'soup' has no option 'slat'; it takes salt=1 (a number); portions=2 (a whole number); "
+            "hot=True (true or false); name=leek (a text). Did you mean 'salt'?",
         ),
         ("bread(salt=1)", "dish 'bread' has no option 'salt'; it takes no options."),
-        ("stew(guests=4)", "dish 'stew' has no option 'guests'; it takes gain: float | str = auto, "
-         "size: small | large = small, times: list[float] = [1], lid: float | None = None."),
+        ("stew(guests=4)", "dish 'stew' has no option 'guests'; it takes gain=auto (a number or a text); "
+         "size=small (one of small, large); times=[1] (a list, each item a number); lid=None (a number or "
+         "null)."),
         ("soup(salt=much)", "dish 'soup': option salt is 'much', which is not a number"),
         ("soup(salt=true)", "dish 'soup': option salt is True, which is not a number"),
         ("soup(portions=1.5)", "dish 'soup': option portions is 1.5, which is not a whole number"),
         ("soup(hot=1)", "dish 'soup': option hot is 1, which is not true or false"),
         ("soup(name=3)", "dish 'soup': option name is 3, which is not a text"),
         ("stew(size=huge)", "dish 'stew': option size is 'huge', which is not one of small, large"),
-        ("stew(times=3)", "dish 'stew': option times is 3, which is not a list of a number each"),
-        ("stew(times=[a])", "dish 'stew': option times is ['a'], which is not a list of a number each"),
+        ("stew(size=lrge)",
+         "dish 'stew': option size is 'lrge', which is not one of small, large. Did you mean 'large'?"),
+        ("stew(times=3)", "dish 'stew': option times is 3, which is not a list, each item a number"),
+        ("stew(times=[a])", "dish 'stew': option times is ['a']: 'a', which is not a number"),
+        ("stew(times=[])",
+         "dish 'stew': option times is [], an empty list: it needs one item or more, or is left out"),
+        ("stew(times=[1, 2, 1.0])", "dish 'stew': option times is [1, 2, 1.0]: 1 is listed twice"),
         ("stew(lid=open)", "dish 'stew': option lid is 'open', which is not a number or null"),
         ("stew(gain=true)", "dish 'stew': option gain is True, which is not a number or a text"),
     ],
@@ -173,6 +213,96 @@ def test_every_message_is_exact(text, message):
         with pytest.raises(RegistryError) as error:
             read(text)
         assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("tip=-0.1", "tip is -0.1, which is not a number from 0 to 1"),
+        ("tip=5", "tip is 5, which is not a number from 0 to 1. Did you mean 0.05?"),
+        ("tip=500", "tip is 500, which is not a number from 0 to 1"),
+        ("tip=nan", "tip is 'nan', which is not a number from 0 to 1"),
+        ("price=0", "price is 0, which is not a number above 0 and up to 100"),
+        ("price=100.5", "price is 100.5, which is not a number above 0 and up to 100"),
+        ("guests=0", "guests is 0, which is not a whole number from 1 to 1000000000"),
+        ("guests=1e3",
+         "guests is 1000.0, which is not a whole number from 1 to 1000000000. Did you mean 1000?"),
+        ("chance=1", "chance is 1, which is not a number from 0 to below 1"),
+        ("main=3", "main is 3, which is not the name of a dish"),
+        ("main=soop",
+         "main is 'soop': unknown dish 'soop'. Did you mean 'soup'? Known: bread, soup, stew"),
+        ("main=bread(salt=1)",
+         "main is 'bread(salt=1)': dish 'bread' has no option 'salt'; it takes no options."),
+        ("sides=[bread, bred]",
+         "sides is ['bread', 'bred']: unknown dish 'bred'. Did you mean 'bread'? Known: bread, soup, stew"),
+        ("sides=[soup, soup(salt=1.0)]", "sides is ['soup', 'soup(salt=1)']: soup is listed twice"),
+        ("sides=bread", "sides is 'bread', which is not a list, each item the name of a dish"),
+        ("after=soop",
+         "after is 'soop': unknown dish 'soop'. Did you mean 'soup'? Known: bread, soup, stew"),
+        ("after=1", "after is 1, which is not the name of a dish or null"),
+    ],
+)  # fmt: skip
+def test_a_range_and_a_name_of_another_table_are_checked(options, message):
+    for name in ("supper", "dinner"):
+        for read in (MENUS.bind, MENUS.canonical):
+            with pytest.raises(RegistryError) as error:
+                read(f"{name}({options})")
+            assert str(error.value) == f"menu 'supper': option {message}"
+
+
+@pytest.mark.parametrize(
+    ("range_", "words", "inside", "outside"),
+    [
+        (Within(0, 1), "from 0 to 1", (0, 1), (-1e-9, 1 + 1e-9, float("nan"))),
+        (Within(0, 1, above=True), "above 0 and up to 1", (1e-300, 1), (0, 2)),
+        (Within(0, 1, below=True), "from 0 to below 1", (0, 1 - 1e-16), (1, -1)),
+        (Within(0, 1, above=True, below=True), "above 0 and below 1", (0.5,), (0, 1)),
+        (Within(1, 10_000), "from 1 to 10000", (1, 10_000), (0, 10_001)),
+        (Within(0.5), "of at least 0.5", (0.5, 1e300), (0.4, float("nan"))),
+        (Within(0, above=True), "above 0", (1e-300,), (0,)),
+    ],
+)
+def test_a_range_holds_what_it_says(range_, words, inside, outside):
+    assert str(range_) == words
+    assert all(value in range_ for value in inside)
+    assert not any(value in range_ for value in outside)
+
+
+def test_a_text_of_another_table_is_spelled_as_that_table_spells_it():
+    text = "dinner(main=soup( salt=1.0 ), sides=[stew( gain=2 ), soup(portions=2)], after=bread())"
+    assert MENUS.canonical(text) == "supper(sides=[stew(gain=2), soup], after=bread)"
+    assert MENUS.bind(text)()[:3] == ("soup", ["stew(gain=2)", "soup"], "bread")
+
+
+def test_an_alias_is_read_as_the_entry_that_it_stands_for():
+    assert MENUS.canonical("dinner") == MENUS.canonical("supper()") == "supper"
+    assert MENUS.bind("dinner").func is supper
+    with pytest.raises(RegistryError, match="Did you mean 'dinner'"):
+        MENUS.bind("diner")
+
+    def dinner() -> None:
+        """Would stand where the alias points elsewhere."""
+
+    with pytest.raises(RegistryError, match=r"^menu 'dinner' is registered twice$"):
+        MENUS(dinner)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.kind)
+def test_every_alias_stands_for_an_entry_and_takes_no_entrys_name(table):
+    assert set(table.aliases.values()) <= set(table)
+    assert not set(table.aliases) & set(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "alias", "name"),
+    [
+        (ACTIVATIONS, "swish(beta=2)", "silu(beta=2)"),
+        (INITIALISERS, "glorot_uniform", "xavier_uniform"),
+        (INITIALISERS, "kaiming_normal", "he_normal"),
+    ],
+)
+def test_the_names_that_others_use_are_known(table, alias, name):
+    assert table.canonical(alias) == name
 
 
 def test_a_hint_comes_only_where_something_is_near():
@@ -204,6 +334,7 @@ def test_a_registry_error_is_a_value_error():
         ("soup(name='true')", "soup(name='true')"),
         ("soup(name='1e5')", "soup(name='1e5')"),
         ("soup(name='lambda')", "soup(name='lambda')"),
+        ("soup(name=pea.csv)", "soup(name='pea.csv')"),
         ("soup(name='\N{LATIN SMALL LIGATURE FI}n')", "soup(name='\N{LATIN SMALL LIGATURE FI}n')"),
         ("soup(name=pea( salt=.1 ))", "soup(name=pea(salt=0.1))"),
         ("stew(gain=2.0)", "stew(gain=2)"),
@@ -216,7 +347,7 @@ def test_two_spellings_of_one_thing_are_one(text, spelling):
 
 
 def test_a_spelling_that_could_not_be_read_again_is_refused():
-    crowded = "stew(times=[" + ",".join("1" * 240) + "])"
+    crowded = "stew(times=[" + ",".join(map(str, range(145))) + "])"
     with pytest.raises(RegistryError, match=r"^a name of \d+ characters; at most 500 are read$"):
         DISHES.canonical(crowded)
 
@@ -232,7 +363,7 @@ OPTIONS = {
     "stew": {
         "gain": NUMBERS | WORDS,
         "size": st.sampled_from(["small", "large"]),
-        "times": st.lists(NUMBERS, max_size=3),
+        "times": st.lists(NUMBERS, min_size=1, max_size=3, unique_by=float),
         "lid": st.none() | NUMBERS,
     },
 }
@@ -275,4 +406,6 @@ def test_every_entry_has_typed_options_and_a_docstring(table):
         assert table[name].__doc__, f"{table.kind} {name} says nothing"
         for key, option in table.options(name).items():
             assert option.annotation is not option.empty, f"{table.kind} {name}: {key} has no type"
+            kept = fitted(option.default, option.annotation)
+            assert kept == option.default, f"{table.kind} {name}: the default of {key} is spelled otherwise"
         assert table.canonical(name) == name

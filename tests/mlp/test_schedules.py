@@ -59,22 +59,3 @@ def test_every_option_changes_the_factors(name, option):
     default = SCHEDULES.options(name)[option].default
     changed = 3 if isinstance(default, int) else 0.35
     assert factors(name, 300) != factors(f"{name}({option}={changed})", 300)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("step(every=0)", "step: every is 0; it is at least 1"),
-        ("step(factor=0)", "step: factor is 0; it lies above 0 and at most at 1"),
-        ("step(factor=2)", "step: factor is 2; it lies above 0 and at most at 1"),
-        ("cosine(warmup=-1)", "cosine: warmup is -1; it is at least 0"),
-        ("cosine(floor=1.5)", "cosine: floor is 1.5; it lies in [0, 1]"),
-        ("shock(at=-1)", "shock: at is -1; it is at least 0"),
-        ("shock(length=0)", "shock: length is 0; it is at least 1"),
-        ("shock(factor=1e13)", "shock: factor is 10000000000000.0; it lies in [0, 1e12]"),
-    ],
-)
-def test_a_wrong_option_is_told_so(text, message):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        SCHEDULES.bind(text)()
-    assert str(error.value) == message

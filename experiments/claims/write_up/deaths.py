@@ -13,13 +13,15 @@ from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
 from experiments.claims.settings import alike, named, only
 from experiments.claims.verdict import Evidence, Role, Undecided, Verdict, decide
+from mlp.activations import ActivationName
+from mlp.registry import Share
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.storage.records import Records
 
-LEAKY = ["leaky_relu(slope=0.1)", "leaky_relu(slope=0.01)"]
+LEAKY = ["leaky_relu(slope=0.1)", "leaky_relu"]
 BESIDE = {"optimiser": "sgd", "weight_decay": 0.0, "norm": "none"}  # nothing but its gradient moves a unit
 
 
@@ -69,7 +71,7 @@ def _by_seed(rows: pd.DataFrame, seeds: pd.Series, measure: Callable[[pd.DataFra
     "bias makes over {by_bias:g} of their fall. Check: none comes back in layer 1"
 )
 def W13_dying_relu(
-    records: Records, *, activation: str = "relu", dies: float = 0.1, by_bias: float = 0.5
+    records: Records, *, activation: ActivationName = "relu", dies: Share = 0.1, by_bias: Share = 0.5
 ) -> Verdict:
     """A large gradient can make a ReLU's bias so negative that it outputs 0 for every input, and forever.
 
@@ -212,9 +214,9 @@ def _counts(records: Records, killed: pd.DataFrame, at: int) -> list[str]:
 def W14_leaky_recovers(
     records: Records,
     *,
-    leaky: list[str] = LEAKY,
-    against: str = "relu",
-    most: float = 0.5,
+    leaky: list[ActivationName] = LEAKY,
+    against: ActivationName = "relu",
+    most: Share = 0.5,
 ) -> Verdict:
     """Leaky ReLU passes a gradient of α on the negative side, so a unit that ReLU would lose can recover.
 

@@ -13,6 +13,8 @@ from experiments.claims.declarations import CLAIMS, check, rule
 from experiments.claims.settings import named
 from experiments.claims.verdict import Evidence, Side, Undecided, Verdict, decide
 from experiments.storage.provenance import machine
+from mlp.activations import ActivationName
+from mlp.registry import Positive, Share
 
 if TYPE_CHECKING:
     from experiments.storage.records import Records
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 @check
 @rule("takes more than {dear:g} times as long as with {against}, in every process that timed it")
 def W08_sigmoid_expensive(
-    records: Records, *, activation: str = "sigmoid", against: str = "relu", dear: float = 1.5
+    records: Records,
+    *,
+    activation: ActivationName = "sigmoid",
+    against: ActivationName = "relu",
+    dear: Positive = 1.5,
 ) -> Verdict:
     """Calculating sigmoid is computationally expensive.
 
@@ -81,7 +87,7 @@ def _for_an_element(evidence: Sequence[Evidence]) -> str:
     )
 )
 def W12_relu_cheap(
-    records: Records, *, activation: str = "relu", dear: float = 1.5, share: float = 0.25
+    records: Records, *, activation: ActivationName = "relu", dear: Positive = 1.5, share: Share = 0.25
 ) -> Verdict:
     """ReLU is computationally cheap and simple to implement.
 

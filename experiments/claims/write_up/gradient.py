@@ -22,8 +22,10 @@ from experiments.claims.settings import (
     weight_and_bias,
 )
 from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Role, Side, Undecided, Verdict, decide
+from mlp.activations import ActivationName
 from mlp.activations import activation as curve
 from mlp.initialisers import weight_mean
+from mlp.registry import Count, Positive, Share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,10 +57,10 @@ SIGNALS = ("delta_norm", "delta_log10", "dw_norm", "dw_log10", "z_rms")  # the p
 def W04_gradient_shrinks(
     records: Records,
     *,
-    activation: str = "sigmoid",
-    controls: list[str] = CONTROLS,
-    quarter: float = 0.25,
-    lost: float = 1e-3,
+    activation: ActivationName = "sigmoid",
+    controls: list[ActivationName] = CONTROLS,
+    quarter: Share = 0.25,
+    lost: Share = 1e-3,
 ) -> Verdict:
     """Each sigmoid layer shrinks the gradient to 25 % or less: a deep net's shallow layers get almost none.
 
@@ -72,8 +74,6 @@ def W04_gradient_shrinks(
     coincidence close to ¼. Larger weights make it larger, up to 1 and beyond: a quarter is σ's largest slope,
     which is neither a bound on the product nor its rate.
     """
-    if not controls:
-        raise Undecided("no control is named", f"controls: [{', '.join(CONTROLS)}]")
     mine, others = _asked(records, [activation]), _asked(records, controls)
     trained(mine.runs)
     evidence = [
@@ -274,10 +274,10 @@ def _rates(records: Records) -> list[str]:
 def W11_relu_no_vanishing(
     records: Records,
     *,
-    activation: str = "relu",
-    keeps: float = 0.84,
-    lost: float = 1e-3,
-    shallowest: int = 5,
+    activation: ActivationName = "relu",
+    keeps: Positive = 0.84,
+    lost: Share = 1e-3,
+    shallowest: Count = 5,
 ) -> Verdict:
     """ReLU does not suffer from vanishing gradients.
 

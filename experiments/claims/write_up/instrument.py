@@ -13,8 +13,9 @@ from experiments.analysis.wording import number
 from experiments.claims.declarations import CLAIMS, check, needs, rule
 from experiments.claims.settings import alike, named, only
 from experiments.claims.verdict import FEWEST_SEEDS, Evidence, Side, Undecided, Verdict, decide_parts
-from mlp.activations import Activation, Array
+from mlp.activations import Activation, ActivationName, Array
 from mlp.activations import activation as curve
+from mlp.registry import Positive, Share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,10 +36,10 @@ DTYPES = (np.float32, np.float64)
 def W01_linear(
     records: Records,
     *,
-    linear: str = "identity",
-    deviation: float = 1e-10,
-    within: float = 0.02,
-    above: float = 0.20,
+    linear: ActivationName = "identity",
+    deviation: Positive = 1e-10,
+    within: Share = 0.02,
+    above: Share = 0.20,
 ) -> Verdict:
     """Without activation functions a network is one linear combination of its inputs and learns no more.
 
@@ -138,7 +139,9 @@ def everywhere(dtype: type) -> Array:
 @CLAIMS
 @check
 @rule("no output outside the interval, none smaller than one for a smaller input, no overflow")
-def W02_squashes(records: Records, *, sigmoid: str = "sigmoid", tanh: str = "tanh") -> Verdict:
+def W02_squashes(
+    records: Records, *, sigmoid: ActivationName = "sigmoid", tanh: ActivationName = "tanh"
+) -> Verdict:
     """Sigmoid squashes every input to [0, 1], tanh to [−1, 1].
 
     Measured: Both functions at 400,000 numbers over the whole range of float32 and of float64, infinities
@@ -204,10 +207,10 @@ def _ends_reached(name: str, z: Array, a: Array, low: float) -> str:
 def W03_slope(
     records: Records,
     *,
-    activation: str = "sigmoid",
-    most: float = 0.25,
-    near: float = 0.01,
-    far: float = 1e-4,
+    activation: ActivationName = "sigmoid",
+    most: Positive = 0.25,
+    near: Share = 0.01,
+    far: Share = 1e-4,
 ) -> Verdict:
     """The derivative of sigmoid is at most 0.25, and nearly 0 where the output is close to 0 or 1.
 
@@ -264,11 +267,11 @@ def _lost_tail(z: Array) -> str:
 def W15_pictures(
     records: Records,
     *,
-    sigmoid: str = "sigmoid",
-    tanh: str = "tanh",
-    relu: str = "relu",
-    leaky: str = "leaky_relu(slope=0.1)",
-    within: float = 1e-12,
+    sigmoid: ActivationName = "sigmoid",
+    tanh: ActivationName = "tanh",
+    relu: ActivationName = "relu",
+    leaky: ActivationName = "leaky_relu(slope=0.1)",
+    within: Positive = 1e-12,
 ) -> Verdict:
     """The four pictures: sigmoid and tanh on [−10, 10), ReLU and Leaky ReLU on [−3, 3), each with its slope.
 

@@ -14,7 +14,9 @@ from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
 from experiments.claims.settings import LEARNS, alike, judged, learnt, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
+from mlp.activations import ActivationName
 from mlp.activations import activation as curve
+from mlp.registry import Count, Positive, Share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     "‖dw‖ of layer 1 is at the start under {stays:g} of the output layer's. Control: the output layer has "
     "moved by more than that"
 )
-def W05_weights_stay(records: Records, *, activation: str = "sigmoid", stays: float = 0.01) -> Verdict:
+def W05_weights_stay(
+    records: Records, *, activation: ActivationName = "sigmoid", stays: Positive = 0.01
+) -> Verdict:
     """The gradients vanish, so the weights are stuck at the values they were initialised with.
 
     Measured: How far the first layer's weights are from where they started after training, ‖w − w₀‖/‖w₀‖, at
@@ -124,7 +128,11 @@ REMEDIES = {"norm": "none", "residual": 0.0, "init": "xavier_normal"}  # and wha
     f"Control: {{against}} itself learns, by more than {LEARNS:g} in test accuracy"
 )
 def W09_always_avoid(
-    records: Records, *, activation: str = "sigmoid", against: str = "relu", within: float = 0.02
+    records: Records,
+    *,
+    activation: ActivationName = "sigmoid",
+    against: ActivationName = "relu",
+    within: Share = 0.02,
 ) -> Verdict:
     """It is advised to always avoid sigmoid.
 
@@ -230,12 +238,12 @@ def _reached(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
 def W10_tanh_better(
     records: Records,
     *,
-    tanh: str = "tanh",
-    sigmoid: str = "sigmoid",
-    centred: str = "sigmoid(shift=-0.5)",
-    shallowest: int = 3,
-    mean: float = 0.1,
-    ulp: float = 4.0,
+    tanh: ActivationName = "tanh",
+    sigmoid: ActivationName = "sigmoid",
+    centred: ActivationName = "sigmoid(shift=-0.5)",
+    shallowest: Count = 3,
+    mean: Positive = 0.1,
+    ulp: Positive = 4.0,
 ) -> Verdict:
     """tanh is a scaled sigmoid, tanh(x) = 2σ(2x) − 1, but zero-centred, and hence better.
 

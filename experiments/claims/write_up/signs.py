@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
 from experiments.claims.settings import alike, by_seed, enough, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
-from experiments.datasets import DATASETS
-from mlp.activations import ACTIVATIONS
-from mlp.registry import call_text, parse_call
+from experiments.datasets import DATASETS, DatasetName
+from mlp.activations import ActivationName
+from mlp.registry import Positive, Share, call_text, parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     "of a batch. Control: under {rare:g} with {control}"
 )
 def W06_one_sign(
-    records: Records, *, activation: str = "sigmoid", control: str = "tanh", rare: float = 0.01
+    records: Records,
+    *,
+    activation: ActivationName = "sigmoid",
+    control: ActivationName = "tanh",
+    rare: Share = 0.01,
 ) -> Verdict:
     """Sigmoid's outputs are all positive, so the gradients of all weights into a unit have the same sign.
 
@@ -131,10 +135,10 @@ PATH = ("update_ratio", "w_norm", "displacement")  # the probes that a path's le
 def W07_slow_convergence(
     records: Records,
     *,
-    inputs: list[str] = INPUTS,
-    units: list[str] = UNITS,
-    target: float = 0.2,
-    slower: float = 1.0,
+    inputs: list[DatasetName] = INPUTS,
+    units: list[ActivationName] = UNITS,
+    target: Positive = 0.2,
+    slower: Positive = 1.0,
 ) -> Verdict:
     """Weights that can only move up or down together take longer to converge: their path zig-zags.
 
@@ -152,10 +156,9 @@ def W07_slow_convergence(
     """
     _check_every_step(records)
     found = steps_to(records, target)
-    texts = [_canonical(DATASETS, text) for text in inputs]
     pairs = [
-        *_pairs(found, "inputs", "dataset", texts, "activation"),
-        *_pairs(found, "units", "activation", [_canonical(ACTIVATIONS, text) for text in units], "dataset"),
+        *_pairs(found, "inputs", "dataset", inputs, "activation"),
+        *_pairs(found, "units", "activation", units, "dataset"),
     ]
     if not pairs:
         change = f"dataset: [{', '.join(inputs)}] or activation: [{', '.join(units)}]"
@@ -166,20 +169,13 @@ def W07_slow_convergence(
     evidence = [*slow]
     for pair, e in zip(pairs, slow, strict=True):
         if e.holds:
-            evidence += _causes(records, found, pair, _in_turn(texts[-1]))
+            evidence += _causes(records, found, pair, _in_turn(inputs[-1]))
     return decide(
         evidence,
         "times the steps that the centred one takes",
         condition=_what_does_it,
         remarks=[*_mechanism(records, pairs), *dict.fromkeys(_edges(pairs))],
     )
-
-
-def _canonical(table: Any, text: str) -> str:
-    try:
-        return table.canonical(text)
-    except ValueError as error:
-        raise Undecided(str(error), "the claim's inputs and units: texts that the runs have") from None
 
 
 def _check_every_step(records: Records) -> None:

@@ -13,7 +13,7 @@ from experiments.plots import axes, style
 from experiments.plots.captions import caption
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.panels import in_rows, panel_sheet
-from experiments.plots.views import Column, Fields, arrange, as_panels, deepest, facets, name_of
+from experiments.plots.views import Column, Fields, Where, arrange, as_panels, deepest, facets, name_of
 from experiments.storage.records import Records
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MOST, WIDE = 12, 3
 
 @FIGURES
 @needs(*PROBES)
-def gradient_budget(records: Records, *, facet: Fields = None, where: str = "") -> Figure:
+def gradient_budget(records: Records, *, facet: Fields = None, where: Where = "") -> Figure:
     """Gradient budget: what each hidden layer does to ‖delta‖, at the start.
 
     The factor on ‖delta‖ from the layer above to this one (black), split exactly: what the slopes leave of it

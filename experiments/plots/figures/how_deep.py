@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
@@ -10,9 +10,10 @@ from experiments.plots import style
 from experiments.plots.captions import caption
 from experiments.plots.figure_table import FIGURES
 from experiments.plots.panels import panel_sheet
-from experiments.plots.views import arrange, as_panels, name_of
+from experiments.plots.views import Where, arrange, as_panels, name_of
 from experiments.search.frontier import TRAINABLE, settings, table
 from experiments.storage.records import Records
+from mlp.registry import Within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +30,9 @@ GAP = 1.5  # factor of depth at each end of the axis, where what lies beyond it 
 def frontier(
     records: Records,
     *,
-    accuracy: float | None = None,
+    accuracy: Annotated[float, Within(0, 1, above=True)] | None = None,
     metric: Literal["accuracy", "test_accuracy"] | None = None,
-    where: str = "",
+    where: Where = "",
 ) -> Figure:
     """How deep it goes: the depth that half of the seeds reach.
 

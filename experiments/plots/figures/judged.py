@@ -15,8 +15,9 @@ from experiments.plots.captions import caption, words
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.lines import draw_lines
 from experiments.plots.panels import panel_sheet
-from experiments.plots.views import Column, Fields, View, arrange, groups, moments, name_of, require
+from experiments.plots.views import Column, Fields, View, Where, arrange, groups, moments, name_of, require
 from experiments.storage.records import Records
+from mlp.registry import Positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def _view(records: Records, column: str, *, larger: bool, **options: Any) -> Vie
 
 @FIGURES
 def accuracy_by_depth(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
 ) -> Figure:
     """Accuracy after training against depth.
 
@@ -69,7 +70,7 @@ def accuracy_by_depth(
 @FIGURES
 @needs("displacement")
 def displacement_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
 ) -> Figure:
     """How far the weights have come from where they were drawn.
 
@@ -84,7 +85,7 @@ def displacement_by_layer(
 
 
 @FIGURES
-def accuracy_by_setting(records: Records, *, where: str = "") -> Figure:
+def accuracy_by_setting(records: Records, *, where: Where = "") -> Figure:
     """Test accuracy of every setting.
 
     A dot for each seed and a bar at their median, of the share of test examples that are classified rightly
@@ -137,7 +138,9 @@ def _draw_dots(panel: Axes, values: list[np.ndarray], names: list[str]) -> None:
 
 @FIGURES
 @needs("one_sign_fraction_batch", "sign_agreement_batch")
-def signs_by_batch(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+def signs_by_batch(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
+) -> Figure:
     """Signs of the gradients into a unit against the size of the batch.
 
     Of units fed by hidden ones, after the last update: the share whose incoming weights all have gradients of
@@ -160,7 +163,7 @@ def signs_by_batch(records: Records, *, hue: Fields = None, facet: Fields = None
 
 @FIGURES
 def steps_by_rate(
-    records: Records, *, target: float = 0.2, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, target: Positive = 0.2, hue: Fields = None, facet: Fields = None, where: Where = ""
 ) -> Figure:
     """Steps to a training loss, for every learning rate.
 

@@ -14,6 +14,7 @@ from experiments.plots.views import (
     Column,
     Fields,
     View,
+    Where,
     arrange,
     as_panels,
     deepest,
@@ -35,7 +36,7 @@ HEALTHY_UPDATE = 1e-3  # of the weights' size, a rule of thumb: Karpathy 2022
 @FIGURES
 @needs("delta_norm", "dw_norm")
 def gradient_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "", theory: bool = True
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = "", theory: bool = True
 ) -> Figure:
     """Gradient by layer, at the start and after training.
 
@@ -63,7 +64,7 @@ def gradient_over_training(
     *,
     signal: Literal["delta_norm", "dw_norm"] = "delta_norm",
     facet: Fields = None,
-    where: str = "",
+    where: Where = "",
 ) -> Figure:
     """Gradient in every layer over training.
 
@@ -81,7 +82,9 @@ def gradient_over_training(
 
 @FIGURES
 @needs("delta_norm", "dw_norm")
-def ratio_by_depth(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+def ratio_by_depth(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
+) -> Figure:
     """First-to-last gradient ratio against depth.
 
     The norm in the first hidden layer over that in the last. At 1 (dashed) all layers hear equally of the
@@ -103,7 +106,7 @@ def ratio_by_depth(records: Records, *, hue: Fields = None, facet: Fields = None
 
 @FIGURES
 @needs("dead_fraction", "saturated_fraction")
-def dead_and_saturated(records: Records, *, facet: Fields = None, where: str = "") -> Figure:
+def dead_and_saturated(records: Records, *, facet: Fields = None, where: Where = "") -> Figure:
     """Dead and saturated units by layer over training.
 
     Dead: the share of units whose slope is 0 on every example, so that nothing moves them. Saturated: the
@@ -123,7 +126,7 @@ def dead_and_saturated(records: Records, *, facet: Fields = None, where: str = "
 @FIGURES
 @needs("a_mean", "a_var")
 def forward_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "", theory: bool = True
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = "", theory: bool = True
 ) -> Figure:
     """Forward signal by layer, at the start and after training.
 
@@ -138,7 +141,7 @@ def forward_by_layer(
 @FIGURES
 @needs("z_mean", "z_var")
 def preactivation_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "", theory: bool = True
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = "", theory: bool = True
 ) -> Figure:
     """Signal before the activation by layer, at the start and after training.
 
@@ -164,7 +167,9 @@ def _forward(
 
 
 @FIGURES
-def learning_curves(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+def learning_curves(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
+) -> Figure:
     """Loss and accuracy over training.
 
     The loss in nats and the shares of training and test examples that are classified rightly, after so many
@@ -182,7 +187,7 @@ def learning_curves(records: Records, *, hue: Fields = None, facet: Fields = Non
 
 @FIGURES
 @needs("update_ratio")
-def update_ratio(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+def update_ratio(records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = "") -> Figure:
     """Size of an update relative to the weights.
 
     ‖step‖/‖w‖ of the first and the last hidden layer over training, and of all layers at the last update that

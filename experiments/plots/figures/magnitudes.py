@@ -14,7 +14,17 @@ from experiments.plots.captions import caption
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.maps import colour_bar
 from experiments.plots.panels import panel_sheet
-from experiments.plots.views import Fields, View, arrange, as_panels, deepest, facets, name_of, rows_where
+from experiments.plots.views import (
+    Fields,
+    View,
+    Where,
+    arrange,
+    as_panels,
+    deepest,
+    facets,
+    name_of,
+    rows_where,
+)
 from experiments.storage.records import Records
 from mlp.probes.distributions import PER_DECADE
 
@@ -31,7 +41,7 @@ UNDER = {ZERO: "0", SUBNORMAL: "subn."}
 
 @FIGURES
 @needs("delta")
-def distribution_over_time(records: Records, *, facet: Fields = None, where: str = "") -> Figure:
+def distribution_over_time(records: Records, *, facet: Fields = None, where: Where = "") -> Figure:
     """Orders of magnitude over training: where each layer's numbers lie.
 
     Each column of a map is a watched step, each row half a decade of the true size, and the colour is the

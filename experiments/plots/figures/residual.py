@@ -11,7 +11,7 @@ from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.lines import draw_lines
 from experiments.plots.overlay import said
-from experiments.plots.views import Column, Fields, arrange
+from experiments.plots.views import Column, Fields, Where, arrange
 from experiments.storage.records import Records
 from experiments.theory.of_records import predictions
 
@@ -26,7 +26,9 @@ LEAST_SD = 1e-6  # of a log: normalised by construction, so that rounding would 
 
 @FIGURES
 @needs(*MEASURED)
-def theory_residual(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+def theory_residual(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
+) -> Figure:
     """Measured minus predicted, by layer, at the start.
 
     The log of a norm less that which theory expects, over the standard deviation that it expects of one

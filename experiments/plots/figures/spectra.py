@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.lines import draw_lines
-from experiments.plots.views import Column, Fields, View, arrange, moments
+from experiments.plots.views import Column, Fields, View, Where, arrange, moments
 from experiments.storage.records import Records
 from mlp.probes import PROBES
 from mlp.registry import parse_call
@@ -41,7 +41,7 @@ def jacobian_by_layer(
     when: Literal["start", "end"] = "start",
     hue: Fields = None,
     facet: Fields = None,
-    where: str = "",
+    where: Where = "",
 ) -> Figure:
     """Jacobians by layer: how far each layer and the whole network are from an isometry.
 
@@ -65,7 +65,9 @@ def jacobian_by_layer(
 
 @FIGURES
 @needs("gradient_snr", "gradient_cosine")
-def gradient_noise(records: Records, *, hue: Fields = None, facet: Fields = None, where: str = "") -> Figure:
+def gradient_noise(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
+) -> Figure:
     """Gradient noise by layer: how far mini-batches agree, at the start and after training.
 
     Left: the squared norm of the mini-batches' mean gradient over their total variance; above 1 (dashed) a
@@ -86,7 +88,7 @@ def gradient_noise(records: Records, *, hue: Fields = None, facet: Fields = None
 @FIGURES
 @needs("effective_rank")
 def effective_rank_by_layer(
-    records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
 ) -> Figure:
     """Effective rank of the outputs by layer, at the start and after training.
 

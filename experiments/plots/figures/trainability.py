@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from experiments.plots.captions import caption
 from experiments.plots.figure_table import FIGURES
 from experiments.plots.maps import HOLE, MOST_MAPS, WIDE, colour_bar
 from experiments.plots.panels import in_rows, panel_sheet
-from experiments.plots.views import Fields, arrange, as_panels, facets, name_of, rows_where
+from experiments.plots.views import Fields, Where, arrange, as_panels, facets, name_of, rows_where
 from experiments.storage.records import Records
 from mlp.activations import activation
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
+from mlp.registry import Within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +36,9 @@ def trainability_map(
     *,
     metric: Literal["accuracy", "test_accuracy"] = "accuracy",
     facet: Fields = None,
-    where: str = "",
+    where: Where = "",
     theory: bool = True,
-    scales: float = 6.0,
+    scales: Annotated[float, Within(0, 1000, above=True)] = 6.0,
 ) -> Figure:
     """Accuracy after training, over the variance of the weights and depth.
 

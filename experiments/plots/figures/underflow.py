@@ -9,7 +9,7 @@ import numpy as np
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.figures.layers import NORM, SIGNALS
 from experiments.plots.lines import draw_lines
-from experiments.plots.views import Column, Fields, arrange, moments
+from experiments.plots.views import Column, Fields, Where, arrange, moments
 from experiments.storage.records import Records
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SMALLEST = tuple(float(np.log10(np.finfo(name).tiny)) for name in ("float32", "f
 
 @FIGURES
 @needs("delta_log10", "dw_log10", "delta_norm_plain", "dw_norm_plain")
-def underflow(records: Records, *, hue: Fields = "dtype", facet: Fields = None, where: str = "") -> Figure:
+def underflow(records: Records, *, hue: Fields = "dtype", facet: Fields = None, where: Where = "") -> Figure:
     """Underflow told apart from vanishing.
 
     Solid: the norm that a plain backward pass reports in a network's own number format. Thin and dashed: the

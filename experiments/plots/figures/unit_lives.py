@@ -12,7 +12,7 @@ from experiments.plots import axes, style
 from experiments.plots.captions import caption
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.panels import panel_sheet
-from experiments.plots.views import Column, Fields, View, arrange, as_panels, facets, groups, name_of
+from experiments.plots.views import Column, Fields, View, Where, arrange, as_panels, facets, groups, name_of
 from experiments.storage.records import Records
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ BACK = (0, (4, 1.5))  # dashes of what came back
 @FIGURES
 @needs("unit_dead")
 def unit_life(
-    records: Records, *, state: Literal["dead", "inactive"] = "dead", facet: Fields = None, where: str = ""
+    records: Records, *, state: Literal["dead", "inactive"] = "dead", facet: Fields = None, where: Where = ""
 ) -> Figure:
     """Lives of units: dead, died and revived, and survival, by hidden layer.
 

@@ -114,9 +114,9 @@ def test_a_factor_that_straddles_the_bound_is_open():
     assert (found.status, "lie on both sides of 0.25" in found.condition) == ("inconclusive", True)
 
 
-def test_without_a_control_nothing_is_said():
-    found = verdict("W04_gradient_shrinks(controls=[])", made_up({SIGMOID: 0.2} | CONTROLS))
-    assert found.condition == "no control is named; change the config: controls: [tanh, relu]"
+def test_without_a_control_nothing_is_judged():
+    with pytest.raises(ValueError, match="an empty list: it needs one item or more"):
+        verdict("W04_gradient_shrinks(controls=[])", made_up({SIGMOID: 0.2} | CONTROLS))
 
 
 def test_numbers_that_theory_contradicts_are_no_verdict():

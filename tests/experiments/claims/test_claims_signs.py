@@ -236,7 +236,6 @@ def test_w07_the_path_is_the_sum_of_its_steps_over_the_distance():
         ("", lambda: descents(lambda run: 8 if is_positive(run) else np.inf), "6 of the 6 centred runs"),
         ("", lambda: descents(lambda run: 5 if is_positive(run) or run.seed % 2 else 4), "both sides of 1;"),
         ("(units=[sigmoid])", lambda: descents(lambda run: 4), "sigmoid: not a pair"),
-        ("(units=[sigmoid, sigmod])", lambda: descents(lambda run: 4), "unknown activation 'sigmod'"),
     ],
 )  # fmt: skip
 def test_w07_is_undecided_and_says_what_to_change(claim, records, reason):

@@ -56,11 +56,13 @@ KNOWN_KEYS, KNOWN_PROBES = ", ".join(keys_of(Experiment)), ", ".join(sorted(PROB
         ("base: {norm: null}", "x.yaml:2:14: base.norm: null is not the name of a norm"),
         ("sweep: {activation: [relu, leaky_relu(slop=0.1)]}",
          "x.yaml:2:28: sweep.activation[1]: activation 'leaky_relu' has no option 'slop'; it takes "
-         "slope: float = 0.01. Did you mean 'slope'?"),
+         "slope=0.01 (a number above 0 and up to 1). Did you mean 'slope'?"),
         ("base: {activation: leaky_relu(slope=2)}",
-         "x.yaml:2:20: base.activation: leaky_relu: slope is 2; it lies above 0 and at most at 1"),
+         "x.yaml:2:20: base.activation: activation 'leaky_relu': option slope is 2, which is not a number "
+         "above 0 and up to 1. Did you mean 0.02?"),
         ("base: {init: normal(std=wide)}",
-         "x.yaml:2:14: base.init: initialiser 'normal': option std is 'wide', which is not a number"),
+         "x.yaml:2:14: base.init: initialiser 'normal': option std is 'wide', which is not a number "
+         "from 0 to 1000000"),
         ("base: {activation: os.system('x')}",
          "x.yaml:2:20: base.activation: \"os.system('x')\" is not of the form name or name(option=value, …)"),
         ("base: {optimiser: sgd(}",

@@ -47,6 +47,66 @@ def parquet(frame: pd.DataFrame) -> bytes:
     return frame.to_parquet()
 
 
+MEASURED = [(i * i % 7 + 0.5, i % 5 + 0.25, i % 3) for i in range(30)]
+COUNTED = [(i * i % 7, i % 5, i % 3) for i in range(30)]
+
+
+def lines(rows, head=()) -> str:
+    """Rows as CSV, below a first line if one is given."""
+    return "".join(",".join(map(str, row)) + "\n" for row in ([head] if head else []) + list(rows))
+
+
+@pytest.mark.parametrize("head", [(), (0, 1, 2), (1, 2, 3), ("0", "1", "kind"), ("a", "b", "y")])
+def test_names_that_count_the_columns_are_no_example(write, head):
+    x, y = read_table(write("a.csv", lines(MEASURED, head)))
+    np.testing.assert_array_equal(x, np.array(MEASURED)[:, :2])
+    np.testing.assert_array_equal(y, np.array(MEASURED)[:, 2].astype(int))
+
+
+@pytest.mark.parametrize("columns", [4, 5, 17])
+def test_what_pandas_writes_without_names_is_read_as_written(write, columns, rng):
+    numbers = rng.integers(0, 3, (30, columns))
+    x, y = read_table(write("a.csv", pd.DataFrame(numbers).to_csv(index=False)))
+    np.testing.assert_array_equal(x, numbers[:, :-1])
+    np.testing.assert_array_equal(y, numbers[:, -1])
+
+
+@pytest.mark.parametrize("first", ["0,1,2\n", "1,2,3\n"])
+def test_a_first_line_that_may_be_either_is_refused(write, first):
+    assert message(write("a.csv", first + lines(COUNTED))) == (
+        f"a.csv, line 1: {first.strip()} may be an example or count the columns; name the columns"
+    )
+    assert len(read_table(write("b.csv", lines([(0, 1, 1)]) + lines(COUNTED)))[1]) == 31  # this is an example
+
+
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [("?,1.5,0", "'?'"), ("1.5,NA,0", "'NA'"), ("1.5,,0", "an empty cell"), ("5.1,3.5,setosa", "'setosa'"),
+     (",1.5,0", "an empty cell"), ("1.5,-,0", "'-'"), ("x,-,0", "'x'")],
+)  # fmt: skip
+def test_a_gap_in_the_first_line_is_not_taken_for_a_name(write, first, found):
+    assert message(write("a.csv", f"{first}\n{lines(MEASURED)}")) == (
+        f"a.csv, line 1: {found} among numbers: a gap in an example, or a name? Fill it, or put names first"
+    )
+
+
+@pytest.mark.parametrize("cell", ["1_0", "1_000.5", "0x10", "1,5", "ten"])
+def test_a_number_is_spelled_as_files_spell_it(write, cell):
+    assert "is not a number" in message(write("a.csv", f'a,b\n1.5,0\n"{cell}",1\n'))
+
+
+@pytest.mark.parametrize("label", [2**53, 2**53 + 1, -(2**53)])
+def test_labels_that_float64_would_merge_are_refused(write, label):
+    said = "is not a whole number of less than 2^53"
+    rows = [(1.5, 0), (2.5, 1), (3.5, label)]
+    assert said in message(write("a.csv", lines(rows)))
+    x, y = np.array(rows, object)[:, :1].astype(float), np.array([0, 1, label])
+    assert said in message(write("a.npz", npz(x=x, y=y)))
+    assert said in message(write("a.parquet", parquet(pd.DataFrame({"a": x[:, 0], "y": y}))))
+    largest = [(1.5, 0), (2.5, 2**53 - 1), (3.5, 2**53 - 2)]
+    np.testing.assert_array_equal(read_table(write("b.csv", lines(largest)))[1], [0, 2, 1])
+
+
 def message(path: str, target=None) -> str:
     """What `read_table` says of a file that it refuses."""
     with pytest.raises(DataError) as error:
@@ -110,7 +170,10 @@ def test_csv_gives_back_every_bit(write, rows):
         ("a,b\n1,0\n1,1,1\n", "a.csv, line 3: 3 cells, where the first line has 2"),
         ("a,b\n1,0\n1\n", "a.csv, line 3: 1 cells, where the first line has 2"),
         ("a,b\n1,0\n1,0.5\n", "a.csv, line 3, column b: the label 0.5 is not a whole number"),
-        ("a,b\n1,0\n1,1e300\n", "a.csv, line 3, column b: the label 1e+300 is not a whole number"),
+        (
+            "a,b\n1,0\n1,1e300\n",
+            "a.csv, line 3, column b: the label 1e+300 is not a whole number of less than 2^53",
+        ),
         ("a,b\n1,3\n1,3\n", "a.csv: every example has the label 3; two or more are needed"),
         ("a,b\n", "a.csv: holds no examples"),
         ("\n\n", "a.csv: holds no examples"),

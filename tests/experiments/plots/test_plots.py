@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from inspect import Parameter, signature
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -423,7 +423,9 @@ def test_where_keeps_the_runs_it_names_and_no_others():
     ("where", "message"),
     [
         ("runs(depht=2)", "a run has no field 'depht'. Did you mean 'depth'?"),
-        ("runs(depth=7)", "there is no such run"),
+        ("runs(depth=[2, 7])", "no run has depth 7. Runs have 2, 5, 20"),
+        ("runs(activation=rleu)", "unknown activation 'rleu'. Did you mean 'relu'?"),
+        ("runs(activation=selu)", "no run has activation selu. Did you mean 'relu'?"),
         ("depth(2)", "options are given by name"),
         ("rows(depth=2)", "not of the form runs(field=value, …)"),
     ],
@@ -433,13 +435,60 @@ def test_a_where_that_names_nothing_says_so(where, message):
         FIGURES["gradient_by_layer"](case("ordinary"), where=where)
 
 
+def test_where_compares_one_spelling_with_one_spelling():
+    r = records(init=["normal", "normal(std=0.02)"], schedule="shock(at=20)", seed=[0, 1], steps=1)
+    for where in ("runs(init=[normal( std = .01 )])", "runs(schedule=shock(at=20, factor=100), init=normal)"):
+        assert len(panels(FIGURES["gradient_by_layer"](r, where=where))) == 4
+    both = "runs(init=[normal(std=0.02), normal(std=1e-2)])"
+    assert len(panels(FIGURES["gradient_by_layer"](r, where=both))) == 4
+    assert FIGURES.canonical(f"gradient_by_layer(where={both})") == (
+        "gradient_by_layer(where=runs(init=[normal(std=0.02), normal]))"
+    )
+
+
+def test_one_field_is_not_told_twice():
+    with pytest.raises(ValueError, match="depth is told by the colour"):
+        FIGURES["gradient_by_layer"](case("ordinary"), hue="depth", facet=["lr", "depth"])
+
+
 def test_too_many_panels_are_thinned_and_that_is_said():
     r = records(depth=list(range(1, 12)), seed=[0, 1], steps=1)
     found = FIGURES["gradient_by_layer"](r)
     assert len(panels(found)) == lines.MOST_PANELS
     named = [text.get_text() for text in found.texts[2:]]
     assert (named[0], named[-1]) == ("depth=1", "depth=11")
-    assert "Only 8 of 11 panels are drawn; where= chooses others." in caption(found)
+    said = "Only 8 of 11 panels are drawn, those of depth 1, 2, 4, 5, 7, 8, 10, 11; where= chooses others."
+    assert said in caption(found)
+
+
+@pytest.mark.parametrize(
+    ("counts", "most"), [((4, 3, 4), 32), ((4, 3, 4), 40), ((3, 12), 6), ((9, 9), 2), ((2, 5), 1)]
+)
+def test_what_is_left_out_are_whole_settings(counts, most):
+    """Each value that is drawn is drawn with all values of the other fields."""
+    names = ("activation", "init", "lr")[: len(counts)]
+    every = {"activation": EVERY[: counts[0]], "init": [f"normal(std={i})" for i in range(1, 1 + counts[1])],
+             "lr": [10.0**-i for i in range(counts[-1])]}  # fmt: skip
+    r = records(**{name: every[name] for name in names}, depth=1, steps=0)
+    view = replace(views.arrange(r), hue=(), facet=names)
+    keys, said = views.facets(view, most)
+    assert len(keys) <= most
+    assert f"Only {len(keys)} of {np.prod(counts)} panels" in said
+    values = [list(dict.fromkeys(key[i] for key in keys)) for i in range(len(names))]
+    assert set(keys) == set(product(*values))
+    for i, name in enumerate(names):
+        there = style.in_order(every[name], name)
+        if len(values[i]) > 1:
+            assert (values[i][0], values[i][-1]) == (there[0], there[-1])
+        assert len(values[i]) == counts[i] or name in said
+
+
+def test_panels_of_fields_that_go_together_are_thinned_too():
+    pairs = {i: 0.1 / i for i in range(1, 41)}
+    r = Records.concat(records(depth=d, lr=lr, activation="relu", steps=0) for d, lr in pairs.items())
+    keys, _ = views.facets(replace(views.arrange(r), hue=(), facet=("depth", "lr")), 7)
+    assert len(keys) == 7
+    assert all(pairs[depth] == lr for depth, lr in keys)
 
 
 def test_panels_and_legends_do_not_depend_on_the_order_in_which_runs_were_finished(rng):

@@ -65,10 +65,13 @@ def test_half_is_enough_and_what_is_not_known_ends_the_search():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("depth(accuracy=1.5)", "depth: accuracy is 1.5; it lies above 0 and is 1 at most"),
+        ("depth(accuracy=1.5)",
+         "search 'depth': option accuracy is 1.5, which is not a number above 0 and up to 1. "
+         "Did you mean 0.015?"),
         ("depth(shallowest=9, deepest=9)",
-         "depth: shallowest is 9 and deepest 9; 1 ≤ shallowest < deepest ≤ 10000"),
-        ("depth(resolution=1)", "depth: resolution is 1; it lies between 1.001 and 10"),
+         "depth: shallowest is 9 and deepest 9; it has to be deeper"),
+        ("depth(resolution=1)",
+         "search 'depth': option resolution is 1, which is not a number from 1.001 to 10"),
         ("depth(on=loss)",
          "search 'depth': option on is 'loss', which is not one of test_accuracy, accuracy"),
         ("width", "unknown search 'width'. Did you mean 'depth'? Known: depth, none"),

@@ -11,7 +11,7 @@ import pytest
 from made_up import grid, made
 
 from experiments import config
-from experiments.claims import judge
+from experiments.claims import CLAIMS, judge
 from experiments.claims.comparison import (
     KINDS,
     Compared,
@@ -36,6 +36,7 @@ from experiments.report.card import cards
 from experiments.report.published_numbers import SAID
 from experiments.sweeps import plan
 from experiments.sweeps.runner import run_stack
+from mlp.registry import RegistryError
 from mlp.streams import stream
 
 CONFIGS = sorted((Path(__file__).resolve().parents[4] / "configs" / "literature").glob("*.yaml"))
@@ -473,15 +474,18 @@ def test_a_config_judges_its_claim_and_a_single_run_decides_nothing(path, monkey
         "L06_spread(nets=0)",
         "L06_spread(nets=1)",
         "L07_depth_scale(reaches=2.0)",
-        "L07_depth_scale(least=9.0, most=3.0)",
         "L08_isometry(inputs=0)",
         "L11_batch_norm(examples=0)",
         "L14a_dead_units(nets=0)",
     ],
 )
-def test_an_option_out_of_range_is_said_before_anything_is_drawn(claim):
-    found = verdict(claim, made(grid(activation="relu", init="pytorch_default", norm="batch", seed=SIX),
-                                layers=lambda *_: {"delta_norm": 1.0, "delta_log10": 0.0}))  # fmt: skip
+def test_an_option_out_of_range_is_refused_before_anything_is_drawn(claim):
+    with pytest.raises(RegistryError, match=r"option \w+ is \S+, which is not a (whole )?number from \d+"):
+        CLAIMS.bind(claim)
+
+
+def test_limits_that_cross_are_said_before_anything_is_drawn():
+    found = verdict("L07_depth_scale(least=9.0, most=3.0)", made(grid(activation="relu", seed=SIX)))
     assert found.status == "inconclusive"
     assert re.search(r"=\S+ is not from \S+ to \S+; change the config: claims: ", found.condition)
 
