@@ -66,6 +66,8 @@ def doc_of(function: Callable[..., Any]) -> str:
             (tree,) = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body
             text = ast.get_docstring(tree) if isinstance(tree, ast.FunctionDef) else None
     return text or ""
+
+
 @dataclass(frozen=True)
 class Within:
     """The range of a number: from `low` to `high`, less the end that `above` or `below` leaves out."""

@@ -295,12 +295,3 @@ def enough_seeds(records: Records) -> None:
     if seeds < FEWEST_SEEDS:
         listed = ", ".join(map(str, range(FEWEST_SEEDS)))
         raise Undecided(f"{seeds} seeds of at least {FEWEST_SEEDS}", f"seed: [{listed}]")
-
-
-def ranged(low: float, high: float, **options: float) -> None:
-    """That a claim's options lie from `low` to `high`; else Undecided, before anything is drawn for them."""
-    for name, value in options.items():
-        if not low <= value <= high:
-            raise Undecided(
-                f"{name}={value:g} is not from {low:g} to {high:g}", f"claims: {name} in that range"
-            )

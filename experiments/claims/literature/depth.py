@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from experiments.claims.comparison import (
     enough_seeds,
     given,
     mean_near,
-    ranged,
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, mean_cosine, networks
@@ -33,6 +32,7 @@ from experiments.theory.mean_field import (
 )
 from mlp.activations import activation as curve
 from mlp.probes.jacobian import hidden_jacobian, singular_values
+from mlp.registry import Positive, Share, Within
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ NETS, INPUTS = 2, 8  # such networks per seed, and inputs of each
 @needs(varies=("depth",))
 @rule("every seed's frontier from {least:g} to {most:g} ξ_c, at each weight variance")
 def L07_depth_scale(
-    records: Records, *, reaches: float = 0.5, least: float = 3.0, most: float = 9.0
+    records: Records, *, reaches: Share = 0.5, least: Positive = 3.0, most: Positive = 9.0
 ) -> Verdict:
     """Plain tanh networks learn down to a few times ξ_c, the depth over which two inputs become alike.
 
@@ -83,8 +83,8 @@ def L07_depth_scale(
     Source: Schoenholz et al. 2017, whose limit is 6 ξ_c (as told by others); Poole et al. 2016; Liu &
     Theodorou 2019, whose published accuracies give 5.06 ξ_c in the median.
     """
-    ranged(0, 1, reaches=reaches)
-    ranged(0, most, least=least)
+    if least >= most:
+        raise Undecided(f"least={least:g} is not below most={most:g}", "claims: least below most")
     crossings = _crossings(records, reaches)
     enough_seeds(records)
     checks = given("check", [*_table(), *_closed(), *_simulated(records)])
@@ -243,7 +243,6 @@ def _each(crossings: pd.DataFrame) -> list[str]:
 
 # Spectra ----------------------------------------------------------------------------------------------------
 
-MOST_INPUTS = 1000  # that each network's Jacobian is taken at
 SHARP = 1e-9  # a spread that is 0 in theory
 TIGHT, LOOSE = 0.1, 0.2  # how far off theory may be, as a share; the second for ReLU and Gaussian weights
 
@@ -253,7 +252,7 @@ TIGHT, LOOSE = 0.1, 0.2  # how far off theory may be, as a share; the second for
     f"the mean spread over seeds within {100 * TIGHT:g} % of the formula, within {100 * LOOSE:g} % for ReLU "
     "and for Gaussian weights"
 )
-def L08_isometry(records: Records, *, inputs: int = 8) -> Verdict:
+def L08_isometry(records: Records, *, inputs: Annotated[int, Within(1, 1000)] = 8) -> Verdict:
     """A formula gives how far a deep network at its critical point is from stretching all directions alike.
 
     Measured: For each setting of the config, from the singular values of the hidden layers' Jacobian at
@@ -267,7 +266,6 @@ def L08_isometry(records: Records, *, inputs: int = 8) -> Verdict:
     Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1: the formula is theirs, the
     numbers are computed from it here.
     """
-    ranged(1, MOST_INPUTS, inputs=inputs)
     enough_seeds(records)
     by = ["activation", "init", "bias", "depth", "width"]
     found = list(by_seed(records, by, lambda run: (run, _spread(run, inputs))))

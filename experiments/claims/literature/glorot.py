@@ -26,6 +26,7 @@ from experiments.theory.mean_field import chi, variances
 from mlp.activations import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
 from mlp.probes import jacobian
+from mlp.registry import Count, Positive, Share
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ if TYPE_CHECKING:
 def L03a_saturation(
     records: Records,
     *,
-    after: int = 4000,
-    low: float = 0.1,
-    high: float = 0.49,
-    error: float = 0.8,
-    escape: float = 3.0,
+    after: Count = 4000,
+    low: Share = 0.1,
+    high: Share = 0.49,
+    error: Share = 0.8,
+    escape: Positive = 3.0,
 ) -> Verdict:
     """In a sigmoid network of four layers the top hidden layer saturates at 0 at once and escapes much later.
 

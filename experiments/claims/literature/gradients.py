@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, decay
-from experiments.claims.comparison import Compared, given, mean_near, one_more, ranged
+from experiments.claims.comparison import Compared, given, mean_near, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.settings import alike, deepest, only, start_ratios, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from mlp.activations import activation as curve
+from mlp.registry import Count, Positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ SIGMOID = 0.236052  # √χ of sigmoid at the fixed point of weights of variance
 @rule(
     lambda within: f"in the deepest networks the mean factor over seeds within {100 * within:g} % of theory's"
 )
-def L01_theory(records: Records, *, within: float = 0.02) -> Verdict:
+def L01_theory(records: Records, *, within: Positive = 0.02) -> Verdict:
     """Mean-field theory gives the factor by which each layer changes the gradient, for every activation.
 
     Measured: At the start, in the deepest networks of the config, for each activation and each variance of
@@ -45,7 +46,6 @@ def L01_theory(records: Records, *, within: float = 0.02) -> Verdict:
     Source: Poole et al. 2016; Schoenholz et al. 2017; Pennington et al. 2018. None of them printed these
     numbers: all are computed here.
     """
-    ranged(0, 1, within=within)
     rows = deepest(start_ratios(records))
     rows = rows[rows["depth"] > 1]
     rows = rows.assign(factor=np.exp(rows["log"] / (rows["depth"] - 1)))
@@ -184,7 +184,7 @@ TANH_SLOPE, TANH_CONSTANT = 0.5, 0.840
     f"means over seeds: sigmoid's factor within {100 * SHARE_OFF:g} % of {SIGMOID:.3f}, tanh's slope ½ ± "
     f"{SLOPE_OFF:g}, ratio·√depth within {100 * CONSTANT_OFF:g} % of {TANH_CONSTANT:.2f}"
 )
-def L12_laws(records: Records, *, deep: int = 50) -> Verdict:
+def L12_laws(records: Records, *, deep: Count = 50) -> Verdict:
     """Under weights of variance 1/n_in sigmoid's gradient vanishes exponentially, tanh's as a power of depth.
 
     Measured: At the start, sigmoid's factor of ‖delta‖ per layer; for tanh the slope of ln ‖delta‖ on the log

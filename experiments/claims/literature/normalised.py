@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from experiments.claims.comparison import (
     enough_seeds,
     given,
     mean_near,
-    ranged,
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import Passed, backward, forward, mean_cosine, networks
@@ -30,6 +29,7 @@ from experiments.theory.closed_forms import (
     selu_constants,
 )
 from mlp.activations import activation as curve
+from mlp.registry import Positive, Within
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ SLOPE_OFF, PRODUCT_OFF, TOGETHER_OFF, ON_OFF = 0.1, 0.2, 0.02, 0.05
         f"without it within {100 * PRODUCT_OFF:g} % of Π κ₀(ρ)".replace("-", "−")
     )
 )
-def L09_shattering(records: Records, *, slope: float = -1.0) -> Verdict:
+def L09_shattering(records: Records, *, slope: Annotated[float, Within(-100, 100)] = -1.0) -> Verdict:
     """Gradients of different inputs become unlike with depth: by half per layer only with normalisation.
 
     Measured: At the start of ReLU networks under He's initialisation, for 64 independent inputs and 16
@@ -136,7 +136,7 @@ CONTRACTION, CONTRACTION_OFF = 0.782648, 1e-4  # dν'/dν at the fixed point, ap
     f"|mean| < {MOMENT_OFF:g} and |variance − 1| < {MOMENT_OFF:g} in the last layer; growth per layer "
     f"{{growth:g}} ± {GROWTH_OFF:g}, the mean over seeds"
 )
-def L10_selu(records: Records, *, growth: float = 1.0352) -> Verdict:
+def L10_selu(records: Records, *, growth: Positive = 1.0352) -> Verdict:
     """A hundred layers of SELU keep mean 0 and variance 1, and their gradients grow only slowly.
 
     Measured: Mean and variance of the outputs of the last hidden layer, and the factor of ‖delta‖ per layer
@@ -178,13 +178,14 @@ def _selu_constants() -> list[Compared]:
 
 PRINTED = {"relu": 1.47}  # Arpit et al. 2016, section 3.4: π/(π − 1) = 1.46694, in three digits
 FEWEST_LAYERS = 4  # that a factor is fitted to
-FEWEST_EXAMPLES, MOST_EXAMPLES = 4, 1_000_000  # of a finite batch, whose law begins at four
 
 
 @CLAIMS
 @needs("delta_log10")
 @rule(lambda within, **_: f"growth within {100 * within:g} % of λ, the mean over seeds")
-def L11_batch_norm(records: Records, *, within: float = 0.02, examples: int = 512) -> Verdict:
+def L11_batch_norm(
+    records: Records, *, within: Positive = 0.02, examples: Annotated[int, Within(4, 1_000_000)] = 512
+) -> Verdict:
     """With batch normalisation before activations the squared gradient grows by λ = E f'²/Var f per layer.
 
     Measured: At the start, for each activation: the factor of ‖delta‖² per layer towards the input, by least
@@ -197,8 +198,6 @@ def L11_batch_norm(records: Records, *, within: float = 0.02, examples: int = 51
     Source: Yang et al. 2019; Arpit et al. 2016 (ReLU's 1.47, which is of the squared norm); the form for any
     activation is derived here.
     """
-    ranged(FEWEST_EXAMPLES, MOST_EXAMPLES, examples=examples)
-    ranged(0, 1, within=within)
     chosen = only(records, norm=[norm for norm in records.runs["norm"].unique() if norm.startswith("batch")])
     if not len(chosen.runs):
         raise Undecided("no run with batch normalisation", "norm: batch")

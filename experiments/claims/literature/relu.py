@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from experiments.claims.comparison import (
     enough_seeds,
     given,
     mean_near,
-    ranged,
     share_beyond,
     share_near,
 )
@@ -33,7 +32,8 @@ from experiments.theory.closed_forms import (
     relu_moment_ratio,
 )
 from mlp.activations import activation as curve
-from mlp.initialisers import weight_variance
+from mlp.initialisers import InitialiserName, weight_variance
+from mlp.registry import Share, Within
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ FACTOR_OFF = 0.03  # how far off the factor of ‖delta‖ per layer may be, as 
 def L04_he(
     records: Records,
     *,
-    good: str = "he_normal",
-    bad: str = "xavier_normal",
-    learns: float = 0.5,
-    stalls: float = 0.01,
+    good: InitialiserName = "he_normal",
+    bad: InitialiserName = "xavier_normal",
+    learns: Share = 0.5,
+    stalls: Share = 0.01,
 ) -> Verdict:
     """A ReLU network of thirty layers learns with He's initialisation and stalls with Xavier's.
 
@@ -120,7 +120,7 @@ def _model_b() -> float:
 BORN_DEAD = {2: 0.880, 3: 0.579, 5: 0.130, 8: 0.0083}
 RAI = {2: 0.231, 3: 0.061, 5: 0.0046}
 SIMULATED_DEPTH, THEIRS, THEIRS_RAI = 9, 30_000, 8_000
-MOST_NETS = 100_000  # that a seed draws
+Nets = Annotated[int, Within(2, 100_000)]  # the networks that a seed draws
 NARROW, LIKELY, RELIEF = (
     2,
     0.5,
@@ -134,7 +134,9 @@ PLACES = 33  # of that interval at which a network is looked at
 @rule(
     f"width {NARROW}, deepest networks: P(born dead) above {LIKELY:g}, and with RAI below {RELIEF:g} of that"
 )
-def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", rai: str = "rai") -> Verdict:
+def L05_born_dead(
+    records: Records, *, nets: Nets = 1000, he: InitialiserName = "he_normal", rai: InitialiserName = "rai"
+) -> Verdict:
     """A narrow, deep ReLU network is likely born dead; asymmetric initialisation makes that far less likely.
 
     Measured: For each width and depth of the config and each seed, the share of `nets` 1,000 networks of one
@@ -147,7 +149,6 @@ def L05_born_dead(records: Records, *, nets: int = 1000, he: str = "he_normal", 
     Source: Lu, Shin, Su & Karniadakis 2019, theorems 3.2 and 3.3 (bounds recalled, exact at two layers and
     at width 1); RAI's form as two independent codes have it.
     """
-    ranged(1, MOST_NETS, nets=nets)
     enough_seeds(records)
     by = ["activation", "init", "bias", "width", "depth"]
     shares = dict(by_seed(records, by, lambda run: _born_dead(run, nets)))
@@ -248,7 +249,7 @@ COLLAPSE = 0.1  # how far two variances of the log may be apart at equal depth o
     f"moment ratio within {100 * RATIO_OFF:g} % of Π(1 + 5/n), and at equal β the variance of the log within "
     f"{100 * COLLAPSE:g} %, the means over seeds"
 )
-def L06_spread(records: Records, *, nets: int = 2000) -> Verdict:
+def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
     """The gradients of He-initialised ReLU networks scatter by Π(1 + 5/n), that is by depth over width.
 
     Measured: For each width and depth of the config, over `nets` 2,000 networks per seed: E‖Ju‖⁴/(E‖Ju‖²)², J
@@ -260,7 +261,6 @@ def L06_spread(records: Records, *, nets: int = 2000) -> Verdict:
 
     Source: Hanin 2018, Hanin & Rolnick 2018 (there up to constants); the constants are derived here.
     """
-    ranged(2, MOST_NETS, nets=nets)
     enough_seeds(records)
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))

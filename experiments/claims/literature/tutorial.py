@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from experiments.claims.comparison import (
-    Compared,
-    bounded,
-    by_seed,
-    compared,
-    enough_seeds,
-    given,
-    one_more,
-    ranged,
-)
+from experiments.claims.comparison import Compared, bounded, by_seed, compared, enough_seeds, given, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.settings import only
 from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts
+from mlp.registry import Positive, Share, Within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +23,12 @@ WIDTHS = (256, 256, 256, 256, 256, 128, 128, 128, 128, 128)
 DEAD = (0, 0, 7, 27, 89, 60, 58, 61, 72, 56)
 PATIENCE = 7 * 195  # updates: its seven epochs of 50,000 images in batches of 256
 CHANCE = 0.10
-MOST_NETS = 100  # that a seed draws
 EXAMPLES_AT_ONCE = 1000  # of a forward pass, which keeps what every layer puts out
 
 
 @CLAIMS
 @rule("each printed count lies where one more network like ours would, for 97 % of such networks")
-def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
+def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, 1000)] = 2) -> Verdict:
     """An untrained ReLU network of ten layers has, layer by layer, the dead units that a tutorial counts.
 
     Measured: Networks of the tutorial's widths and scaling under PyTorch's default initialisation, `nets` 2
@@ -53,7 +44,6 @@ def L14a_dead_units(records: Records, *, nets: int = 2) -> Verdict:
     """
     if not (records.runs["init"] == "pytorch_default").any():
         raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
-    ranged(1, MOST_NETS, nets=nets)
     enough_seeds(records)
     found = dict(by_seed(records, ["init", "bias"], lambda run: _dead(run, nets)))
     shares = {init: np.concatenate(each) for (init, _), each in found.items()}
@@ -98,7 +88,7 @@ def _last(shares: dict[str, np.ndarray]) -> list[str]:
     "seed gets above {learns:g}"
 )
 def L14b_ten_per_cent(
-    records: Records, *, printed_lr: float = 0.01, rounding: float = 0.005, learns: float = 0.5
+    records: Records, *, printed_lr: Positive = 0.01, rounding: Share = 0.005, learns: Share = 0.5
 ) -> Verdict:
     """A deep sigmoid network ends at 10.00 % accuracy, or chance: for its learning rate and patience only.
 

@@ -1,7 +1,6 @@
 """Comparisons with published numbers: each rule both ways, ensembles against theory, spoilt records."""
 
 import math
-import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -472,7 +471,6 @@ def test_a_config_judges_its_claim_and_a_single_run_decides_nothing(path, monkey
         "L05_born_dead(nets=-1)",
         "L05_born_dead(nets=1000000000000)",
         "L06_spread(nets=0)",
-        "L06_spread(nets=1)",
         "L07_depth_scale(reaches=2.0)",
         "L08_isometry(inputs=0)",
         "L11_batch_norm(examples=0)",
@@ -480,14 +478,8 @@ def test_a_config_judges_its_claim_and_a_single_run_decides_nothing(path, monkey
     ],
 )
 def test_an_option_out_of_range_is_refused_before_anything_is_drawn(claim):
-    with pytest.raises(RegistryError, match=r"option \w+ is \S+, which is not a (whole )?number from \d+"):
+    with pytest.raises(RegistryError, match=r"option \w+ is \S+, which is not a (whole )?number "):
         CLAIMS.bind(claim)
-
-
-def test_limits_that_cross_are_said_before_anything_is_drawn():
-    found = verdict("L07_depth_scale(least=9.0, most=3.0)", made(grid(activation="relu", seed=SIX)))
-    assert found.status == "inconclusive"
-    assert re.search(r"=\S+ is not from \S+ to \S+; change the config: claims: ", found.condition)
 
 
 # The page -------------------------------------------------------------------------------------------------
