@@ -48,31 +48,32 @@ def w_var(t: LayerTrace) -> Measure:
 @probe()
 def output_zero_fraction(t: LayerTrace) -> Measure:
     """Share of the activation's outputs that are exactly 0."""
-    return share(t.a == 0)
+    return t.known(share(t.scaled_a == 0))
 
 
 @probe()
 def output_beyond_fraction(t: LayerTrace, size: Size = 5.0) -> Measure:
     """Share of the activation's outputs of at least `size` (default 5) in magnitude."""
-    return share(np.abs(t.a) >= size)
+    return t.known(share(np.abs(t.a) >= size))
 
 
 @probe()
 def input_beyond_fraction(t: LayerTrace, low: Level = -5.0, high: Level = 5.0) -> Measure:
     """Share of pre-activations at most `low` or at least `high` (default −5 and 5)."""
-    return share((t.z <= low) | (t.z >= high))
+    return t.known(share((t.z <= low) | (t.z >= high)))
 
 
 @probe()
 def rarely_active_fraction(t: LayerTrace, below: Share = 0.01) -> Measure:
     """Share of units whose output is above 0 on fewer than `below` (default 0.01) of the examples."""
-    return share((t.a > 0).mean(axis=-2) < below)
+    return t.known(share((t.scaled_a > 0).mean(axis=-2) < below))
 
 
 @probe()
+@np.errstate(all="ignore")  # of outputs that are infinite
 def quiet_fraction(t: LayerTrace, below: Size = 1e-5, percentile: Percentile = 95.0) -> Measure:
     """Share of units of whose |output| this percentile over examples (default 95) is under `below`."""
-    return share(np.percentile(np.abs(t.a), percentile, axis=-2) < below)
+    return t.known(share(np.percentile(np.abs(t.a), percentile, axis=-2) < below))
 
 
 @probe()
@@ -92,4 +93,4 @@ def binned_saturation_fraction(t: LayerTrace, above: Share = 0.85, bins: Bins = 
     rho = np.zeros(scaled.shape[::2])
     for b in range(bins):
         rho += np.abs(np.where(place == b, scaled, 0.0).sum(axis=-2))
-    return share(rho / scaled.shape[-2] > above)
+    return t.known(share(rho / scaled.shape[-2] > above))

@@ -341,7 +341,7 @@ def test_a_saturated_run_is_the_same_bits_alone_and_beside_others(dtype, residua
 
 # -- NaN is no share, no count and no death ----------------------------------------------------------------
 
-OF_WEIGHTS = {"w_norm", "displacement", "unit_bias", "unit_w_norm"}  # which are numbers where z is none
+OF_WEIGHTS = {"w_norm", "w_max_abs", "w_var", "displacement", "unit_bias", "unit_w_norm"}  # where z is none
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
