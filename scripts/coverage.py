@@ -23,6 +23,6 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     given = arguments()
-    from experiments.verification.coverage import coverage_command
+    from experiments.verification.band_coverage import coverage_command
 
     sys.exit(coverage_command(given.settings, given.networks, given.seed, given.out))

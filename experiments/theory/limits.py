@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-# Bounds set on other settings than those of the coverage study (`experiments.verification.coverage`).
+# Bounds set on other settings than those of the coverage study (`experiments.verification.band_coverage`).
 LEAST_LEFT = 0.03  # of the sizes of a sum's terms: what is left of less depends on which examples are chosen
 LEAST_OF_ALL = 0.003  # where all examples are there, and none chosen: a Hermite series errs by this much
 MOST_ALIKE = 0.1  # units' variances over a batch then vary by √0.2

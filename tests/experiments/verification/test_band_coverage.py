@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.config import Run
-from experiments.verification import coverage as study
+from experiments.verification import band_coverage as study
 
 # Small networks that take a moment each: every kind, loss and sort of data, and weights of four kinds.
 DATA = "gaussian_noise(n=120, features=20, classes=4)"
