@@ -1,12 +1,13 @@
 """What is allowed and may be a slip: said once a setting, of the runs that there are, and kept."""
 
+import json
+
 import pytest
 from written import written
 
 from experiments import run
 from experiments.config import ConfigError, cautions, from_mapping, load
 from experiments.config.cautions import MOST, RULES
-from experiments.storage.store import Store
 
 TINY = {"dataset": "moons(n=60)", "depth": 2, "width": 4, "steps": 6, "batch": 8}
 
@@ -68,7 +69,8 @@ def test_they_are_shown_before_training_and_kept_with_the_results(tmp_path, monk
     run(mapping, quiet=False)
     line = "schedule: shock(at=900) has no effect in 6 updates"
     assert f"warning: {line}" in " ".join(capfd.readouterr().out.split())
-    assert Store("notebook").manifest()["warnings"] == [line]
+    (manifest,) = tmp_path.glob("*/manifest.json")
+    assert json.loads(manifest.read_text())["warnings"] == [line]
 
 
 # -- files of the user's -----------------------------------------------------------------------------------
