@@ -58,11 +58,12 @@ def said(view: View, columns: Sequence[Column]) -> View:
 def _reasons(view: View, shown: Sequence[str]) -> list[str]:
     """One sentence for each reason why some settings have no prediction, or norms no line or no band."""
     runs = view.records.runs
+    found = predictions(view.records)
     told = [name for name in START if name in varying(runs)] or ["activation"]
     without: dict[tuple[str, str], dict[str, None]] = {}
-    for run, prediction in zip(runs.to_dict("records"), predictions(view.records).values(), strict=True):
+    for run in runs.sort_values(told).to_dict("records"):  # not in the order in which they were finished
         name = name_of(told, [run[field] for field in told])
-        for missing in _missing(prediction, shown):
+        for missing in _missing(found[run["run_id"]], shown):
             without.setdefault(missing, {})[name] = None
     listed = [f"{what} for {_listed(list(names))}: {why}." for (what, why), names in without.items()]
     more = len(listed) - MOST_NAMED

@@ -10,15 +10,16 @@ from typing import Annotated
 
 import numpy as np
 
-from mlp.numbers import Measure, share
+from mlp.numbers import Measure, moments, share
 from mlp.probes.table import probe
 from mlp.registry import Share, Within
 from mlp.trace import LayerTrace
 
-Size = Annotated[float, Within(0, 1e12)]
 Level = Annotated[float, Within(-1e12, 1e12)]
-Percentile = Annotated[float, Within(0, 100)]
-Bins = Annotated[int, Within(1, 1000)]
+
+LARGE = 5.0  # of an output, in magnitude
+QUIET, PERCENTILE = 1e-5, 95.0  # of |output| over examples
+FULL, BINS = 0.85, 50  # of ρ, and in how many bins its outputs are put
 
 
 @probe()
@@ -42,7 +43,7 @@ def w_max_abs(t: LayerTrace) -> Measure:
 @probe()
 def w_var(t: LayerTrace) -> Measure:
     """Variance of the layer's weights."""
-    return t.w.astype(np.float64).var(axis=(-2, -1))
+    return moments(t.w)[1]
 
 
 @probe()
@@ -52,9 +53,9 @@ def output_zero_fraction(t: LayerTrace) -> Measure:
 
 
 @probe()
-def output_beyond_fraction(t: LayerTrace, size: Size = 5.0) -> Measure:
-    """Share of the activation's outputs of at least `size` (default 5) in magnitude."""
-    return t.known(share(np.abs(t.a) >= size))
+def output_beyond_fraction(t: LayerTrace) -> Measure:
+    """Share of the activation's outputs of at least 5 in magnitude."""
+    return t.known(share(np.abs(t.a) >= LARGE))
 
 
 @probe()
@@ -71,26 +72,25 @@ def rarely_active_fraction(t: LayerTrace, below: Share = 0.01) -> Measure:
 
 @probe()
 @np.errstate(all="ignore")  # of outputs that are infinite
-def quiet_fraction(t: LayerTrace, below: Size = 1e-5, percentile: Percentile = 95.0) -> Measure:
-    """Share of units of whose |output| this percentile over examples (default 95) is under `below`."""
-    return t.known(share(np.percentile(np.abs(t.a), percentile, axis=-2) < below))
+def quiet_fraction(t: LayerTrace) -> Measure:
+    """Share of units of whose |output| the 95th percentile over examples is under 1e-5."""
+    return t.known(share(np.percentile(np.abs(t.a), PERCENTILE, axis=-2) < QUIET))
 
 
 @probe()
-def binned_saturation_fraction(t: LayerTrace, above: Share = 0.85, bins: Bins = 50) -> Measure:
-    """Share of units with ρ above `above`: how far a bounded unit's outputs lie at their ends.
+@np.errstate(all="ignore")  # of outputs that are infinite, or all the same
+def binned_saturation_fraction(t: LayerTrace) -> Measure:
+    """Share of units with ρ above 0.85: how far a bounded unit's outputs lie at their ends.
 
-    ρ is Σ |mean of the bin|·(examples in it)/(examples), over `bins` equal bins of the unit's outputs scaled
-    to [−1, 1] by the activation's range here, the layer's smallest and largest output (Rakitianskaia &
-    Engelbrecht 2015). With the mean of each bin taken of |output| it is the mean of |output| itself, up to
-    the one bin that straddles 0.
+    ρ is Σ |mean of the bin|·(examples in it)/(examples), over 50 equal bins of the unit's outputs scaled to
+    [−1, 1] by the activation's range here, the layer's smallest and largest output (Rakitianskaia &
+    Engelbrecht 2015).
     """
     a = t.a.astype(np.float64)
     low, high = a.min(axis=(-2, -1), keepdims=True), a.max(axis=(-2, -1), keepdims=True)
-    with np.errstate(all="ignore"):
-        scaled = 2 * (a - low) / (high - low) - 1
-    place = np.clip(np.nan_to_num((scaled + 1) / 2 * bins), 0, bins - 1).astype(int)
+    scaled = 2 * (a - low) / (high - low) - 1
+    place = np.clip(np.nan_to_num((scaled + 1) / 2 * BINS), 0, BINS - 1).astype(int)
     rho = np.zeros(scaled.shape[::2])
-    for b in range(bins):
+    for b in range(BINS):
         rho += np.abs(np.where(place == b, scaled, 0.0).sum(axis=-2))
-    return t.known(share(rho / scaled.shape[-2] > above))
+    return t.known(share(rho / scaled.shape[-2] > FULL))

@@ -238,13 +238,12 @@ def is_allowed(value, annotation) -> bool:
 )
 def test_every_option_changes_the_number(name, option, rng):
     default = PROBES.options(name)[option].default
-    other = not default if isinstance(default, bool) else default * 5
-    if not is_allowed(other, PROBES.options(name)[option].annotation):
-        other = default / 5
-    changed = f"{name}({option}={str(other).lower()})"
+    others = [not default] if isinstance(default, bool) else [default * 5, default / 5, default / 50]
+    allowed = [other for other in others if is_allowed(other, PROBES.options(name)[option].annotation)]
+    changed = [f"{name}({option}={str(other).lower()})" for other in allowed]
     sample = data(rng, n=400)  # several mini-batches of any size that is asked for
-    seen = watch(network("tanh", seeds=[0]), sample, seeds=[0], probes=[name, changed])[0]
-    assert any(seen.layers[layer][name] != seen.layers[layer][changed] for layer in (1, 2))
+    seen = watch(network("tanh", seeds=[0]), sample, seeds=[0], probes=[name, *changed])[0]
+    assert any(seen.layers[layer][name] != seen.layers[layer][text] for layer in (1, 2) for text in changed)
 
 
 # -- what must never be miscounted ------------------------------------------------------------------------

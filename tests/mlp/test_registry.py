@@ -283,7 +283,7 @@ def test_an_alias_is_read_as_the_entry_that_it_stands_for():
     def dinner() -> None:
         """Would stand where the alias points elsewhere."""
 
-    with pytest.raises(RegistryError, match=r"^menu 'dinner' is registered twice$"):
+    with pytest.raises(RegistryError, match=r"^menu 'dinner' is another name for supper$"):
         MENUS(dinner)
 
 
