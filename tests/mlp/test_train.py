@@ -156,7 +156,7 @@ def check_in_company(sample, *, shape, options):
             same_bits(alone, stack, 0, rows)
 
 
-@pytest.mark.parametrize("width", [1, 10, 64, 100])
+@pytest.mark.parametrize("width", [1, 10, pytest.param(64, marks=pytest.mark.slow), 100])
 @pytest.mark.parametrize("trace", TRACES)
 @pytest.mark.parametrize("norm", sorted(NORM_TABLE))
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -14,6 +14,7 @@ from experiments.sweeps import memory
 from experiments.sweeps.memory import Shape, available, shape_of, stack_bytes
 from experiments.sweeps.runner import run_stack
 
+QUICK = {"float32", "one layer", "on the batch"}  # the others take Python's allocator seconds each
 RECORDING = config.from_mapping({"question": "?"}).recording
 CASES = {  # settings, runs in the stack, what of the recording differs
     "float32": ({"depth": 10, "dtype": "float32"}, 5, {}),
@@ -33,7 +34,9 @@ CASES = {  # settings, runs in the stack, what of the recording differs
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in CASES]
+)
 def test_a_stack_takes_as_much_as_is_said(name):
     """Within a factor of two: what is refused could not run, what is let through can."""
     settings, count, recorded = CASES[name]
