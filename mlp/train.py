@@ -64,7 +64,10 @@ def batches(n: int, batch: int, seeds: Sequence[int]) -> Iterator[npt.NDArray[np
     """Yield (R, batch) example indices without end: each run's own shuffle of all n, anew in each epoch.
 
     The n mod batch examples left over at the end of an epoch sit that epoch out.
+    Errors: ValueError for a batch of more than n.
     """
+    if batch > n:
+        raise ValueError(f"a batch of {batch} is asked for and there are {n} examples")
     streams = {seed: stream(seed, "batches") for seed in seeds}
     while True:
         orders = {seed: rng.permutation(n) for seed, rng in streams.items()}

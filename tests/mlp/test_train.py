@@ -237,6 +237,11 @@ def test_a_neighbours_rate_of_1e30_changes_not_one_bit(dtype, rng):
     same_bits(alone, stack, 0, 1)
 
 
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match="a batch of 5 is asked for and there are 4 examples"):
+        next(batches(4, 5, [0]))
+
+
 @pytest.mark.parametrize("trace", TRACES)
 def test_twice_the_same_is_the_same_bits(trace, rng):
     sample, options = data(rng, n=40), {"batch": 16, "trace": trace}
