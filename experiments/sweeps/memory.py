@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments import datasets
-from experiments.config import Recording, Run
+from experiments.config import ConfigError, Recording, Run
 from experiments.storage.identity import watched_steps
 from mlp.network import parameter_count
 from mlp.norms import NORMS
@@ -21,6 +21,8 @@ TEMPORARIES = 3  # arrays of one layer's size that a probe makes, in float64
 EXAMPLES_AT_ONCE = 4096  # of the test set in a prediction
 SMALL_ARRAY = 200  # bytes that a recorded number of one run costs besides itself, as an array of its own
 FRAME_COPIES = 3  # of the recorded columns: pieces, joined, typed
+Stack = tuple[Run, ...]
+
 PROCESS = 250 * 2**20  # bytes of a worker with NumPy, pandas and SciPy loaded
 RESERVE = 0.8  # of the memory that is free may be used
 
@@ -68,8 +70,40 @@ def _recorded(stack: Sequence[Run], recording: Recording) -> int:
     return int(pieces * SMALL_ARRAY + 8 * FRAME_COPIES * numbers)
 
 
+def fitted(stacks: Sequence[Stack], recording: Recording, workers: int) -> tuple[list[Stack], int]:
+    """Return the stacks, cut where they are too large for the free memory, and how many workers have room.
+
+    Errors: ConfigError where even one run alone has no room; the message says what to make smaller.
+    """
+    free = int(RESERVE * available())
+    shapes = {text: shape_of(text) for text in dict.fromkeys(stack[0].dataset for stack in stacks)}
+
+    def need(stack: Stack) -> int:
+        return stack_bytes(stack, recording, shapes[stack[0].dataset]) + PROCESS
+
+    parts = [part for stack in stacks for part in _cut(stack, need, free)]
+    needs = sorted(map(need, parts), reverse=True)
+    at_once = [n for n in range(1, workers + 1) if sum(needs[:n]) <= free]
+    return parts, max(at_once, default=0)
+
+
+def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[Stack]:
+    """Return the stack in the fewest halves of halves that each fit."""
+    if need(stack) <= free:
+        return [stack]
+    if len(stack) > 1:
+        half = len(stack) // 2
+        return _cut(stack[:half], need, free) + _cut(stack[half:], need, free)
+    run = stack[0]
+    raise ConfigError([
+        f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs about "
+        f"{need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used here; make depth, "
+        "width, batch, probe_set or the number of watched steps smaller"
+    ])  # fmt: skip
+
+
 def available() -> int:
-    """Return the bytes that may be used: the free ones of the machine, or of its container if fewer."""
+    """Return the bytes that are free on the machine, or in its container if that has fewer."""
     free = _free()
     for limit, used in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),

@@ -12,6 +12,7 @@ from experiments.storage.own_parts import used_by
 from experiments.storage.sharing import Place, held_elsewhere
 from experiments.storage.store import Store
 from experiments.sweeps.forecast import cost, finishing_cost, machine_speed
+from experiments.sweeps.memory import fitted
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
 EFFICIENCY = 0.4  # the speed of training as a fraction of the core's speed at matrix products
@@ -128,6 +129,9 @@ def survey(experiment: Experiment, store: Store, options: ExecutionOptions, *, a
     sweep = Sweep(experiment, runs, done, speed, _workers(options), prints=prints, elsewhere=elsewhere)
     sweep = replace(sweep.without(done), crashed=crashed)
     sweep = replace(sweep, workers=min(sweep.workers, len(sweep.stacks)), own=_own_parts(experiment, missing))
+    if not options.dask:  # a cluster's memory is its own
+        stacks, workers = fitted(sweep.stacks, experiment.recording, sweep.workers)
+        sweep = replace(sweep, stacks=stacks, workers=workers)
     if sweep.own and options.dask:
         raise ConfigError([f"--dask: its workers do not have {_named(sweep.own)}; leave out --dask"])
     if sweep.own:

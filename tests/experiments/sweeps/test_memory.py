@@ -76,3 +76,28 @@ def test_a_container_with_less_than_the_machine_counts(monkeypatch):
     monkeypatch.setattr(memory, "_free", lambda: 10**12)
     monkeypatch.setattr(Path, "read_text", read)
     assert available() == 600_000
+
+
+def grid(count, **settings):
+    return tuple(Run(**settings, seed=seed) for seed in range(count))
+
+
+def test_stacks_are_cut_and_workers_left_out_where_memory_is_short(monkeypatch):
+    stack = grid(8, depth=10)
+    shape = shape_of("digits")
+    two = stack_bytes(stack[:2], RECORDING, shape) + memory.PROCESS
+    monkeypatch.setattr(memory, "available", lambda: int(two / memory.RESERVE) + 1000)
+    parts, workers = memory.fitted([stack], RECORDING, 2)
+    assert [len(part) for part in parts] == [2, 2, 2, 2]
+    assert [run for part in parts for run in part] == list(stack)
+    assert workers == 1
+    monkeypatch.setattr(memory, "available", lambda: 10**12)
+    assert memory.fitted([stack, stack], RECORDING, 2) == ([stack, stack], 2)
+
+
+def test_what_no_machine_holds_is_refused_with_what_to_change():
+    """Ten thousand layers of 65,536 units: 344 TB of weights alone."""
+    with pytest.raises(
+        config.ConfigError, match=r"depth 10000, width 65536.* GB while it trains.*make depth, width"
+    ):
+        memory.fitted([grid(1, depth=10_000, width=65_536)], RECORDING, 1)
