@@ -96,8 +96,8 @@ def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[Stack]:
         return _cut(stack[:half], need, free) + _cut(stack[half:], need, free)
     run = stack[0]
     raise ConfigError([
-        f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs about "
-        f"{need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used here; make depth, "
+        f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs "
+        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used here; make depth, "
         "width, batch, probe_set or the number of watched steps smaller"
     ])  # fmt: skip
 
