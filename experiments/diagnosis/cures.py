@@ -54,11 +54,12 @@ def _slower(run: Run) -> list[str]:
     plain = (
         [] if run.schedule == "constant" or not run.schedule.startswith("shock") else ["schedule=constant"]
     )
-    return [*plain, *(f"lr={run.lr / factor:.3g}" for factor in (10, 100, 1000))]
+    return [*plain, *(f"lr={run.lr / factor:.3g}" for factor in (3, 10, 100, 1000))]
 
 
 def _faster(run: Run) -> list[str]:
-    return [f"lr={run.lr * factor:.3g}" for factor in (10, 100, 1000)] if run.lr else ["lr=0.1"]
+    rates = [f"lr={run.lr * factor:.3g}" for factor in (3, 10, 100, 1000)] if run.lr else ["lr=0.1"]
+    return [*rates, critical_init(run)]
 
 
 def _units(run: Run) -> list[str]:

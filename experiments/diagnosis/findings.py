@@ -76,7 +76,9 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
     rows = []
     for rank, name in enumerate(ranked, start=1):
         if name == "healthy":
-            rows.append(_healthy(rank, causes[name], seeds, best))
+            rows.append(
+                _healthy(rank, [s for s, each in zip(seeds, found, strict=True) if not each], seeds, best)
+            )
         else:
             evidence = [each[name] for each in found if name in each]
             cause = ranked[0] if name in symptoms else ""
@@ -84,8 +86,10 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
     return rows
 
 
-def _healthy(rank: int, count: int, seeds: Sequence[Signals], best: Yardstick) -> dict[str, Any]:
-    reached = float(np.median([s.final_accuracy for s in seeds if np.isfinite(s.final_accuracy)]))
+def _healthy(
+    rank: int, healthy: Sequence[Signals], seeds: Sequence[Signals], best: Yardstick
+) -> dict[str, Any]:
+    reached, count = float(np.median([s.final_accuracy for s in healthy])), len(healthy)
     sentence = (
         f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training accuracy of {reached:.2f} is what "
         f"a shallow network reaches on these data ({best.accuracy:.2f})."

@@ -97,8 +97,8 @@ def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[Stack]:
     run = stack[0]
     raise ConfigError([
         f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs "
-        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used here; make depth, "
-        "width, batch, probe_set or the number of watched steps smaller"
+        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used here; "
+        "make depth, width, batch, probe_set or the number of watched steps smaller"
     ])  # fmt: skip
 
 

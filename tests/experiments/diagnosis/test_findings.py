@@ -38,6 +38,7 @@ def test_the_cause_that_most_seeds_have_comes_first_and_the_healthy_are_counted(
         ("vanishing_gradient", 1, 2, 3),
         ("healthy", 2, 1, 3),
     ]
+    assert rows[1]["value"] == pytest.approx(0.97)  # of the healthy seed alone
     sentence = rows[0]["sentence"]
     assert (
         "2 of 3 seeds (9% to 99% of networks)" in sentence
