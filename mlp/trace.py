@@ -24,6 +24,19 @@ _EXPONENTS = {"x": "x_exponent", "z": "z_exponent", "a": "z_exponent", "delta": 
               "dw": "dw_exponent", "db": "exponent", "step": "step_exponent"}  # fmt: skip
 
 
+def _true_size(name: str, says: str, *, wide: bool = False) -> property:
+    """Return a property: the named array without its exponents; wide: in float64."""
+
+    @np.errstate(all="ignore")
+    def unscaled(trace: LayerTrace) -> Array:
+        array, exponent = getattr(trace, f"scaled_{name}"), getattr(trace, _EXPONENTS[name])
+        if wide:  # always, since a neighbour must not choose the format
+            array = array.astype(np.float64, copy=False)
+        return times_power(array, -exponent) if exponent.any() else array
+
+    return property(lambda trace: trace.once(name, lambda: unscaled(trace)), doc=says)
+
+
 @dataclass(frozen=True)
 class LayerTrace:
     """One layer, numbered from the input (1 … depth hidden, depth + 1 the output), over B examples.
@@ -74,40 +87,15 @@ class LayerTrace:
             view.flags.writeable = False
             object.__setattr__(self, name, view)
 
-    @property
-    def x(self) -> Array:
-        """The layer's input at its true size: (R, B, n_in)."""
-        return self.once("x", lambda: self._unscaled("x"))
-
-    @property
-    def z(self) -> Array:
-        """What enters the activation, at its true size: (R, B, n_out)."""
-        return self.once("z", lambda: self._unscaled("z"))
-
-    @property
-    def a(self) -> Array:
-        """f(z) at its true size: (R, B, n_out)."""
-        return self.once("a", lambda: self._unscaled("a"))
-
-    @property
-    def delta(self) -> Array:
-        """dLoss/dz at its true size, in float64: (R, B, n_out)."""
-        return self.once("delta", lambda: self._unscaled("delta", wide=True))
-
-    @property
-    def dw(self) -> Array:
-        """Gradient of the mean loss with respect to w, at its true size, in float64: (R, n_in, n_out)."""
-        return self.once("dw", lambda: self._unscaled("dw", wide=True))
-
-    @property
-    def db(self) -> Array:
-        """Gradient of the mean loss with respect to b, at its true size, in float64: (R, 1, n_out)."""
-        return self.once("db", lambda: self._unscaled("db", wide=True))
-
-    @property
-    def step(self) -> Array:
-        """Update of w that follows, at its true size, in float64: (R, n_in, n_out); NaN after the last."""
-        return self.once("step", lambda: self._unscaled("step", wide=True))
+    x = _true_size("x", "The layer's input at its true size: (R, B, n_in).")
+    z = _true_size("z", "What enters the activation, at its true size: (R, B, n_out).")
+    a = _true_size("a", "f(z) at its true size: (R, B, n_out).")
+    delta = _true_size("delta", "dLoss/dz at its true size, in float64: (R, B, n_out).", wide=True)
+    dw = _true_size("dw", "Gradient of the mean loss by w, in float64: (R, n_in, n_out).", wide=True)
+    db = _true_size("db", "Gradient of the mean loss by b, in float64: (R, 1, n_out).", wide=True)
+    step = _true_size(
+        "step", "Update of w that follows, in float64, or NaN: (R, n_in, n_out).", wide=True
+    )
 
     @property
     def dw_exponent(self) -> Exponents:
@@ -154,44 +142,8 @@ class LayerTrace:
 
         return self.once(f"{name} moments", measure)
 
-    def known(self, values: Measure, *names: str) -> Measure:
-        """Return values (R,) with NaN for each run that has a NaN in z or in a named (stored) array.
-
-        A comparison answers False for NaN, so that a share or a count of NaN would be a number.
-        """
-        for missing in map(self._nan_runs, ("scaled_z", *names)):
-            if missing:
-                values = np.array(values, np.float64)
-                values[missing] = np.nan
-        return values
-
-    def known_units(self, values: Array, *names: str) -> Array:
-        """Return values (R, n_out) with NaN for each unit with a NaN in z or a named array (R, B, n_out)."""
-        values = np.asarray(values, np.float64)
-        for name in ("scaled_z", *names):
-            if self._nan_runs(name):
-                values = np.where(np.isnan(getattr(self, name)).any(axis=-2), np.nan, values)
-        return values
-
-    def _nan_runs(self, name: str) -> list[int]:
-        """Return the runs that have a NaN in the named array."""
-
-        def measure() -> list[int]:
-            size = self.moments("z")[2] if name == "scaled_z" else self.norm(name)
-            return [r for r, each in enumerate(size.tolist()) if each != each]
-
-        return self.once(f"{name} nan", measure)
-
     def once(self, key: Hashable, measure: Callable[[], T]) -> T:
         """Return measure(), computed for whichever probe asks first: several may share a key."""
         if key not in self._memo:
             self._memo[key] = measure()
         return cast("T", self._memo[key])
-
-    @np.errstate(all="ignore")
-    def _unscaled(self, name: str, *, wide: bool = False) -> Array:
-        """The named array without its exponents; wide: in float64."""
-        array, exponent = getattr(self, f"scaled_{name}"), getattr(self, _EXPONENTS[name])
-        if wide:  # always, since a neighbour must not choose the format
-            array = array.astype(np.float64, copy=False)
-        return times_power(array, -exponent) if exponent.any() else array

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlp.activations import Array
 from mlp.numbers import Measure, count, frobenius, share, times_power
+from mlp.probes.missing import known
 from mlp.probes.table import probe
 from mlp.registry import Within
 from mlp.trace import Exponents, LayerTrace
@@ -114,25 +115,25 @@ def a_rms(t: LayerTrace) -> Measure:
 @probe(default=True)
 def dead_fraction(t: LayerTrace) -> Measure:
     """Share of units with slope 0 on every example, so that they get no gradient."""
-    return t.known(share(t.dead), "slope")
+    return known(t, share(t.dead), "slope")
 
 
 @probe(default=True)
 def inactive_fraction(t: LayerTrace) -> Measure:
     """Share of units with z ≤ 0 on every example; of a leaky activation they still learn."""
-    return t.known((count(t.scaled_z > 0, axis=-2) == 0).mean(axis=-1))
+    return known(t, (count(t.scaled_z > 0, axis=-2) == 0).mean(axis=-1))
 
 
 @probe(default=True)
 def saturated_fraction(t: LayerTrace, below: Annotated[float, Within(0, 1, above=True)] = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return t.known(share(np.abs(t.slope) < below * t.act.max_slope), "slope")
+    return known(t, share(np.abs(t.slope) < below * t.act.max_slope), "slope")
 
 
 @probe(default=True)
 def slope_rms(t: LayerTrace) -> Measure:
     """Root mean square of the slope over examples and units: what the activation leaves of a gradient."""
-    return t.known(t.norm("slope") / np.sqrt(t.slope[0].size))
+    return known(t, t.norm("slope") / np.sqrt(t.slope[0].size))
 
 
 @probe(default=True)
@@ -193,27 +194,27 @@ def sign_agreement(t: LayerTrace) -> Measure:
 
     The mean over the (example, unit) pairs with a gradient.
     """
-    return t.known(_weighted_mean(*_by_example(t)), "scaled_delta")
+    return known(t, _weighted_mean(*_by_example(t)), "scaled_delta")
 
 
 @probe(default=True)
 def sign_agreement_batch(t: LayerTrace) -> Measure:
     """The same for the gradient of the whole set's mean loss."""
-    return t.known(_weighted_mean(*_of_the_mean(t)), "scaled_dw")
+    return known(t, _weighted_mean(*_of_the_mean(t)), "scaled_dw")
 
 
 @probe(default=True)
 def one_sign_fraction(t: LayerTrace) -> Measure:
     """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
     agreement, units = _by_example(t)
-    return t.known(_weighted_mean(agreement == 1, units), "scaled_delta")
+    return known(t, _weighted_mean(agreement == 1, units), "scaled_delta")
 
 
 @probe(default=True)
 def one_sign_fraction_batch(t: LayerTrace) -> Measure:
     """Share of units whose incoming weight gradients of the mean loss all have one sign."""
     agreement, gets_one = _of_the_mean(t)
-    return t.known(_weighted_mean(agreement == 1, gets_one), "scaled_dw")
+    return known(t, _weighted_mean(agreement == 1, gets_one), "scaled_dw")
 
 
 def _is_zero(t: LayerTrace) -> Array:
@@ -235,7 +236,7 @@ def _is_zero(t: LayerTrace) -> Array:
 @probe(default=True)
 def zero_fraction(t: LayerTrace) -> Measure:
     """Share of weight gradients that are exactly zero; what only its number format makes 0 is not counted."""
-    fraction = t.known(share(_is_zero(t)), "scaled_dw")
+    fraction = known(t, share(_is_zero(t)), "scaled_dw")
     for r in t.arrivals:  # known also where the gradients have left the format, and are NaN
         fraction[r] = _is_zero(t)[r].mean()
     return fraction
@@ -246,4 +247,4 @@ def subnormal_fraction(t: LayerTrace) -> Measure:
     """Share of weight gradients, not zero, below the smallest normal number of the run's own format."""
     size = np.abs(t.scaled_dw.astype(np.float64))
     smallest = times_power(np.full(len(size), float(np.finfo(t.w.dtype).tiny)), t.dw_exponent)
-    return t.known(share(~_is_zero(t) & (size < smallest[:, None, None])), "scaled_dw")
+    return known(t, share(~_is_zero(t) & (size < smallest[:, None, None])), "scaled_dw")

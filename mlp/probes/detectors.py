@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 
 from mlp.numbers import Measure, moments, share
+from mlp.probes.missing import known
 from mlp.probes.table import probe
 from mlp.registry import Share, Within
 from mlp.trace import LayerTrace
@@ -49,32 +50,32 @@ def w_var(t: LayerTrace) -> Measure:
 @probe()
 def output_zero_fraction(t: LayerTrace) -> Measure:
     """Share of the activation's outputs that are exactly 0."""
-    return t.known(share(t.scaled_a == 0))
+    return known(t, share(t.scaled_a == 0))
 
 
 @probe()
 def output_beyond_fraction(t: LayerTrace) -> Measure:
     """Share of the activation's outputs of at least 5 in magnitude."""
-    return t.known(share(np.abs(t.a) >= LARGE))
+    return known(t, share(np.abs(t.a) >= LARGE))
 
 
 @probe()
 def input_beyond_fraction(t: LayerTrace, low: Level = -5.0, high: Level = 5.0) -> Measure:
     """Share of pre-activations at most `low` or at least `high` (default −5 and 5)."""
-    return t.known(share((t.z <= low) | (t.z >= high)))
+    return known(t, share((t.z <= low) | (t.z >= high)))
 
 
 @probe()
 def rarely_active_fraction(t: LayerTrace, below: Share = 0.01) -> Measure:
     """Share of units whose output is above 0 on fewer than `below` (default 0.01) of the examples."""
-    return t.known(share((t.scaled_a > 0).mean(axis=-2) < below))
+    return known(t, share((t.scaled_a > 0).mean(axis=-2) < below))
 
 
 @probe()
 @np.errstate(all="ignore")  # of outputs that are infinite
 def quiet_fraction(t: LayerTrace) -> Measure:
     """Share of units of whose |output| the 95th percentile over examples is under 1e-5."""
-    return t.known(share(np.percentile(np.abs(t.a), PERCENTILE, axis=-2) < QUIET))
+    return known(t, share(np.percentile(np.abs(t.a), PERCENTILE, axis=-2) < QUIET))
 
 
 @probe()
@@ -93,4 +94,4 @@ def binned_saturation_fraction(t: LayerTrace) -> Measure:
     rho = np.zeros(scaled.shape[::2])
     for b in range(BINS):
         rho += np.abs(np.where(place == b, scaled, 0.0).sum(axis=-2))
-    return t.known(share(rho / scaled.shape[-2] > FULL))
+    return known(t, share(rho / scaled.shape[-2] > FULL))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.numbers import Measure, column_norms, count, times_power
+from mlp.probes.missing import known_units
 from mlp.registry import Registry
 from mlp.trace import LayerTrace
 
@@ -16,13 +17,13 @@ UNIT_PROBES = Registry("unit probe")
 @UNIT_PROBES
 def unit_dead(t: LayerTrace) -> Measure:
     """1 if the unit's slope is 0 on every example, so that it gets no gradient; else 0."""
-    return t.known_units(t.dead, "slope")
+    return known_units(t, t.dead, "slope")
 
 
 @UNIT_PROBES
 def unit_inactive(t: LayerTrace) -> Measure:
     """1 if z ≤ 0 on every example, else 0; a leaky unit that is still learns."""
-    return t.known_units(count(t.scaled_z > 0, axis=-2) == 0)
+    return known_units(t, count(t.scaled_z > 0, axis=-2) == 0)
 
 
 @UNIT_PROBES
