@@ -93,9 +93,7 @@ class LayerTrace:
     delta = _true_size("delta", "dLoss/dz at its true size, in float64: (R, B, n_out).", wide=True)
     dw = _true_size("dw", "Gradient of the mean loss by w, in float64: (R, n_in, n_out).", wide=True)
     db = _true_size("db", "Gradient of the mean loss by b, in float64: (R, 1, n_out).", wide=True)
-    step = _true_size(
-        "step", "Update of w that follows, in float64, or NaN: (R, n_in, n_out).", wide=True
-    )
+    step = _true_size("step", "Update of w that follows, in float64, or NaN: (R, n_in, n_out).", wide=True)
 
     @property
     def dw_exponent(self) -> Exponents:

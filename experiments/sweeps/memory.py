@@ -97,13 +97,26 @@ def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[Stack]:
     run = stack[0]
     raise ConfigError([
         f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs "
-        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used here; "
+        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used "
+        "here (VG_MEMORY=GB says otherwise); "
         "make depth, width, batch, probe_set or the number of watched steps smaller"
     ])  # fmt: skip
 
 
 def available() -> int:
-    """Return the bytes that are free on the machine, or in its container if that has fewer."""
+    """Return the bytes that are free on the machine, or in its container if that has fewer.
+
+    The environment variable VG_MEMORY, in GB, replaces what the system says: within a job's own limit, say.
+    Errors: ConfigError where it is no number above 0.
+    """
+    if text := os.environ.get("VG_MEMORY", ""):
+        try:
+            asked = float(text)
+        except ValueError:
+            asked = 0.0
+        if not 0 < asked < 1e9:
+            raise ConfigError([f"VG_MEMORY is {text!r}; it is a number of GB, as in VG_MEMORY=16"])
+        return int(asked * 1e9)
     free = _free()
     for limit, used in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),

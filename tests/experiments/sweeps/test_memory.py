@@ -101,3 +101,12 @@ def test_what_no_machine_holds_is_refused_with_what_to_change():
         config.ConfigError, match=r"depth 10000, width 65536.* GB while it trains.*make depth, width"
     ):
         memory.fitted([grid(1, depth=10_000, width=65_536)], RECORDING, 1)
+
+
+def test_the_environment_may_say_how_much_there_is(monkeypatch):
+    monkeypatch.setenv("VG_MEMORY", "16")
+    assert available() == 16 * 10**9
+    for text in ("much", "0", "-3", "nan"):
+        monkeypatch.setenv("VG_MEMORY", text)
+        with pytest.raises(config.ConfigError, match=f"VG_MEMORY is '{text}'; it is a number of GB"):
+            available()
