@@ -1,7 +1,7 @@
 """Count how many networks of random settings lie within theory's bands: results/coverage/README.md.
 
 python scripts/coverage.py
-python scripts/coverage.py --settings 50 --seed 7 --out /tmp/coverage
+python scripts/coverage.py --settings 50 --seed 7 --out my_coverage
 """
 
 import argparse

@@ -162,6 +162,15 @@ def coverage(n: Any) -> Any:
     return np.maximum(0.0, 1 - 2.0 ** (1 - n))
 
 
+def share_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of which `hits` of n were seen, by Clopper & Pearson 1934."""
+    from scipy.special import betaincinv
+
+    low = float(betaincinv(hits, n - hits + 1, 0.025)) if hits else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 0.975)) if hits < n else 1.0
+    return low, high
+
+
 def paired(
     frame: pd.DataFrame, value: str, field: str, a: object, b: object, on: Sequence[str] = ("seed",)
 ) -> pd.DataFrame:

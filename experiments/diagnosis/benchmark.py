@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.analysis.ratios import share_interval
 from experiments.config import Recording, Run
 from experiments.diagnosis.findings import of_setting
 from experiments.diagnosis.mechanisms import falls_short
@@ -165,14 +166,6 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
         for name, hits in counts.items():
             n = int((~ill).sum() if name == "false alarms" else ill.sum())
             share = hits / n if n else np.nan
-            rows.append(("ours" if by == "first" else by, name, share, *interval(int(hits), n), int(hits), n))
+            ends = share_interval(int(hits), n)
+            rows.append(("ours" if by == "first" else by, name, share, *ends, int(hits), n))
     return pd.DataFrame(rows, columns=["by", "score", "share", "low", "high", "hits", "n"])
-
-
-def interval(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share by Clopper & Pearson 1934."""
-    from scipy.special import betaincinv
-
-    low = float(betaincinv(hits, n - hits + 1, 0.025)) if hits else 0.0
-    high = float(betaincinv(hits + 1, n - hits, 0.975)) if hits < n else 1.0
-    return low, high

@@ -10,7 +10,8 @@ import numpy as np
 from experiments import config
 from experiments.config import Recording, Run, keys_of
 from experiments.diagnosis.cures import cures
-from experiments.diagnosis.signals import data_facts, run_of
+from experiments.diagnosis.signals import data_facts
+from experiments.storage.records import run_of
 from experiments.sweeps.in_memory import train_in_memory
 
 if TYPE_CHECKING:

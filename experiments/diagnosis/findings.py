@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import varying
+from experiments.analysis.ratios import share_interval, varying
 from experiments.diagnosis.cures import cures
 from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, find
 from experiments.diagnosis.signals import Signals, signals
@@ -160,8 +160,5 @@ def _of_seeds(count: int, seeds: int) -> str:
     """``4 of 6 seeds (22 % to 96 % of networks)``, by Clopper & Pearson 1934, or that it is one seed."""
     if seeds == 1:
         return "the one seed that was run"
-    from scipy.special import betaincinv
-
-    low = float(betaincinv(count, seeds - count + 1, 0.025)) if count else 0.0
-    high = float(betaincinv(count + 1, seeds - count, 0.975)) if count < seeds else 1.0
+    low, high = share_interval(count, seeds)
     return f"{count} of {seeds} seeds ({low:.0%} to {high:.0%} of networks)"

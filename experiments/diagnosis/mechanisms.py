@@ -26,9 +26,6 @@ MECHANISMS = Registry("mechanism")
 SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
 SHORT_OF_ACCURACY = 0.05
 SHORT_WITH_LOSS = 0.02  # of accuracy, where the loss is short as well
-E_FOLDS = (
-    3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
-)
 DEAD = 0.7  # of a layer's units: half of them would be where all examples look alike
 HALF = 0.5  # of the units that could be saturated
 OF_UNITS = ("dead_units", "saturated_units")
@@ -176,23 +173,35 @@ def _dead(s: Signals) -> np.ndarray:
     return np.nan_to_num(s.hidden("dead_fraction"))
 
 
-def _saturated(s: Signals) -> np.ndarray:
-    """Return the share of units saturated beyond what a signal of unit variance makes: (T, depth)."""
-    usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
-    dead = _dead(s)
-    return np.clip((np.nan_to_num(s.hidden("saturated_fraction")) - usual) / (1 - usual + 1e-12), 0, 1) - dead
+def _usual(s: Signals) -> float:
+    """Return the share of slopes under a tenth of the largest that a signal of unit variance makes."""
+    return float(flat_fraction(activation_of(s.run.activation), 1.0))
+
+
+def _saturated(s: Signals, usual: float) -> np.ndarray:
+    """Return the share of units saturated beyond the usual one: (T, depth)."""
+    share = np.nan_to_num(s.hidden("saturated_fraction"))
+    return np.clip((share - usual) / (1 - usual + 1e-12), 0, 1) - _dead(s)
+
+
+def _first_over(s: Signals, share: np.ndarray, bound: float) -> tuple[int, int, int, str] | None:
+    """Return where a (T, depth) share first exceeds a bound: place in time, layers, and when in words."""
+    over = share > bound
+    if not over.any():
+        return None
+    at = int(np.flatnonzero(over.any(axis=1))[0])
+    when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
+    return at, *_layers(over[at]), when
 
 
 @MECHANISMS
 def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
     """Most of a layer's units pass no gradient on any example."""
     dead = _dead(s)
-    if not (s.depth and (dead > DEAD).any()):
+    if (found := _first_over(s, dead, DEAD)) is None:
         return None
-    at = int(np.flatnonzero((dead > DEAD).any(axis=1))[0])
-    first, last = _layers(dead[at] > DEAD)
+    at, first, last, when = found
     share = float(dead[at].max())
-    when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
     words = f"up to {share:.0%} of the units of {_named(first, last)} are dead {when}"
     return Evidence(first, last, int(s.steps[at]), share, 0.0, DEAD, "share of units", words)
 
@@ -200,17 +209,14 @@ def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
 @MECHANISMS
 def saturated_units(s: Signals, best: Yardstick) -> Evidence | None:
     """More than half of the slopes of a layer lie under a tenth of the largest, beyond what is usual."""
-    share = _saturated(s)
-    if not (s.depth and (share > HALF).any()):
+    usual = _usual(s)
+    if (found := _first_over(s, _saturated(s, usual), HALF)) is None:
         return None
-    at = int(np.flatnonzero((share > HALF).any(axis=1))[0])
-    first, last = _layers(share[at] > HALF)
-    when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
+    at, first, last, when = found
     value = float(s.hidden("saturated_fraction")[at].max())
     words = (
         f"up to {value:.0%} of the slopes of {_named(first, last)} are under a tenth of the largest {when}"
     )
-    usual = float(flat_fraction(activation_of(s.run.activation), 1.0))
     return Evidence(
         first, last, int(s.steps[at]), value, 0.0, usual + HALF * (1 - usual), "share of slopes", words
     )

@@ -42,10 +42,6 @@ def _with(dataset: str, **options: object) -> str:
     return call_text(name, given | options)
 
 
-def _is_relu(run: Run) -> bool:
-    return run.activation.startswith("relu")
-
-
 def _gain(run: Run, factor: float) -> Run:
     """The critical gain of the activation (of unit inputs), times a factor."""
     from experiments.theory.critical import critical

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments import datasets
-from experiments.config import Run, keys_of
+from experiments.config import Run
+from experiments.storage.records import run_of
 from experiments.theory.inputs import Inputs
 from experiments.theory.of_records import inputs_of
 from mlp.activations import Array
@@ -159,18 +160,6 @@ def _of_run(row: Mapping[str, Any], steps: Any, layers: Any) -> Signals:
         data=data_facts(run.dataset, run.loss),
         start=_start(run),
     )
-
-
-def run_of(row: Mapping[str, Any]) -> Run:
-    """Return the Run that a row of `runs` describes."""
-    return Run(**{name: _plain(row[name]) for name in keys_of(Run)})
-
-
-def _plain(value: Any) -> Any:
-    """A cell of `runs` as the value of the field: pandas has NaN for None and NumPy's numbers."""
-    if isinstance(value, float) and np.isnan(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value
 
 
 @lru_cache(maxsize=16)

@@ -217,6 +217,18 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(cast).reset_index(drop=True)
 
 
+def run_of(row: Mapping[str, Any] | pd.Series) -> Run:
+    """Return the Run that a row of `runs` describes."""
+    return Run(**{name: _plain(row[name]) for name in keys_of(Run)})
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell of `runs` as the field's value: pandas has NaN for None, and NumPy's numbers."""
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def with_defaults(runs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Fill in the default of each field that was added to Run after these `runs` were stored."""
     plain = asdict(Run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,10 @@ import numpy as np
 
 from experiments import datasets
 from experiments.config import Experiment, Run
+from experiments.storage.records import Records, run_of
 from experiments.verification.laws import CHECKS, Subject
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from experiments.storage.records import Records
     from experiments.storage.store import Store
 
 EXAMPLES = 32  # the number of training examples in the gradient checks
@@ -54,18 +52,6 @@ def verify(experiment: Experiment, records: Records, picked: Sequence[str]) -> I
         run = run_of(stored.loc[name])
         yield _same_records(name, run_stack([run], experiment.recording), records)
         yield from _gradients(name, run)
-
-
-def run_of(row: pd.Series) -> Run:
-    """Return the Run that a row of `runs` describes."""
-    plain = Run()
-    values = {name: row[name] for name in vars(plain)}
-    for name, value in values.items():
-        if name == "clip" and value != value:
-            values[name] = None
-        elif hasattr(value, "item"):
-            values[name] = value.item()
-    return replace(plain, **values)
 
 
 def _same_records(name: str, again: Records, stored: Records) -> Finding:

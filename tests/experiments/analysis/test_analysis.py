@@ -371,3 +371,9 @@ def test_a_norm_too_small_for_any_number_is_not_counted_as_a_zero():
     assert analysis.summary(r)["zeros"].item() == 1
     ratio = analysis.first_to_last(one_run([0.0, 1.0, 1.0], delta_log10=[-400.0, 0.0, 0.0]))
     assert ratio["ratio_log10"].item() == -400
+
+
+def test_the_interval_of_a_share_is_the_tabulated_one():
+    """Clopper-Pearson 95 %: 0 of 10 is 0 to 0.3085, 3 of 10 is 0.0667 to 0.6525."""
+    assert analysis.share_interval(0, 10) == pytest.approx((0, 0.3085), abs=1e-4)
+    assert analysis.share_interval(3, 10) == pytest.approx((0.0667, 0.6525), abs=1e-4)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments.config import Run
-from experiments.diagnosis.benchmark import benchmark, cases, draw, interval, operators, scores
+from experiments.diagnosis.benchmark import benchmark, cases, draw, operators, scores
 from experiments.diagnosis.mechanisms import MECHANISMS
 from experiments.diagnosis.operators import OPERATORS
 from experiments.diagnosis.rule_sets import RULE_SETS
@@ -53,12 +53,6 @@ def test_scores_are_counted_from_the_table():
     assert table.loc[("ours", "false alarms"), ["hits", "n"]].tolist() == [1, 5]
     assert table.loc[("ours", "type@1"), "share"] == 0.5
     assert table.loc[("UMLAUT", "detection"), "share"] == 0
-
-
-def test_the_interval_is_the_tabulated_one():
-    """Clopper-Pearson 95 %: 0 of 10 is 0 to 0.3085, 3 of 10 is 0.0667 to 0.6525."""
-    assert interval(0, 10) == pytest.approx((0, 0.3085), abs=1e-4)
-    assert interval(3, 10) == pytest.approx((0.0667, 0.6525), abs=1e-4)
 
 
 @pytest.mark.slow
