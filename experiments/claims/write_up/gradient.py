@@ -114,11 +114,17 @@ def _quarter(records: Records, quarter: float) -> list[Evidence]:
     """For each init, by seed: the factor of ‖delta‖ at the start, at the depth where it is largest."""
     factors = at_start(decay(records))
     factors = factors[factors["depth"] >= SHALLOW]
+    return _at_worst(records, factors, "‖delta‖ at the start", "below", quarter)
+
+
+def _at_worst(records: Records, factors: pd.DataFrame, name: str, side: Side, bound: float) -> list[Evidence]:
+    """For each init, by seed: the factor per layer at the depth where it is farthest from it."""
+    worst = "max" if side == "below" else "min"
     return [
         Evidence.of(
-            f"{init}: factor per layer of ‖delta‖ at the start, at the worst depth",
-            by_seed(factors[factors["init"] == init], "factor", "max", _at_start_alone(runs)),
-            "below", quarter, in_logs=True,
+            f"{init}: factor per layer of {name}, at the worst depth",
+            by_seed(factors[factors["init"] == init], "factor", worst, _at_start_alone(runs)),
+            side, bound, in_logs=True,
         )
         for init, runs in _by_init(records)
     ]  # fmt: skip
@@ -312,14 +318,7 @@ def _keeps(records: Records, signal: str, name: str, bound: float) -> list[Evide
     """For each init, by seed: the smallest factor per layer in the direction in which the signal goes."""
     factors = at_start(decay(records, signal))
     factors["factor"] = factors["factor"] if signal == "delta_norm" else 1 / factors["factor"]
-    return [
-        Evidence.of(
-            f"{init}: factor per layer of {name}, at the worst depth",
-            by_seed(factors[factors["init"] == init], "factor", "min", _at_start_alone(runs)),
-            "above", bound, in_logs=True,
-        )
-        for init, runs in _by_init(records)
-    ]  # fmt: skip
+    return _at_worst(records, factors, name, "above", bound)
 
 
 def _together(records: Records, lost: float) -> list[Evidence]:
