@@ -118,7 +118,7 @@ def _quarter(records: Records, quarter: float) -> list[Evidence]:
 
 
 def _at_worst(records: Records, factors: pd.DataFrame, name: str, side: Side, bound: float) -> list[Evidence]:
-    """For each init, by seed: the factor per layer at the depth where it is farthest from it."""
+    """For each init, by seed: the factor per layer at the depth that speaks most against the claim."""
     worst = "max" if side == "below" else "min"
     return [
         Evidence.of(
