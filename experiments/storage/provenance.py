@@ -52,7 +52,7 @@ def stored_experiment(store: Store) -> Experiment:
     if stored_config is None and path.exists():
         raise StoreError(f"{path}: holds no config. Run the experiment again: finished runs are kept.")
     if stored_config is None:
-        raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
+        raise store.absent()
     try:
         return replace(config.from_mapping(stored_config), name=store.folder.name)
     except config.ConfigError as error:

@@ -34,6 +34,7 @@ from experiments.storage.parts import (
     seal,
 )
 from experiments.storage.records import COLUMNS, PROBED, Records, typed, with_defaults
+from mlp.registry import did_you_mean
 
 ASIDE = "set_aside"
 DRAFTS = ".partial"
@@ -80,7 +81,7 @@ class Store:
         An invalid file is left out, with a StoreWarning. Errors: StoreError if nothing was stored here.
         """
         if not (self.folder / "runs").is_dir():
-            raise StoreError(f"{self.folder}: nothing is stored here. Run the experiment first.")
+            raise self.absent()
         with explained("read", self.folder):
             parts, bad = scan(self.folder)
             for reason, names in _by_reason(bad):
@@ -92,6 +93,17 @@ class Store:
                 if run in home:
                     take.setdefault(parts[home[run]], []).append(run)
             return self.read_parts(take).of(order)
+
+    def absent(self) -> StoreError:
+        """Return the error that says that nothing is stored here, and what is stored beside it."""
+        try:
+            beside = sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST}"))
+        except OSError:  # the folder of all results cannot be read
+            beside = []
+        names = ", ".join(beside[:NAMED]) + (", …" if len(beside) > NAMED else "")
+        listed = f" Stored in {self.root}: {names}." if beside else ""
+        hint = did_you_mean(self.folder.name, beside) or listed
+        return StoreError(f"{self.folder}: nothing is stored here. Run the experiment first.{hint}")
 
     def manifest(self) -> dict[str, Any]:
         """Return the facts of the manifest; if its file is damaged, an empty dict, with a StoreWarning."""

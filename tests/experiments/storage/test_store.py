@@ -137,6 +137,16 @@ def test_nothing_stored_is_said(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_mistyped_name_is_met_with_what_is_stored_beside_it(tmp_path):
+    for name in ("deep_sigmoid", "depth_sweep"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"Did you mean 'deep_sigmoid'\?$"):
+        Store("deep_sigmod", tmp_path).load()
+    with pytest.raises(StoreError, match=r"Stored in .*: deep_sigmoid, depth_sweep\.$"):
+        Store("qqq", tmp_path).load()
+
+
 def test_writing_needs_the_lock(results):
     with pytest.raises(RuntimeError, match="inside `with store.sweep"):
         results.save(WHOLE)
