@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlp.activations import LINEAR, Array, is_linear_at_zero, reach
+from mlp.activation_type import LINEAR, is_linear_at_zero, reach
+from mlp.activations import Array
 from mlp.network import Layer, Network
 from mlp.numbers import BEYOND, times_power
 from mlp.products import product, product_of_transposed, product_transposed

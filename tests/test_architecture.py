@@ -21,8 +21,10 @@ tape
 network
 initialisers losses norms optimisers schedules products
 activations
-numbers
-registry special streams
+activation_type
+quadrature numbers registry
+options
+calls special streams
 """
 
 # Every room of experiments, from the top; a room is a package or a loose module.

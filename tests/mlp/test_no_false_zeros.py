@@ -12,7 +12,8 @@ import pytest
 from small import ALL_PROBES, data, network, traces, watch
 
 from mlp import tape
-from mlp.activations import ACTIVATIONS, Activation, activation, is_linear_at_zero, reach
+from mlp.activation_type import is_linear_at_zero, reach
+from mlp.activations import ACTIVATIONS, Activation, activation
 from mlp.losses import LOSSES, evaluate
 from mlp.network import Network
 from mlp.numbers import moments, rms

@@ -10,11 +10,12 @@ from small import data, gradients, losses, network, off_kinks, shaken, watch
 
 from experiments.verification import forward as autodiff
 from mlp import tape
-from mlp.activations import ACTIVATIONS, activation, gaussian_mean
+from mlp.activations import ACTIVATIONS, activation
 from mlp.initialisers import INITIALISERS
 from mlp.losses import LOSSES
 from mlp.network import Network
 from mlp.norms import NORMS
+from mlp.quadrature import gaussian_mean
 from mlp.tape import Tape
 
 ACTS = [*sorted(ACTIVATIONS), "leaky_relu(slope=0.3)", "elu(alpha=2.0)", "silu(beta=3.0)"]
