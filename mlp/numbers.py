@@ -103,6 +103,22 @@ def times_power(x: Array, power: npt.NDArray[np.int64]) -> Array:
     return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
 
 
+def scaled(x: Array, power: int) -> Array:
+    """Return x · 2^power, exact but at the ends of x's format."""
+    return np.asarray(np.ldexp(x, min(max(power, -BEYOND), BEYOND)))
+
+
+def largest(x: Array) -> Array:
+    """Return the largest absolute entry of every run: (R, B, n) -> (R,)."""
+    return np.maximum(x.max(axis=(1, 2)), -x.min(axis=(1, 2)))
+
+
+def power_of(x: Array) -> int:
+    """Return the power of two just above the largest absolute entry; very low where all are 0."""
+    size = np.abs(x).max()
+    return int(np.frexp(size)[1]) if size else -BEYOND
+
+
 def count(mask: npt.NDArray[np.bool_], axis: int) -> Measure:
     """Count what is True along the last axis (−1) or the one before it (−2), by a fast product with ones."""
     kind = np.float32 if mask.shape[axis] < 2**24 else np.float64  # in which a count is exact

@@ -161,18 +161,18 @@ class _Gradient:
 
     def true_scale(self, spare: Array) -> Array:
         """Return the gradients without their exponents: themselves if there are none, else in `spare`."""
-        if not self.used.has_exponents:
+        if not self.used.backwards.are_used:
             return self.grads
         if spare is not self.grads:
             np.copyto(spare, self.grads)
-        self.used.unscale(spare)
+        self.used.backwards.unscale(spare)
         return spare
 
     def update(self, rule: UpdateRule, lr: Array, out: Array, *, watched: bool) -> _Update:
         """Return the update by this rule at rates lr (R, 1), its steps written to out."""
         faint = None
-        if (self.used.has_faint_gradients or rule.faint) and (watched or not rule.forgets):
-            faint = self.used.faint_gradients(self.grads)
+        if (self.used.backwards.leave_faint_gradients or rule.faint) and (watched or not rule.forgets):
+            faint = self.used.backwards.faint_gradients(self.grads)
         steps = rule.step(self.true_scale(out), lr, out)
         return _Update(steps, None if faint is None else rule.faint_step(faint, lr))
 
@@ -268,11 +268,11 @@ def _trace(
         scaled_delta=tape.delta[index],
         scaled_dw=grads[index].w,
         scaled_db=grads[index].b,
-        exponent=tape.exponent[index],
+        scaled_step=step,
         w=net.layers[index].w,
         b=net.layers[index].b,
         w0=start[index].w[runs],
-        scaled_step=step,
+        exponent=tape.exponent[index],
         x_exponent=tape.x_exponent[index],
         z_exponent=tape.z_exponent[index],
         step_exponent=step_exponent,

@@ -18,6 +18,7 @@ train
 probes
 trace update
 tape
+backward_exponents forward_exponents true_zeros
 network
 initialisers losses norms optimisers schedules products
 activations

@@ -59,7 +59,7 @@ class Subject:
         grads = np.zeros_like(self.net.params)
         _, d_logits = LOSSES[self.run.loss](tape.forward(self.x[None]), self.y[None])
         tape.gradients(d_logits, self.net.views(grads))
-        tape.unscale(grads)
+        tape.backwards.unscale(grads)
         return grads
 
     def off_kinks(self) -> Subject:

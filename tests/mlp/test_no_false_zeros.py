@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small import ALL_PROBES, data, network, traces, watch
 
-from mlp import tape
+from mlp import forward_exponents, true_zeros
 from mlp.activation_type import is_linear_at_zero, reach
 from mlp.activations import ACTIVATIONS, Activation, activation
 from mlp.losses import LOSSES, evaluate
@@ -489,11 +489,11 @@ def test_a_faint_run_s_steps_do_not_depend_on_its_neighbours(optimiser, rng):
 
 def test_without_following_the_zeros_come_back(monkeypatch, rng):
     """What these tests find is what the engine does, not what the network is."""
-    monkeypatch.setattr(tape, "is_linear_at_zero", lambda act, dtype: False)
-    monkeypatch.setattr(tape.Tape, "_mark", lambda *args: None)
+    monkeypatch.setattr(forward_exponents, "is_linear_at_zero", lambda act, dtype: False)
+    monkeypatch.setattr(forward_exponents.ForwardExponents, "_mark", lambda *args: None)
     net = network("relu", 60, 8, seeds=[0], init="normal(std=0.01)", bias="zeros", dtype="float32")
     found = measured(net, data(rng), ["dead_fraction", "delta_norm"])
     assert found[60]["dead_fraction"] == 1
-    monkeypatch.setattr(tape, "reach", lambda act, dtype: (np.inf, np.inf))
+    monkeypatch.setattr(true_zeros, "reach", lambda act, dtype: (np.inf, np.inf))
     net = network("sigmoid", 3, 8, seeds=[0], init="normal(std=500)", dtype="float32")
     assert measured(net, data(rng), ["dead_fraction"])[1]["dead_fraction"] > 0

@@ -253,7 +253,8 @@ def trace_of(act, z, **arrays) -> LayerTrace:
     """One run's trace for the given pre-activations (B, n), all else ones."""
     act, z = activation(act), np.asarray(z, dtype=arrays.pop("dtype", float))[None]
     ones = {name: np.ones((1, z.shape[-1], z.shape[-1])) for name in ("w", "w0", "scaled_step", "scaled_dw")}
-    ones |= {"scaled_x": np.ones_like(z), "scaled_delta": np.ones_like(z), "exponent": np.zeros(1, np.int64)}
+    ones |= {"scaled_x": np.ones_like(z), "scaled_delta": np.ones_like(z)}
+    ones |= {f"{name}exponent": np.zeros(1, np.int64) for name in ("", "x_", "z_", "step_")}
     ones |= {"b": np.ones((1, 1, z.shape[-1])), "scaled_db": np.ones((1, 1, z.shape[-1]))}
     ones |= {"scaled_z": z, "scaled_a": act.f(z), "slope": act.df(z, act.f(z))}
     return LayerTrace(layer=1, runs=slice(None), act=act, **(ones | arrays))

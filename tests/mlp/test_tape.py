@@ -9,7 +9,7 @@ from small import NORMS as KNOWN_NORMS
 from small import data, gradients, losses, network, off_kinks, shaken, watch
 
 from experiments.verification import forward as autodiff
-from mlp import tape
+from mlp import backward_exponents
 from mlp.activations import ACTIVATIONS, activation
 from mlp.initialisers import INITIALISERS
 from mlp.losses import LOSSES
@@ -311,12 +311,12 @@ def test_rescaling_changes_not_one_bit(act, norm, residual, dtype, lean, monkeyp
     net = build(act, norm, residual, dtype=dtype)
     results, exponents = [], []
     for reach in (120 if dtype == "float32" else 1000, 1):
-        monkeypatch.setattr(tape, "REACH", dict.fromkeys(DTYPES, reach))
+        monkeypatch.setattr(backward_exponents, "REACH", dict.fromkeys(DTYPES, reach))
         taped = Tape(net, 16, exact=not lean)
         _, d_logits = LOSSES["softmax_cross_entropy"](taped.forward(sample.x[None]), sample.y[None])
         flat = np.zeros_like(net.params)
         taped.gradients(d_logits, net.views(flat))
-        taped.unscale(flat)
+        taped.backwards.unscale(flat)
         results.append(flat)
         exponents.append(taped.exponent.copy())
     assert not exponents[0].any()
@@ -326,7 +326,7 @@ def test_rescaling_changes_not_one_bit(act, norm, residual, dtype, lean, monkeyp
 
 def test_a_neighbour_never_causes_a_rescaling(monkeypatch, rng):
     """Whether a run is rescaled follows from its own gradient, also where only a sample is looked at."""
-    monkeypatch.setattr(tape, "REACH", {"float64": 8})
+    monkeypatch.setattr(backward_exponents, "REACH", {"float64": 8})
     net = network("identity", depth=1, seeds=[0, 1], n_in=4)
     x = rng.normal(size=(2, 64, 4))
     d_logits = rng.normal(size=(2, 64, 3))
@@ -369,5 +369,5 @@ def test_what_is_too_small_to_move_a_weight_moves_none(dtype):
     sizes = np.array([abs(g.w).max() for g in grads])
     assert sizes[-1] > 0.01
     assert sizes[0] == 0
-    small = sizes[(sizes > 0) & (sizes < 2.0 ** -tape.FLOOR[dtype])]
+    small = sizes[(sizes > 0) & (sizes < 2.0 ** -backward_exponents.FLOOR[dtype])]
     assert (small > np.finfo(dtype).tiny).all(), "a subnormal number slows the update"
