@@ -50,9 +50,11 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     call tell which data were used. `runs.attrs["experiment"]` is the experiment's name and ``["asked"]`` the
     number of runs that it asks for; `layers.attrs["measured_on"]` describes the examples of the probe set.
     """
+    from experiments.storage.records import Records
+
     recording = experiment.recording
     asked = asked_for(experiment, store)
-    records = store.load(asked)
+    records = store.load(asked) if asked else Records.build()  # for checks, which read none
     records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
@@ -162,14 +164,16 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     from experiments.plots.album import draw
 
     gallery = Gallery(store, records)
-    table, written = _summary(records, gallery)
+    written: list[Path] = []
+    if has_runs := records.runs.attrs["asked"] > 0:  # checks have none
+        table, written = _summary(records, gallery)
     if search := search_of(experiment):
         from experiments.search import frontier
 
         depths = frontier.with_grid(frontier.table(records, search.accuracy, search.on), search)
         written.append(store.write("frontier.csv", depths.to_csv(index=False).encode()))
         progress.frontier(depths, search.goal)
-    else:
+    elif has_runs:
         progress.summary(table)
     drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
     written += drawn
@@ -181,7 +185,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
     gallery.forget()
-    for name in ("frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
+    for name in (SUMMARY, "frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
         if store.folder / name not in written:
             store.discard(name)
     files = [path.relative_to(store.folder).as_posix() for path in written]

@@ -53,6 +53,9 @@ class Terminal:
 
     def plan(self, sweep: Sweep) -> None:
         """Show how many runs there are, how many are stored, and how long the rest should take."""
+        if not sweep.runs:
+            self.say("nothing to train: every claim is a check, of functions or of times")
+            return
         runs, missing = count(len(sweep.runs), "run"), sweep.missing
         if taken := sum(map(len, sweep.elsewhere.values())):
             others = ", ".join(sorted({name for name, _ in sweep.elsewhere}))

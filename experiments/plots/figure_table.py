@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 FIGURES = Registry("figure")
 
 
+def without_records(figure: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Declare that a figure can be drawn where nothing was trained: it shows functions or times."""
+    figure.without_records = True  # type: ignore[attr-defined]
+    return figure
+
+
 def needs(*probes: str) -> Callable[[Callable[..., Figure]], Callable[..., Figure]]:
     """Declare the probes without which a figure cannot be drawn, as its attribute `needs`.
 

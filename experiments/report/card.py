@@ -54,6 +54,11 @@ class Card:
     seconds: float = float("nan")  # that the config and its claims took
 
     @property
+    def is_check(self) -> bool:
+        """Whether the claim looks at functions or measures times by itself, and reads no records."""
+        return bool(getattr(CLAIMS[self.name], "is_check", False))
+
+    @property
     def paper(self) -> str:
         """The first work that the source names, with its year if it has one."""
         dated = re.match(r".*?\b\d{4}\b", self.source)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from experiments import datasets
 from experiments.config import ConfigError, Experiment, Run
+from experiments.config.matching import only_checks
 from experiments.storage.identity import fingerprints, named, recorded
 from experiments.storage.own_parts import used_by
 from experiments.storage.sharing import Place, held_elsewhere
@@ -24,7 +25,12 @@ Stack = tuple[Run, ...]
 
 
 def grid(experiment: Experiment) -> list[Run]:
-    """Return every run of an experiment, in order: `zip` varies slowest, the last key of `sweep` fastest."""
+    """Return every run of an experiment, in order: `zip` varies slowest, the last key of `sweep` fastest.
+
+    An experiment of checks alone has none.
+    """
+    if only_checks(experiment):
+        return []
     base = {f.name: getattr(experiment.base, f.name) for f in fields(Run)}
     return [Run(**(base | setting)) for setting in experiment.combinations()]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.plots import style
 from experiments.plots.captions import words
-from experiments.plots.figure_table import FIGURES
+from experiments.plots.figure_table import FIGURES, without_records
 from experiments.plots.panels import in_rows, panel_sheet
 from experiments.storage.records import Records
 from mlp.activations import ACTIVATIONS, Activation
@@ -29,6 +29,7 @@ SLOPE = style.Look(style.INK, dashes=style.DASHES[1])
 
 
 @FIGURES
+@without_records
 def activation_functions(
     records: Records | None, *, show: Literal["write_up", "all", "swept"] = "write_up"
 ) -> Figure:
@@ -38,6 +39,8 @@ def activation_functions(
     slope is named above each panel. A slope that jumps is drawn with a gap.
     """
     texts: list[str] = list(WRITE_UP)
+    if show == "swept" and records is not None and not len(records.runs):
+        raise ValueError("show=swept draws the activations of the runs, and there are none: use show=all")
     if show != "write_up":
         known = ACTIVATIONS if show == "all" or records is None else records.runs["activation"]
         texts = style.in_order(known, "activation")

@@ -12,7 +12,7 @@ from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.selection import at_last_step, own_best, steps_to
 from experiments.plots import style
 from experiments.plots.captions import caption, words
-from experiments.plots.figure_table import FIGURES, needs
+from experiments.plots.figure_table import FIGURES, needs, without_records
 from experiments.plots.lines import draw_lines
 from experiments.plots.panels import panel_sheet
 from experiments.plots.views import Column, Fields, View, Where, arrange, groups, moments, name_of, require
@@ -182,6 +182,7 @@ def steps_by_rate(
 
 
 @FIGURES
+@without_records
 def activation_costs(records: Records | None) -> Figure:
     """What the write-up's activations cost.
 
