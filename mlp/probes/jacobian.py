@@ -221,6 +221,10 @@ def end_to_end_log10(t: LayerTrace, examples: Count = 4) -> Measure:
 
 
 def place(t: LayerTrace) -> tuple[Tape, int]:
-    """Return the pass that a trace comes from, and the layer's index there, from 0."""
-    assert t.tape is not None
+    """Return the pass that a trace comes from, and the layer's index there, from 0.
+
+    A probe that calls this is declared with whole_pass=True. Errors: ValueError for a trace without its pass.
+    """
+    if t.tape is None:
+        raise ValueError("this probe looks at the whole pass, and the trace does not have it (its tape)")
     return t.tape, t.layer - 1
