@@ -84,7 +84,7 @@ class Activation:
         return self._fades(-1.0), self._fades(1.0)
 
     def slope_at(self, z: Array) -> Array:
-        """|f'(z)|."""
+        """Return |f'(z)|."""
         return np.abs(self.df(z, self.f(z)))
 
     def _fades(self, side: float) -> bool:
@@ -105,7 +105,7 @@ class Activation:
 
 @lru_cache(maxsize=256)
 def reach(act: Activation, dtype: np.dtype[Any]) -> tuple[float, float]:
-    """How far z may go below and above 0 before the number format loses a slope: inf where it never does."""
+    """Return how far z may go below and above 0 before the format loses a slope: inf where it never does."""
     exponents = np.arange(np.finfo(dtype).minexp, np.finfo(dtype).maxexp)
 
     def last(side: float, fades: bool) -> float:
@@ -118,7 +118,7 @@ def reach(act: Activation, dtype: np.dtype[Any]) -> tuple[float, float]:
 
 @lru_cache(maxsize=256)
 def is_linear_at_zero(act: Activation, dtype: np.dtype[Any]) -> bool:
-    """Whether f(c·z) = c·f(z) to rounding for c > 0 and every z under 2^LINEAR."""
+    """Return whether f(c·z) = c·f(z) to rounding for c > 0 and every z under 2^LINEAR."""
     near = np.array([-1.9, -1.3, -1, 0, 1, 1.3, 1.9], dtype) * dtype.type(2.0 ** LINEAR[dtype.name])
     scale = dtype.type(2.0**-20)
     outer, inner = act.f(near), act.f(near * scale)
@@ -134,7 +134,7 @@ def _guarded(
     of_z: Callable[[Array], Array],
     extend: Callable[[Array, Array, Array], Array],
 ) -> Callable[..., Array]:
-    """The formula, silent, and evaluated nearer to 0 at those z where it gives no number.
+    """Return the formula, silent, and evaluated nearer to 0 at those z where it gives no number.
 
     `of_z` is the formula as a function of z alone; `extend(value, near, z)` carries its value from the nearer
     place out to z. Nothing is looked at unless NumPy reports an overflow or an invalid operation, so an
@@ -163,7 +163,7 @@ def _repaired(
     of_z: Callable[[Array], Array],
     extend: Callable[[Array, Array, Array], Array],
 ) -> Array:
-    """The value with new numbers where it is lost, each from its own z alone.
+    """Return the value with new numbers where it is lost, each from its own z alone.
 
     The formula is tried where z⁴ does not overflow, and from there at half of z, a quarter and so on until it
     gives a number. Powers of two, so that a straight line is carried back out without a rounding.
@@ -180,5 +180,5 @@ def _repaired(
 
 
 def _continued(value: Array, near: Array, z: Array) -> Array:
-    """f(z) from f(near): on a line through 0 where f still grows there, else the constant it has reached."""
+    """Return f(z) from f(near): on a line through 0 where f still grows, else the constant it has reached."""
     return np.where(np.abs(value) > np.sqrt(np.abs(near)), value * (z / near), value)

@@ -249,7 +249,7 @@ def hard_tanh() -> Activation:
 
 
 def _bell(z: Array, scale: float = 1.0) -> Array:
-    """¼ sech²(scale·z/2) as s(1 − s) with s = σ(−|scale·z|): exact in both tails, and never above ¼."""
+    """Return ¼ sech²(scale·z/2) as s(1 − s), s = σ(−|scale·z|): exact in both tails, and never above ¼."""
     s = np.abs(z)
     np.multiply(s, -scale, out=s)
     np.exp(s, out=s)
@@ -260,7 +260,7 @@ def _bell(z: Array, scale: float = 1.0) -> Array:
 
 
 def _positive(z: Array) -> Array:
-    """1 where z > 0, else 0, in z's dtype."""
+    """Return 1 where z > 0, else 0, in z's dtype."""
     return (z > 0).astype(z.dtype)
 
 
@@ -320,5 +320,5 @@ def _fast_leaky_relu(alpha: float) -> InPlace:
 
 @lru_cache(maxsize=64)
 def _full(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A block of one value: against it `maximum` runs at full width, against a scalar at a fifth of that."""
+    """Return a block of one value: with it `maximum` is five times as fast as with a scalar."""
     return np.full(shape, value, dtype)

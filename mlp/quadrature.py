@@ -16,7 +16,7 @@ NODES = 12  # Gauss-Legendre nodes a panel: exact to rounding for a sigmoid as s
 
 
 def gaussian_mean(f: Callable[[Array], Array], variance: float = 1.0, kinks: Iterable[float] = ()) -> float:
-    """E f(Z) for Z ~ N(0, variance), by composite Gauss-Legendre quadrature split at the kinks.
+    """Return E f(Z) for Z ~ N(0, variance), by composite Gauss-Legendre quadrature split at the kinks.
 
     A panel that straddles a kink spoils the result: with one node on ReLU's kink E f'² comes out 0.876
     of its value.
@@ -30,7 +30,7 @@ def gaussian_mean(f: Callable[[Array], Array], variance: float = 1.0, kinks: Ite
 
 @lru_cache(maxsize=256)
 def _nodes(kinks: tuple[float, ...]) -> tuple[Array, Array]:
-    """Nodes of the standard normal and their weights, which sum to 1."""
+    """Return nodes for the standard normal distribution, and their weights, which sum to 1."""
     edges = np.unique(np.concatenate([np.arange(-WIDEST, WIDEST + PANEL, PANEL), np.asarray(kinks)]))
     node, weight = np.polynomial.legendre.leggauss(NODES)
     half = np.diff(edges)[:, None] / 2

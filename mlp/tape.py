@@ -104,7 +104,7 @@ class Tape:
 
     @np.errstate(all="ignore")
     def forward(self, x: Array) -> Array:
-        """Logits (R, B, C) of x: (R, B, n_in), or (1, B, n_in) where all runs see the same examples."""
+        """Return the logits (R, B, C) of x (R, B, n_in); (1, B, n_in) if all runs see the same examples."""
         net = self.net
         self.x[0] = x
         self.saved.clear()
@@ -191,7 +191,7 @@ class Tape:
             pass
 
     def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
-        """Gradients of layer `index` from the g of the layer above; hands back dLoss/d(its own output)."""
+        """Fill in the gradients of layer `index`; g is dLoss/d(output) of the layer above, then of this."""
         if index < self.depth:
             g = self._towards_input(g, index + 1)
         if self.exact or (self.depth - index) % STRIDE == 0:
@@ -207,7 +207,7 @@ class Tape:
         return g
 
     def _delta(self, g: Array, index: int, exponent: npt.NDArray[np.int64]) -> Array:
-        """dLoss/dz of layer `index` from the gradient of its output; in place but for a skip's."""
+        """Return dLoss/dz of layer `index` from g = dLoss/d(output), written over g if no skip needs g."""
         if index == self.depth:
             return self._kept(g) if self.keep else g
         if self.skips[index]:
@@ -246,7 +246,7 @@ class Tape:
         return kept
 
     def _through_norm(self, delta: Array, index: int, grad: Layer) -> Array:
-        """dLoss/du before the normalisation; delta itself where there is none."""
+        """Return dLoss/du, u being z before the normalisation; delta itself where there is none."""
         norm, p = self.net.norm, self.net.layers[index]
         if norm is None or grad.gain is None or grad.shift is None or p.gain is None:
             return delta
@@ -261,7 +261,7 @@ class Tape:
         return norm.backward(du, saved.u_hat, saved.scale)
 
     def _towards_input(self, g: Array, index: int) -> Array:
-        """dLoss/d(the output of the layer below) = du·wᵀ, and past a skip also g itself."""
+        """Return dLoss/d(the output of the layer below): du·wᵀ, and g itself past a skip."""
         below, scratch = self._below[index - 1]
         product_transposed(self._du, self.net.layers[index].w, below, scratch)
         if self.skips[index]:

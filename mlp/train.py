@@ -132,7 +132,7 @@ class _Update:
 
 
 class _Gradient:
-    """The gradients that a training goes by: of R runs, each on a batch of its own, in buffers of its own."""
+    """The gradients that R runs train by, each on a batch of its own; the buffers are allocated once."""
 
     def __init__(self, net: Network, data: Data, loss: Loss, batch: int) -> None:
         self.net, self.data, self.loss, self.batch = net, data, loss, batch

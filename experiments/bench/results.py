@@ -1,4 +1,4 @@
-"""Timed rows -> tables with medians, ranges and ratios; CSV files, a figure and a dated entry."""
+"""The results of timing: tables of medians, ranges and ratios, CSV files, a figure and a dated entry."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ the engine's.
 
 
 def ratios(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row for each cell and engine: µs a step and run, × plain and share of the limit, with ranges.
+    """Return a row per cell and engine: µs per step and run, × plain and share of the limit, with ranges.
 
-    Ratios are taken within a round and then the median of them. NaN where plain PyTorch or the limit is not
-    among the rows.
+    "× plain" is how many times as fast as plain PyTorch. A ratio is taken within each round, and the
+    median over rounds is given. NaN where plain PyTorch or the limit is not among the rows.
     """
     import pandas as pd
 
@@ -66,7 +66,7 @@ def _medians(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> pd.DataFrame:
-    """Seconds of the whole grid, scaled: a cell's measured step times its steps and runs, and its start."""
+    """Return the seconds of the whole grid, scaled up: a cell's measured step times its steps and runs."""
     import pandas as pd
 
     times = pd.DataFrame(list(rows))
@@ -81,13 +81,13 @@ def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> p
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return any frame as a Markdown table."""
+    """Return a frame as a Markdown table."""
     rows = [[_shown(value) for value in row] for row in table.itertuples(index=False)]
     return markdown_table(list(map(str, table.columns)), rows)
 
 
 def by_shape(table: pd.DataFrame) -> str:
-    """One table for each shape and dtype: engines down, activations across."""
+    """Return a table for each shape and dtype: a row per engine, a column per activation."""
     parts = []
     for (shape, dtype), group in table.groupby(["shape", "dtype"], sort=False):
         cells = group.assign(text=group.apply(_cell, axis=1))
@@ -112,7 +112,7 @@ def _shown(value: Any) -> str:
 
 
 def write_page(folder: Path, about: str, sections: Mapping[str, str]) -> Path:
-    """Write README.md: these parts, each under what is said about its measuring, replace their namesakes.
+    """Write README.md: each of these parts replaces the part of the same name.
 
     Parts that were not measured this time keep their text.
     """
@@ -127,7 +127,7 @@ def write_page(folder: Path, about: str, sections: Mapping[str, str]) -> Path:
 
 
 def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> Path:
-    """One table as a file."""
+    """Write one table as a CSV file."""
     import pandas as pd
 
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
@@ -140,7 +140,7 @@ def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.Da
 
 
 def figure(table: pd.DataFrame) -> Figure:
-    """× plain of every engine, a panel for each shape and dtype, a mark for each activation."""
+    """Draw how many times as fast as plain PyTorch each engine is: a panel per shape and dtype."""
     from experiments.plots.style import Spacing, key, looks, name_panel, sheet
 
     shown = table[table["x_plain"].notna()]
@@ -165,7 +165,7 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
-    """One panel; activations of one engine lie a little apart."""
+    """Draw one panel; the activations of one engine lie a little apart."""
     from experiments.plots.axes import log_ticks
 
     axes.set_xscale("log")

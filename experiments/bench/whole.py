@@ -1,4 +1,4 @@
-"""Uncut, in fresh processes: the whole grid as a user calls the program, and how soon it answers."""
+"""The whole program in fresh processes: a grid as a user runs it, and how soon the program answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ START_UP = {
 
 
 def grid(rounds: int, steps: int, say: Say, *, keep_environment: bool) -> list[dict[str, Any]]:
-    """Wall seconds of `scripts/run.py` on the grid: interpreter, imports, training, storing, all of it."""
+    """Time `scripts/run.py` on the grid by the wall: interpreter, imports, training and storing."""
     text = GRID.format(
         width=studies.GRID_WIDTH, steps=steps, watch=steps + 1,
         activations=_list(TEXTS.get(name, name) for name in studies.GRID_ACTIVATIONS),
@@ -64,7 +64,7 @@ def grid(rounds: int, steps: int, say: Say, *, keep_environment: bool) -> list[d
 
 
 def start_up(rounds: int) -> list[dict[str, Any]]:
-    """Milliseconds until a fresh interpreter has answered, interleaved."""
+    """Return the milliseconds until a fresh interpreter has answered, the commands taking turns."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         typo = Path(folder) / "typo.yaml"
@@ -79,7 +79,7 @@ def start_up(rounds: int) -> list[dict[str, Any]]:
 
 
 def _timed(command: Sequence[str], given: dict[str, str], *, keep_environment: bool = False) -> float:
-    """Seconds of a Python command; errors: RuntimeError where it crashes (2 is a refusal)."""
+    """Return the seconds of a Python command; errors: RuntimeError where it crashes (2 is a refusal)."""
     with environment(given, keep=keep_environment):
         env = dict(os.environ)
     began = time.perf_counter()

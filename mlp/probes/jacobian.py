@@ -23,7 +23,7 @@ Exponents = npt.NDArray[np.int64]
 
 
 def forward(net: Network, x: Array) -> Tape:
-    """The tape of a pass over x (B, n_in), for the functions below."""
+    """Return the tape of a pass over x (B, n_in), for the functions below."""
     tape = Tape(net, len(x), exact=True)
     tape.forward(x.astype(net.params.dtype, copy=False)[None])
     return tape
@@ -69,7 +69,7 @@ def singular_values(jacobian: Array) -> Array:
 
 
 def _all_the_way(tape: Tape, examples: int) -> tuple[list[Array], list[Exponents]]:
-    """Singular values and exponents of every layer."""
+    """Return the singular values and exponents of every layer."""
     g = _identity(tape, examples, tape.net.sizes[-1])
     exponent = np.zeros(g.shape[:2], np.int64)
     values, exponents = [], []
@@ -109,7 +109,7 @@ def _pull(tape: Tape, index: int, g: Array) -> Array:
 
 
 def _through_norm(tape: Tape, index: int, g: Array) -> Array:
-    """g · ∂z/∂u, written over g (R, E, m, n): itself where nothing is normalised."""
+    """Return g · ∂z/∂u, written over g (R, E, m, n): g itself where nothing is normalised."""
     norm, gain, saved = tape.net.norm, tape.net.layers[index].gain, tape.saved[index]
     if norm is None or gain is None or saved.u_hat is None or saved.scale is None:
         return g
