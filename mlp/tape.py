@@ -104,7 +104,7 @@ class Tape:
 
     @np.errstate(all="ignore")
     def forward(self, x: Array) -> Array:
-        """Return the logits (R, B, C) of x (R, B, n_in); (1, B, n_in) if all runs see the same examples."""
+        """Return the logits (R, B, C) of x (R, B, n_in), or (1, B, n_in) if all runs see the same examples."""
         net = self.net
         self.x[0] = x
         self.saved.clear()

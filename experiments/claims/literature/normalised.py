@@ -76,7 +76,7 @@ def L09_shattering(records: Records, *, slope: Annotated[float, Within(-100, 100
 
 
 def _likeness(run: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return from the top layer on the mean cosine of two inputs' delta, and the share of units both have on."""
+    """Return from the top layer on the mean cosine of two inputs' delta, and the share of units both use."""
     rng = stream(run.seed, "inputs")
     x, vectors = rng.standard_normal((EXAMPLES, run.width)), rng.standard_normal((VECTORS, run.width))
     norm = "batch(eps=0)" if run.norm.startswith("batch") else "none"

@@ -173,7 +173,7 @@ def _born_dead(run: Any, nets: int) -> float:
 
 
 def _narrow(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> list[Compared]:
-    """Return the evidence at the narrow width: He's share by seed, and the part that asymmetry leaves of it."""
+    """Return the evidence at the narrow width: He's share by seed, and what asymmetry leaves of it."""
     deep = {
         key: found for key, found in shares.items() if key[0] == "relu" and key[3] == NARROW and key[4] > 2
     }
@@ -277,7 +277,7 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
 
 
 def _squares(run: Any, nets: int) -> np.ndarray:
-    """Return ‖Ju‖² of networks like this one, at one input and along one direction, both drawn by the seed."""
+    """Return ‖Ju‖² of networks like this one, at one input and along one direction, drawn by the seed."""
     rng = stream(run.seed, "direction")
     x, u = rng.standard_normal((2, 1, run.width))
     parts = []
