@@ -104,7 +104,7 @@ class Tape:
 
     @np.errstate(all="ignore")
     def forward(self, x: Array) -> Array:
-        """Return the logits (R, B, C) of x (R, B, n_in), or (1, B, n_in) if all runs see the same examples."""
+        """Return the logits (R, B, C) of x: (R, B, n_in), or (1, B, n_in) if all runs see the same."""
         net = self.net
         self.x[0] = x
         self.saved.clear()
@@ -191,7 +191,10 @@ class Tape:
             pass
 
     def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
-        """Fill in the gradients of layer `index`; g is dLoss/d(output) of the layer above, then of this."""
+        """Fill in the gradients of layer `index`, and return dLoss/d(its output).
+
+        g is dLoss/d(output) of the layer above; for the output layer it is dLoss/dlogits.
+        """
         if index < self.depth:
             g = self._towards_input(g, index + 1)
         if self.exact or (self.depth - index) % STRIDE == 0:
