@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.network import Network
-from mlp.numbers import largest, times_power
+from mlp.numbers import Exponents, largest, times_power
 
 # A gradient is rescaled when its largest entry leaves 2^±REACH. It enters an update as zero where its
 # exponent says that it lies under 2^-FLOOR: far less than the last place of any weight it would be added to.
@@ -34,8 +34,8 @@ class BackwardExponents:
     def __init__(
         self,
         net: Network,
-        exponent: npt.NDArray[np.int64],
-        x_exponent: npt.NDArray[np.int64],
+        exponent: Exponents,
+        x_exponent: Exponents,
         *,
         sampled: bool,
     ) -> None:
@@ -44,7 +44,7 @@ class BackwardExponents:
         self._reach = 2.0 ** REACH[dtype.name]
         self._floor = FLOOR[dtype.name]
 
-    def rescale(self, g: Array, exponent: npt.NDArray[np.int64]) -> None:
+    def rescale(self, g: Array, exponent: Exponents) -> None:
         """Bring runs whose gradient g (R, B, n) leaves 2^±REACH back to about 1, and count in exponent (R,).
 
         Both are changed in place.
@@ -103,7 +103,7 @@ class BackwardExponents:
                 faint[low, columns] = times_power(wide, -exponent[low])
         return faint
 
-    def _blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
+    def _blocks(self) -> Iterator[tuple[slice, Exponents]]:
         """Yield columns of an (R, P) block of gradients that share an exponent, and their exponents (R,)."""
         for exponent, inputs, p in zip(self.exponent, self.x_exponent, self.net.layers, strict=True):
             after_w = p.block.start + p.w.shape[1] * p.w.shape[2]
@@ -111,7 +111,7 @@ class BackwardExponents:
             yield slice(after_w, p.block.stop), exponent
 
 
-def _shift(g: Array, shift: npt.NDArray[np.int64]) -> None:
+def _shift(g: Array, shift: Exponents) -> None:
     """Multiply each run by 2^shift in place, in two halves because 2^±150 is no float32."""
     half = shift // 2
     for part in (half, shift - half):

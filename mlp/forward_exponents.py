@@ -9,12 +9,11 @@ run is blind from that layer on: its slopes are not known.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from mlp.activation_type import LINEAR, is_linear_at_zero
 from mlp.activations import Array
 from mlp.network import Layer, Network
-from mlp.numbers import largest, power_of, scaled
+from mlp.numbers import Exponents, largest, power_of, scaled
 from mlp.products import product
 
 SAMPLE = 8  # examples that say whether a run may be tiny
@@ -29,9 +28,7 @@ class ForwardExponents:
     is the first layer, from 0, whose z has left the format; depth + 1 where none has.
     """
 
-    def __init__(
-        self, net: Network, x_exponent: npt.NDArray[np.int64], z_exponent: npt.NDArray[np.int64]
-    ) -> None:
+    def __init__(self, net: Network, x_exponent: Exponents, z_exponent: Exponents) -> None:
         self.net, self.x_exponent, self.z_exponent = net, x_exponent, z_exponent
         dtype = net.params.dtype
         is_line = is_linear_at_zero(net.act, dtype)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mlp.special import Array
 
 Measure = npt.NDArray[np.float64]  # (R,), one number for each run
+Exponents = npt.NDArray[np.int64]  # (R,) or (R, …) of what is stored as true · 2^exponent
 
 HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
 BEYOND = 20_000  # a power of two that takes every number of any format to 0 or to infinity
@@ -95,7 +96,7 @@ def _scaled_moments(x: Array, mean: float) -> tuple[float, float, float]:
 
 
 @np.errstate(all="ignore")
-def times_power(x: Array, power: npt.NDArray[np.int64]) -> Array:
+def times_power(x: Array, power: Exponents) -> Array:
     """Return x[r] · 2^power[r], exact but at the ends of x's format: (R, …), (R,) -> (R, …)."""
     if not power.any():
         return x

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.backward_exponents import BackwardExponents
 from mlp.forward_exponents import ForwardExponents
 from mlp.network import Layer, Network
-from mlp.numbers import times_power
+from mlp.numbers import Exponents, times_power
 from mlp.products import product, product_of_transposed, product_transposed
 from mlp.true_zeros import Arrivals, TrueZeros
 
@@ -169,7 +168,7 @@ class Tape:
     # -- backward --------------------------------------------------------------------------------------
 
     def backward(
-        self, d_logits: Array, grads: tuple[Layer, ...], exponent: npt.NDArray[np.int64] | None = None
+        self, d_logits: Array, grads: tuple[Layer, ...], exponent: Exponents | None = None
     ) -> Iterator[int]:
         """Walk from the output layer to the first, filling `grads`; yield each layer's index, from 0.
 
@@ -183,14 +182,12 @@ class Tape:
                 g = self._layer(g, index, grads[index], exponent)
             yield index
 
-    def gradients(
-        self, d_logits: Array, grads: tuple[Layer, ...], exponent: npt.NDArray[np.int64] | None = None
-    ) -> None:
+    def gradients(self, d_logits: Array, grads: tuple[Layer, ...], exponent: Exponents | None = None) -> None:
         """Fill `grads` by the whole backward pass, still scaled by the exponents."""
         for _ in self.backward(d_logits, grads, exponent):
             pass
 
-    def _layer(self, g: Array, index: int, grad: Layer, exponent: npt.NDArray[np.int64]) -> Array:
+    def _layer(self, g: Array, index: int, grad: Layer, exponent: Exponents) -> Array:
         """Fill in the gradients of layer `index`, and return dLoss/d(its output).
 
         g is dLoss/d(output) of the layer above; for the output layer it is dLoss/dlogits.
@@ -209,7 +206,7 @@ class Tape:
         self._du = du
         return g
 
-    def _delta(self, g: Array, index: int, exponent: npt.NDArray[np.int64]) -> Array:
+    def _delta(self, g: Array, index: int, exponent: Exponents) -> Array:
         """Return dLoss/dz of layer `index` from g = dLoss/d(output), written over g if no skip needs g."""
         if index == self.depth:
             return self._kept(g) if self.keep else g

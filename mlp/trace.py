@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Activation, Array
-from mlp.numbers import Measure, count, frobenius, moments, times_power
+from mlp.numbers import Exponents, Measure, count, frobenius, moments, times_power
 from mlp.tape import Tape
 from mlp.true_zeros import Arrivals
 
 T = TypeVar("T")
-Exponents = npt.NDArray[np.int64]
 
 _EXPONENT_OF = {"x": "x_exponent", "z": "z_exponent", "a": "z_exponent", "delta": "exponent",
                 "dw": "dw_exponent", "db": "exponent", "step": "step_exponent"}  # fmt: skip

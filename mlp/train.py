@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mlp.activations import ACTIVATIONS, Array
 from mlp.losses import LOSSES, Labels, Loss, accuracy, evaluate
 from mlp.network import Layer, Network
-from mlp.numbers import Measure
+from mlp.numbers import Exponents, Measure
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
 from mlp.tape import Tape
@@ -207,16 +207,14 @@ class _ProbeSetObserver:
         return Snapshot(step, numbers[0], numbers[1], numbers[2], numbers[3], lr, at, layers, self.net)
 
     @np.errstate(all="ignore")
-    def _measure(self, tape: Tape) -> tuple[tuple[Measure, ...], Array, npt.NDArray[np.int64]]:
+    def _measure(self, tape: Tape) -> tuple[tuple[Measure, ...], Array, Exponents]:
         """Return loss and accuracy, those of the test set, and the loss's gradient with its exponents."""
         logits = tape.forward(self.x)
         right = accuracy(logits, self.y)
         value, d_logits, exponent = evaluate(self.gradient.loss, logits, self.y)
         return (value, right, *self.gradient.test(tape)), d_logits, exponent
 
-    def _traces(
-        self, on_top: Sequence[tuple[Array, npt.NDArray[np.int64]]], update: _Update
-    ) -> Iterator[LayerTrace]:
+    def _traces(self, on_top: Sequence[tuple[Array, Exponents]], update: _Update) -> Iterator[LayerTrace]:
         for runs, tape, (d_logits, exponent) in zip(self.parts, self.tapes, on_top, strict=True):
             grads = tape.net.views(np.zeros_like(tape.net.params))
             for index in tape.backward(d_logits, grads, exponent):
@@ -281,9 +279,7 @@ def _trace(
     )
 
 
-def _scaled_step(
-    net: Network, index: int, update: _Update, runs: slice
-) -> tuple[Array, npt.NDArray[np.int64]]:
+def _scaled_step(net: Network, index: int, update: _Update, runs: slice) -> tuple[Array, Exponents]:
     """Return the steps of layer `index`'s weights as true · 2^exponent, (R, n_in, n_out), and (R,)."""
     step = net.weights(update.steps, index)[runs]
     exponent = np.zeros(len(step), np.int64)

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Array
-from mlp.numbers import Measure, count, frobenius, share, times_power
+from mlp.numbers import Exponents, Measure, count, frobenius, share, times_power
 from mlp.probes.missing import known
 from mlp.probes.table import probe
 from mlp.registry import Within
-from mlp.trace import Exponents, LayerTrace
+from mlp.trace import LayerTrace
 
 _quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; the others must not hear of it
 

@@ -13,13 +13,11 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.network import Network
-from mlp.numbers import Measure
+from mlp.numbers import Exponents, Measure
 from mlp.probes.table import probe
 from mlp.registry import Count
 from mlp.tape import Tape
 from mlp.trace import LayerTrace
-
-Exponents = npt.NDArray[np.int64]
 
 
 def forward(net: Network, x: Array) -> Tape:
