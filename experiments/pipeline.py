@@ -151,7 +151,7 @@ def _train(sweep: Sweep, store: Store, pool: Any, options: ExecutionOptions, pro
     if not sweep.stacks:
         return
     began = time.monotonic()
-    train(sweep, store, pool, progress, fail_fast=options.fail_fast)
+    train(sweep, store, pool, progress, options)
     store.write_manifest(**training_facts(sweep.missing, time.monotonic() - began, sweep.workers))
 
 

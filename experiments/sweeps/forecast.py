@@ -12,7 +12,7 @@ from experiments.analysis.wording import duration
 from experiments.config import Experiment, Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, watched_steps
 from experiments.sweeps.blas import blas
-from mlp.registry import parse_call
+from experiments.sweeps.shapes import layer_sizes, matrices, shape_of
 
 _RECORDING = Recording(probes=())
 
@@ -29,20 +29,16 @@ PREDICTION = (
 )
 FIGURE, CURVE = 25e9, 1.25e9  # FLOP for each figure, and for each setting in it
 CLAIM = 10e9  # FLOP; a claim that trains or times networks of its own takes longer
-INPUTS = {"mnist": 784, "fashion_mnist": 784}  # sizes of inputs that stand out
-OTHER_INPUTS = 64  # assumed for other data; an estimate decides how runs are grouped, never their numbers
-CLASSES = 10  # assumed for all data
 
 
 def cost(stack: Sequence[Run], recording: Recording = _RECORDING) -> float:
     """Return the work of a stack in FLOP: its training, and at each watched step a look at the probe set."""
-    run = stack[0]
-    between = max(run.depth - 1, 0) * run.width**2
-    weights = between + (run.width * (input_size(run) + CLASSES) if run.depth else input_size(run) * CLASSES)
+    run, data = stack[0], shape_of(stack[0].dataset)
+    weights = sum(n_in * n_out for n_in, n_out in matrices(layer_sizes(run, data)))
     products = 6 * weights * len(stack) * (2 if run.dtype == "float64" else 1)
     calls = (run.depth + 1) * OVERHEAD
     watched = len(watched_steps(recording.watch, run.steps))
-    examples = run.steps * run.batch + looks(run.steps, recording) * traced_examples(run, recording)
+    examples = run.steps * run.batch + looks(run.steps, recording) * data.traced(run, recording)
     return (run.steps + watched) * calls + products * examples
 
 
@@ -64,20 +60,6 @@ def finishing_cost(experiment: Experiment, runs: Collection[Run]) -> float:
     return (
         predictions + len(experiment.figures) * (FIGURE + CURVE * settings) + len(experiment.claims) * CLAIM
     )
-
-
-def input_size(run: Run) -> int:
-    """Return the number of input features of a run, or a typical one where only reading the data tells."""
-    return INPUTS.get(parse_call(run.dataset)[0], OTHER_INPUTS)
-
-
-def traced_examples(run: Run, recording: Recording) -> int:
-    """Return the number of examples that a trace is taken on."""
-    if recording.trace == "batch":
-        return run.batch
-    from experiments.datasets import training_size
-
-    return min(recording.probe_set, training_size(run.dataset) or recording.probe_set)
 
 
 def machine_speed(seconds: float = 0.05) -> float:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import datasets
 from experiments.config import ConfigError, Recording, Run
 from experiments.storage.identity import watched_steps
+from experiments.sweeps.shapes import Shape, layer_sizes, shape_of
 from mlp.network import parameter_count
 from mlp.norms import NORMS
 from mlp.train import BLOCK
@@ -27,30 +26,14 @@ PROCESS = 250 * 2**20  # bytes of a worker with NumPy, pandas and SciPy loaded
 RESERVE = 0.8  # of the memory that is free may be used
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What of a data set decides on memory and time."""
-
-    features: int
-    classes: int
-    train: int
-    test: int
-
-
-def shape_of(dataset: str) -> Shape:
-    """Return the shape of a data set, which is read for it; errors: DataError."""
-    data = datasets.load(dataset)
-    return Shape(data.x.shape[1], data.classes, len(data.x), len(data.x_test))
-
-
 def stack_bytes(stack: Sequence[Run], recording: Recording, data: Shape) -> int:
     """Return about how many bytes these runs take while they train together, their data included."""
     run, runs = stack[0], len(stack)
     item = 8 if run.dtype == "float64" else 4
-    sizes = (data.features, *[run.width] * run.depth, data.classes)
+    sizes = layer_sizes(run, data)
     parameters = runs * parameter_count(sizes, normed=NORMS.bind(run.norm)() is not None)
     blocks = PARAMETER_BLOCKS + OPTIMISER_BLOCKS
-    examples = run.batch if recording.trace == "batch" else min(recording.probe_set, data.train)
+    examples = data.traced(run, recording)
     tapes = runs * (run.batch + examples) * sum(sizes) * TAPE_ARRAYS
     predicted = 2 * runs * min(data.test, EXAMPLES_AT_ONCE) * max(sizes)
     inputs = (data.train + data.test) * data.features

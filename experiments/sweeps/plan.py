@@ -18,7 +18,6 @@ from experiments.sweeps.stacks import stacks as cut_into_stacks
 EFFICIENCY = 0.4  # the speed of training as a fraction of the core's speed at matrix products
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
-SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times its estimate if longer
 
 Stack = tuple[Run, ...]
 
@@ -50,7 +49,7 @@ class ExecutionOptions:
 
     jobs: int | None = None  # worker processes; 1: this process; None: all cores, if they are worth it
     dask: str | None = None  # a scheduler's address, or local:4
-    limit: float | None = None  # seconds after which a stack counts as hanging; None: `Sweep.limit`
+    limit: float | None = None  # seconds after which a stack counts as hanging; None: by its own pace
     fail_fast: bool = False
     rerun_failed: bool = False
     fresh: bool = False
@@ -88,10 +87,6 @@ class Sweep:
     def finishing_seconds(self) -> float:
         """Return the estimated seconds that the summary, the figures and the claims take after training."""
         return finishing_cost(self.experiment, self.runs.values()) / self.speed
-
-    def limit(self) -> float:
-        """Return the seconds after which a stack counts as hanging."""
-        return max(SHORTEST_LIMIT, SLACK * self.cost(self.stacks[:1]) / self.speed)
 
     def without(self, done: Collection[str]) -> Sweep:
         """Return the same plan without the runs that are done; the others are stacked again."""

@@ -21,30 +21,33 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
 
     if not sweep.stacks:
         return Here()
-    limit = options.limit or sweep.limit()
     if options.dask:
-        return Dask(options.dask, limit)
-    return Workers(sweep.workers, limit) if sweep.workers else Here()
+        return Dask(options.dask, options.limit)
+    return Workers(sweep.workers, options.limit) if sweep.workers else Here()
 
 
 def train(
-    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, *, fail_fast: bool = False
+    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, options: ExecutionOptions
 ) -> None:
     """Train every stack and store each as it completes.
 
+    A worker whose stack hangs is ended: at the user's limit, or without one when its own pace says so.
     After Ctrl-C the running stacks are finished and stored; then KeyboardInterrupt is raised.
     """
-    from experiments.sweeps.executors import outcomes
+    from experiments.sweeps.executors import Here, outcomes
+    from experiments.sweeps.executors.watchdog import supervised
     from experiments.sweeps.interrupts import patient
     from experiments.sweeps.runner import run_stack
 
     names = {run: name for name, run in sweep.runs.items()}
     work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints)
+    if not (options.limit or isinstance(pool, Here)):
+        work = partial(supervised, work)
     forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
     crashed: list[Stack] = []
 
     def stopped() -> bool:
-        return interrupted() or bool(crashed and fail_fast)
+        return interrupted() or bool(crashed and options.fail_fast)
 
     with patient() as interrupted, progress.training(sweep.missing, forecast) as advance:
         for outcome in outcomes(sweep.stacks, work, pool, stopped):
