@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from heapq import nlargest
 from pathlib import Path
 
 from experiments.config import ConfigError, Recording, Run
@@ -53,34 +54,33 @@ def _recorded(stack: Sequence[Run], recording: Recording) -> int:
     return int(pieces * SMALL_ARRAY + 8 * FRAME_COPIES * numbers)
 
 
-def fitted(stacks: Sequence[Stack], recording: Recording, workers: int) -> tuple[list[Stack], int]:
+def fitted(stacks: Iterable[Stack], recording: Recording, workers: int) -> tuple[list[Stack], int]:
     """Return the stacks, cut where they are too large for the free memory, and how many workers have room.
 
     Errors: ConfigError where even one run alone has no room; the message says what to make smaller.
     """
     free = int(RESERVE * available())
-    shapes = {text: shape_of(text) for text in dict.fromkeys(stack[0].dataset for stack in stacks)}
 
     def need(stack: Stack) -> int:
-        return stack_bytes(stack, recording, shapes[stack[0].dataset]) + PROCESS
+        return stack_bytes(stack, recording, shape_of(stack[0].dataset)) + PROCESS
 
     parts = [part for stack in stacks for part in _cut(stack, need, free)]
-    needs = sorted(map(need, parts), reverse=True)
+    needs = nlargest(max(1, workers), (size for _, size in parts))
     at_once = [n for n in range(1, workers + 1) if sum(needs[:n]) <= free]
-    return parts, max(at_once, default=0)
+    return [stack for stack, _ in parts], max(at_once, default=0)
 
 
-def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[Stack]:
-    """Return the stack in the fewest halves of halves that each fit."""
-    if need(stack) <= free:
-        return [stack]
+def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[tuple[Stack, int]]:
+    """Return the stack in the fewest halves of halves that each fit, with the bytes that each needs."""
+    if (size := need(stack)) <= free:
+        return [(stack, size)]
     if len(stack) > 1:
         half = len(stack) // 2
         return _cut(stack[:half], need, free) + _cut(stack[half:], need, free)
     run = stack[0]
     raise ConfigError([
         f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs "
-        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used "
+        f"about {size / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used "
         "here (VG_MEMORY=GB says otherwise); "
         "make depth, width, batch, probe_set or the number of watched steps smaller"
     ])  # fmt: skip

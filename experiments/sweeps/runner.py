@@ -13,6 +13,7 @@ import numpy as np
 from experiments import datasets
 from experiments.config import Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
+from experiments.storage.makers import maker
 from experiments.storage.records import Records
 from experiments.sweeps.blas import blas
 from mlp.network import create
@@ -38,7 +39,8 @@ def run_stack(
     """Train together runs that differ only in the fields `stacks.STACKED`, with one BLAS thread.
 
     A run's rows are the same, bit for bit, alone or in any stack, order or process. Only `seconds` differs:
-    it is the stack's time divided by its runs, without the reading of the data set.
+    it is the stack's time divided by its runs, without the reading of the data set. ``runs.attrs["maker"]``
+    of the result is this process as a maker.
     `prints` are the expected fingerprints by data set. `beat` is called when a part of the work is done, with
     the number of training steps in the next part, 0 where that is a measurement.
     Errors: DataError, also where a fingerprint differs.
@@ -54,7 +56,10 @@ def run_stack(
             beat(0)
             columns.add(snap)
             beat(following - snap.step)
-    return columns.records((time.perf_counter() - began) / len(runs))
+        by = maker()
+    records = columns.records((time.perf_counter() - began) / len(runs))
+    records.runs.attrs["maker"] = by
+    return records
 
 
 def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:

@@ -27,10 +27,11 @@ class Shape:
 
 def shape_of(dataset: str) -> Shape:
     """Return the shape of a data set, which is read for it at the first call; errors: DataError."""
-    return _shape_of(dataset, datasets.fingerprint(dataset))
+    changeable = "path" in dataset  # a user's file; all others are the same as long as this process lives
+    return _shape_of(dataset, datasets.fingerprint(dataset) if changeable else "")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=100_000)
 def _shape_of(dataset: str, fingerprint: str) -> Shape:
     data = datasets.load(dataset)
     return Shape(data.x.shape[1], data.classes, len(data.x), len(data.x_test))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.storage.store import Store
+from experiments.analysis.wording import count
+from experiments.storage.store import ASIDE, Store
 from experiments.sweeps.forecast import Forecast
 from experiments.sweeps.plan import ExecutionOptions, Stack, Sweep
 from experiments.sweeps.progress import Progress
@@ -45,6 +46,7 @@ def train(
         work = partial(supervised, work)
     forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
     crashed: list[Stack] = []
+    aside: list[str] = []
 
     def stopped() -> bool:
         return interrupted() or bool(crashed and options.fail_fast)
@@ -52,10 +54,12 @@ def train(
     with patient() as interrupted, progress.training(sweep.missing, forecast) as advance:
         for outcome in outcomes(sweep.stacks, work, pool, stopped):
             records = _records(outcome, [names[run] for run in outcome.stack])
-            store.save(records)
+            aside += store.save(records, maker=records.runs.attrs.get("maker"))
             if outcome.error:
                 crashed.append(outcome.stack)
             advance(len(outcome.stack), sweep.cost([outcome.stack]))
+        if aside:
+            progress.say(f"{count(len(aside), 'part')} of other makers set aside in {store.folder / ASIDE}")
         if interrupted():
             raise KeyboardInterrupt
 
@@ -67,6 +71,7 @@ def _records(outcome: Outcome, ids: list[str]) -> Records:
     error = outcome.error
     if not error:
         records = outcome.result.of(ids)
+        records.runs.attrs |= outcome.result.runs.attrs
         if len(records.runs) == len(ids):
             return records
         error = "the worker's run ids differ from those here: it runs another version of the code\n"
