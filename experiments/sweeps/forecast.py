@@ -13,6 +13,7 @@ from experiments.config import Experiment, Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, watched_steps
 from experiments.sweeps.blas import blas
 from experiments.sweeps.shapes import Shape, layer_sizes, matrices, shape_of
+from mlp.activations import activation
 from mlp.probes import PROBES
 from mlp.registry import parse_call
 
@@ -23,14 +24,16 @@ _RECORDING = Recording(probes=())
 # 20,000 features, 2 to 500 classes and 0 to 30 layers of 4 to 512 units, at 62 GFLOP/s: 6.2e7 FLOP per ms.
 # `tests/experiments/sweeps/test_forecast.py` compares them with stacks that they were not fitted to.
 STACK = 1.2e9  # to set a stack up and to store it
-CALLS = 6e6  # of Python and NumPy, per layer and step
+CALLS = 8e6  # of Python and NumPy, per layer and step
 LOOK_CALLS = 3e6  # per layer, watched step and probe; a look without probes makes those of MORE_CALLS probes
 MORE_CALLS = 4
-ELEMENT = 7.0  # per example and unit of a step, besides the products
-LOOKED_AT = 460.0  # the same in a look: z, a, slope and delta are kept, with their exponents
+ELEMENT = 7.0  # per example and unit or feature of a step, besides the products
+LOOKED_AT = 460.0  # per example and unit in a look: z, a, slope and delta are kept, with their exponents
+READ = 150.0  # per example and feature in a look
+CURVED = 2400.0  # per example and unit whose activation has no fast form: 40 ns; 35 to 45 for gelu, 15 to 35 for elu
 PROBE = 17.0  # per example, unit and probe
 NORMED = 220.0  # per example and unit that is normalised
-PARAMETER = 500.0  # per weight and step: the update
+PARAMETER = 350.0  # per weight and step: the update
 DRAWN = 1e4  # per weight that is drawn
 DISTRIBUTION = 1800.0  # per example, unit and distribution
 UNIT_ROW = 1.5e4  # per unit and unit probe: a row that is stored
@@ -76,18 +79,18 @@ def _training(run: Run, sizes: Sequence[int]) -> float:
     """The work of drawing one network and of its steps."""
     weights = _weights(sizes)
     passing = _passes(sizes) + ELEMENT * sum(sizes) + _normed(run)
-    step = run.batch * passing + PARAMETER * weights
-    return DRAWN * weights + run.steps * _wide(run) * step
+    step = _wide(run) * (run.batch * passing + PARAMETER * weights) + run.batch * _curved(run)
+    return DRAWN * weights + run.steps * step
 
 
 def _look(run: Run, sizes: Sequence[int], data: Shape, recording: Recording) -> float:
     """The work of one look at one network, without costly probes: passes over the probe and the test set."""
     units, weights = sum(sizes[1:]), _weights(sizes)
-    passing = _passes(sizes) + LOOKED_AT * sum(sizes) + _normed(run)
+    passing = _passes(sizes) + LOOKED_AT * units + READ * sizes[0] + _normed(run)
     probes, whole_pass = _cheap(recording.probes)
     measuring = (PROBE * probes + DISTRIBUTION * len(recording.distributions)) * units
     measuring += GRADIENTS * weights * whole_pass
-    seen = data.traced(run, recording) * (_wide(run) * passing + measuring)
+    seen = data.traced(run, recording) * (_wide(run) * passing + _curved(run) + measuring)
     tested = data.test * _wide(run) * 2 * weights * (recording.trace == "probe_set")
     return seen + tested + UNIT_ROW * units * len(recording.unit_probes)
 
@@ -122,6 +125,16 @@ def _wide(run: Run) -> int:
     return 2 if run.dtype == "float64" else 1
 
 
+def _curved(run: Run) -> float:
+    """The work per example of an activation that has no fast form."""
+    return CURVED * run.depth * run.width * _has_no_fast_form(run.activation)
+
+
+@lru_cache
+def _has_no_fast_form(act: str) -> bool:
+    return activation(act).in_place is None
+
+
 def _normed(run: Run) -> float:
     """The work of normalisation per example."""
     return 0.0 if run.norm == "none" else NORMED * run.depth * run.width
@@ -140,17 +153,19 @@ def finishing_cost(experiment: Experiment, runs: Collection[Run]) -> float:
 def machine_speed(seconds: float = 0.05) -> float:
     """Measure the speed of one core, in FLOP per second, by float32 products of a shape typical of training.
 
-    `cost` counts the same FLOP. The measurement takes about the given number of seconds.
+    `cost` counts the same FLOP. The measurement takes about the given number of seconds, of processor time: a
+    moment in which the machine does something else would make any forecast of hours wrong.
     """
     x, w = np.ones((4, 128, 64), np.float32), np.ones((4, 64, 64), np.float32)
     out = np.empty_like(x)
     products = 0
     with blas().limit(limits=1, user_api="blas"):
         np.matmul(x, w, out=out)  # not timed: the first call also chooses the kernel
-        began = time.perf_counter()
-        while (elapsed := time.perf_counter() - began) < seconds:
-            np.matmul(x, w, out=out)
-            products += 1
+        began = time.process_time()
+        while (elapsed := time.process_time() - began) < seconds:
+            for _ in range(10):
+                np.matmul(x, w, out=out)
+            products += 10
     return products * 2.0 * x.size * w.shape[-1] / elapsed
 
 

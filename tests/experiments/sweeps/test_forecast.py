@@ -22,7 +22,7 @@ def noise(features, classes=3, n=300) -> str:
 @pytest.mark.parametrize(("dtype", "times"), [("float32", 1), ("float64", 2)])
 def test_the_products_of_a_step_are_counted(dtype, times, monkeypatch):
     """Of 64 features, 64 units and 10 classes: forward, to the weights, and to the hidden layer's output."""
-    for name in ("ELEMENT", "PARAMETER", "DRAWN", "STACK", "LOOKED_AT"):
+    for name in ("ELEMENT", "PARAMETER", "DRAWN", "STACK", "LOOKED_AT", "READ"):
         monkeypatch.setattr(forecast, name, 0.0)
     run = Run(depth=1, width=64, batch=10, steps=1000, dtype=dtype)
     one_more = cost([run] * 2, BARE) - cost([run], BARE)
@@ -36,7 +36,14 @@ def test_the_products_of_a_step_are_counted(dtype, times, monkeypatch):
 
 def test_cost_grows_with_everything_that_takes_time():
     base = cost([Run()], RECORDING)
-    longer = ({"depth": 3}, {"width": 65}, {"batch": 129}, {"steps": 301}, {"norm": "batch"})
+    longer = (
+        {"depth": 3},
+        {"width": 65},
+        {"batch": 129},
+        {"steps": 301},
+        {"norm": "batch"},
+        {"activation": "gelu"},
+    )
     for change in longer:
         assert cost([replace(Run(), **change)], RECORDING) > base
     assert cost([Run(dtype="float32")], RECORDING) < base < cost([Run()] * 2, RECORDING) < 2 * base
@@ -50,7 +57,7 @@ def test_the_data_count_as_they_were_loaded(tmp_path):
     wide = cost([Run(dataset=f"file(path={str(path)!r})", batch=4)], RECORDING)
     same = cost([Run(dataset=noise(2000, n=12), batch=4)], RECORDING)
     assert wide == pytest.approx(same, rel=0.02)  # which hold out different numbers of examples
-    assert wide > 5 * cost([Run(dataset=noise(20, n=12), batch=4)], RECORDING)
+    assert wide > 3 * cost([Run(dataset=noise(20, n=12), batch=4)], RECORDING)
     few, many = (cost([Run(dataset=noise(20, classes, n=1500))], RECORDING) for classes in (2, 500))
     assert many > 2 * few
 
@@ -126,9 +133,7 @@ def test_forecasts_hold_within_a_factor_of_two(capsys):
     """Processor time against processor time, so that other work on the machine does not count."""
     default = from_mapping({"question": "?"}).recording
     run_stack([Run(steps=1)], default)  # whatever is imported or cached once
-    began, wall = time.process_time(), time.perf_counter()
-    speed = machine_speed(2.0)
-    speed *= (time.perf_counter() - wall) / (time.process_time() - began)
+    speed = machine_speed(0.5)
     rows = []
     for dataset, fields, count, recorded in SHAPES:
         runs = [Run(**{"dataset": dataset, "batch": 64} | fields, seed=seed) for seed in range(count)]
