@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,11 +19,13 @@ from experiments.analysis.wording import count
 from experiments.config import Experiment, cautions
 from experiments.search.rounds import asked_for, rounds, search_of
 from experiments.storage.drawn import Gallery
+from experiments.storage.makers import makers, makers_line
 from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
 from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
-from experiments.sweeps.plan import ExecutionOptions, Sweep, survey
+from experiments.sweeps.blas import maker_while_training
+from experiments.sweeps.plan import ExecutionOptions, Sweep, settled, survey
 from experiments.sweeps.progress import Progress
 from experiments.sweeps.sweep import executor, train
 
@@ -84,11 +86,12 @@ def plan_only(
     options: ExecutionOptions | None = None,
     *,
     name: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Sweep:
     """Return what `run` would train (of a search: its first round) without training or writing."""
     experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
-    return survey(next(rounds(experiment, store)), store, options or ExecutionOptions())
+    return survey(next(rounds(experiment, store)), store, options or ExecutionOptions(), say=say)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
 
     store = Store(experiment.name)
     planned = rounds(experiment, store)
-    sweep = survey(next(planned), store, options)
+    sweep = survey(next(planned), store, options, say=progress.say)
     pool = executor(sweep, options)  # an unreachable cluster is an error before anything is written
     with ending(pool), store.sweep() as repairs:
         for line in repairs:
@@ -119,12 +122,12 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         if options.fresh:
             store.fresh()
         take_over(store, sweep.elsewhere)
-        done = store.finished(options.rerun_failed)
+        done = set().union(*settled(store, options))
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         if search := search_of(experiment):
             progress.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
         progress.plan(sweep)
-        slips = cautions(experiment)
+        slips = [*cautions(experiment), *filter(None, [sweep.warning])]
         for line in slips:
             progress.say(f"warning: {line}")
         store.write_manifest(**question_facts(experiment, len(sweep.runs), sweep.prints), warnings=slips)
@@ -132,6 +135,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         for later_round in planned:
             _train_round(later_round, store, options, progress)
         records = stored_records(store, experiment)
+        _note_makers(records, store, progress)
         store.write_manifest(runs=len(records.runs))
         return conclude(experiment, records, store, progress)
 
@@ -153,8 +157,17 @@ def _train(sweep: Sweep, store: Store, pool: Any, options: ExecutionOptions, pro
     if not sweep.stacks:
         return
     began = time.monotonic()
-    train(sweep, store, pool, progress, fail_fast=options.fail_fast)
-    store.write_manifest(**training_facts(sweep.missing, time.monotonic() - began, sweep.workers))
+    train(sweep, store, pool, progress, options)
+    seconds, threads = time.monotonic() - began, maker_while_training()["threads"]
+    store.write_manifest(**training_facts(sweep.missing, seconds, sweep.workers, threads))
+
+
+def _note_makers(records: Records, store: Store, progress: Progress) -> None:
+    """List in the manifest who made the runs, and say where that is more than one."""
+    table = makers(store, records.runs["run_id"])
+    if line := makers_line(table):
+        progress.say(f"warning: {line}")
+    store.write_manifest(makers=table.to_dict("records"))
 
 
 def conclude(experiment: Experiment, records: Records, store: Store, progress: Progress) -> Outcome:

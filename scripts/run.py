@@ -27,6 +27,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--timeout-per-stack", type=positive, metavar="SECONDS", help="when a stack hangs")
     parser.add_argument("--fail-fast", action="store_true", help="start nothing new once a stack has crashed")
     parser.add_argument("--rerun-failed", action="store_true", help="train again what has crashed before")
+    parser.add_argument(
+        "--only-mine", action="store_true", help="train anew what another machine or version made"
+    )
     parser.add_argument("--fresh", action="store_true", help="delete what is stored of the experiment first")
     parser.add_argument("--yes", action="store_true", help="do not ask whether to delete it")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
@@ -45,7 +48,13 @@ if __name__ == "__main__":
     from experiments.cli.commands import ExecutionOptions, command
 
     options = ExecutionOptions(
-        given.jobs, given.dask, given.timeout_per_stack, given.fail_fast, given.rerun_failed, given.fresh
+        given.jobs,
+        given.dask,
+        given.timeout_per_stack,
+        given.fail_fast,
+        given.rerun_failed,
+        given.fresh,
+        given.only_mine,
     )
     sys.exit(
         command(

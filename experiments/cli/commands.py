@@ -87,7 +87,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
     progress = terminal(quiet=quiet)
     progress.say(f"{experiment.name}: {experiment.question}")
     if plan:
-        progress.plan(plan_only(experiment, options=options))
+        progress.plan(plan_only(experiment, options=options, say=progress.say))
         for line in cautions(experiment):
             progress.say(f"warning: {line}")
         if search := search_of(experiment):

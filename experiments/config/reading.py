@@ -275,12 +275,16 @@ def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
         return
     from experiments.datasets import training_size
 
+    sizes: dict[str, int | None] = {}
     for setting in experiment.only("dataset", "batch").combinations():
-        run = replace(experiment.base, **{k: v for k, v in setting.items() if k in ("dataset", "batch")})
-        size = training_size(run.dataset)
-        if size is not None and run.batch > size:
-            place, path = _where(root, "batch", run.batch)
-            faults.add(place, path, f"{run.batch} examples a batch, but {run.dataset} has {size} to train on")
+        dataset = setting.get("dataset", experiment.base.dataset)
+        batch = setting.get("batch", experiment.base.batch)
+        if dataset not in sizes:
+            sizes[dataset] = training_size(dataset)
+        size = sizes[dataset]
+        if size is not None and batch > size:
+            place, path = _where(root, "batch", batch)
+            faults.add(place, path, f"{batch} examples a batch, but {dataset} has {size} to train on")
 
 
 def _check_figures(experiment: Experiment, root: Node, faults: Faults, overridden: bool) -> Experiment:

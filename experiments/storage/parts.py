@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +35,14 @@ class BadPart(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The contents of a valid part: the status of its runs by id, and the probes measured in them."""
+    """The contents of a valid part: the status of its runs by id, what was measured in them, and by whom."""
 
     name: str
     runs: dict[str, str]
     probes: tuple[str, ...]
     unit_probes: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
+    maker: Mapping[str, str] = field(default_factory=dict)  # who made the numbers; empty: not noted
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -63,12 +64,16 @@ def path_of(folder: Path, frame: str, name: str) -> Path:
     return folder / frame / f"{name}.parquet"
 
 
-def seal(records: Records, name: str) -> dict[str, bytes]:
-    """Return the bytes of a part's files by frame, in the order in which they are written: runs last."""
+def seal(records: Records, name: str, maker: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the bytes of a part's files by frame, in the order in which they are written: runs last.
+
+    The commit mark names the `maker` of the numbers.
+    """
     measured = _frames(records)[:0:-1]
     files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
     facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
     facts |= {key: getattr(records, key) for frame, key in ON_REQUEST.items() if frame in measured}
+    facts |= {"maker": dict(maker)} if maker else {}
     status = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
     raw = encode("runs", records.runs, name, seal=UNSEALED, runs=status, probes=records.probes, **facts)
     digest = hashlib.sha256(raw).hexdigest()
@@ -130,7 +135,8 @@ def open_part(folder: Path, name: str) -> Part:
     unsealed = raw.replace(sealed, UNSEALED.encode()) if len(sealed) == len(UNSEALED) else b""
     if hashlib.sha256(unsealed).hexdigest().encode() != sealed:
         raise BadPart("was changed after it was written")
-    part = Part(name, facts["runs"], **{key: tuple(facts.get(key, ())) for key in PROBED.values()})
+    measured = {key: tuple(facts.get(key, ())) for key in PROBED.values()}
+    part = Part(name, facts["runs"], **measured, maker=facts.get("maker") or {})
     for frame in part.frames[1:]:
         _check(path_of(folder, frame, name), facts[frame])
     return part

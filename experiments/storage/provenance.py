@@ -103,11 +103,14 @@ def _differences(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"made on a processor of kind {names[0]}; this is {names[1]}: the last bits may differ"
 
 
-def training_facts(runs: int, seconds: float, workers: int) -> dict[str, Any]:
-    """Return what the manifest says of a training that has just ended: its size, its time and `facts`."""
+def training_facts(runs: int, seconds: float, workers: int, threads: str) -> dict[str, Any]:
+    """Return what the manifest says of a training that has just ended: its size, its time and `facts`.
+
+    threads: those of the matrix products of a run as they were found, "unknown" where nothing tells.
+    """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     training = {"runs": runs, "seconds": round(seconds, 2), "workers": workers, "ended": now}
-    training["blas_threads_a_run"] = 1
+    training["blas_threads_a_run"] = int(threads) if threads.isdecimal() else threads
     return {"last_training": training, **facts()}
 
 
@@ -139,7 +142,7 @@ def blas() -> list[dict[str, Any]]:
 def machine() -> dict[str, Any]:
     """Return the kind of machine: processor, cores that this process may use, memory in GB, system."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": _memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -176,7 +179,7 @@ def _git(root: Path, *arguments: str) -> bytes | None:
     return done.stdout
 
 
-def _cpu() -> str:
+def processor() -> str:
     """Return the processor's name, from /proc/cpuinfo on Linux and from `platform` elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

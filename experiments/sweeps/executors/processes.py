@@ -17,6 +17,7 @@ from typing import Any
 
 from experiments.sweeps.executors.attempts import LONGEST_LIMIT, WorkerLost
 from experiments.sweeps.executors.environment import environment, of_worker
+from experiments.sweeps.executors.watchdog import HUNG, WHY
 
 PATIENCE = 5.0  # seconds to wait for a killed process to end
 _STARTING = threading.Lock()
@@ -121,6 +122,8 @@ class _Worker:
         code = self.process.exitcode
         if code is None:
             return "it was ended"  # the thread that ended it has collected its exit code
+        if code == HUNG:
+            return WHY
         if code == -signal.SIGKILL:
             return "killed by SIGKILL (the system does so when memory runs out)"
         return f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"

@@ -11,8 +11,9 @@ from experiments import config
 from experiments.config import Run
 from experiments.datasets import catalogue
 from experiments.sweeps import memory
-from experiments.sweeps.memory import Shape, available, shape_of, stack_bytes
+from experiments.sweeps.memory import available, stack_bytes
 from experiments.sweeps.runner import run_stack
+from experiments.sweeps.shapes import Shape, shape_of
 
 QUICK = {"float32", "one layer", "on the batch"}  # the others take Python's allocator seconds each
 RECORDING = config.from_mapping({"question": "?"}).recording
