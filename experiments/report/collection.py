@@ -129,7 +129,8 @@ def configs(name: str) -> list[Path]:
     folders = [Path("configs") / name, Path(name), shipped_configs() / name]
     paths = next((found for folder in folders if (found := sorted(folder.glob("*.yaml")))), [])
     if not paths:
-        known = sorted(path.name for path in shipped_configs().glob("*/") if any(path.glob("*.yaml")))
+        homes = (Path("configs"), shipped_configs())
+        known = sorted({at.name for home in homes for at in home.glob("*/") if any(at.glob("*.yaml"))})
         hint = f"{did_you_mean(name, known)} In configs: {', '.join(known) or 'none'}"
         raise ConfigError([f"--collection {name}: no folder with configs (*.yaml).{hint}"])
     return paths
