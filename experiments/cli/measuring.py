@@ -22,11 +22,11 @@ def bench_command(given: Namespace) -> int:
         given.parts, given.shapes, given.dtypes, given.activations, given.engines, given.rounds,
         given.seconds_per_cell, keep_environment=given.keep_environment, out=given.out,
     )  # fmt: skip
-    asked = asked.quick() if given.quick else replace(asked, out=given.out or BENCH)
     try:
         asked.cases()
     except ValueError as error:
         raise ConfigError([f"--shapes: {error}"]) from None
+    asked = asked.quick() if given.quick else replace(asked, out=given.out or BENCH)
     if asked.out:
         check_writable(asked.out)
     return command(asked, terminal().say)

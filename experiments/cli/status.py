@@ -6,6 +6,7 @@ Nothing heavy is imported here before it is needed: `status_of` answers to Ctrl-
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from typing import Any, TextIO
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+ENDLESS = re.compile(r"\S{200,}")  # a word of a message that nobody reads to its end
 INTERRUPTED_LINE = "interrupted; what was finished is stored, the same command does the rest"
 
 
@@ -50,8 +52,9 @@ def complain(text: str) -> None:
     """Print a line on standard error; where even that cannot be written, the exit status has to do."""
     from experiments.analysis.wording import printable
 
+    shown = ENDLESS.sub(lambda word: f"{word[0][:80]}…{word[0][-20:]}", printable(text))
     with suppress(OSError, ValueError):
-        print(printable(text), file=sys.stderr, flush=True)
+        print(shown, file=sys.stderr, flush=True)
 
 
 def _status_after(error: BaseException, *, interrupted: bool) -> int:
