@@ -17,7 +17,7 @@ from experiments.bench.workers import environment
 from experiments.bench.workload import TEXTS
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = str(ROOT / "scripts" / "run.py")
+RUN = ("-m", "experiments.cli.entry", "run")  # as `scripts/run.py`, which an installed program does not have
 
 GRID = """\
 question: How long does a whole grid take, all records of every step kept?
@@ -38,9 +38,9 @@ START_UP = {
     "import numpy": ["-c", "import numpy"],
     "import mlp.train": ["-c", "import mlp.train"],
     "from experiments import run": ["-c", "from experiments import run"],
-    "run.py --help": [RUN, "--help"],
-    "run.py with a config error": [RUN, "{typo}"],
-    "run.py without its file": [RUN, "{missing}"],
+    "run.py --help": [*RUN, "--help"],
+    "run.py with a config error": [*RUN, "{typo}"],
+    "run.py without its file": [*RUN, "{missing}"],
 }
 
 
@@ -58,7 +58,7 @@ def grid(rounds: int, steps: int, say: Say, *, keep_environment: bool) -> list[d
             config = Path(folder) / "grid.yaml"
             config.write_text(text, encoding="utf-8")
             given = {"VG_RESULTS": folder, "PYTHONPATH": str(ROOT)}
-            seconds = _timed([RUN, str(config), "--quiet"], given, keep_environment=keep_environment)
+            seconds = _timed([*RUN, str(config), "--quiet"], given, keep_environment=keep_environment)
         rows.append({"engine": "ours, whole", "round": number, "steps": steps, "seconds": seconds})
     return rows
 

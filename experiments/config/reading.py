@@ -17,6 +17,7 @@ from typing import Any
 from experiments.config.kinds import FolderName, Kind, ListOf, probe_kind, table
 from experiments.config.matching import claim_fault, figure_fault, only_checks
 from experiments.config.overrides import SECTIONS, apply_override
+from experiments.config.shipped import found_config, shipped_configs
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import LARGEST, read
@@ -28,7 +29,7 @@ _BROKEN = object()  # stands for a value at fault; None is a value
 
 def load(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Experiment:
     """The experiment that a file describes, with ``key=value`` overrides; errors: ConfigError."""
-    path = Path(path)
+    path = found_config(Path(path))
     source = str(path) if str(path).isprintable() else shown(str(path))
     data = _read_file(path, source)
     root, found = read(data, source)
@@ -76,9 +77,10 @@ def _read_file(path: Path, source: str) -> bytes:
 
 
 def _configs(folder: Path) -> list[str]:
-    """The configs beside a missing one, and those of this project."""
+    """The configs beside a missing one, and those that are shipped."""
     try:
-        return [str(p) for p in sorted({*folder.glob("*.yaml"), *Path("configs").glob("*.yaml")})]
+        shipped = [f"configs/{path.name}" for path in shipped_configs().glob("*.yaml")]
+        return sorted({*map(str, folder.glob("*.yaml")), *shipped})
     except OSError:
         return []
 

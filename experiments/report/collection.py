@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import ConfigError
+from experiments.config.shipped import shipped_configs
 from experiments.pipeline import experiment_of, run_experiment
 from experiments.report import (
     Card,
@@ -125,10 +126,11 @@ def configs(name: str) -> list[Path]:
 
     A collection is a folder of configs/, or any folder.
     """
-    folders = [Path("configs") / name, Path(name)]
+    folders = [Path("configs") / name, Path(name), shipped_configs() / name]
     paths = next((found for folder in folders if (found := sorted(folder.glob("*.yaml")))), [])
     if not paths:
-        known = sorted(path.name for path in Path("configs").glob("*/") if any(path.glob("*.yaml")))
+        homes = (Path("configs"), shipped_configs())
+        known = sorted({at.name for home in homes for at in home.glob("*/") if any(at.glob("*.yaml"))})
         hint = f"{did_you_mean(name, known)} In configs: {', '.join(known) or 'none'}"
         raise ConfigError([f"--collection {name}: no folder with configs (*.yaml).{hint}"])
     return paths

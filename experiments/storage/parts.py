@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.storage.files import NO_FILE, content
 from experiments.storage.identity import SCHEMA
 from experiments.storage.records import COLUMNS, PROBED, Records, dtypes, typed
 
@@ -154,9 +155,13 @@ def _check(path: Path, expected: str) -> None:
 def _bytes(path: Path) -> bytes:
     """Return a file's contents. An OSError is passed on: an unreadable file may still be valid."""
     try:
-        return path.read_bytes()
+        return content(path)
     except IsADirectoryError:
         raise BadPart(f"has a folder in the place of its {path.parent.name}") from None
+    except OSError as error:
+        if error.strerror == NO_FILE:
+            raise BadPart(f"has {NO_FILE}, in the place of its {path.parent.name}") from None
+        raise
 
 
 def facts_of(raw: bytes) -> dict[str, Any]:
@@ -180,7 +185,7 @@ def facts_of(raw: bytes) -> dict[str, Any]:
 def is_ours(path: Path) -> bool:
     """Return whether a file's metadata name the frame and part that its path names."""
     try:
-        facts = facts_of(path.read_bytes())
+        facts = facts_of(content(path))
     except (BadPart, OSError):
         return False
     return (facts.get("frame"), facts.get("name")) == (path.parent.name, path.stem)
@@ -230,6 +235,6 @@ def _rows(folder: Path, frame: str, part: Part, ids: list[str]) -> pa.Table:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    raw = path_of(folder, frame, part.name).read_bytes()
+    raw = content(path_of(folder, frame, part.name))
     table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
     return table if len(ids) == len(part.runs) else table.filter(pc.field("run_id").isin(ids))

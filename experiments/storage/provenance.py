@@ -20,7 +20,7 @@ from typing import Any
 from experiments import config
 from experiments.config import Experiment
 from experiments.datasets import fingerprint
-from experiments.storage.files import StoreError, explained
+from experiments.storage.files import StoreError, content, explained
 from experiments.storage.identity import SCHEMA
 from experiments.storage.store import MANIFEST, Store
 
@@ -68,7 +68,7 @@ def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
     """
     file = path / MANIFEST if path.is_dir() else path
     with explained("read", file):
-        raw = file.read_bytes()
+        raw = content(file)
     try:
         facts = json.loads(raw)
         experiment = config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))

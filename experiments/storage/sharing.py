@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from experiments.storage.files import content
 from experiments.storage.identity import SCHEMA
 from experiments.storage.parts import COLUMNS_ONLY, BadPart, facts_of, open_part
 from experiments.storage.store import Store
@@ -67,7 +68,7 @@ def _others(store: Store) -> list[Path]:
 def _status(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return a part's runs with their status, and its maker; empty if it is damaged or of other numbers."""
     try:
-        facts = facts_of(path.read_bytes()) if path.is_file() else {}
+        facts = facts_of(content(path)) if path.is_file() else {}
     except (BadPart, OSError):
         return {}, {}
     runs = facts.get("runs") if facts.get("schema") == SCHEMA else None

@@ -115,7 +115,7 @@ class Store:
         path = self.folder / MANIFEST
         try:
             with explained("read", path):
-                facts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+                facts = json.loads(files.content(path)) if path.exists() else {}
         except ValueError:
             facts = None
         if not isinstance(facts, dict):
@@ -290,7 +290,7 @@ class Store:
     def _write_columns(self, frame: str, probes: tuple[str, ...]) -> None:
         rows = typed(frame, dict.fromkeys([*COLUMNS[frame], *probes], ()))
         raw, path = encode(frame, rows, COLUMNS_ONLY), path_of(self.folder, frame, COLUMNS_ONLY)
-        if not path.exists() or path.read_bytes() != raw:
+        if not path.is_file() or files.content(path) != raw:
             files.write(path, raw, self.folder / DRAFTS)
 
     def _add(self, records: Records, stack: str, maker: Mapping[str, str]) -> None:

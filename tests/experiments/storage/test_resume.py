@@ -105,7 +105,7 @@ def wait_for(condition, sweep, seconds=60.0):
 
 def kill_driver(draw):
     """One sweep, its driver killed at a random moment from its first import to its last table."""
-    sweep = start()
+    sweep = start("--jobs", draw.choice("12"))  # in one process, or with two workers
     stored = parts() + draw.randint(-1, 8)  # it is killed soon after so many are, or at once
     wait_for(lambda: parts() > stored, sweep)
     threading.Event().wait(draw.choice([0, 0.01, 0.1, 1.0]) * draw.random())

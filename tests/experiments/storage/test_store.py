@@ -729,7 +729,7 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path, blocked):
     path = tmp_path / blocked
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    with pytest.raises(StoreError, match=r"A file stands where a folder should be, or the reverse: move it"):
+    with pytest.raises(StoreError, match=r"Something else stands where a file or a folder should be"):
         sweep(Store("x", tmp_path))
     path.unlink()
     assert sweep(Store("x", tmp_path)) == []
