@@ -14,9 +14,9 @@ from experiments.storage.own_parts import used_by
 from experiments.storage.sharing import Place, held_elsewhere
 from experiments.storage.store import Store
 from experiments.sweeps.blas import maker_while_training, not_limited
+from experiments.sweeps.counting import Say, counted
 from experiments.sweeps.forecast import cost, finishing_cost, machine_speed
 from experiments.sweeps.memory import fitted
-from experiments.sweeps.progress import Say, counted
 from experiments.sweeps.shapes import shape_of
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,19 +14,6 @@ if TYPE_CHECKING:
     from experiments.sweeps.plan import Sweep
 
 Advance = Callable[[int, float], None]  # to be called with (runs, cost) for every finished stack
-Say = Callable[[str], None]  # to be called with a line of text
-BETWEEN_LINES = 5.0  # seconds between two lines on how far the planning is
-Item = TypeVar("Item")
-
-
-def counted(items: Iterable[Item], total: int, doing: str, say: Say) -> Iterator[Item]:
-    """Yield the items, and every few seconds say how many of them are done."""
-    last = time.monotonic()
-    for done, item in enumerate(items):
-        if not done % 256 and time.monotonic() - last > BETWEEN_LINES:
-            last = time.monotonic()
-            say(f"planning: {doing}, {done:,} of {total:,}")
-        yield item
 
 
 class Progress(Protocol):
