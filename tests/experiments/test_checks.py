@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
+from made_up import made
 
 import experiments
 from experiments import config
 from experiments.claims import CLAIMS
+from experiments.cli.status import status_of
 from experiments.config.matching import only_checks
 from experiments.config.reading import to_mapping
+from experiments.config.vocabulary import Run
+from experiments.diagnosis import diagnose
 from experiments.plots import FIGURES
 from experiments.report import Card, cards, render
 from experiments.storage.store import Store
@@ -65,6 +69,16 @@ def test_a_check_leaves_no_summary_of_an_earlier_question(tmp_path, monkeypatch)
     assert (tmp_path / "check" / "summary.csv").exists()
     experiments.run(CHECK, quiet=True)
     assert not (tmp_path / "check" / "summary.csv").exists()
+
+
+def test_there_is_nothing_to_diagnose_in_a_check(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path))
+    experiments.run(CHECK, quiet=True)
+    assert status_of(lambda: len(diagnose(experiments.load("check")))) == 2
+    assert capsys.readouterr().err.startswith("a diagnosis is of networks, and this experiment has none")
+    unmeasured = made([Run()], layers=lambda *_: {"delta_norm": 1.0})
+    assert status_of(lambda: len(diagnose(unmeasured))) == 2
+    assert capsys.readouterr().err.startswith("a diagnosis needs the probes delta_log10, dw_norm, ")
 
 
 def test_the_report_says_of_a_check_that_it_is_one():
