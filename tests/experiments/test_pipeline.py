@@ -499,7 +499,7 @@ def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypa
 
 # Interrupts -----------------------------------------------------------------------------------------------
 
-LONG = ["name=tiny", "depth=[1,2]", "width=[8,9,10]", "steps=1000"]  # 24 runs, 12 stacks
+LONG = ["name=tiny", "depth=[1,2]", "width=[8,9,10]", "steps=500"]  # 24 runs, 12 stacks
 
 
 @contextmanager

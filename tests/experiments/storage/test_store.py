@@ -363,7 +363,7 @@ MANY = 1000
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [41, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_fault_at_any_request_to_the_disk_loses_nothing(tmp_path, kind, stride, rng):
     """From an empty folder, and from one with a crashed and a finished part of which runs are replaced."""
     begun = Store("begun", tmp_path)
