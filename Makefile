@@ -11,10 +11,10 @@ run: $(READY)            ## train and draw one question: make run CONFIG=configs
 	$(PY) scripts/run.py $(CONFIG) $(ARGS)
 
 test: $(READY)           ## the tests (under three minutes on two cores)
-	$(PY) -m pytest -n auto -m "not slow" $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
 test-all: $(READY)       ## the tests and the slow scientific checks
-	$(PY) -m pytest -n auto $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY)          ## ruff, mypy and the tests: what runs before each commit
 	$(PY) -m ruff check .

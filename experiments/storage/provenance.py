@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def facts() -> dict[str, Any]:
     return {"versions": versions(), "blas": blas(), "machine": machine(), "git": git()}
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that are installed."""
     found = {"python": platform.python_version()}

@@ -23,16 +23,16 @@ CONFIG = """
 question: Does a kill change a number?
 base: {dataset: 'moons(n=200)', width: 8, batch: 16, lr: 0.1, optimiser: momentum}
 sweep:
-  activation: [sigmoid, relu, tanh]
+  activation: [sigmoid, relu]
   depth: [1, 2, 4]
-  steps: [200, 600]
+  steps: [200, 400]
   seed: [0, 1, 2]
 watch: 6
 unit_probes: [unit_dead]
 probes: [delta_norm, dw_norm, dead_fraction, update_ratio, displacement]
 figures: []
 """
-RUNS = 54
+RUNS = 36
 SEED = int(os.environ.get("VG_SEED", "0"))  # VG_SEED=100 pytest … -m slow   kills elsewhere
 
 

@@ -26,18 +26,20 @@ def agrees(check, one):
     return None if gap is None else gap <= CHECKS[check].tolerance
 
 
-@pytest.mark.parametrize("check", sorted(CHECKS))
+def refuted(one):
+    return [check for check in CHECKS if agrees(check, one) not in (True, None)]
+
+
 @pytest.mark.parametrize("act", sorted(ACTIVATIONS))
-def test_every_check_agrees_with_every_activation(check, act):
-    assert agrees(check, subject(activation=act)) in (True, None)
+def test_every_check_agrees_with_every_activation(act):
+    assert refuted(subject(activation=act)) == []
 
 
-@pytest.mark.parametrize("check", sorted(CHECKS))
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("norm", sorted(NORMS))
 @pytest.mark.parametrize("residual", [0.0, 0.7])
-def test_every_check_agrees_with_every_loss_and_remedy(check, loss, norm, residual):
-    assert agrees(check, subject(activation="tanh", loss=loss, norm=norm, residual=residual)) in (True, None)
+def test_every_check_agrees_with_every_loss_and_remedy(loss, norm, residual):
+    assert refuted(subject(activation="tanh", loss=loss, norm=norm, residual=residual)) == []
 
 
 def test_each_law_applies_somewhere():
