@@ -16,6 +16,7 @@ from experiments.sweeps.memory import fitted
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
 EFFICIENCY = 0.4  # the speed of training as a fraction of the core's speed at matrix products
+MOST_JOBS = 1024  # worker processes: more is a slip of the keyboard
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
 SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times its estimate if longer
@@ -102,9 +103,13 @@ class Sweep:
 
 def check_options(options: ExecutionOptions) -> None:
     """Check the numbers among the options; errors: ConfigError."""
+    from experiments.sweeps.executors.cluster import check_address
+
     jobs, limit = options.jobs, options.limit
-    if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
-        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1"])
+    if options.dask is not None:
+        check_address(options.dask)
+    if jobs is not None and not (isinstance(jobs, int) and 1 <= jobs <= MOST_JOBS):
+        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1 to {MOST_JOBS}"])
     if limit is not None and not limit > 0:
         raise ConfigError([f"limit: {limit!r} is not a number of seconds above 0"])
 

@@ -23,7 +23,7 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
         return Here()
     limit = options.limit or sweep.limit()
     if options.dask:
-        return Dask(options.dask, limit)
+        return Dask(options.dask, limit, sweep.prints)
     return Workers(sweep.workers, limit) if sweep.workers else Here()
 
 
