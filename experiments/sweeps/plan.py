@@ -20,6 +20,7 @@ from experiments.sweeps.memory import fitted
 from experiments.sweeps.shapes import shape_of
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
+MOST_JOBS = 1024  # worker processes: more is a slip of the keyboard
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
 
@@ -119,9 +120,13 @@ class Sweep:
 
 def check_options(options: ExecutionOptions) -> None:
     """Check the numbers among the options; errors: ConfigError."""
+    from experiments.sweeps.executors.cluster import check_address
+
     jobs, limit = options.jobs, options.limit
-    if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
-        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1"])
+    if options.dask is not None:
+        check_address(options.dask)
+    if jobs is not None and not (isinstance(jobs, int) and 1 <= jobs <= MOST_JOBS):
+        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1 to {MOST_JOBS}"])
     if limit is not None and not limit > 0:
         raise ConfigError([f"limit: {limit!r} is not a number of seconds above 0"])
 

@@ -23,7 +23,7 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
     if not sweep.stacks:
         return Here()
     if options.dask:
-        return Dask(options.dask, options.limit)
+        return Dask(options.dask, options.limit, sweep.prints)
     return Workers(sweep.workers, options.limit) if sweep.workers else Here()
 
 

@@ -181,7 +181,7 @@ def _context() -> Any:
 
 @contextlib.contextmanager
 def _short_temporary_folder() -> Iterator[None]:
-    """Put the socket into /tmp where TMPDIR is so long that the path would not be allowed."""
+    """Put the socket of the server into /tmp where TMPDIR is too long for the path of a socket."""
     chosen = tempfile.tempdir
     if len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET and os.path.isdir("/tmp"):
         tempfile.tempdir = "/tmp"

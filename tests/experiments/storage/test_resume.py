@@ -213,3 +213,19 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_came_back_is_stored(undi
     assert "Traceback" not in said, said
     assert 0 < len(finished()) < RUNS
     check_the_end(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_cluster_whose_workers_have_all_gone_ends_at_the_first_ctrl_c(undisturbed, cluster):
+    address, (_, *both) = cluster
+    sweep = start("--dask", address)
+    assert wait_for(lambda: parts() > 3, sweep)
+    for worker in both:
+        worker.terminate()
+        worker.wait(timeout=30)
+    sweep.send_signal(signal.SIGINT)
+    status, said = finish(sweep)
+    assert status == 130, said
+    assert "Traceback" not in said, said
+    assert 0 < len(finished()) < RUNS
+    check_the_end(undisturbed)
