@@ -42,7 +42,10 @@ def _of_lines(axes: Axes) -> Table | None:
     places = sorted({x for each in values.values() for x in each})
     names = _names(axes)
     rows = [
-        [names.get(x, number(x)), *("0" if (y := each.get(x, np.nan)) == ZERO else told(y) for each in values.values())]
+        [
+            names.get(x, number(x)),
+            *("0" if (y := each.get(x, np.nan)) == ZERO else told(y) for each in values.values()),
+        ]
         for x in places
     ]
     head = [axes.get_xlabel() or "x", *(label.lstrip("_") for label in values)]
@@ -61,18 +64,24 @@ def _shows_powers(axes: Axes) -> bool:
 
 
 def _power(exponent: float) -> str:
-    return "–" if np.isnan(exponent) else number(10**exponent) if abs(exponent) < 300 else f"10^{exponent:.1f}"
+    return (
+        "–" if np.isnan(exponent) else number(10**exponent) if abs(exponent) < 300 else f"10^{exponent:.1f}"
+    )
 
 
 def _names(axes: Axes) -> dict[float, str]:
     """The words at the ticks of an x axis that has words."""
-    labels = {float(t): text.get_text() for t, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=False)}
+    labels = {
+        float(t): text.get_text() for t, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=False)
+    }
     return {x: text for x, text in labels.items() if text and not any(c.isdigit() for c in text)}
 
 
 def _of_map(axes: Axes) -> Table | None:
     """The cells of the first map, row by row from the top of the panel."""
-    maps = [each for each in axes.collections if hasattr(each, "get_coordinates") and each.get_array() is not None]
+    maps = [
+        each for each in axes.collections if hasattr(each, "get_coordinates") and each.get_array() is not None
+    ]
     if not maps:
         return None
     cells = np.ma.filled(np.ma.asarray(maps[0].get_array(), float), np.nan)

@@ -1,6 +1,5 @@
 """Everything that was found -> report.html in one file, and the table of verdicts for the README."""
 
-
 from experiments.report.card import Card, cards
 from experiments.report.page import Page, render
 from experiments.report.pictures import Picture, pictures, preview

@@ -43,7 +43,9 @@ def _of_summary(summary: pd.DataFrame) -> str:
     if not len(known):
         return ""
     keys = [name for name in summary.columns[: summary.columns.get_loc("n")] if len(known[name].unique()) > 1]
-    least, most = (known.loc[place] for place in (known["decay_start"].idxmin(), known["decay_start"].idxmax()))
+    least, most = (
+        known.loc[place] for place in (known["decay_start"].idxmin(), known["decay_start"].idxmax())
+    )
     sentence = (
         f"At the start, the gradient ‖delta‖ in {setting_name(least, keys)} is multiplied by "
         f"{_with_range(least, 'decay_start')} for each layer nearer the input"

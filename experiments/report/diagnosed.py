@@ -30,7 +30,6 @@ def diagnosis(records: Records, gallery: Gallery, name: str) -> tuple[pd.DataFra
 
     from experiments.datasets import DataError
     from experiments.diagnosis import diagnose
-    from experiments.sweeps.blas import blas
 
     if files := gallery.files(DIAGNOSIS):
         return pd.read_csv(files[0], keep_default_na=False, na_values={"cure_gain": [""]}), ""
@@ -40,8 +39,7 @@ def diagnosis(records: Records, gallery: Gallery, name: str) -> tuple[pd.DataFra
     if not len(runs) or layers > MOST_LAYERS or yardsticks > MOST_YARDSTICKS:
         return None, f"So many networks take a while: {HOW} {name} looks at each."
     try:
-        with blas().limit(limits=1, user_api="blas"):  # more threads are slower on matrices as small as these
-            table = diagnose(records)
+        table = diagnose(records)
     except (ValueError, DataError) as error:
         return None, f"There is no diagnosis: {error}."
     gallery.keep(DIAGNOSIS, {DIAGNOSIS: table.to_csv(index=False).encode()})

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.wording import count, duration, number
 from experiments.config import Experiment
+from experiments.config.yaml_strict import written
 from experiments.report.answer import answer
 from experiments.report.card import cards
-from experiments.report.diagnosed import diagnosis, findings
+from experiments.report.diagnosed import DIAGNOSIS, diagnosis, findings
 from experiments.report.explorer import explorer_data
 from experiments.report.page import MOST_BYTES, Page, Table, render, scripts
 from experiments.report.pictures import Picture, pictures
 from experiments.storage.drawn import Gallery
 from experiments.storage.store import Store
+from experiments.sweeps.blas import blas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +50,14 @@ def write_report(
 
     `figures` are shown besides those of the config. Errors: StoreError.
     """
+    with blas().limit(limits=1, user_api="blas"):  # more threads are slower on matrices as small as these
+        return _write(experiment, records, store, gallery, summary, verdicts, figures)
+
+
+def _write(
+    experiment: Experiment, records: Records, store: Store, gallery: Gallery, summary: pd.DataFrame,
+    verdicts: Sequence[Verdict], figures: Sequence[str],
+) -> tuple[list[Path], pd.DataFrame | None]:  # fmt: skip
     found, reason = diagnosis(records, gallery, experiment.name)
     shown = pictures(store.folder, [*experiment.figures, *figures])
     facts = store.manifest()
@@ -61,11 +71,11 @@ def write_report(
         pictures=shown,
         summary=_summary(summary),
         facts=_facts(facts, records),
-        config=_config(facts),
+        config=written(facts.get("config", {})),
         commands=_commands(experiment, store),
     )
-    written = [store.write(REPORT, render(page).encode())]
-    return written + (gallery.files("diagnosis.csv") if found is not None else []), found
+    files = [store.write(REPORT, render(page).encode())]
+    return files + (gallery.files(DIAGNOSIS) if found is not None else []), found
 
 
 def _left_for_explorer(shown: Sequence[Picture]) -> float:
@@ -86,7 +96,9 @@ def _summary(table: pd.DataFrame | None) -> Table | None:
         for row in table.head(MOST_ROWS).to_dict("records")
     ]
     head = [*keys, *counts, *(HEADINGS[name] for name in quantities)]
-    more = f" The first {MOST_ROWS} of {len(table)} rows; summary.csv has all." if len(table) > MOST_ROWS else ""
+    more = (
+        f" The first {MOST_ROWS} of {len(table)} rows; summary.csv has all." if len(table) > MOST_ROWS else ""
+    )
     names = [key for key in keys if table[key].map(lambda value: isinstance(value, str)).any()]
     return Table(head, rows, names, f"Median over n seeds, and their range in brackets.{more}")
 
@@ -115,19 +127,15 @@ def _facts(manifest: Mapping[str, Any], records: Records) -> dict[str, str]:
         "seeds": ", ".join(map(str, seeds)),
         "data": ", ".join(manifest.get("data") or ()),
         "time": f"{time}, ended {training['ended']}" if training else "",
-        "versions": ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items()),
+        "versions": ", ".join(
+            f"{name} {version}" for name, version in (manifest.get("versions") or {}).items()
+        ),
         "linear algebra": ", ".join(dict.fromkeys(libraries)),
         "machine": ", ".join(f"{key} {value}" for key, value in (manifest.get("machine") or {}).items()),
         "code": f"commit {git['commit']}{changed}" if git else "",
         "numbers": f"version {manifest.get('schema')}",
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def _config(manifest: Mapping[str, Any]) -> str:
-    import yaml
-
-    return str(yaml.safe_dump(manifest.get("config", {}), sort_keys=False, allow_unicode=True, width=100))
 
 
 def _commands(experiment: Experiment, store: Store) -> list[str]:

@@ -68,10 +68,11 @@
   const runsOf = (setting) => DATA.runs.filter((run) => run.setting === setting);
   const layerValue = (key, run, step, layer) => LAYERS[key][run.offset + step * (run.depth + 1) + layer - 1];
   const stepValue = (key, run, step) => CURVES[key][run.place * STEPS.length + step];
-  function summary(values) { // median and range of what is known
+  function summary(values) { // median and range of what is known; `least`: the smallest that is not −∞
     const v = values.filter((x) => !Number.isNaN(x)).sort((a, b) => a - b), m = v.length >> 1;
-    if (!v.length) return { n: 0, median: NaN, low: NaN, high: NaN };
-    return { n: v.length, median: v.length % 2 ? v[m] : v[m - 1] / 2 + v[m] / 2, low: v[0], high: v[v.length - 1] };
+    if (!v.length) return { n: 0, median: NaN, low: NaN, high: NaN, least: NaN };
+    const median = v.length % 2 ? v[m] : v[m - 1] / 2 + v[m] / 2;
+    return { n: v.length, median, low: v[0], high: v[v.length - 1], least: v.find(Number.isFinite) ?? NaN };
   }
   const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
   const raised = (n) => String(n).replace(/[-0-9]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
@@ -98,7 +99,7 @@
       ...measure, byLayer,
       band: source("xs", "ys", "colour"), lines: source("xs", "ys", "colour", "wide"),
       seeds: source("xs", "ys", "colour"), theory: source("xs", "ys"), theoryBand: source("xs", "ys"),
-      points: source("x", "y", "colour", "mark", "name", "place", "told"),
+      points: source("x", "y", "colour", "mark", "seen", "name", "place", "told"), zeros: source("x", "y", "colour"),
       floor: new Bokeh.Span({ dimension: "width", line_dash: "dotted", visible: false }),
       now: new Bokeh.Span({ dimension: "height", line_dash: "dashed", visible: !byLayer }),
       x: new Bokeh.Range1d({ start: 0, end: 1 }), y: new Bokeh.Range1d({ start: 0, end: 1 }),
@@ -113,9 +114,10 @@
     plot.multi_line(of("xs"), of("ys"), { source: panel.seeds, line_color: of("colour"), line_alpha: 0.55, line_width: 0.8 });
     plot.multi_line(of("xs"), of("ys"), { source: panel.lines, line_color: of("colour"), line_width: of("wide") });
     plot.multi_line(of("xs"), of("ys"), { source: panel.theory, line_dash: "dashed", line_width: 1.4 });
-    const points = plot.scatter(of("x"), of("y"), { source: panel.points, marker: of("mark"), size: 6, fill_color: of("colour"), line_color: of("colour") });
+    const points = plot.scatter(of("x"), of("y"), { source: panel.points, marker: of("mark"), size: 6, fill_color: of("colour"), line_color: of("colour"), fill_alpha: of("seen"), line_alpha: of("seen") });
+    plot.scatter(of("x"), of("y"), { source: panel.zeros, marker: "dash", size: 7, line_color: of("colour"), line_width: 2 });
     plot.add_tools(new Bokeh.HoverTool({ renderers: [points], tooltips: [["", "@name"], [byLayer ? "layer" : "step", "@place"], ["value", "@told"]] }));
-    if (byLayer) plot.add_tools(new Bokeh.CrosshairTool({ overlay: [crosshair] }));
+    if (byLayer) plot.add_tools(new Bokeh.CrosshairTool({ dimensions: "height", overlay: crosshair }));
     plot.add_layout(panel.floor);
     plot.add_layout(panel.now);
     return panel;
@@ -170,18 +172,21 @@
       xs: curves.map(({ curve }) => curve.xs), ys: curves.map(({ curve }) => curve.all.map((s) => y(s.median))),
       colour: curves.map((c) => c.colour), wide: curves.map((c) => c.wide),
     };
-    const wide = curves.filter(({ curve }) => curve.all.some((s) => s.n > 1)).map((c) => ({ ...c, known: c.curve.all.map((s, i) => [c.curve.xs[i], s]).filter(([, s]) => s.n) }));
+    const placed = curves.flatMap((c) => c.curve.xs.map((x, i) => ({ ...c, x, i, s: c.curve.all[i] })));
+    const wide = curves.map((c) => ({ ...c, known: placed.filter((p) => p.setting === c.setting && p.held === c.held && p.s.n > 1 && Number.isFinite(p.s.least)) }));
     const round = (known, low, high) => [...known.map(low), ...known.map(high).reverse()];
-    panel.band.data = {
-      xs: wide.map(({ known }) => round(known, ([x]) => x, ([x]) => x)),
-      ys: wide.map(({ known }) => round(known, ([, s]) => y(s.low), ([, s]) => y(s.high))), colour: wide.map((c) => c.colour),
+    panel.band.data = { // down to the smallest that is not 0: seeds at 0 have a dash on the floor, not a block of colour
+      xs: wide.map(({ known }) => round(known, (p) => p.x, (p) => p.x)),
+      ys: wide.map(({ known }) => round(known, (p) => p.s.least, (p) => p.s.high)), colour: wide.map((c) => c.colour),
     };
+    const zeros = placed.filter((p) => p.s.low === -Infinity);
+    panel.zeros.data = { x: zeros.map((p) => p.x), y: zeros.map(() => panel.ground), colour: zeros.map((p) => p.colour) };
     const single = state.seeds ? curves.flatMap((c) => c.curve.each.map((each) => ({ xs: c.curve.xs, ys: each.map(y), colour: c.colour }))) : [];
     panel.seeds.data = { xs: single.map((s) => s.xs), ys: single.map((s) => s.ys), colour: single.map((s) => s.colour) };
-    const dots = curves.flatMap((c) => c.curve.xs.map((x, i) => ({ ...c, x, s: c.curve.all[i] })));
-    panel.points.data = {
-      x: dots.map((d) => d.x), y: dots.map((d) => y(d.s.median)), colour: dots.map((d) => d.colour), mark: dots.map((d) => d.mark),
-      name: dots.map((d) => nameOf(d.setting)), place: dots.map((d) => String(d.x)), told: dots.map((d) => range(d.s, panel.log)),
+    panel.points.data = { // all can be pointed at; about ten a line are seen
+      x: placed.map((p) => p.x), y: placed.map((p) => y(p.s.median)), colour: placed.map((p) => p.colour), mark: placed.map((p) => p.mark),
+      seen: placed.map((p) => Number(p.i % Math.ceil(p.curve.xs.length / 10) === 0)),
+      name: placed.map((p) => nameOf(p.setting)), place: placed.map((p) => String(p.x)), told: placed.map((p) => range(p.s, panel.log)),
     };
     drawTheory(panel, curves);
   }

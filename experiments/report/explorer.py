@@ -33,7 +33,7 @@ FEWEST_STEPS, FEWEST_SEEDS = 4, 3  # kept before the next thing is thinned
 BY_LAYER = (
     ("delta", "‖delta‖, the gradient at a layer", "delta_norm", True),
     ("dw", "‖dw‖, the gradient of its weights", "dw_norm", True),
-    ("variance", "forward variance, of z over units and examples", "z_var", True),
+    ("variance", "forward variance, of z", "z_var", True),
     ("dead", "share of dead units", "dead_fraction", False),
     ("saturated", "share of saturated slopes", "saturated_fraction", False),
 )
@@ -109,9 +109,12 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _hex(colour: Any) -> str:
-    from matplotlib.colors import to_hex
-
-    return to_hex(colour)
+    """A colour of `style` as a page writes it: it is that already, or red, green and blue from 0 to 1."""
+    return (
+        colour
+        if isinstance(colour, str)
+        else "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
+    )
 
 
 def _settings(runs: pd.DataFrame, values: Mapping[str, Sequence[Any]]) -> tuple[list[list[int]], list[int]]:
@@ -172,7 +175,8 @@ def _fewer_settings(runs: pd.DataFrame, fields: Sequence[str], fits: Any) -> tup
 
 
 def _packed(values: Array) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+    with np.errstate(over="ignore"):  # a loss beyond float32 is as good as infinite
+        return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
 
 
 def _column(records: Records, name: str) -> str | None:
@@ -190,9 +194,7 @@ def _log10(layers: pd.DataFrame, name: str) -> Array:
     return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
 
 
-def _packed_layers(
-    records: Records, kept: Thinned, columns: Sequence[tuple[Any, ...]]
-) -> dict[str, str]:
+def _packed_layers(records: Records, kept: Thinned, columns: Sequence[tuple[Any, ...]]) -> dict[str, str]:
     """By measure: the runs in turn, of each its steps, of each step its layers; NaN where unknown."""
     layers = records.layers
     depths = kept.runs["depth"].to_numpy(int)
