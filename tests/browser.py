@@ -17,7 +17,8 @@ DRIVER, CHROMIUM = shutil.which("chromedriver"), shutil.which("chromium") or shu
 MISSING = "Chromium and its driver are not installed (Debian: apt-get install chromium chromium-driver)"
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",
 )  # fmt: skip
 KEYS = {"Tab": "\ue004", "Space": " ", "Left": "\ue012", "Right": "\ue014", "Home": "\ue011", "End": "\ue010"}
 

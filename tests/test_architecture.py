@@ -45,8 +45,8 @@ datasets
 
 # Imported where they are used, never on the way to a --help or a config error.
 HEAVY = {
-    "bokeh", "dask", "distributed", "jinja2", "matplotlib", "pandas", "pooch", "pyarrow", "rich", "scipy.integrate",
-    "scipy.stats", "sklearn",
+    "bokeh", "dask", "distributed", "jinja2", "matplotlib", "pandas", "pooch", "pyarrow", "rich",
+    "scipy.integrate", "scipy.stats", "sklearn",
 }  # fmt: skip
 
 
