@@ -30,7 +30,7 @@ benchmark-diagnosis: $(READY)  ## how often the diagnosis is right: results/diag
 docs: $(READY)           ## every generated table of a page, and the schema of configs
 	$(PY) -m experiments.config.schema
 	$(PY) -m experiments.storage.records
-	$(PY) -c "from pathlib import Path; from experiments.report.collection import update_readme; \
+	$(PY) -c "from pathlib import Path; from experiments.report.readme import update_readme; \
 		update_readme(Path('results/write_up/claims.csv'))"
 
 $(READY): pyproject.toml

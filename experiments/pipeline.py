@@ -66,8 +66,13 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
 
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
-    """Draw these figures, by default those that the config names, from stored records; return the files."""
+    """Draw these figures, by default those that the config names, from stored records; return the files.
+
+    report.html is written again, with these figures in it.
+    """
+    from experiments import claims
     from experiments.plots.album import draw
+    from experiments.report.experiment_page import write_report
 
     store = Store(name)
     with undisturbed():
@@ -75,9 +80,12 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
         records = stored_records(store, experiment)
         gallery = Gallery(store, records)
         written, failures = draw(figures or experiment.figures, experiment, records, gallery)
+        verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
+        summary, _ = _summary(records, gallery)
+        pages, _ = write_report(experiment, records, store, gallery, summary, verdicts, figures)
     if failures:
         raise ValueError("\n".join(failures))
-    return written
+    return written + pages
 
 
 def plan_only(
@@ -175,19 +183,19 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     from experiments import claims
     from experiments.analysis.crashes import crash_lines
     from experiments.plots.album import draw
+    from experiments.report.diagnosed import lines
+    from experiments.report.experiment_page import write_report
 
     gallery = Gallery(store, records)
-    written: list[Path] = []
-    if has_runs := records.runs.attrs["asked"] > 0:  # checks have none
-        table, written = _summary(records, gallery)
+    summary, written = _summary(records, gallery)
     if search := search_of(experiment):
         from experiments.search import frontier
 
         depths = frontier.with_grid(frontier.table(records, search.accuracy, search.on), search)
         written.append(store.write("frontier.csv", depths.to_csv(index=False).encode()))
         progress.frontier(depths, search.goal)
-    elif has_runs:
-        progress.summary(table)
+    elif summary is not None:
+        progress.summary(summary)
     drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
     written += drawn
     failures = [*crash_lines(records), *_missing(records), *failed]
@@ -197,6 +205,10 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         table = claims.table(verdicts)
         progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
+    pages, diagnosis = write_report(experiment, records, store, gallery, summary, verdicts)
+    written += pages
+    for line in lines(diagnosis) if diagnosis is not None else ():
+        progress.say(line)
     gallery.forget()
     for name in (SUMMARY, "frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
         if store.folder / name not in written:
@@ -207,10 +219,12 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     return Outcome(records, verdicts, failures)
 
 
-def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame, list[Path]]:
-    """Return the summary and its file; it is made again only if something has changed."""
+def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame | None, list[Path]]:
+    """Return the summary and its file, made again only if something changed; None for checks, without runs."""
     import pandas as pd
 
+    if not records.runs.attrs["asked"]:
+        return None, []
     if files := gallery.files(SUMMARY):
         return pd.read_csv(files[0]), files
     table = summarised(records)

@@ -31,8 +31,9 @@ calls special streams
 # Every room of experiments, from the top; a room is a package or a loose module.
 EXPERIMENTS = """
 cli
-report bench
+bench
 pipeline
+report
 plots
 claims diagnosis search verification
 sweeps theory
@@ -44,8 +45,8 @@ datasets
 
 # Imported where they are used, never on the way to a --help or a config error.
 HEAVY = {
-    "dask", "distributed", "jinja2", "matplotlib", "pandas", "pooch", "pyarrow", "rich", "scipy.integrate",
-    "scipy.stats", "sklearn",
+    "bokeh", "dask", "distributed", "jinja2", "matplotlib", "pandas", "pooch", "pyarrow", "rich",
+    "scipy.integrate", "scipy.stats", "sklearn",
 }  # fmt: skip
 
 

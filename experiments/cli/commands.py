@@ -73,8 +73,9 @@ def plot_command(given: Namespace) -> int:
 
 def reproduce_command(given: Namespace) -> int:
     """Run, judge and report a collection of configs; return the exit status."""
+    from experiments.cli.collection import reproduce
     from experiments.cli.terminal import terminal
-    from experiments.report.collection import reproduce, update_readme
+    from experiments.report.readme import update_readme
 
     if given.readme and not Path("README.md").is_file():
         raise ConfigError(["--readme: there is no README.md where you stand"])

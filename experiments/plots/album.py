@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.config import Experiment
 from experiments.plots import style
+from experiments.plots.captions import words
 from experiments.plots.figure_table import FIGURES
+from experiments.plots.panel_tables import panel_tables
 from experiments.storage.drawn import Gallery, file_names
 from experiments.storage.files import StoreError
 from experiments.storage.records import Records
@@ -43,9 +46,18 @@ def draw(
 
 def drawn(text: str, records: Records, stem: str) -> dict[str, bytes]:
     """Return the files of a figure by their names, whatever the user's settings of matplotlib are."""
+    draw_figure = FIGURES.bind(text)
     with style.own_look():
-        images = style.images(FIGURES.bind(text)(records), stem)
-    return {f"figures/{name}": data for name, data in images.items()}
+        figure = draw_figure(records)
+        images = style.images(figure, stem)
+        told = _words(draw_figure.func) | {"files": list(images), "tables": panel_tables(figure)}
+    made = {**images, f"{stem}.json": json.dumps(told, ensure_ascii=False).encode()}
+    return {f"figures/{name}": data for name, data in made.items()}
+
+
+def _words(figure: Callable[..., object]) -> dict[str, str]:
+    title, guide = words(figure)
+    return {"finding": title, "subtitle": "", "how_to_read": guide, "alt": f"{title}. {guide}"}
 
 
 def _told(error: Exception) -> str:

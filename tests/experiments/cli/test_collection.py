@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli import collection
+from experiments.cli.collection import collection_of, configs, reproduce
 from experiments.config import ConfigError
-from experiments.report import collection
-from experiments.report.collection import collection_of, configs, reproduce
 from experiments.sweeps.plan import ExecutionOptions
 from experiments.sweeps.progress import Silent
 
