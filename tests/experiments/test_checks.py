@@ -14,7 +14,8 @@ from experiments.config.reading import to_mapping
 from experiments.config.vocabulary import Run
 from experiments.diagnosis import diagnose
 from experiments.plots import FIGURES
-from experiments.report import Card, cards, render
+from experiments.report.card import cards
+from experiments.report.page import Page, render
 from experiments.storage.store import Store
 from experiments.sweeps.plan import grid
 
@@ -86,9 +87,7 @@ def test_the_report_says_of_a_check_that_it_is_one():
     for name in ("W03_slope", "W06_one_sign"):
         experiment = config.from_mapping({"question": "Is it so?", "figures": []})
         verdict = experiments.claims.Verdict("supported", claim=name)
-        (card,) = cards(experiment, None, [verdict])
-        assert isinstance(card, Card)
-        pages[name] = render("Title", "Intro", [card], {})
+        pages[name] = render(Page("Title", cards=cards(experiment, [verdict])))
     assert "A check: it looks at functions" in pages["W03_slope"]
     assert "A check" not in pages["W06_one_sign"]
 
