@@ -220,7 +220,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
 
 
 def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame | None, list[Path]]:
-    """Return the summary and its file, made again only if it changed; None where nothing was trained."""
+    """Return the summary and its file, made again if something changed; None for checks, without runs."""
     import pandas as pd
 
     if not records.runs.attrs["asked"]:
