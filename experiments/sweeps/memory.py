@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nlargest
 from pathlib import Path
 
@@ -25,6 +25,7 @@ Stack = tuple[Run, ...]
 
 PROCESS = 250 * 2**20  # bytes of a worker with NumPy, pandas and SciPy loaded
 RESERVE = 0.8  # of the memory that is free may be used
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")  # of control groups version 1
 
 
 def stack_bytes(stack: Sequence[Run], recording: Recording, data: Shape) -> int:
@@ -82,7 +83,7 @@ def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[tuple[St
         f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs "
         f"about {size / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used "
         "here (VG_MEMORY=GB says otherwise); "
-        "make depth, width, batch, probe_set or the number of watched steps smaller"
+        "make the data, depth, width, batch, probe_set or the number of watched steps smaller"
     ])  # fmt: skip
 
 
@@ -100,26 +101,47 @@ def available() -> int:
         if not 0 < asked < 1e9:
             raise ConfigError([f"VG_MEMORY is {text!r}; it is a number of GB, as in VG_MEMORY=16"])
         return int(asked * 1e9)
-    free = _free()
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-        except (OSError, ValueError):  # no control groups, or no limit ("max")
+    return max(0, min([_free(), *_free_in_groups()]))
+
+
+def _free_in_groups() -> Iterator[int]:
+    """Yield what is free in each control group with a limit, of version 2 or 1, that this process is in.
+
+    Files that the system keeps in memory while nothing else needs it (inactive_file) count as free. In a
+    container the group's own path may not be there, and the limit is that of the root.
+    """
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
             continue
-    return max(0, free)
+        root = "/sys/fs/cgroup" if not controllers else "/sys/fs/cgroup/memory"
+        names = ("memory.max", "memory.current") if not controllers else V1
+        for group in (Path(path), *Path(path).parents):
+            folder = f"{root}{group}".rstrip("/")
+            limit, used = (_text(f"{folder}/{name}").strip() for name in names)
+            if limit.isdecimal() and used.isdecimal():  # else there is no such group, or no limit ("max")
+                yield int(limit) - int(used) + _reclaimable(_text(f"{folder}/memory.stat"))
+
+
+def _reclaimable(stat: str) -> int:
+    facts = dict(line.split(" ", 1) for line in stat.splitlines() if " " in line)
+    found = facts.get("total_inactive_file", facts.get("inactive_file", "0")).strip()
+    return int(found) if found.isdecimal() else 0
+
+
+def _text(path: str) -> str:
+    """Return a system file's text; empty where there is none."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def _free() -> int:
     """The memory that is available on the machine; where nothing tells, 8 GB."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:
-        pass
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024 * int(line.split()[1])
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

@@ -316,12 +316,13 @@ def test_what_is_gone_at_the_end_is_said(monkeypatch, capfd):
     """The first part is deleted as soon as it is there."""
     save, lost = Store.save, []
 
-    def save_and_lose(store, records):
-        save(store, records)
+    def save_and_lose(store, records, **more):
+        aside = save(store, records, **more)
         if not lost:
             (part,) = store.folder.glob("runs/[!0]*.parquet")
             part.unlink()
             lost.append(len(records.runs))
+        return aside
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "save", save_and_lose)
@@ -476,9 +477,9 @@ def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypa
     changes = ["dataset=file(path='mine.csv')", "depth=[1,2,3]", "name=tiny"]
     save = Store.save
 
-    def edit_and_save(store, records):
+    def edit_and_save(store, records, **more):
         Path("mine.csv").write_text(EDITED)
-        save(store, records)
+        return save(store, records, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "save", edit_and_save)
