@@ -49,34 +49,48 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
 
 def stored_experiment(store: Store) -> Experiment:
     """Return the experiment that a store's manifest describes; errors: StoreError."""
-    path, stored_config = store.folder / MANIFEST, store.manifest().get("config")
-    if stored_config is None and path.exists():
-        raise StoreError(f"{path}: holds no config. Run the experiment again: finished runs are kept.")
-    if stored_config is None:
+    path = store.folder / MANIFEST
+    if not path.exists():
         raise store.absent()
+    facts = _manifest_facts(path, "Run the experiment again: finished runs are kept.")
+    return replace(_valid(path, facts), name=store.folder.name)
+
+
+def _manifest_facts(file: Path, advice: str) -> dict[str, Any]:
+    """Return the facts of a manifest that holds a config; errors: StoreError, which tells a torn file."""
+    with explained("read", file):
+        raw = content(file)
     try:
-        return replace(config.from_mapping(stored_config), name=store.folder.name)
+        facts = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise StoreError(f"{file}: cut off or damaged: not a whole JSON file. {advice}") from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("config"), dict):
+        raise StoreError(f"{file}: not the manifest of an experiment: it holds no config. {advice}")
+    return facts
+
+
+def _valid(file: Path, facts: Mapping[str, Any]) -> Experiment:
+    """Return the experiment of a manifest's config; errors: StoreError, which says who has written it."""
+    try:
+        return config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))
     except config.ConfigError as error:
-        causes = "another version has written it, or parts of your own are not registered here"
-        raise StoreError(f"{path}: its config is not valid here ({causes}):\n{error}") from None
+        cause = "another version has written it, or parts of your own are not registered here"
+        schema = facts.get("schema")
+        if isinstance(schema, int) and schema != SCHEMA:
+            age = "newer" if schema > SCHEMA else "older"
+            cause = f"a program {age} than this one has written it: its numbers are of version {schema}"
+        raise StoreError(f"{file}: its config is not valid here ({cause}):\n{error}") from None
 
 
 def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
     """Return the experiment of a manifest, and a line for each reason why its numbers may not come out again.
 
-    `path` is a manifest or the folder of one. Errors: StoreError where there is none, ConfigError where its
-    config is not valid (any more), or where the data are not those that it was made with.
+    `path` is a manifest or the folder of one. Errors: StoreError where there is none or its config is not
+    valid here, ConfigError where the data are not those that it was made with.
     """
     file = path / MANIFEST if path.is_dir() else path
-    with explained("read", file):
-        raw = content(file)
-    try:
-        facts = json.loads(raw)
-        experiment = config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))
-    except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, config.ConfigError):
-            raise
-        raise StoreError(f"{file}: not the manifest of an experiment: it holds no config") from None
+    facts = _manifest_facts(file, "Give another manifest, or the config file itself.")
+    experiment = _valid(file, facts)
     _check_data(file, facts.get("data"))
     return experiment, list(_differences(facts))
 

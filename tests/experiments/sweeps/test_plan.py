@@ -13,7 +13,7 @@ from experiments import datasets
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
 from experiments.storage.identity import named
 from experiments.storage.store import Store
-from experiments.sweeps import progress
+from experiments.sweeps import counting
 from experiments.sweeps.forecast import cost
 from experiments.sweeps.plan import ExecutionOptions, check_options, check_sizes, grid, survey
 from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
@@ -182,7 +182,7 @@ def test_a_long_plan_says_how_far_it_is(monkeypatch, tmp_path):
     said: list[str] = []
     survey(experiment, Store("none", tmp_path), ExecutionOptions(jobs=1), say=said.append)
     assert said == []
-    monkeypatch.setattr(progress, "BETWEEN_LINES", -1.0)
+    monkeypatch.setattr(counting, "BETWEEN_LINES", -1.0)
     survey(experiment, Store("none", tmp_path), ExecutionOptions(jobs=1), say=said.append)
     assert said[:3] == [f"planning: combinations, {n} of 600" for n in (0, 256, 512)]
     for what in (
