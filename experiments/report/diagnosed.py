@@ -36,7 +36,9 @@ def diagnosis(records: Records, gallery: Gallery, name: str) -> tuple[pd.DataFra
     runs = records.runs[records.runs["status"] != "crashed"]
     layers = int((runs["depth"] + 1).sum())
     yardsticks = len(runs[["dataset", "loss", "batch"]].drop_duplicates())
-    if not len(runs) or layers > MOST_LAYERS or yardsticks > MOST_YARDSTICKS:
+    if not len(runs):  # checks have none
+        return None, "There is no diagnosis: every run crashed." if len(records.runs) else ""
+    if layers > MOST_LAYERS or yardsticks > MOST_YARDSTICKS:
         return None, f"So many networks take a while: {HOW} {name} looks at each."
     try:
         table = diagnose(records)

@@ -15,7 +15,10 @@ from experiments.config.vocabulary import Run
 from experiments.diagnosis import diagnose
 from experiments.plots import FIGURES
 from experiments.report.card import cards
+from experiments.report.diagnosed import diagnosis
 from experiments.report.page import Page, render
+from experiments.storage.drawn import Gallery
+from experiments.storage.records import Records
 from experiments.storage.store import Store
 from experiments.sweeps.plan import grid
 
@@ -60,7 +63,7 @@ def test_a_check_is_judged_and_stored_without_a_run(tmp_path, monkeypatch, capsy
     assert "supported     W03_slope" in said
     assert len(records.runs) == len(experiments.load("check").runs) == 0
     assert sorted(path.name for path in tmp_path.glob("check/*.csv")) == ["claims.csv"]
-    assert Store("check").manifest()["written"] == ["claims.csv"]
+    assert "summary.csv" not in Store("check").manifest()["written"]
 
 
 def test_a_check_leaves_no_summary_of_an_earlier_question(tmp_path, monkeypatch):
@@ -77,6 +80,11 @@ def test_there_is_nothing_to_diagnose_in_a_check(tmp_path, monkeypatch, capsys):
     experiments.run(CHECK, quiet=True)
     assert status_of(lambda: len(diagnose(experiments.load("check")))) == 2
     assert capsys.readouterr().err.startswith("a diagnosis is of networks, and this experiment has none")
+    records = experiments.load("check")
+    assert diagnosis(records, Gallery(Store("check"), records), "check") == (None, "")  # none in the report
+    crashed = Records.crashed([Run()], ["one"], "Traceback …")
+    _, reason = diagnosis(crashed, Gallery(Store("check"), records), "check")
+    assert reason == "There is no diagnosis: every run crashed."
     unmeasured = made([Run()], layers=lambda *_: {"delta_norm": 1.0})
     assert status_of(lambda: len(diagnose(unmeasured))) == 2
     assert capsys.readouterr().err.startswith("a diagnosis needs the probes delta_log10, dw_norm, ")
@@ -102,4 +110,4 @@ def test_the_activations_are_drawn_without_records():
 
 def test_the_activations_of_no_runs_are_refused():
     with pytest.raises(ValueError, match="show=swept draws the activations of the runs, and there are none"):
-        FIGURES["activation_functions"](experiments.storage.records.Records.build(), show="swept")
+        FIGURES["activation_functions"](Records.build(), show="swept")
