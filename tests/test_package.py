@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from experiments import config
-from experiments.cli import vanishing_gradients
+from experiments.cli import collection, vanishing_gradients
 from experiments.cli.citation import bibtex, citation_file
 from experiments.cli.command_lines import Parser
 from experiments.cli.entry import COMMANDS, main
 from experiments.config import ConfigError
 from experiments.config.shipped import shipped_configs
-from experiments.report import collection
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -108,13 +107,14 @@ def test_an_installed_wheel_works_from_any_folder(elsewhere):
     if subprocess.run(built, check=False).returncode:
         pytest.skip("no package index: hatchling is not to be had")
     [wheel] = Path("wheels").glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {f"experiments/shipped_configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")} <= set(
-        names
-    )
+    names = set(zipfile.ZipFile(wheel).namelist())
+    shipped = {path.name for path in (ROOT / "configs").glob("*.yaml")}
+    assert {f"experiments/shipped_configs/{name}" for name in shipped} <= names
     assert "experiments/report/page.html" in names
     zipfile.ZipFile(wheel).extractall("site")
-    given = {k: v for k, v in os.environ.items() if k != "VG_RESULTS"} | {"PYTHONPATH": "site"}
+    given = {k: v for k, v in os.environ.items() if k != "VG_RESULTS"} | {
+        "PYTHONPATH": str(elsewhere / "site")
+    }
     for words in (["run", "configs/smoke.yaml", "--quiet"], ["plot", "smoke"], ["verify", "smoke"], ["cite"]):
         command = [sys.executable, "-m", "vanishing_gradients", *words]
         done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
