@@ -102,8 +102,9 @@ def test_a_folder_that_hides_ours_is_named(elsewhere, name, kind):
 
 @pytest.mark.slow
 def test_an_installed_wheel_works_from_any_folder(elsewhere):
-    """Built from the source distribution, into an environment of its own; needs a package index."""
-    built = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "wheels", str(ROOT)]
+    """Unpacked beside the libraries that are here; to build it needs a package index."""
+    wheel = ["wheel", "--quiet", "--no-deps", "--wheel-dir", "wheels", str(ROOT)]
+    built = [sys.executable, "-m", "pip", *wheel]
     if subprocess.run(built, check=False).returncode:
         pytest.skip("no package index: hatchling is not to be had")
     [wheel] = Path("wheels").glob("*.whl")

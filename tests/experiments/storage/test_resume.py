@@ -180,7 +180,10 @@ def test_a_hundred_kills_of_a_process_that_trains(undisturbed):
         resumed += 0 < len(finished()) < RUNS
         sweep = context.Process(target=experiments.run, args=("killed.yaml",))
         sweep.start()
-        sweep.join(draw.uniform(0, 2.0))
+        stored, end = parts() + draw.randint(0, 6), time.monotonic() + 60
+        while sweep.is_alive() and parts() < stored and time.monotonic() < end:
+            sweep.join(0.002)
+        sweep.join(0.1 * draw.random())
         sweep.kill()
         sweep.join()
         kills += sweep.exitcode == -signal.SIGKILL
