@@ -1,5 +1,6 @@
 """Every claim of both collections on records that no training would give: a verdict and no error."""
 
+import warnings
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -20,7 +21,7 @@ NAMES = [
     for folder in ("write_up", "literature") for path in sorted((CONFIGS / folder).glob("*.yaml"))
     if path.stem not in TIMED
 ]  # fmt: skip
-MOST = 24  # runs of a grid: a claim has to do with any part of it
+MOST = 10  # runs of a grid: a claim has to do with any part of it
 TIMES = 36  # so that 28 configs make a thousand
 KINDS = ("runs", "rows", "probes", "values")
 
@@ -57,6 +58,9 @@ def test_every_claim_gives_a_verdict_on_any_records(name):
     for _ in range(TIMES):
         records = random_records(name, rng)
         kinds = [kind for kind in KINDS if rng.random() < 0.5]
-        verdicts = judge(claims, spoilt(records, rng, rng.choice([0.0, 0.05, 0.5, 1.0]), kinds))
+        spoilt_ones = spoilt(records, rng, rng.choice([0.0, 0.05, 0.5, 1.0]), kinds)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, over NaN: it costs nobody a verdict
+            verdicts = judge(claims, spoilt_ones)
         assert len(verdicts) == len(claims)
         assert [verdict.error for verdict in verdicts] == [""] * len(claims)
