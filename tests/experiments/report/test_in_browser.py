@@ -40,7 +40,7 @@ def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     page = Page(
         "Does it fall?", ["It does."], explorer=explorer_data(RECORDS, 10**6), pictures=[PICTURE] * 3,
-        summary=WIDE, facts={"seeds": "0, 1, 2"}, config="sweep: {}", commands=["make run CONFIG=x.yaml"],
+        summary=WIDE, facts={"seeds": "0, 1, 2"}, config="sweep: {}", commands=["python scripts/run.py x.yaml"],
     )  # fmt: skip
     path.write_text(render(page), encoding="utf-8")
     return path.as_uri()
