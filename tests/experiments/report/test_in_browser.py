@@ -40,7 +40,7 @@ def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     page = Page(
         "Does it fall?", ["It does."], explorer=explorer_data(RECORDS, 10**6), pictures=[PICTURE] * 3,
-        summary=WIDE, facts={"seeds": "0, 1, 2"}, config="sweep: {}", commands=["python scripts/run.py x.yaml"],
+        summary=WIDE, facts={"seeds": "0, 1, 2"}, config="sweep: {}", commands=["scripts/run.py x.yaml"],
     )  # fmt: skip
     path.write_text(render(page), encoding="utf-8")
     return path.as_uri()
@@ -117,8 +117,8 @@ def test_every_control_is_reached_and_used_by_keyboard(fresh):
     assert reached[:7] == ["explore-activation", "depth", "step", "explorer-play", "all", "seeds", "theory"]
     assert reached[7] == "explorer-hold"
     now = state(page)
-    assert (now["activation"], now["depth"], now["step"], now["show"]) == ("sigmoid", "4", "1", "seeds")
-    assert (now["held.activation"], now["held.depth"]) == ("sigmoid", "4")
+    assert (now["activation"], now["depth"], now["step"], now["show"]) == ("relu", "4", "1", "seeds")
+    assert (now["held.activation"], now["held.depth"]) == ("relu", "4")
     assert "seed 2" in page.js("document.getElementById('explorer-compared').innerText")
     assert page.complaints() == []
 
