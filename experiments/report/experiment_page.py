@@ -88,9 +88,8 @@ def _summary(table: pd.DataFrame | None) -> Table | None:
     """The summary as a table of texts, median and range in one cell."""
     if table is None or not len(table):
         return None
-    keys = [
-        key for key in table.columns[: table.columns.get_loc("n")] if table[key].nunique(dropna=False) > 1
-    ]
+    every = table.columns[: table.columns.get_loc("n")]
+    keys = [key for key in every if len(table[key].drop_duplicates()) > 1]
     counts = ["n", *(name for name in COUNTS if table[name].any())]
     quantities = [name for name in HEADINGS if name in table and table[name].notna().any()]
     rows = [
