@@ -80,7 +80,7 @@ def _write(
 
 def _left_for_explorer(shown: Sequence[Picture]) -> float:
     """How many bytes the explorer's numbers may have, so that the page stays under `MOST_BYTES`."""
-    taken = sum(len(it.svg.encode()) + len(str(it.tables)) for it in shown) + sum(map(len, scripts()))
+    taken = sum(it.bytes for it in shown) + sum(map(len, scripts()))
     return max(MOST_BYTES - OTHER_BYTES - taken, LEAST_FOR_EXPLORER)
 
 
