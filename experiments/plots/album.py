@@ -50,9 +50,10 @@ def drawn(text: str, records: Records, stem: str) -> dict[str, bytes]:
     with style.own_look():
         figure = draw_figure(records)
         images = style.images(figure, stem)
-        told = _words(draw_figure.func) | {"files": list(images), "tables": panel_tables(figure)}
-    made = {**images, f"{stem}.json": json.dumps(told, ensure_ascii=False).encode()}
-    return {f"figures/{name}": data for name, data in made.items()}
+        shown = {"wide": [f"{stem}.svg"], "narrow": [], "tables": panel_tables(figure)}
+    told = {f"{stem}.json": _words(draw_figure.func), f"{stem}.page.json": shown}
+    images |= {name: json.dumps(facts, ensure_ascii=False).encode() for name, facts in told.items()}
+    return {f"figures/{name}": data for name, data in images.items()}
 
 
 def _words(figure: Callable[..., object]) -> dict[str, str]:

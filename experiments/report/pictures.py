@@ -25,39 +25,63 @@ PIXELS = 4 / 3  # of a page, in a point
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure as part of a page: `svg` is markup of our own making; `width` and `height` are in pixels."""
+class Drawing:
+    """A part of a page that is drawn: `svg` is markup of our own making, width and height are in pixels."""
 
     svg: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as part of a page, drawn for wide screens and, if it can be, for narrow ones.
+
+    tables: the numbers behind it, each with a title, a head and rows of texts.
+    """
+
+    wide: Sequence[Drawing]
     finding: str
     subtitle: str = ""
     how_to_read: str = ""
     alt: str = ""
+    narrow: Sequence[Drawing] = ()
     tables: Sequence[dict[str, Any]] = ()
-    width: int = 0
-    height: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """About as many as it takes in the page."""
+        drawn = sum(len(each.svg.encode()) for each in (*self.wide, *self.narrow))
+        return drawn + len(str(self.tables)) + 3 * len(self.alt)
 
 
 def pictures(folder: Path, figures: Sequence[str], prefix: str = "") -> list[Picture]:
-    """Return the pictures of an experiment's folder, one a sheet, in the order of its figures.
+    """Return the pictures of an experiment's folder in the order of its figures.
 
     A figure that is not there could not be drawn, which the run has said. `prefix` makes the ids of their
     parts differ from those of other experiments in the same page.
     """
     found = []
-    for stem in file_names(dict.fromkeys(figures)).values():
-        words = _words(folder / "figures" / f"{stem}.json")
-        sheets = [name for name in words.get("files", ()) if name.endswith(".svg")]
-        for number, name in enumerate(sheets):
-            drawn = (folder / "figures" / name).read_text(encoding="utf-8")
+    for place, stem in enumerate(file_names(dict.fromkeys(figures)).values()):
+        path = folder / "figures" / stem
+        words, page = (_told(path.with_name(f"{stem}{end}")) for end in (".json", ".page.json"))
+        if page:
             told = {key: words.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
-            tables = words.get("tables", ()) if number == 0 else ()
-            found.append(_placed(drawn, f"{prefix}f{len(found)}-", told, tables))
+            sides = {
+                side: [
+                    _drawing(
+                        (path.with_name(name)).read_text(encoding="utf-8"), f"{prefix}{place}{side[0]}{i}-"
+                    )
+                    for i, name in enumerate(page[side])
+                ]
+                for side in ("wide", "narrow")
+            }
+            found.append(Picture(**told, **sides, tables=page["tables"]))
     return found
 
 
-def _words(path: Path) -> dict[str, Any]:
-    """What a figure says of itself; nothing where it was not drawn."""
+def _told(path: Path) -> dict[str, Any]:
+    """What a file says of a figure; nothing where it was not drawn."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -65,15 +89,14 @@ def _words(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _placed(drawn: str, ids: str, words: dict[str, str], tables: Sequence[dict[str, Any]]) -> Picture:
+def _drawing(drawn: str, ids: str) -> Drawing:
+    """Make a file that matplotlib wrote a part of a page; errors: ValueError where it is no such file."""
     head = re.search(r"<svg\b[^>]*>", drawn)
     box = re.search(r'viewBox="([-\d. ]+)"', head[0]) if head else None
     if head is None or box is None:
         raise ValueError("a figure's file is not an SVG with a viewBox")
-    width, height = (float(part) for part in box[1].split()[2:])
-    body = drawn[head.end() : drawn.rindex("</svg>")]
-    width, height = round(PIXELS * width), round(PIXELS * height)
-    return Picture(_as_part(body, ids), **words, tables=tables, width=width, height=height)
+    width, height = (round(PIXELS * float(part)) for part in box[1].split()[2:])
+    return Drawing(_as_part(drawn[head.end() : drawn.rindex("</svg>")], ids), width, height)
 
 
 def _as_part(body: str, ids: str) -> str:

@@ -43,7 +43,7 @@ def test_every_number_is_that_of_its_run_step_and_layer(found):
     assert at == len(logs) == len(shares)
     assert np.isneginf(logs).any()  # an exact zero is stored as one
     losses = unpacked(data["over_steps"]["loss"]).reshape(len(data["runs"]), -1)
-    np.testing.assert_allclose(losses.ravel(), found.steps["loss"], rtol=1e-6)
+    np.testing.assert_allclose(10 ** losses.ravel(), found.steps["loss"], rtol=1e-6)
 
 
 def test_a_setting_is_told_by_the_fields_that_vary(found):
