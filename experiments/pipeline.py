@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.claims import Verdict
+    from experiments.plots import Drawn
     from experiments.storage.records import Records
 
 
@@ -70,10 +71,15 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
         experiment = stored_experiment(store)
         records = stored_records(store, experiment)
         gallery = Gallery(store, records)
-        written, failures = draw(figures or experiment.figures, experiment, records, gallery)
-    if failures:
+        drawn = draw(figures or experiment.figures, experiment, records, gallery)
+    if failures := failed(drawn):
         raise ValueError("\n".join(failures))
-    return written
+    return [path for each in drawn for path in each.files]
+
+
+def failed(drawn: Iterable[Drawn]) -> list[str]:
+    """Return a line for each figure that could not be drawn."""
+    return [f"figures: {each.text}: {each.failure}" for each in drawn if each.failure]
 
 
 def plan_only(
@@ -171,9 +177,9 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.frontier(depths, search.goal)
     else:
         progress.summary(table)
-    drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
-    written += drawn
-    failures = [*crash_lines(records), *_missing(records), *failed]
+    drawn = draw(experiment.figures, experiment, records, gallery, progress.say)
+    written += [path for each in drawn for path in each.written]
+    failures = [*crash_lines(records), *_missing(records), *failed(drawn)]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
     failures += [f"claims: {verdict.claim}: {verdict.error}" for verdict in verdicts if verdict.error]
     if verdicts:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.plots.canvas import Canvas
+from experiments.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -36,7 +38,8 @@ class Panel:
 
     setting: what holds in this panel and not in others, as in ``depth=20``; "" where nothing differs.
     group: panels of one group are drawn on one scale, which `scale` finds from all their `values`.
-    draw: called with axes and that scale. rows: lines of text that the panel needs the height of.
+    draw: called with axes and that scale; label: called with them once the axes have their place and size.
+    rows: lines of text that the panel needs the height of.
     """
 
     title: str
@@ -45,8 +48,9 @@ class Panel:
     group: Hashable = None
     values: Any = None
     scale: Callable[[Sequence[Any]], Any] | None = None
-    rows: int = 0
+    rows: float = 0
     bar: Bar | None = None
+    label: Callable[[Axes], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ class Picture:
         shared = scales(self.chosen if panels is None else panels)
         for each, panel in shown:
             panel.draw(each, shared[panel.group])
+            if panel.label:
+                panel.label(each)
         return found[: len(shown)]
 
     @cached_property
@@ -148,14 +154,20 @@ class Picture:
         kind = self.canvas.kind
         stems = [name, *(f"{name}_{number}" for number in range(2, len(self.sheets) + 1))]
         found = {
-            f"{stem}.{kind}": image(sheet, kind, stem)
-            for stem, sheet in zip(stems, self.sheets, strict=True)
+            f"{stem}.{kind}": image(sheet, kind, stem) for stem, sheet in zip(stems, self.sheets, strict=True)
         }
         told = {
             "finding": self.finding, "subtitle": self.subtitle, "how_to_read": self.how_to_read,
             "alt": self.alt, "files": list(found),
         }  # fmt: skip
         return found | {f"{name}.json": (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode()}
+
+    def save(self, folder: str | Path, name: str) -> list[Path]:
+        """Write `files` into a folder, each whole or not at all; return their paths. Errors: StoreError."""
+        paths = {Path(folder) / file: data for file, data in self.files(name).items()}
+        for path, data in paths.items():
+            files.write(path, data, path.parent)
+        return list(paths)
 
     def _repr_png_(self) -> bytes:
         """Show the first sheet in a notebook."""

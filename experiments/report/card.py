@@ -103,19 +103,17 @@ def _flat(text: str) -> str:
 def _pictures(experiment: Experiment, records: Records) -> Iterable[Picture]:
     """The config's figures; one that cannot be drawn is left out, as the pipeline has said."""
     from experiments.plots import FIGURES
-    from experiments.plots.captions import words
     from experiments.plots.style import own_look
 
     for text in experiment.figures:
-        draw = FIGURES.bind(text)
-        title, guide = words(draw.func)
         try:
             with own_look():
-                png = _png(draw(records))
+                picture = FIGURES.bind(text)(records)
+                png = _png(picture.sheets[0])
         except Exception:
             continue
         swept = ", ".join(f"{key} {_some(values)}" for key, values in experiment.sweep.items())
-        yield Picture(png, title, f"{title}. {guide} Shown: {swept}.")
+        yield Picture(png, picture.finding, f"{picture.alt} Shown: {swept}.")
 
 
 def _some(values: Iterable[object]) -> str:
@@ -128,6 +126,6 @@ def _png(figure: Figure) -> bytes:
     from PIL import Image  # matplotlib writes its own PNGs with it
 
     full, small = BytesIO(), BytesIO()
-    figure.savefig(full, format="png", dpi=DOTS_PER_INCH)
+    figure.savefig(full, format="png", dpi=DOTS_PER_INCH, facecolor=figure.get_facecolor())
     Image.open(full).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
     return small.getvalue()

@@ -1,7 +1,8 @@
 """The sheet that all figures are laid out on: its panels, their names, and the places that stay empty."""
 
-from experiments.plots import style
 from experiments.plots.panels import in_rows, panel_sheet
+
+from experiments.plots import style
 
 HEAD = ("title", "caption")
 
