@@ -172,7 +172,7 @@ def figure(table: pd.DataFrame) -> Picture:
         words,
         tuple(panels),
         across=min(len(shapes), 3),
-        keys=lambda: [key(name, look) for name, look in marks.items()],
+        legend=lambda: [key(name, look) for name, look in marks.items()],
     )
 
 

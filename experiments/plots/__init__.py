@@ -31,9 +31,9 @@ Every figure takes, besides its own options, `panels` (few, all), `style` (scree
 (light, dark), `format` (png, svg, pdf) and `size` (inches, '8x4.5').
 
 The figures are in `figures/`, one file a subject, and `figure_table` names them. `views` chooses curves and
-panels, `overlay` finds what theory expects of them, `lines` and `maps` fill panels, `labels` names lines where
-they end, `findings` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas` are what
-comes out and how it looks.
+panels, `overlay` finds what theory expects of them, `lines` and `maps` fill panels, `labels` names lines
+where they end, `findings` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas`
+are what comes out and how it looks.
 """
 
 from experiments.plots import figures

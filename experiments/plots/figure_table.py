@@ -1,9 +1,9 @@
 """The table `FIGURES`: every figure by its name in a config, each a function records -> Picture.
 
-To add a figure, write such a function under ``@FIGURES`` in a file of `figures/`. The first paragraph of its
-docstring is the subtitle, what is plotted, and the second says how to read it; the title is its finding, which
-it computes from the records. Its keyword-only parameters are the options that a config may set, as in
-``gradient_by_layer(hue=init, where=runs(depth=[10, 50]))``. Most figures of records have these:
+To add a figure, write such a function under ``@FIGURES`` in a file of `figures/`. The first paragraph of
+its docstring is the subtitle, what is plotted, and the second says how to read it; the title is its
+finding, which it computes from the records. Its keyword-only parameters are the options that a config may
+set, as in ``gradient_by_layer(hue=init, where=runs(depth=[10, 50]))``. Most figures of records have these:
 
 * hue: the field, or list of fields, that the colour tells (by default the activation);
 * facet: the field, or list of fields, whose values get panels of their own; what else varies is added;
@@ -116,7 +116,9 @@ def needs(*probes: str) -> Callable[[Callable[..., Picture]], Callable[..., Pict
 
 
 def along(*axes: str) -> Callable[[Callable[..., Picture]], Callable[..., Picture]]:
-    """Declare the fields that a figure has along an axis, as its attribute `along`: no colour may tell them."""
+    """Declare the fields that a figure has along an axis, as its attribute `along`: no colour may tell
+    them.
+    """
 
     def declared(figure: Callable[..., Picture]) -> Callable[..., Picture]:
         figure.along = axes  # type: ignore[attr-defined]

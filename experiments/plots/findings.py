@@ -38,7 +38,9 @@ class Case:
 
 
 def cases(curves: pd.DataFrame, names: Sequence[str]) -> list[Case]:
-    """The medians of a frame by the fields in `names`, the smallest first; what is not a number is left out."""
+    """The medians of a frame by the fields in `names`, the smallest first; what is not a number is left
+    out.
+    """
     found = [
         Case(spoken(names, key), *(float(rows[part].iloc[0]) for part in ("median", "low", "high")))
         for key, rows in groups(curves, names)
@@ -52,12 +54,26 @@ def spoken(names: Sequence[str], values: Sequence[Any]) -> str:
     given = dict(zip(names, values, strict=True))
     name = SPOKEN.get(text := str(given.pop("activation", "")), text)
     depth = f"depth {given.pop('depth'):g}" if "depth" in given else ""
-    rest = ", ".join(
-        f"{key}={value if isinstance(value, str) else f'{value:g}'}" for key, value in given.items()
-    )
+    rest = ", ".join(_value(key, value) for key, value in given.items())
     if not name:
         return ", ".join(filter(None, (depth, rest))) or "the network"
     return " ".join(filter(None, (name, depth and f"at {depth}", rest and f"with {rest}")))
+
+
+BARE = (
+    "init",
+    "schedule",
+    "optimiser",
+    "dataset",
+    "loss",
+    "bias",
+)  # texts that say by themselves what they are
+
+
+def _value(field: str, value: Any) -> str:
+    if isinstance(value, str) and field in BARE:
+        return value
+    return f"{field}={value if isinstance(value, str) else f'{value:g}'}"
 
 
 def sentence(text: str) -> str:
@@ -77,7 +93,7 @@ def under(names: Sequence[str], values: Sequence[Any], text: str) -> str:
 
 
 def amount(value: float, exponent: float | None = None) -> str:
-    """A positive number as a sentence says it: 0.236, 10⁻¹², or nothing; `exponent` is its log10, if known."""
+    """A number from 0 as a sentence says it: 0.236, 10⁻¹², nothing; `exponent` is its log10, if known."""
     if value == 0 and exponent in (None, float("-inf")):
         return "nothing"
     exponent = log10(value) if exponent is None else exponent

@@ -42,20 +42,33 @@ def broken(name: str) -> str:
     return f"{name[:place].rstrip()}\n{name[place:]}"
 
 
+ROWS = 0.4  # of a figure's height that rows of a panel have at least
+
+
+def fitting_rows(axes: Axes, names: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Which rows of a panel have room, evenly spread with the first and last, and how each is named.
+
+    Long names take two lines where there is room for that.
+    """
+    most = int(ROWS * axes.figure.get_figheight() * 72 / (HIGH * style.points("ytick.labelsize")))
+    kept = style.spread(len(names), max(2, most))
+    halved = [broken(names[i]) for i in kept]
+    return kept, halved if sum(name.count("\n") + 1 for name in halved) <= most else [names[i] for i in kept]
+
+
 def label_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Write each line's name beside its end, left or right, wherever the ends lie farther apart.
 
     The x axis is made longer to have room for them; where there is none, the lines between go grey, and how
     many is said.
     """
-    from matplotlib import rcParams
-
+    axes.autoscale_view()  # which matplotlib puts off, and the places below depend on it
     ends = {side: [_end(axes, line, side) for line in lines] for side in (0, -1)}
     drawn = [i for i, end in enumerate(ends[-1]) if end is not None]
     if not drawn:
         return
     side = max((-1, 0), key=lambda side: _apart([ends[side][i][1] for i in drawn]))
-    size = float(rcParams["legend.fontsize"])
+    size = style.points("legend.fontsize")
     box = axes.get_window_extent()
     dots = axes.figure.dpi / 72
     drawn.sort(key=lambda i: ends[side][i][1], reverse=True)
@@ -111,7 +124,8 @@ def _make_room(axes: Axes, room: float, side: int) -> None:
 
 
 def spaced(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Middles of texts of these heights, as near to `wanted` as they can be and in their order, within 0 and 1.
+    """Middles of texts of these heights, as near to `wanted` as they can be and in their order, within 0
+    and 1.
 
     Texts that would lie over one another form a block, in the middle of where they should be.
     """

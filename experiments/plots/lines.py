@@ -35,18 +35,19 @@ def draw_lines(
     *,
     few: Sequence[int] = (),
     marks: Sequence[tuple[float, str]] = (),
+    settings: Sequence[tuple[Any, ...]] = (),
 ) -> Picture:
     """A panel for each quantity and combination of the facets, a line and its band for each hue.
 
-    finding: the title; by default what is plotted. few: which of the columns answer the question (by default
-    all). marks: moments on an axis of steps, with their names. Panels in which there is nothing to show are
-    left out, and that is said.
+    finding: the title; by default what is plotted. few: which of the columns answer the question (by
+    default all). marks: moments on an axis of steps, with their names. settings: the foremost, if not
+    chosen here. Panels in which there is nothing to show are left out, and that is said.
     """
-    keys, looks = settings_of(view), _looks(view)
+    keys, looks = settings_of(view), _looks(view, columns)
     cells = [(key, column.only(view.facet, key)) for key in keys for column in columns]
     panels = [_panel(view, key, column, looks, marks) for key, column in cells]
     there = [i for i, (_, column) in enumerate(cells) if _known(column)]
-    order = _answering(view, keys, columns, [*few] or [*range(len(columns))])
+    order = _answering(view, keys, columns, [*few] or [*range(len(columns))], settings)
     kept = [i for i in order if i in there] or there or [0]
     subtitle, guide = sentences(figure)
     said = [*notes(view, [column.curves for column in columns]), *_left_out(panels, there)]
@@ -55,7 +56,7 @@ def draw_lines(
     return Picture(
         Words(finding or subtitle, subtitle if finding else "", guide, tuple(said)),
         tuple(panels[i] for i in shown), tuple(shown.index(i) for i in kept[:MOST_FEW]),
-        across=_across(len(columns)), keys=partial(_theory, columns),
+        across=_across(len(columns)), legend=partial(_theory, columns),
     )  # fmt: skip
 
 
@@ -65,11 +66,12 @@ def _across(columns: int) -> int:
 
 
 def _answering(
-    view: View, keys: Sequence[tuple[Any, ...]], columns: Sequence[Column], few: Sequence[int]
-) -> list[int]:
+    view: View, keys: Sequence[tuple[Any, ...]], columns: Sequence[Column], few: Sequence[int],
+    settings: Sequence[tuple[Any, ...]],
+) -> list[int]:  # fmt: skip
     """Places of the panels that answer the question: the settings that show most, the chosen quantities."""
     fitting = max(1, MOST_FEW // len(few))
-    chosen = view.foremost(keys, columns[few[0]], fitting)
+    chosen = settings or view.foremost(keys, columns[few[0]], fitting)
     return [keys.index(key) * len(columns) + i for key in chosen for i in few]
 
 
@@ -160,6 +162,8 @@ def _draw_panel(
     for hue, rows in groups(column.predicted, view.hue) if column.predicted is not None else ():
         style.prediction(panel, *_line(rows, column, ground, panel.get_ylim()), looks[hue])
     _draw_x(panel, column, view)
+    if column.x_label:
+        panel.set_xlabel(column.x_label)
 
 
 def _mark_zeros(panel: Axes, rows: pd.DataFrame, column: Column, ground: float, look: style.Look) -> None:
@@ -225,16 +229,19 @@ def _draw_x(panel: Axes, column: Column, view: View) -> None:
 
 def name_of_hue(view: View, hue: Sequence[Any]) -> str:
     """The name of a line: values speak for themselves, but for numbers and "none", whose field is named."""
-    parts = [
-        style.show(value) if isinstance(value, str) and value != "none" else f"{field}={style.show(value)}"
-        for field, value in zip(view.hue, hue, strict=True)
-    ]
+    parts = []
+    for field, value in zip(view.hue, hue, strict=True):
+        named = isinstance(value, str) and value != "none"
+        parts.append(view.short(field)[value] if named else f"{field}={style.show(value)}")
     return ", ".join(parts)
 
 
-def _looks(view: View) -> Looks:
-    """A look for each line: the colour is the activation's wherever it is one of the fields, or the only one."""
-    hues = [key for key, _ in groups(view.records.runs, view.hue)]
+def _looks(view: View, columns: Sequence[Column]) -> Looks:
+    """A look for each line: the colour is the activation's wherever it is one of the fields, or the only
+    one.
+    """
+    of_runs = set(view.hue) <= set(view.records.runs)  # else of something in a network, such as the layer
+    hues = [key for key, _ in groups(view.records.runs if of_runs else columns[0].curves, view.hue)]
     if not view.hue:
         return {(): style.Look("#0072B2", "o")}
     by_field = [style.looks([hue[i] for hue in hues], field) for i, field in enumerate(view.hue)]
@@ -279,7 +286,7 @@ def _said_of_zeros(columns: Sequence[Column]) -> list[str]:
 
 def _said_of_cuts(panels: Sequence[Panel], scale: str) -> list[str]:
     labels = dict.fromkeys(panel.group for panel in panels)
-    fits = [_fit([panel.values for panel in panels if panel.group == label]) for label in labels]
+    fits = [_fit([panel.data for panel in panels if panel.group == label]) for label in labels]
     cut = np.concatenate(list(chain([fit.cut for fit in fits])))
     if not cut.size:
         return []

@@ -54,9 +54,10 @@ def draw_maps(
     lost = len(panels) - len(there)
     said += [f"Left out, for there is nothing to show: {lost} maps."] * bool(lost)
     return Picture(
-        Words(finding or subtitle, subtitle if finding else "", guide, tuple(said)), tuple(panels[i] for i in there),
+        Words(finding or subtitle, subtitle if finding else "", guide, tuple(said)),
+        tuple(panels[i] for i in there),
         tuple(there.index(i) for i in order if i in there)[:4],
-        across=len(columns) if len(columns) > 1 else WIDE, keys=colours.legend,
+        across=len(columns) if len(columns) > 1 else WIDE, legend=colours.legend,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Panel:
     """One panel: its name and what draws it.
 
     setting: what holds in this panel and not in others, as in ``depth=20``; "" where nothing differs.
-    group: panels of one group are drawn on one scale, which `scale` finds from all their `values`.
+    group: panels of one group are drawn on one scale, which `scale` finds from all their `data`.
     draw: called with axes and that scale; label: called with them once the axes have their place and size.
     rows: lines of text that the panel needs the height of.
     """
@@ -46,7 +46,7 @@ class Panel:
     draw: Callable[[Axes, Any], None]
     setting: str = ""
     group: Hashable = None
-    values: Any = None
+    data: Any = None
     scale: Callable[[Sequence[Any]], Any] | None = None
     rows: float = 0
     bar: Bar | None = None
@@ -79,14 +79,14 @@ class Picture:
 
     few: places in `panels` of those that answer the question, the most important first; the others are drawn
     where all are asked for (``panels=all``). across: how many panels belong side by side then, a setting's.
-    keys: entries of the legend, for what no label beside a line can name.
+    legend: its entries, for what no label beside a line can name.
     """
 
     words: Words
     panels: tuple[Panel, ...]
     few: tuple[int, ...] = ()
     across: int = 2
-    keys: Callable[[], Sequence[Artist]] = tuple
+    legend: Callable[[], Sequence[Artist]] = tuple
     canvas: Canvas = Canvas()
 
     @property
@@ -174,13 +174,23 @@ class Picture:
         return image(self.sheets[0], "png", "figure")
 
 
+def beside(words: Words, *pictures: Picture) -> Picture:
+    """One picture of the first panels of several, in turn, and then of all their others."""
+    few = [picture.panels[place] for picture in pictures for place in picture.few[:1]]
+    others = [
+        panel for picture in pictures for panel in picture.panels if not any(panel is one for one in few)
+    ]
+    legend = lambda: [key for picture in pictures for key in picture.legend()]  # noqa: E731
+    return Picture(words, (*few, *others), tuple(range(len(few))), legend=legend)
+
+
 def scales(panels: Iterable[Panel]) -> dict[Hashable, Any]:
     """Return the scale of each group of panels."""
     groups: dict[Hashable, list[Panel]] = {}
     for panel in panels:
         groups.setdefault(panel.group, []).append(panel)
     return {
-        group: found[0].scale([panel.values for panel in found]) if found[0].scale else None
+        group: found[0].scale([panel.data for panel in found]) if found[0].scale else None
         for group, found in groups.items()
     }
 

@@ -14,6 +14,7 @@ from experiments.plots.style import own_look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_ON_A_SHEET = 12  # panels, where all are asked for
@@ -47,7 +48,7 @@ def _sheet(picture: Picture, panels: Sequence[Panel], shared: dict[Any, Any], ac
     columns = max(1, min(across, len(panels)))
     rows = max(1, ceil(len(panels) / columns))
     wide, high = _inches(canvas, panels, columns, rows)
-    head, foot, keys = _head(picture, panels, wide), _foot(picture, wide), list(picture.keys())
+    head, foot, keys = _head(picture, panels, wide), _foot(picture, wide), list(picture.legend())
     top, bottom = _height(head) + 2 * EDGE, _height(foot) + EDGE * bool(foot) + _line(canvas) * bool(keys)
     total = canvas.inches[1] or high + top + bottom
     figure = Figure(figsize=(wide, total), dpi=canvas.type.dots)
@@ -70,10 +71,29 @@ def _sheet(picture: Picture, panels: Sequence[Panel], shared: dict[Any, Any], ac
     figure.draw_without_rendering()  # finds the layout, by which labels find their places
     figure.set_layout_engine("none")
     for axes, panel, _ in placed:
+        _without_overlap(axes)
         if panel.label:
             panel.label(axes)
     _in_own_words(figure, canvas)
     return figure
+
+
+def _without_overlap(axes: Axes) -> None:
+    """Drop numbers under a panel that would touch the one to their right; its last number stays."""
+    labels = [label for label in axes.get_xticklabels() if label.get_text()]
+    ticks = [
+        tick
+        for tick, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if label.get_text()
+    ]
+    boxes = [label.get_window_extent() for label in labels]
+    kept: list[int] = []
+    for i in sorted(range(len(boxes)), key=lambda i: -boxes[i].x0):
+        if not kept or boxes[i].x1 + 0.4 * boxes[i].height < boxes[kept[-1]].x0:
+            kept.append(i)
+    if len(kept) < len(labels):
+        kept = kept[::-1]
+        axes.set_xticks([ticks[i] for i in kept], [labels[i].get_text() for i in kept])
 
 
 def _inches(canvas: Canvas, panels: Sequence[Panel], columns: int, rows: int) -> tuple[float, float]:
@@ -150,8 +170,8 @@ def _legend(figure: Figure, keys: Sequence[Artist], bottom: float) -> None:
     if keys:
         wide, high = figure.get_size_inches()
         figure.legend(
-            handles=list(keys), ncols=len(keys), loc="upper left", borderaxespad=0, handlelength=2.6, borderpad=0.1,
-            bbox_to_anchor=(EDGE / wide, bottom / high),
+            handles=list(keys), ncols=len(keys), loc="upper left", borderaxespad=0, handlelength=2.6,
+            borderpad=0.1, bbox_to_anchor=(EDGE / wide, bottom / high),
         )  # fmt: skip
 
 

@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from experiments.config.kinds import Name, table
+from experiments.config.vocabulary import Run, keys_of
+from mlp.registry import call_text, parse_call
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -48,7 +52,7 @@ FAMILIES = {
     "gated": ("#56B4E9", "P", ("gelu", "silu", "mish")),
 }
 OTHER = ("#7F7F7F", "X")  # an activation that is in no family
-# What is no activation has colours of its own (Paul Tol's "muted"), so that none is taken for an activation's.
+# What is no activation has colours of its own (Paul Tol's "muted"), so that none seems to be one.
 TURN = ("#332288", "#CC6677", "#44AA99", "#882255", "#DDAA33", "#117733", "#AA4499", "#999933", "#88CCEE")
 MARKS = "osD^vPX*h"
 IN_TURN = tuple(zip(TURN, MARKS, strict=True))
@@ -65,13 +69,16 @@ SHARES = "magma_r"  # for fractions: 0 is pale, so that the first dead unit is s
 NUMBER = re.compile(r"(\d+\.?\d*(?:e-?\d+)?)")  # in a text, so that factor=50 comes before factor=200
 PREDICTED = (0, (4, 2.5))  # dashes of what theory expects, whatever it is of
 ENDS = {
-    "light": (0.0, 0.88),
+    "light": (0.0, 0.8),
     "dark": (0.25, 1.0),
 }  # of the ordered map: beyond them a line is lost on the paper
 
 
 def in_order(values: Iterable[Any], field: str = "") -> list[Any]:
-    """Distinct values in the order of every figure: none, numbers by size, activations by family, texts."""
+    """Distinct values in the order of every figure: none, numbers by size, activations by family, texts.
+
+    Texts that differ in a number go by its size, also where it is a default that is left out.
+    """
     members = [name for *_, names in FAMILIES.values() for name in names]
 
     def rank(value: Any) -> tuple[Any, ...]:
@@ -81,20 +88,55 @@ def in_order(values: Iterable[Any], field: str = "") -> list[Any]:
             return (0, float(value))
         name = value.split("(")[0]
         place = members.index(name) if field == "activation" and name in members else len(members)
-        return (1, place, [float(part) if i % 2 else part for i, part in enumerate(NUMBER.split(value))])
+        parts = NUMBER.split(spelled_out(value, field))
+        return (1, place, [float(part) if i % 2 else part for i, part in enumerate(parts)])
 
     return sorted(dict.fromkeys(values), key=rank)
 
 
+def spelled_out(text: str, field: str) -> str:
+    """A call-text of a field of a run with all its options, those too that are at their default."""
+    kind = keys_of(Run)[field].metadata["kind"] if field in keys_of(Run) else None
+    if not isinstance(kind, Name) or not text:
+        return text
+    names = table(kind.kind)
+    try:
+        name, given = names.parse(text)
+        options = {key: given.get(key, p.default) for key, p in names.options(name).items()}
+    except ValueError:  # records outlive the table that their texts were read by
+        return text
+    return call_text(name, options)
+
+
+def short(values: Iterable[Any], field: str) -> dict[Any, str]:
+    """How values are named beside their lines: where texts differ in one number, by its option alone.
+
+    ``factor=50`` and ``factor=100`` for ``shock(at=20, factor=50)`` and ``shock(at=20)``; else as they are.
+    """
+    values = list(dict.fromkeys(values))
+    if not _in_steps(values, field):
+        return {value: show(value) for value in values}
+    calls = {value: parse_call(spelled_out(value, field))[1] for value in values if isinstance(value, str)}
+    full = [
+        options for options in calls.values() if any(isinstance(v, int | float) for v in options.values())
+    ]
+    differing = [key for key in full[0] if len({str(options.get(key)) for options in full}) > 1]
+    if len(differing) != 1:
+        return {value: show(value) for value in values}
+    key = differing[0]
+    return {v: f"{key}={show(calls[v][key])}" if key in calls.get(v, {}) else show(v) for v in values}
+
+
 def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:
-    """A Look for each value: by family for activations, along a colour map for what has an order, else in turn.
+    """A Look for each value: by family for activations, along a colour map for what has an order, else in
+    turn.
 
     An order have numbers, and texts that differ in one number, as the sizes of a shock do.
     """
     values = in_order(values, field)
     if field == "activation":
         return _activation_looks(values)
-    if all(isinstance(value, int | float | np.number) for value in values) or _in_steps(values):
+    if all(isinstance(value, int | float | np.number) for value in values) or _in_steps(values, field):
         shades = np.linspace(0, 1, len(values)) if len(values) != 1 else [0.35]
         return {
             value: Look(Shade(float(shade)), MARKS[i % len(MARKS)])
@@ -106,10 +148,10 @@ def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:
     }
 
 
-def _in_steps(values: Sequence[Any]) -> bool:
+def _in_steps(values: Sequence[Any], field: str) -> bool:
     """Whether values are one text but for its numbers, and at most one other, such as none or constant."""
-    without = [NUMBER.sub("#", value) for value in values if isinstance(value, str)]
-    numbered = [text for text in without if "#" in text]
+    without = [NUMBER.sub("#", spelled_out(value, field)) for value in values if isinstance(value, str)]
+    numbered = [text for text in without if "#" in text.partition("(")[2]]  # float32 is a name
     return len(numbered) >= 2 and len(set(numbered)) == 1 and len(values) - len(numbered) <= 1
 
 
@@ -208,6 +250,14 @@ def line_of(look: Look) -> dict[str, Any]:
     return {"color": look.colour, "marker": look.marker or None, "linestyle": look.dashes, **edge}
 
 
+def points(setting: str) -> float:
+    """A size of type that matplotlib is set to, in points."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=rcParams[setting]).get_size_in_points())
+
+
 def _width() -> float:
     """The width of a data line in points, as set."""
     from matplotlib import rcParams
@@ -225,14 +275,8 @@ def mark(axes: Axes, place: float, text: str) -> None:
     axes.axvline(place, color=faint(axes), linewidth=0.6 * _width(), dashes=(2, 2), label="_mark", zorder=1)
     axes.annotate(
         text, (place, 1.0), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
-        color=faint(axes), size=_small(), va="top", ha="left", zorder=5,
+        color=faint(axes), size=points("xtick.labelsize"), va="top", ha="left", zorder=5,
     )  # fmt: skip
-
-
-def _small() -> float:
-    from matplotlib import rcParams
-
-    return float(rcParams["xtick.labelsize"])
 
 
 def prediction(axes: Axes, x: Array, median: Array, low: Array, high: Array, look: Look) -> None:

@@ -45,6 +45,10 @@ class View:
         """The fields that tell one curve from another."""
         return [*self.facet, *self.hue]
 
+    def short(self, field: str) -> dict[Any, str]:
+        """How the values of a field are named in this figure."""
+        return style.short(self.records.runs[field].unique(), field)
+
     def medians(self, frame: pd.DataFrame, value: str, *x: str) -> pd.DataFrame:
         """Median and range over seeds of a column of steps or layers, for each curve and each place `x`."""
         require(frame, value)
@@ -82,7 +86,7 @@ class Column:
     axis within a row of panels. `guide` is a level to compare with, `guides` are several, for which
     a linear axis makes room. `predicted`, if given, has the same columns (n may lack) and is drawn dashed
     over a hatched band: the place for theory, or for what `reference` calls it in the legend. `says` names
-    guides; `least` is the height that a linear axis has at least.
+    guides; `least` is the height that a linear axis has at least; `x_label` stands in place of the axis' own.
     """
 
     title: str
@@ -96,6 +100,7 @@ class Column:
     reference: str = "theory, at initialisation"
     says: dict[float, str] = field(default_factory=dict)
     least: float = 0.0
+    x_label: str = ""
 
     def spread(self) -> float:
         """How far medians lie apart: in decades on a logarithmic axis; an exact zero is as far as any."""

@@ -60,7 +60,7 @@ def activation_functions(
         tuple(panels),
         tuple(few),
         across=min(WIDE, len(panels)),
-        keys=_keys,
+        legend=_keys,
     )
 
 

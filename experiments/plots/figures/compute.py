@@ -57,8 +57,8 @@ def gradient_budget(records: Records, *, facet: Fields = None, where: Where = ""
     there = [i for i, part in enumerate(parts) if len(part["total"])]
     panels = [
         Panel(
-            "", partial(_draw, curves=parts[i], quarter=_is_sigmoid(view, keys[i])), name_of(view.facet, keys[i]),
-            "factor", parts[i], _ends,
+            "", partial(_draw, curves=parts[i], quarter=_is_sigmoid(view, keys[i])),
+            name_of(view.facet, keys[i]), "factor", parts[i], _ends,
         )
         for i in there
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def gradient_budget(records: Records, *, facet: Fields = None, where: Where = ""
     said = notes(view, [curves["total"].curves], interval="")
     return Picture(
         Words(_finding(view, curves), subtitle, guide, (*said, *lost)), tuple(panels),
-        tuple(sorted(rank, key=lambda i: -rank[i])[:2]), across=WIDE, keys=_legend,
+        tuple(sorted(rank, key=lambda i: -rank[i])[:2]), across=WIDE, legend=_legend,
     )  # fmt: skip
 
 
@@ -86,7 +86,9 @@ def _is_sigmoid(view: View, key: Sequence[Any]) -> bool:
 
 
 def _finding(view: View, curves: dict[str, Column]) -> str:
-    """Of the setting that loses (or gains) most per layer: the factor, and what slopes and weights make of it."""
+    """Of the setting that loses (or gains) most per layer: the factor, and what slopes and weights make of
+    it.
+    """
     middle = {}
     for key, rows in groups(curves["total"].curves, view.facet):
         value = float(rows["median"].replace([np.inf, -np.inf], np.nan).median())

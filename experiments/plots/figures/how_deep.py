@@ -10,7 +10,7 @@ import numpy as np
 from experiments.plots import findings, style
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, sentences
-from experiments.plots.labels import broken
+from experiments.plots.labels import fitting_rows
 from experiments.plots.picture import Panel, Picture, Words
 from experiments.plots.views import Where, arrange, as_panels, name_of
 from experiments.search.frontier import TRAINABLE, settings, table
@@ -38,9 +38,9 @@ def frontier(
 ) -> Picture:
     """How deep it goes: the depth that half of the seeds reach, by setting.
 
-    Dot: the depth up to which half of the networks reach the accuracy, by a logistic curve in log depth; line:
-    its 95 % interval; an arrow is an open end. Diamond: theory's six depth scales ξ of a wide plain net at its
-    start (Schoenholz et al. 2017); it knows nothing of steps and learning rates.
+    Dot: the depth up to which half of the networks reach the accuracy, by a logistic curve in log depth;
+    line: its 95 % interval; an arrow is an open end. Diamond: theory's six depth scales ξ of a wide plain
+    net at its start (Schoenholz et al. 2017); it knows nothing of steps and learning rates.
     """
     searched = records.runs.attrs.get("search")
     usual = (searched["accuracy"], searched["on"]) if searched else USUAL
@@ -57,7 +57,7 @@ def frontier(
     panel = Panel("", partial(_draw_rows, rows=rows, names=names, depths=depths), rows=1.6 * len(rows))
     said = notes(view, [counted], interval="")
     return Picture(
-        Words(_finding(rows, spoken, goal), subtitle, guide, (goal_said, *said)), (panel,), keys=_keys
+        Words(_finding(rows, spoken, goal), subtitle, guide, (goal_said, *said)), (panel,), legend=_keys
     )
 
 
@@ -94,9 +94,11 @@ def _draw_rows(
 ) -> None:
     """One row a setting, the first at the top."""
     _depth_axis(panel, depths)
+    kept, names = fitting_rows(panel, names)
+    rows = [rows[i] for i in kept]
     for place, row in enumerate(rows):
         _draw(panel, place, row)
-    panel.set_yticks(range(len(names)), [broken(name) for name in names])
+    panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.4, -0.6)
     if not rows:
         style.note(panel, "nothing to show")

@@ -17,7 +17,7 @@ from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, needs, sentences
 from experiments.plots.figures.layers import accuracy_options, main_setting
-from experiments.plots.labels import broken
+from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
 from experiments.plots.picture import Panel, Picture, Words
 from experiments.plots.views import (
@@ -174,6 +174,8 @@ def _draw_dots(
 ) -> None:
     """One row a setting, the first at the top."""
     dots = style.shown(style.Look(DOT), panel).colour
+    kept, names = fitting_rows(panel, names)
+    values = [values[i] for i in kept]
     for level in chance:
         panel.axvline(level, color=style.faint(panel), linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
         panel.annotate(
@@ -187,7 +189,7 @@ def _draw_dots(
             continue
         panel.plot(finite, np.full(len(finite), row), "o", color=dots, alpha=0.5)
         panel.plot([np.median(finite)] * 2, [row - 0.35, row + 0.35], color=style.ink(panel))
-    panel.set_yticks(range(len(names)), [broken(name) for name in names])
+    panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.4, -0.9)
     panel.set_xlim(-0.03, 1.03)
     panel.set_xlabel("test accuracy")
@@ -257,13 +259,14 @@ def steps_by_rate(
 
 def _fastest(view: View, curves: pd.DataFrame, target: float) -> str:
     """The fewest steps of each setting, at its own best rate: the fastest and the slowest setting."""
-    best = curves.loc[curves.groupby(view.keys)["median"].idxmin().dropna()] if view.keys else curves
-    found = findings.cases(best.dropna(subset=["median"]), view.keys)
+    known = curves.dropna(subset=["median"]).sort_values("median")
+    found = findings.cases(known.drop_duplicates(view.keys or ["n"]), view.keys)
     if not found:
         return f"No setting reaches a training loss of {target:g} in most of its seeds"
     fast, slow = found[0], found[-1]
     text = f"{fast.name} needs {plainly(fast.value)} steps to a loss of {target:g} at its best rate"
-    more = f", {slow.name} {plainly(slow.value)}: {slow.value / fast.value:.2g} times as many"
+    times = f": {slow.value / fast.value:.2g} times as many" if fast.value else ""
+    more = f", {slow.name} {plainly(slow.value)}{times}"
     return findings.sentence(text if fast is slow else text + more)
 
 
@@ -279,7 +282,7 @@ def activation_costs(records: Records | None) -> Picture:
     activation's. The write-up's own code, on a logarithmic scale: there a ReLU is a Python loop.
     """
     costs = _costs()
-    colours = {text: look for text, look in style.looks(timing.TIMED, "activation").items()}
+    colours = style.looks(timing.TIMED, "activation")
     panels = [
         Panel(name, partial(_draw_bars, bars=bars, colours=colours, labels=(x, y), logarithmic=place == 2))
         for place, (name, x, y, bars) in enumerate(costs)
@@ -290,7 +293,7 @@ def activation_costs(records: Records | None) -> Picture:
         tuple(panels),
         (0, 1, 2),
         across=3,
-        keys=partial(_keys, colours),
+        legend=partial(_keys, colours),
     )
 
 

@@ -56,8 +56,8 @@ def gradient_by_layer(
 ) -> Picture:
     """Gradient by layer, at the start and after training.
 
-    delta is dLoss/dz, the signal passed back; dw is dLoss/dw, what moves the weights. A line that falls towards
-    layer 1 is a gradient that vanishes on its way to the input; one that rises there explodes.
+    delta is dLoss/dz, the signal passed back; dw is dLoss/dw, what moves the weights. A line that falls
+    towards layer 1 is a gradient that vanishes on its way to the input; one that rises there explodes.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     scale, signals = scaled(view.records.layers, SIGNALS)
@@ -85,8 +85,9 @@ def gradient_over_training(
 ) -> Picture:
     """Gradient in every layer over training, a map for each setting.
 
-    The colour is the size of the gradient, on one logarithmic scale. Dark at the bottom, nearest the input, and
-    light at the top is a vanishing gradient; a map that does not change from left to right has not recovered.
+    The colour is the size of the gradient, on one logarithmic scale. Dark at the bottom, nearest the input,
+    and light at the top is a vanishing gradient; a map that does not change from left to right has not
+    recovered.
     """
     view = deepest(as_panels(arrange(records, None, facet, where)), facet, where)
     layers = view.records.layers
@@ -109,7 +110,11 @@ def _recovery(view: View, signal: str) -> str:
         for c in findings.cases(view.medians(at_end(table, view.records.runs), "ratio_log10"), view.facet)
     }
     if worst.value > -1:
-        return f"No gradient vanishes at the start: {findings.amount(10.0**worst.value, worst.value)} of it or more reaches layer 1"
+        return (
+            "No gradient vanishes at the start: "
+            f"{findings.amount(10.0**worst.value, worst.value)} of it or more reaches layer "
+            "1"
+        )
     before = _ratio(worst.value)
     if worst.name not in last or not (view.records.runs["steps"] > 0).any():
         return findings.sentence(f"{worst.name} lets {before} of its gradient through to layer 1")
@@ -119,8 +124,14 @@ def _recovery(view: View, signal: str) -> str:
             f"Training brings {name}’s gradient back: from {before} of it in layer 1 to {_ratio(after.value)}"
         )
     if after.value < worst.value - 1:
-        return f"Training takes more of {name}’s gradient away: from {before} of it in layer 1 to {_ratio(after.value)}"
-    return f"Training does not bring {name}’s gradient back: {before} of it in layer 1 at the start, {_ratio(after.value)} at the end"
+        return (
+            f"Training takes more of {name}’s gradient away: from {before} of it in layer 1 "
+            f"to {_ratio(after.value)}"
+        )
+    return (
+        f"Training does not bring {name}’s gradient back: {before} of it in layer 1 at "
+        f"the start, {_ratio(after.value)} at the end"
+    )
 
 
 def _ratio(log: float) -> str:
@@ -165,7 +176,10 @@ def _deep_ratio(view: View, ratios: pd.DataFrame) -> str:
     if least.value > -1 and most.value < 1:
         return f"At depth {depth}, no gradient vanishes: {_ratio(least.value)} of it or more reaches layer 1"
     if least.value > -1:
-        return f"At depth {depth}, {most.name}’s gradient grows to {_ratio(most.value)} times on its way to layer 1"
+        return (
+            f"At depth {depth}, {most.name}’s gradient grows to {_ratio(most.value)} times "
+            "on its way to layer 1"
+        )
     text = f"At depth {depth}, {_ratio(least.value)} of {least.name}’s gradient reaches layer 1"
     return text + (f", and {_ratio(most.value)} of {most.name}’s" if most is not least else "")
 
@@ -191,7 +205,7 @@ def dead_and_saturated(records: Records, *, facet: Fields = None, where: Where =
 
 
 def _most(view: View, column: Column, place: int) -> tuple[tuple[Any, ...], int] | None:
-    """The setting of the largest share anywhere, and which column it is of; None where no share is above 0."""
+    """The setting of the largest share, and which column it is of; None where no share is above 0."""
     curves = column.curves
     if not (curves["median"] > 0).any():
         return None
@@ -213,11 +227,13 @@ def _worst_shares(view: View, columns: Sequence[Column]) -> str:
             parts.append("no unit dies" if what == "dead" else "none saturates")
         elif what == "dead":
             parts.append(
-                f"up to {findings.share(row['median'])} of {name}’s units are dead, in layer {row['layer']:.0f}"
+                f"up to {findings.share(row['median'])} of {name}’s units are dead, in layer "
+                f"{row['layer']:.0f}"
             )
         else:
             parts.append(
-                f"{findings.share(row['median'])} of {name}’s slopes are saturated, in layer {row['layer']:.0f}"
+                f"{findings.share(row['median'])} of {name}’s slopes are saturated, in layer "
+                f"{row['layer']:.0f}"
             )
     return findings.sentence("; ".join(parts)) if parts else findings.NOTHING
 
@@ -242,10 +258,11 @@ def forward_by_layer(
 def preactivation_by_layer(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = "", theory: bool = True
 ) -> Picture:
-    """Signal before the activation by layer: mean and variance of z = x @ w + b, at the start and after training.
+    """Signal before the activation by layer: mean and variance of z = x @ w + b, at the start and after
+    training.
 
-    Over units and examples; the last layer's are the logits. They say where on its curve an activation works: a
-    variance that rises saturates it, one that falls leaves it nearly linear.
+    Over units and examples; the last layer's are the logits. They say where on its curve an activation
+    works: a variance that rises saturates it, one that falls leaves it nearly linear.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     return _forward("z", view.records.layers, view, preactivation_by_layer, theory)
@@ -284,9 +301,15 @@ def _kept(view: View, column: Column, signal: str) -> str:
     name = max(logs, key=lambda name: abs(logs[name]))
     first, last, layer = changes[name]
     if abs(logs[name]) < np.log(2):
-        return f"The variance of {signal} stays within a factor of {np.exp(abs(logs[name])):.2g} over {layer} layers in all settings"
+        return (
+            f"The variance of {signal} stays within a factor of "
+            f"{np.exp(abs(logs[name])):.2g} over {layer} layers in all settings"
+        )
     verb = "falls" if last < first else "rises"
-    return f"The variance of {name}’s {signal} {verb} from {findings.amount(first)} in layer 1 to {findings.amount(last)} in layer {layer}"
+    return (
+        f"The variance of {name}’s {signal} {verb} from {findings.amount(first)} in "
+        f"layer 1 to {findings.amount(last)} in layer {layer}"
+    )
 
 
 @FIGURES

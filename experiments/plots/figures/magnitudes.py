@@ -42,9 +42,9 @@ UNDER = {ZERO: "0", SUBNORMAL: "subn."}
 def distribution_over_time(records: Records, *, facet: Fields = None, where: Where = "") -> Picture:
     """Orders of magnitude over training: where each layer's numbers lie.
 
-    Each column of a map is a watched step, each row half a decade of the true size, and the colour is the share
-    of the layer's numbers that lie there. Under the scale: the share that is exactly 0, and (subn.) that which
-    a training that does not track exponents would lose to the number format.
+    Each column of a map is a watched step, each row half a decade of the true size, and the colour is the
+    share of the layer's numbers that lie there. Under the scale: the share that is exactly 0, and (subn.)
+    that which a training that does not track exponents would lose to the number format.
     """
     view = deepest(as_panels(arrange(records, None, facet, where)), facet, where)
     shares = {name: _shares(view, name) for name in view.records.distributions}

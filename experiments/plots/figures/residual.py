@@ -56,7 +56,10 @@ def _within(columns: list[Column]) -> str:
     if not len(away_from):
         return "Theory predicts none of these settings"
     inside, far = float((np.abs(away_from) <= 2).mean()), float(np.abs(away_from).max())
-    return f"{findings.share(inside)} of {len(away_from)} medians lie within 2 sds of theory, the farthest at {far:.2g}"
+    return (
+        f"{findings.share(inside)} of {len(away_from)} medians lie within 2 sds of "
+        f"theory, the farthest at {far:.2g}"
+    )
 
 
 def away(records: Records, start: pd.DataFrame, probe: str) -> pd.DataFrame:

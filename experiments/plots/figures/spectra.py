@@ -51,10 +51,10 @@ def jacobian_by_layer(
 ) -> Picture:
     """Jacobians by layer: how far each layer and the whole network are from an isometry.
 
-    Of each hidden layer, and from its input to the logits. The mean singular value is the factor on a gradient
-    (dashed: 1, which neither vanishes nor explodes); the spread is the variance of the squared singular values
-    over their squared mean, 0 where all directions fare alike.
-    """  # fmt: skip
+    Of each hidden layer, and from its input to the logits. The mean singular value is the factor on a
+    gradient (dashed: 1, which neither vanishes nor explodes); the spread is the variance of the squared
+    singular values over their squared mean, 0 where all directions fare alike.
+    """
     view = arrange(records, hue, facet, where, default=["depth"])
     layers, runs = hidden(view.records.layers, view.records.runs), view.records.runs
     rows = at_start(layers) if when == "start" else at_end(layers, runs)
@@ -98,8 +98,8 @@ def gradient_noise(
     """Gradient noise by layer: how far mini-batches agree, at the start and after training.
 
     Signal / noise: the squared norm of the mini-batches' mean gradient over their total variance; above 1
-    (dashed) a step is mostly signal, below mostly the luck of its batch. Cosine: the mean between the gradients
-    of two mini-batches, 1 where all agree and 0 (dashed) where they have nothing in common.
+    (dashed) a step is mostly signal, below mostly the luck of its batch. Cosine: the mean between the
+    gradients of two mini-batches, 1 where all agree and 0 (dashed) where they have nothing in common.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     columns = []
@@ -140,6 +140,6 @@ def _last_rank(view: View, column: Column) -> str:
     found = findings.cases(curves[curves["layer"] == curves["layer"].max()], view.hue)
     return findings.apart(
         found, "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start",
-        "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start, {high.name}’s "
-        "{high.value:.2g}", setting=(view.facet, key),
+        "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start, "
+        "{high.name}’s {high.value:.2g}", setting=(view.facet, key),
     )  # fmt: skip

@@ -43,9 +43,9 @@ def trainability_map(
 ) -> Picture:
     """Accuracy after training, over the variance of the weights and depth.
 
-    Each cell is the median of networks of that depth whose weights have the variance σ_w² / fan-in. Line: six (or
-    so many as the legend says) of theory's depth scales ξ_c; deeper, an input leaves no trace, and a plain net
-    should not train (Schoenholz et al. 2017). Dotted: χ = 1, order left of it and chaos right.
+    Each cell is the median of networks of that depth whose weights have the variance σ_w² / fan-in. Line:
+    six (or so many as the legend says) of theory's depth scales ξ_c; deeper, an input leaves no trace, and
+    a plain net should not train (Schoenholz et al. 2017). Dotted: χ = 1, order left of it and chaos right.
     """
     view = as_panels(arrange(_with_weight(records), None, facet, where, across=["depth", "init"]))
     last = at_end(view.records.steps, view.records.runs)
@@ -54,7 +54,8 @@ def trainability_map(
     bar = Bar(metric.replace("_", " "), _colours, (0, 1))
     panels = [
         Panel(
-            "", partial(_draw_cells, rows=rows_where(table, view.facet, key), scales=scales if theory else None,
+            "",
+            partial(_draw_cells, rows=rows_where(table, view.facet, key), scales=scales if theory else None,
                         runs=rows_where(view.records.runs, view.facet, key)),
             name_of(view.facet, key), bar=bar,
         )
@@ -65,7 +66,7 @@ def trainability_map(
     places = range(len(panels))
     holes = bool(table["median"].isna().any())
     return Picture(
-        words, tuple(panels), tuple(places)[:2], across=WIDE, keys=partial(_legend, scales, theory, holes)
+        words, tuple(panels), tuple(places)[:2], across=WIDE, legend=partial(_legend, scales, theory, holes)
     )
 
 
@@ -81,7 +82,8 @@ def _deepest(view: View, table: pd.DataFrame, scales: float) -> str:
     whole = f" (the deepest tried: {table['depth'].max():.0f})"
     name = findings.spoken(view.facet, [row[field] for field in view.facet])
     return findings.sentence(
-        f"{name} learns down to {row['depth']:.0f} layers{whole}, with weights of variance {row['weight']:.3g} / fan-in"
+        f"{name} learns down to {row['depth']:.0f} layers{whole}, with weights of "
+        f"variance {row['weight']:.3g} / fan-in"
     )
 
 

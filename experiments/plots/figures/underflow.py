@@ -28,9 +28,9 @@ SMALLEST = tuple(float(np.log10(np.finfo(name).tiny)) for name in ("float32", "f
 def underflow(records: Records, *, hue: Fields = "dtype", facet: Fields = None, where: Where = "") -> Picture:
     """Underflow told apart from vanishing: the norm of a plain backward pass, and the true one.
 
-    Solid: what a plain backward pass reports in a network's own number format. Thin and dashed: the true norm,
-    of a pass that carries an exponent. Where they part, the format has taken over and a 0 says nothing. Grey:
-    the smallest normal numbers; a norm is lost at their square roots, since its squares are.
+    Solid: what a plain backward pass reports in a network's own number format. Thin and dashed: the true
+    norm, of a pass that carries an exponent. Where they part, the format has taken over and a 0 says
+    nothing. Grey: the smallest normal numbers; a norm is lost at their square roots, since its squares are.
     """
     view = arrange(records, hue, facet, where, default=["activation", "depth"])
     columns = [

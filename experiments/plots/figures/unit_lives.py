@@ -41,16 +41,14 @@ def unit_life(
 ) -> Picture:
     """Lives of units: dead, died and revived, and survival, by hidden layer.
 
-    Dead: slope 0 on every example (with state=inactive: never positive). Deaths (solid) and revivals (dashed)
-    are counted from the oversized step on, over the number of units. A solid line that stays flat beside a dashed
-    one at 0 is a death for good.
+    Dead: slope 0 on every example (with state=inactive: never positive). Deaths (solid) and revivals
+    (dashed) are counted from the oversized step on, over the number of units. A solid line that stays flat
+    beside a dashed one at 0 is a death for good.
     """
     view = as_panels(arrange(records, None, facet, where))
     since = _since(view.records)
     columns = _columns(view, f"unit_{state}", since)
     keys = settings_of(view)
-    if "schedule" in view.facet:  # by the size of the shock, which a text's order is not
-        keys.sort(key=lambda key: life.shock_factor(key[view.facet.index("schedule")]))
     looks = style.looks(sorted(columns[0][0].curves["layer"].unique()), "layer")
     panels = [
         Panel(
@@ -89,9 +87,11 @@ def _toll(
     if deaths == 0:
         return f"No unit {what}{where}", worst
     return (
-        f"{deaths:.2g} {what.removesuffix('s')}s per unit, {back:.2g} undone: {_undone(deaths, back)}{where}".replace(
-            "dies per unit", "deaths per unit"
+        (
+            f"{deaths:.2g} {what.removesuffix('s')}s per unit, {back:.2g} undone: "
+            f"{_undone(deaths, back)}{where}"
         )
+        .replace("dies per unit", "deaths per unit")
         .replace("falls inactives per unit", "spells of inactivity per unit")
         .replace("fallss", "falls"),
         worst,
@@ -149,6 +149,9 @@ def _columns(view: View, state: str, since: int) -> list[list[Column]]:
 
 def _draw(panel: Axes, ends: Any, *, drawn: Sequence[Column], looks: dict[Any, style.Look]) -> None:
     first, values = ends
+    if not any(len(column.curves) for column in drawn):
+        style.note(panel, "nothing to show")
+        return
     for column, dashes in zip(drawn, ("-", BACK), strict=False):
         for (layer,), rows in groups(column.curves, ["layer"]):
             rows = rows.sort_values("step")
