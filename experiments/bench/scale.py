@@ -143,10 +143,10 @@ def figure(table: pd.DataFrame) -> Picture:
     ]
     most = table.loc[table["runs"].idxmax()]
     words = Words(
-        f"A sweep of {most['runs']:,.0f} runs takes {most['wall_s']:.0f} s",
+        f"A sweep of {most['runs']:,.0f} runs is planned in {most['plan_s']:.2g} s",
         f"How a sweep grows with its runs; {WORKERS} worker processes, imports counted",
-        "One sweep a mark. Thin dashes: on paper, along the line through the two largest. Grey: the target at "
-        "10,000 runs. Both axes are logarithmic.",
+        "One sweep a mark. Thin dashes: on paper, along the line through the two largest. Grey: the target "
+        "at 10,000 runs. Both axes are logarithmic.",
     )
     return Picture(
         words, tuple(panels), across=3, legend=lambda: [key(name, look) for name, look in marks.items()]

@@ -48,27 +48,34 @@ class _Figures(Registry):
     shared = frozenset(LOOK)  # options that every entry has, and that a table of entries need not repeat
 
     def __call__(self, function: Callable[..., Picture | Figure]) -> Callable[..., Any]:
-        return super().__call__(_with_look(function))
+        return super().__call__(with_look(function))
 
 
-def _with_look(function: Callable[..., Picture | Figure]) -> Callable[..., Picture]:
-    """Return the figure with the options of `LOOK`, which say on what canvas its picture is."""
+def with_look(function: Callable[..., Picture | Figure]) -> Callable[..., Picture]:
+    """Return the figure with the options of `LOOK`, which say on what canvas its picture is.
+
+    An option of its own by one of these names stays its own.
+    """
+    own = signature(function)
+    added = {key: option for key, option in LOOK.items() if key not in own.parameters}
 
     @wraps(function)
     def figure(records: Records | None, **options: Any) -> Picture:
-        look = {key: options.pop(key, default) for key, (_, default) in LOOK.items()}
+        look = {key: default for key, (_, default) in LOOK.items()}
+        look |= {key: options.pop(key) for key in added if key in options}
         canvas = Canvas(look["style"], look["theme"], look["size"], look["format"], look["panels"] == "all")
         made = function(records, **options)
         if isinstance(made, Picture):
             return replace(made, canvas=canvas)
         return _finished(made, function, canvas)
 
-    added = [
+    parameters = [
         Parameter(key, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for key, (kind, default) in LOOK.items()
+        for key, (kind, default) in added.items()
     ]
-    own = signature(function)
-    figure.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    figure.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*own.parameters.values(), *parameters]
+    )
     return figure
 
 

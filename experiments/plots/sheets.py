@@ -7,10 +7,10 @@ from math import ceil
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from experiments.plots import style
 from experiments.plots.canvas import Canvas
 from experiments.plots.labels import HIGH
 from experiments.plots.picture import Panel, Picture, scales
-from experiments.plots.style import own_look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -31,7 +31,7 @@ def sheets_of(picture: Picture) -> list[Figure]:
     panels = picture.chosen
     shared = scales(panels)
     across = picture.across if picture.canvas.every else picture.canvas.type.across
-    with own_look(**picture.canvas.settings()):
+    with style.own_look(**picture.canvas.settings()):
         return [_sheet(picture, part, shared, across) for part in _parts(panels, across)]
 
 

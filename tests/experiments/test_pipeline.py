@@ -81,7 +81,7 @@ def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trai
     assert lines[1].startswith("8 runs, none stored: 4 stacks, about ")
     assert "delta first/last, start" in first.stdout
     results = Path("results/drawn")
-    written = ["summary.csv", "figures/gradient_by_layer.png", "figures/gradient_by_layer.svg"]
+    written = ["summary.csv", "figures/gradient_by_layer.png", "figures/gradient_by_layer.json"]
     assert lines[-4:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
     assert all((results / name).stat().st_size for name in written)
     assert len(pd.read_parquet(results / "runs")) == 8
@@ -247,7 +247,7 @@ def test_figures_are_drawn_again_from_what_is_stored():
     picture = Path("results/drawn/figures/gradient_by_layer.png")
     bytes_before = picture.read_bytes()
     picture.unlink()
-    assert {path.name for path in plot("drawn")} == {"gradient_by_layer.png", "gradient_by_layer.svg"}
+    assert {path.name for path in plot("drawn")} == {"gradient_by_layer.png"}
     assert picture.read_bytes() == bytes_before
     assert [path.name for path in plot("drawn", ["learning_curves"])][0] == "learning_curves.png"
 

@@ -70,7 +70,7 @@ def jacobian_by_layer(
 
 
 def _middle(view: View, column: Column, says: str) -> str:
-    """The median over layers of a quantity, of the setting that has least of it and of that which has most."""
+    """The median over layers of a quantity, of the setting that has least of it and of that with most."""
     key = main_setting(view, column)
     curves = rows_where(column.curves, view.facet, key)
     curves = curves[np.isfinite(curves["median"])]

@@ -247,7 +247,7 @@ def test_a_panel_is_drawn_on_axes_of_ones_own(made):
 
 
 def test_a_figure_that_a_user_draws_with_matplotlib_is_a_picture_too():
-    from experiments.plots.figure_table import _with_look
+    from experiments.plots.figure_table import with_look
 
     def mine(records):
         """My figure.
@@ -258,7 +258,7 @@ def test_a_figure_that_a_user_draws_with_matplotlib_is_a_picture_too():
         figure.text(0, 0, "mine")
         return figure
 
-    found = _with_look(mine)(None)
+    found = with_look(mine)(None)
     assert found.finding == "My figure"
     assert found.how_to_read == "How to read it."
     assert set(found.files("mine")) == {"mine.png", "mine.json"}

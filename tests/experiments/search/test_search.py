@@ -291,8 +291,7 @@ def test_the_figure_marks_frontier_interval_and_theory():
     theory = {mark.get_ydata()[0]: mark.get_xdata()[0] for mark in marks_of(axes, "theory")}
     place = found["activation"].tolist().index("sigmoid")
     assert theory[place] == pytest.approx(found.loc[place, "theory"])
-    words = " ".join(figure.texts[1].get_text().split())
-    assert "Accuracy to reach: 0.5 of the test examples." in words
+    assert "Accuracy to reach: 0.5 of the test examples." in figure.alt
     stricter = FIGURES["frontier"](records, accuracy=0.9)
     assert all(isnan(line.get_xdata()[0]) for line in marks_of(stricter.axes[0], "found"))
 
