@@ -11,10 +11,10 @@ run: $(READY)            ## train and draw one question: make run CONFIG=configs
 	$(PY) scripts/run.py $(CONFIG) $(ARGS)
 
 test: $(READY)           ## the tests (under three minutes on two cores)
-	$(PY) -m pytest -n auto -m "not slow" $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
 test-all: $(READY)       ## the tests and the slow scientific checks
-	$(PY) -m pytest -n auto $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY)          ## ruff, mypy and the tests: what runs before each commit
 	$(PY) -m ruff check .
@@ -30,7 +30,7 @@ benchmark-diagnosis: $(READY)  ## how often the diagnosis is right: results/diag
 docs: $(READY)           ## every generated table of a page, and the schema of configs
 	$(PY) -m experiments.config.schema
 	$(PY) -m experiments.storage.records
-	$(PY) -c "from pathlib import Path; from experiments.report.collection import update_readme; \
+	$(PY) -c "from pathlib import Path; from experiments.report.readme import update_readme; \
 		update_readme(Path('results/write_up/claims.csv'))"
 
 $(READY): pyproject.toml

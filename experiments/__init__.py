@@ -9,7 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mlp.registry import PROJECT
+try:
+    from mlp.registry import PROJECT
+except ImportError as error:  # a folder of the user's with the name of our package, most likely
+    from experiments.cli.vanishing_gradients import shadowed
+
+    raise ImportError(shadowed() or str(error)) from None
 
 if TYPE_CHECKING:
     from experiments.cli.notebook import run

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,11 +19,13 @@ from experiments.analysis.wording import count
 from experiments.config import Experiment, cautions
 from experiments.search.rounds import asked_for, rounds, search_of
 from experiments.storage.drawn import Gallery
+from experiments.storage.makers import makers, makers_line
 from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
 from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
-from experiments.sweeps.plan import ExecutionOptions, Sweep, survey
+from experiments.sweeps.blas import maker_while_training
+from experiments.sweeps.plan import ExecutionOptions, Sweep, settled, survey
 from experiments.sweeps.progress import Progress
 from experiments.sweeps.sweep import executor, train
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.claims import Verdict
-    from experiments.plots import Drawn
     from experiments.storage.records import Records
 
 
@@ -51,9 +52,11 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     call tell which data were used. `runs.attrs["experiment"]` is the experiment's name and ``["asked"]`` the
     number of runs that it asks for; `layers.attrs["measured_on"]` describes the examples of the probe set.
     """
+    from experiments.storage.records import Records
+
     recording = experiment.recording
     asked = asked_for(experiment, store)
-    records = store.load(asked)
+    records = store.load(asked) if asked else Records.build()  # for checks, which read none
     records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
@@ -63,23 +66,26 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
 
 
 def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
-    """Draw these figures, by default those that the config names, from stored records; return the files."""
+    """Draw these figures, by default those that the config names, from stored records; return the files.
+
+    report.html is written again, with these figures in it.
+    """
+    from experiments import claims
     from experiments.plots.album import draw
+    from experiments.report.experiment_page import write_report
 
     store = Store(name)
     with undisturbed():
         experiment = stored_experiment(store)
         records = stored_records(store, experiment)
         gallery = Gallery(store, records)
-        drawn = draw(figures or experiment.figures, experiment, records, gallery)
-    if failures := failed(drawn):
+        written, failures = draw(figures or experiment.figures, experiment, records, gallery)
+        verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
+        summary, _ = _summary(records, gallery)
+        pages, _ = write_report(experiment, records, store, gallery, summary, verdicts, figures)
+    if failures:
         raise ValueError("\n".join(failures))
-    return [path for each in drawn for path in each.files]
-
-
-def failed(drawn: Iterable[Drawn]) -> list[str]:
-    """Return a line for each figure that could not be drawn."""
-    return [f"figures: {each.text}: {each.failure}" for each in drawn if each.failure]
+    return written + pages
 
 
 def plan_only(
@@ -88,11 +94,12 @@ def plan_only(
     options: ExecutionOptions | None = None,
     *,
     name: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Sweep:
     """Return what `run` would train (of a search: its first round) without training or writing."""
     experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
-    return survey(next(rounds(experiment, store)), store, options or ExecutionOptions())
+    return survey(next(rounds(experiment, store)), store, options or ExecutionOptions(), say=say)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
 
     store = Store(experiment.name)
     planned = rounds(experiment, store)
-    sweep = survey(next(planned), store, options)
+    sweep = survey(next(planned), store, options, say=progress.say)
     pool = executor(sweep, options)  # an unreachable cluster is an error before anything is written
     with ending(pool), store.sweep() as repairs:
         for line in repairs:
@@ -123,12 +130,12 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         if options.fresh:
             store.fresh()
         take_over(store, sweep.elsewhere)
-        done = store.finished(options.rerun_failed)
+        done = set().union(*settled(store, options))
         sweep = sweep if done == sweep.done else sweep.without(done)  # another sweep may just have ended
         if search := search_of(experiment):
             progress.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
         progress.plan(sweep)
-        slips = cautions(experiment)
+        slips = [*cautions(experiment), *filter(None, [sweep.warning])]
         for line in slips:
             progress.say(f"warning: {line}")
         store.write_manifest(**question_facts(experiment, len(sweep.runs), sweep.prints), warnings=slips)
@@ -136,6 +143,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         for later_round in planned:
             _train_round(later_round, store, options, progress)
         records = stored_records(store, experiment)
+        _note_makers(records, store, progress)
         store.write_manifest(runs=len(records.runs))
         return conclude(experiment, records, store, progress)
 
@@ -157,8 +165,17 @@ def _train(sweep: Sweep, store: Store, pool: Any, options: ExecutionOptions, pro
     if not sweep.stacks:
         return
     began = time.monotonic()
-    train(sweep, store, pool, progress, fail_fast=options.fail_fast)
-    store.write_manifest(**training_facts(sweep.missing, time.monotonic() - began, sweep.workers))
+    train(sweep, store, pool, progress, options)
+    seconds, threads = time.monotonic() - began, maker_while_training()["threads"]
+    store.write_manifest(**training_facts(sweep.missing, seconds, sweep.workers, threads))
+
+
+def _note_makers(records: Records, store: Store, progress: Progress) -> None:
+    """List in the manifest who made the runs, and say where that is more than one."""
+    table = makers(store, records.runs["run_id"])
+    if line := makers_line(table):
+        progress.say(f"warning: {line}")
+    store.write_manifest(makers=table.to_dict("records"))
 
 
 def conclude(experiment: Experiment, records: Records, store: Store, progress: Progress) -> Outcome:
@@ -166,28 +183,34 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     from experiments import claims
     from experiments.analysis.crashes import crash_lines
     from experiments.plots.album import draw
+    from experiments.report.diagnosed import lines
+    from experiments.report.experiment_page import write_report
 
     gallery = Gallery(store, records)
-    table, written = _summary(records, gallery)
+    summary, written = _summary(records, gallery)
     if search := search_of(experiment):
         from experiments.search import frontier
 
         depths = frontier.with_grid(frontier.table(records, search.accuracy, search.on), search)
         written.append(store.write("frontier.csv", depths.to_csv(index=False).encode()))
         progress.frontier(depths, search.goal)
-    else:
-        progress.summary(table)
-    drawn = draw(experiment.figures, experiment, records, gallery, progress.say)
-    written += [path for each in drawn for path in each.written]
-    failures = [*crash_lines(records), *_missing(records), *failed(drawn)]
+    elif summary is not None:
+        progress.summary(summary)
+    drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
+    written += drawn
+    failures = [*crash_lines(records), *_missing(records), *failed]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
     failures += [f"claims: {verdict.claim}: {verdict.error}" for verdict in verdicts if verdict.error]
     if verdicts:
         table = claims.table(verdicts)
         progress.verdicts(table)
         written.append(store.write("claims.csv", table.to_csv(index=False).encode()))
+    pages, diagnosis = write_report(experiment, records, store, gallery, summary, verdicts)
+    written += pages
+    for line in lines(diagnosis) if diagnosis is not None else ():
+        progress.say(line)
     gallery.forget()
-    for name in ("frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
+    for name in (SUMMARY, "frontier.csv", "claims.csv"):  # of an earlier call, which asked for them
         if store.folder / name not in written:
             store.discard(name)
     files = [path.relative_to(store.folder).as_posix() for path in written]
@@ -196,10 +219,12 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     return Outcome(records, verdicts, failures)
 
 
-def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame, list[Path]]:
-    """Return the summary and its file; it is made again only if something has changed."""
+def _summary(records: Records, gallery: Gallery) -> tuple[pd.DataFrame | None, list[Path]]:
+    """Return the summary and its file, made again if something changed; None for checks, without runs."""
     import pandas as pd
 
+    if not records.runs.attrs["asked"]:
+        return None, []
     if files := gallery.files(SUMMARY):
         return pd.read_csv(files[0]), files
     table = summarised(records)

@@ -34,7 +34,7 @@ class Initialiser:
     draws_bias: bool = False
 
     def draw(self, rng: np.random.Generator, n_in: int, n_out: int, act: Activation) -> Array:
-        """A float64 (n_in, n_out) matrix, or one of n_in + 1 rows where it draws the bias."""
+        """Draw a float64 (n_in, n_out) matrix, or one of n_in + 1 rows where the bias is drawn with it."""
         return self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
 
 
@@ -52,17 +52,17 @@ BIASES = Registry("bias initialiser")
 
 
 def weight_variance(init: str, n_in: int, n_out: int, act: Activation) -> float:
-    """Variance of one weight of an (n_in, n_out) layer under the initialiser's call-text."""
+    """Return the variance of one weight of an (n_in, n_out) layer; init is a call-text."""
     return float(INITIALISERS.bind(init)().std(n_in, n_out, act) ** 2)
 
 
 def weight_mean(init: str, n_in: int, n_out: int) -> float:
-    """Mean of one weight: 0 for all that draw it symmetrically."""
+    """Return the mean of one weight: 0 for all initialisers that draw it symmetrically."""
     return float(INITIALISERS.bind(init)().mean(n_in, n_out))
 
 
 def bias_variance(bias: str, n_in: int, n_out: int, act: Activation) -> float:
-    """Variance of one bias."""
+    """Return the variance of one bias."""
     return float(BIASES.bind(bias)().std(n_in, n_out, act) ** 2)
 
 
@@ -75,7 +75,7 @@ def _uniform(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
 
 
 def _orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
-    """Orthonormal rows or columns, whichever are fewer, times √max(n_in, n_out): unit variance."""
+    """Draw orthonormal rows or columns, whichever are fewer, times √max(n_in, n_out): unit variance."""
     wide = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
     q, r = np.linalg.qr(wide)
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)  # Mezzadri 2007: without it, not uniform over rotations
@@ -173,14 +173,14 @@ RAI_SIZE = 0.6007  # of the normal part, as in the authors' code
 
 
 def _asymmetric(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
-    """(n_in + 1, n_out) N(0, size²/n_in) with Beta(2, 1) in a random row of each column, over their sd."""
+    """Draw (n_in + 1, n_out) of unit variance: normal, in a random row of each column Beta(2, 1)."""
     drawn = RAI_SIZE / sqrt(n_in) * rng.standard_normal((n_in + 1, n_out))
     drawn[rng.integers(n_in + 1, size=n_out), np.arange(n_out)] = rng.beta(2, 1, n_out)
     return drawn / _rai_std(n_in)
 
 
 def _rai_std(n_in: int) -> float:
-    """Of one entry: E beta² = 1/2 in one case of n_in + 1, else the normal part's; less the mean squared."""
+    """Return the sd of an entry, which is Beta(2, 1) (E beta² = 1/2) in one case of n_in + 1, else normal."""
     square = (RAI_SIZE**2 + 1 / 2) / (n_in + 1)
     return sqrt(square - _rai_mean(n_in) ** 2)
 

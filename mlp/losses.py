@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Array
-from mlp.numbers import BEYOND, Measure, rms
+from mlp.numbers import BEYOND, Exponents, Measure, rms
 from mlp.registry import Registry
 from mlp.special import expit
 
@@ -42,7 +42,7 @@ def accuracy(z: Array, y: Labels) -> npt.NDArray[np.float64]:
     return np.where(np.isfinite(z).all(axis=(-2, -1)), right, np.nan)
 
 
-def evaluate(loss: Loss, z: Array, y: Labels) -> tuple[Measure, Array, npt.NDArray[np.int64]]:
+def evaluate(loss: Loss, z: Array, y: Labels) -> tuple[Measure, Array, Exponents]:
     """Return the mean loss (R,) in float64, and its gradient (R, B, C) as true · 2^exponent, (R,).
 
     `loss` is an entry of the table, bound to its options. Of a run that classifies every example rightly and

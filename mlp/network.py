@@ -51,7 +51,7 @@ class Network:
 
     @property
     def runs(self) -> int:
-        """R."""
+        """The number of runs, R."""
         return int(self.params.shape[0])
 
     @property
@@ -60,26 +60,26 @@ class Network:
         return len(self.sizes) - 2
 
     def views(self, flat: Array) -> tuple[Layer, ...]:
-        """Any (R, P) block (parameters, gradients, steps) seen as layers."""
+        """Return the layers of any (R, P) block (parameters, gradients or steps), as views."""
         return tuple(_views(flat, self.sizes, normed=self.norm is not None))
 
     def weights(self, flat: Array, index: int) -> Array:
-        """Layer `index` (from 0) of an (R, P) block: its w (R, n_in, n_out)."""
+        """Return the weights (R, n_in, n_out) of layer `index` (from 0) of an (R, P) block."""
         layer = self.layers[index]
         n_in, n_out = layer.w.shape[1:]
         start = layer.block.start
         return flat[:, start : start + n_in * n_out].reshape(-1, n_in, n_out)
 
     def part(self, runs: slice) -> Network:
-        """Some of the runs, as views."""
+        """Return a network of some of the runs; its parameters are views."""
         return Network(self.sizes, self.act, self.params[runs], self.norm, self.residual)
 
     def is_skip(self, index: int) -> bool:
-        """Whether layer `index` (from 0) adds its input to its output: hidden, and not the first."""
+        """Return whether layer `index` (from 0) adds its input to its output: a hidden one but the first."""
         return self.residual > 0 and 0 < index < self.depth
 
     def predict(self, x: Array, moments: Sequence[tuple[Array, Array]] = ()) -> Array:
-        """Logits (R, B, C) of x (B, n_in); `moments` are a tape's, for batch normalisation."""
+        """Return the logits (R, B, C) of x (B, n_in); `moments` are a tape's, for batch normalisation."""
         parts = range(0, len(x), EXAMPLES_AT_ONCE)
         return np.concatenate([self._predict(x[i : i + EXAMPLES_AT_ONCE], moments) for i in parts], axis=1)
 
@@ -116,7 +116,7 @@ def _views(flat: Array, sizes: tuple[int, ...], *, normed: bool) -> list[Layer]:
 
 
 def parameter_count(sizes: Sequence[int], *, normed: bool = False) -> int:
-    """P: weights and biases, and a gain and a shift for every hidden unit where normalised."""
+    """Return P: the weights and biases, and a gain and a shift of every hidden unit where normalised."""
     weights = sum(n_in * n_out + n_out for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True))
     return weights + (2 * sum(sizes[1:-1]) if normed else 0)
 

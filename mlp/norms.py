@@ -19,7 +19,7 @@ class Norm:
     eps: float
 
     def forward(self, u: Array) -> tuple[Array, Array]:
-        """Normalise u in place; the mean and 1/√(var + eps) that did it."""
+        """Normalise u in place; return the mean that was taken off and the factor 1/√(var + eps)."""
         mean = u.mean(axis=self.axis, keepdims=True)
         np.subtract(u, mean, out=u)
         scale = 1 / np.sqrt(np.square(u).mean(axis=self.axis, keepdims=True) + self.eps)
@@ -37,7 +37,7 @@ class Norm:
         return np.where(((scale == 0) | np.isinf(scale)) & (largest > 0) & np.isfinite(again), again, scale)
 
     def backward(self, g: Array, u_hat: Array, scale: Array) -> Array:
-        """dLoss/du from g = dLoss/dû, written over g: both moments of u move with u."""
+        """Return dLoss/du from g = dLoss/dû, written over g: both moments of u depend on u."""
         along = (g * u_hat).mean(axis=self.axis, keepdims=True)
         np.subtract(g, g.mean(axis=self.axis, keepdims=True), out=g)
         np.subtract(g, u_hat * along, out=g)
@@ -45,7 +45,7 @@ class Norm:
 
     @property
     def over_batch(self) -> bool:
-        """Whether an example depends on the others, so that an unseen one needs the moments of seen ones."""
+        """Return whether an example depends on the others, so that an unseen one needs given moments."""
         return self.axis == -2
 
     def apply(self, u: Array, *moments: Array) -> Array:

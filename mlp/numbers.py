@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mlp.special import Array
 
 Measure = npt.NDArray[np.float64]  # (R,), one number for each run
+Exponents = npt.NDArray[np.int64]  # (R,) or (R, …) of what is stored as true · 2^exponent
 
 HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
 BEYOND = 20_000  # a power of two that takes every number of any format to 0 or to infinity
@@ -95,12 +96,28 @@ def _scaled_moments(x: Array, mean: float) -> tuple[float, float, float]:
 
 
 @np.errstate(all="ignore")
-def times_power(x: Array, power: npt.NDArray[np.int64]) -> Array:
+def times_power(x: Array, power: Exponents) -> Array:
     """Return x[r] · 2^power[r], exact but at the ends of x's format: (R, …), (R,) -> (R, …)."""
     if not power.any():
         return x
     each = np.minimum(np.maximum(power, -BEYOND), BEYOND).astype(np.int32)
     return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
+
+
+def scaled(x: Array, power: int) -> Array:
+    """Return x · 2^power, exact but at the ends of x's format."""
+    return np.asarray(np.ldexp(x, min(max(power, -BEYOND), BEYOND)))
+
+
+def largest(x: Array) -> Array:
+    """Return the largest absolute entry of every run: (R, B, n) -> (R,)."""
+    return np.maximum(x.max(axis=(1, 2)), -x.min(axis=(1, 2)))
+
+
+def power_of(x: Array) -> int:
+    """Return the power of two just above the largest absolute entry; very low where all are 0."""
+    size = np.abs(x).max()
+    return int(np.frexp(size)[1]) if size else -BEYOND
 
 
 def count(mask: npt.NDArray[np.bool_], axis: int) -> Measure:

@@ -20,10 +20,10 @@ Step = Callable[[Array, Array, Array], Array]
 
 @dataclass(frozen=True)
 class Optimiser:
-    """start(like) -> step.
+    """A rule: start(like) -> step.
 
-    decoupled: weight decay acts on the weights and not through the gradient. forgets: a step depends on no
-    gradient before, so that one which nobody watches need not be taken.
+    decoupled: weight decay acts on the weights and not through the gradient. forgets: a step depends on its
+    own gradient alone, so that gradients too small to move a weight matter only where the step is measured.
     """
 
     start: Callable[[Array], Step]

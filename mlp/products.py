@@ -52,13 +52,13 @@ def product_transposed(x: Array, w: Array, out: Array, scratch: Array) -> None:
 
 
 def _clashes(n: int, itemsize: int) -> bool:
-    """Whether rows of n numbers lie so far apart that they share sets of the cache."""
+    """Return whether rows of n numbers lie so far apart that they share sets of the cache."""
     return n * itemsize % CLASH == 0
 
 
 @lru_cache
 def _pieces(rows: int, size: int) -> tuple[slice, ...]:
-    """Cuts of the rows such that rows·size multiplications stay SMALL; one where that cuts too fine."""
+    """Return slices of the rows such that rows·size stays under SMALL; one slice where they were too fine."""
     most = SMALL // size
     if most < FEWEST_ROWS or rows <= most:
         return (slice(None),)

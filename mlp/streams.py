@@ -8,5 +8,5 @@ import numpy as np
 
 
 def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
-    """The generator of one run's (purpose, index); equal keys give equal streams anywhere."""
+    """Return the generator of one run's (purpose, index); equal keys give equal streams anywhere."""
     return np.random.default_rng(np.random.SeedSequence([seed, crc32(purpose.encode()), index]))

@@ -10,29 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Activation, Array
-from mlp.numbers import Measure, count, frobenius, moments, times_power
-from mlp.tape import Arrivals, Tape
+from mlp.numbers import Exponents, Measure, count, frobenius, moments, times_power
+from mlp.tape import Tape
+from mlp.true_zeros import Arrivals
 
 T = TypeVar("T")
-Exponents = npt.NDArray[np.int64]
 
-_ARRAYS = (
-    "scaled_x", "scaled_z", "scaled_a", "slope", "scaled_delta", "scaled_dw", "scaled_db", "exponent", "w",
-    "b", "w0", "scaled_step", "x_exponent", "z_exponent", "step_exponent",
-)  # fmt: skip
-_EXPONENTS = {"x": "x_exponent", "z": "z_exponent", "a": "z_exponent", "delta": "exponent",
-              "dw": "dw_exponent", "db": "exponent", "step": "step_exponent"}  # fmt: skip
+_EXPONENT_OF = {"x": "x_exponent", "z": "z_exponent", "a": "z_exponent", "delta": "exponent",
+                "dw": "dw_exponent", "db": "exponent", "step": "step_exponent"}  # fmt: skip
 
 
 def _true_size(name: str, says: str, *, wide: bool = False) -> property:
-    """Return a property: the named array without its exponents; wide: in float64."""
+    """Return a property: the named array at its true size; wide: in float64."""
 
-    @np.errstate(all="ignore")
+    @np.errstate(all="ignore")  # beyond what the format holds: 0 or inf
     def unscaled(trace: LayerTrace) -> Array:
-        array, exponent = getattr(trace, f"scaled_{name}"), getattr(trace, _EXPONENTS[name])
+        array: Array = getattr(trace, f"scaled_{name}")
         if wide:  # always, since a neighbour must not choose the format
             array = array.astype(np.float64, copy=False)
-        return times_power(array, -exponent) if exponent.any() else array
+        return times_power(array, -trace.exponent_of(name))
 
     return property(lambda trace: trace.once(name, lambda: unscaled(trace)), doc=says)
 
@@ -68,24 +64,24 @@ class LayerTrace:
     scaled_delta: Array
     scaled_dw: Array
     scaled_db: Array
-    exponent: Exponents
+    scaled_step: Array
     w: Array
     b: Array
     w0: Array
-    scaled_step: Array
-    x_exponent: Exponents = cast("Exponents", None)  # left out: all 0
-    z_exponent: Exponents = cast("Exponents", None)
-    step_exponent: Exponents = cast("Exponents", None)
+    exponent: Exponents
+    x_exponent: Exponents
+    z_exponent: Exponents
+    step_exponent: Exponents
     arrivals: Mapping[int, Arrivals] = field(default_factory=dict)
     tape: Tape | None = None
     _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in _ARRAYS:
-            array = getattr(self, name)
-            view = (np.zeros_like(self.exponent) if array is None else array).view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+        for name, value in list(vars(self).items()):
+            if isinstance(value, np.ndarray):
+                view = value.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
 
     x = _true_size("x", "The layer's input at its true size: (R, B, n_in).")
     z = _true_size("z", "What enters the activation, at its true size: (R, B, n_out).")
@@ -105,17 +101,9 @@ class LayerTrace:
         """Units whose slope is 0 on every example, so that no gradient passes: (R, n_out); a NaN is no 0."""
         return self.once("dead", lambda: count(self.slope != 0, axis=-2) == 0)
 
-    @property
-    def sends(self) -> npt.NDArray[np.bool_]:
-        """Whether delta is truly not 0, also where the format has lost it: (R, B, n_out)."""
-
-        def measure() -> npt.NDArray[np.bool_]:
-            found = self.scaled_delta != 0
-            for r, each in self.arrivals.items():
-                found[r] = each.delta
-            return found
-
-        return self.once("sends", measure)
+    def exponent_of(self, name: str) -> Exponents:
+        """Return the exponent of scaled_NAME for x, z, a, delta, dw, db or step: (R,)."""
+        return cast("Exponents", getattr(self, _EXPONENT_OF[name]))
 
     def norm(self, name: str) -> Measure:
         """Return the Frobenius norm of the named array as it is stored: (R,)."""
@@ -123,22 +111,13 @@ class LayerTrace:
 
     def size(self, name: str) -> Measure:
         """Return the Frobenius norm of x, z, a, delta, dw, db or step at its true size: (R,)."""
-        return times_power(self.norm(f"scaled_{name}"), -getattr(self, _EXPONENTS[name]))
-
-    def rms(self, name: str) -> Measure:
-        """Return the root mean square of delta, dw or db over its entries, at its true size: (R,)."""
-        entries = getattr(self, f"scaled_{name}")[0].size
-        return times_power(self.norm(f"scaled_{name}") / np.sqrt(entries), -getattr(self, _EXPONENTS[name]))
+        return times_power(self.norm(f"scaled_{name}"), -self.exponent_of(name))
 
     def moments(self, name: str) -> tuple[Measure, Measure, Measure]:
         """Return mean, variance and root mean square of x, z or a over examples and units: (R,) each."""
-
-        def measure() -> tuple[Measure, Measure, Measure]:
-            mean, variance, size = moments(getattr(self, f"scaled_{name}"))
-            power = -getattr(self, _EXPONENTS[name])
-            return times_power(mean, power), times_power(variance, 2 * power), times_power(size, power)
-
-        return self.once(f"{name} moments", measure)
+        found = self.once(f"{name} moments", lambda: moments(getattr(self, f"scaled_{name}")))
+        power = -self.exponent_of(name)
+        return times_power(found[0], power), times_power(found[1], 2 * power), times_power(found[2], power)
 
     def once(self, key: Hashable, measure: Callable[[], T]) -> T:
         """Return measure(), computed for whichever probe asks first: several may share a key."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mlp.activations import ACTIVATIONS, Array
 from mlp.losses import LOSSES, Labels, Loss, accuracy, evaluate
 from mlp.network import Layer, Network
-from mlp.numbers import Measure
+from mlp.numbers import Exponents, Measure
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
 from mlp.tape import Tape
@@ -132,7 +132,7 @@ class _Update:
 
 
 class _Gradient:
-    """The gradients that a training goes by: of R runs, each on a batch of its own, in buffers of its own."""
+    """The gradients that R runs train by, each on a batch of its own; the buffers are allocated once."""
 
     def __init__(self, net: Network, data: Data, loss: Loss, batch: int) -> None:
         self.net, self.data, self.loss, self.batch = net, data, loss, batch
@@ -161,18 +161,18 @@ class _Gradient:
 
     def true_scale(self, spare: Array) -> Array:
         """Return the gradients without their exponents: themselves if there are none, else in `spare`."""
-        if not self.used.has_exponents:
+        if not self.used.backwards.are_used:
             return self.grads
         if spare is not self.grads:
             np.copyto(spare, self.grads)
-        self.used.unscale(spare)
+        self.used.backwards.unscale(spare)
         return spare
 
     def update(self, rule: UpdateRule, lr: Array, out: Array, *, watched: bool) -> _Update:
         """Return the update by this rule at rates lr (R, 1), its steps written to out."""
         faint = None
-        if (self.used.has_faint_gradients or rule.faint) and (watched or not rule.forgets):
-            faint = self.used.faint_gradients(self.grads)
+        if (self.used.backwards.leave_faint_gradients or rule.faint) and (watched or not rule.forgets):
+            faint = self.used.backwards.faint_gradients(self.grads)
         steps = rule.step(self.true_scale(out), lr, out)
         return _Update(steps, None if faint is None else rule.faint_step(faint, lr))
 
@@ -207,16 +207,14 @@ class _ProbeSetObserver:
         return Snapshot(step, numbers[0], numbers[1], numbers[2], numbers[3], lr, at, layers, self.net)
 
     @np.errstate(all="ignore")
-    def _measure(self, tape: Tape) -> tuple[tuple[Measure, ...], Array, npt.NDArray[np.int64]]:
+    def _measure(self, tape: Tape) -> tuple[tuple[Measure, ...], Array, Exponents]:
         """Return loss and accuracy, those of the test set, and the loss's gradient with its exponents."""
         logits = tape.forward(self.x)
         right = accuracy(logits, self.y)
         value, d_logits, exponent = evaluate(self.gradient.loss, logits, self.y)
         return (value, right, *self.gradient.test(tape)), d_logits, exponent
 
-    def _traces(
-        self, on_top: Sequence[tuple[Array, npt.NDArray[np.int64]]], update: _Update
-    ) -> Iterator[LayerTrace]:
+    def _traces(self, on_top: Sequence[tuple[Array, Exponents]], update: _Update) -> Iterator[LayerTrace]:
         for runs, tape, (d_logits, exponent) in zip(self.parts, self.tapes, on_top, strict=True):
             grads = tape.net.views(np.zeros_like(tape.net.params))
             for index in tape.backward(d_logits, grads, exponent):
@@ -268,11 +266,11 @@ def _trace(
         scaled_delta=tape.delta[index],
         scaled_dw=grads[index].w,
         scaled_db=grads[index].b,
-        exponent=tape.exponent[index],
+        scaled_step=step,
         w=net.layers[index].w,
         b=net.layers[index].b,
         w0=start[index].w[runs],
-        scaled_step=step,
+        exponent=tape.exponent[index],
         x_exponent=tape.x_exponent[index],
         z_exponent=tape.z_exponent[index],
         step_exponent=step_exponent,
@@ -281,9 +279,7 @@ def _trace(
     )
 
 
-def _scaled_step(
-    net: Network, index: int, update: _Update, runs: slice
-) -> tuple[Array, npt.NDArray[np.int64]]:
+def _scaled_step(net: Network, index: int, update: _Update, runs: slice) -> tuple[Array, Exponents]:
     """Return the steps of layer `index`'s weights as true · 2^exponent, (R, n_in, n_out), and (R,)."""
     step = net.weights(update.steps, index)[runs]
     exponent = np.zeros(len(step), np.int64)

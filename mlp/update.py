@@ -11,7 +11,7 @@ from mlp.optimisers import OPTIMISERS, Optimiser, Step
 
 
 def _copied(grads: Array, out: Array) -> Array:
-    """The gradients in out."""
+    """Return the gradients, copied to out."""
     if out is not grads:
         np.copyto(out, grads)
     return out

@@ -69,7 +69,7 @@ def gradients(net: Network, x, y, loss="softmax_cross_entropy", *, lean=False):
     _, d_logits = LOSSES[loss](tape.forward(x[None]), y[None])
     grads = np.full_like(net.params, np.nan)
     tape.gradients(d_logits, net.views(grads))
-    tape.unscale(grads)
+    tape.backwards.unscale(grads)
     return grads
 
 

@@ -127,7 +127,7 @@ class _Step:
         began = thread_time()
         _, d_logits = LOSSES["softmax_cross_entropy"](self.tape.forward(self.x), self.y)
         self.tape.gradients(d_logits, self.views)
-        self.tape.unscale(self.grads)
+        self.tape.backwards.unscale(self.grads)
         self.rule.apply(self.rule.step(self.grads, self.rate, self.grads))
         return thread_time() - began
 

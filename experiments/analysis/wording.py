@@ -6,12 +6,12 @@ import re
 
 
 def count(number: int, noun: str) -> str:
-    """``1 run``, ``2 runs``."""
+    """Return a number of things in words: ``1 run``, ``2 runs``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """Return a duration in words: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float, digits: int = 3, *, padded: bool = False) -> str:
-    """As short as so many digits can be written: ``0.236``, ``8.34e-8``; a dash for what is not defined.
+    """Return a number in so many digits: ``0.236``, ``8.34e-8``; a dash for what is not defined.
 
     Digits that are 0 are left out of large numbers (``2e7``), unless they are to be padded (``2.00e7``).
     """
@@ -33,5 +33,5 @@ def number(value: float, digits: int = 3, *, padded: bool = False) -> str:
 
 
 def printable(text: str) -> str:
-    """Without the characters that steer a terminal."""
+    """Return the text without the characters that control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

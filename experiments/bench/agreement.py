@@ -1,4 +1,4 @@
-"""Whether an alternative computes what we do: a benchmark of wrong code is worthless.
+"""Check that an alternative computes what we do: a benchmark of wrong code is worthless.
 
 Every engine makes one step at the rate 2⁴⁰ from the same weights. The weights it started from drown in what
 it adds, so (w₀ − w₁)/2⁴⁰ is the gradient it truly applied, to the last few digits and without asking it how.
@@ -23,7 +23,7 @@ SHARE = 1e-3
 
 @dataclass(frozen=True)
 class Agreement:
-    """By how much an engine's first step differs from ours."""
+    """How much an engine's first step differs from ours."""
 
     engine: str
     dtype: str
@@ -34,13 +34,13 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Within what rounding explains."""
+        """Whether the differences are no larger than rounding explains."""
         bound = TOLERANCE[self.dtype]
         return not (self.gradient > bound or self.records > bound or self.shares > SHARE)
 
 
 def first_step(setting: Setting, case: Case) -> tuple[list[Array], Readings | None]:
-    """(gradients by layer (R, n_in, n_out), records) of the first step."""
+    """Return (gradients by layer (R, n_in, n_out), records) of the first step."""
     problem = Problem.of(replace(case, lr=RATE))
     engine = setting.build(problem)
     records = engine.run(1)
@@ -49,7 +49,7 @@ def first_step(setting: Setting, case: Case) -> tuple[list[Array], Readings | No
 
 
 def compare(name: str, case: Case, theirs: Any, ours: Any) -> Agreement:
-    """Of what `first_step` gave for each."""
+    """Return how far the results of `first_step` differ between an engine and ours."""
     gradient = max(
         float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(theirs[0], ours[0], strict=True)
     )
@@ -61,7 +61,7 @@ def compare(name: str, case: Case, theirs: Any, ours: Any) -> Agreement:
 
 
 def reference(case: Case) -> tuple[list[Array], Readings | None]:
-    """Our own first step."""
+    """Return our own first step, which the others are compared with."""
     return first_step(SETTINGS["ours"], case)
 
 

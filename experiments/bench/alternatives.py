@@ -1,4 +1,4 @@
-"""Who runs the step, on how many processes and threads."""
+"""The competitors: which engine runs the training step, on how many processes and threads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PLAIN, LIMIT = "PyTorch plain", "limit"  # what ratios are taken to
 class Setting:
     """One competitor: a function of a module beside this one, and what it runs on.
 
-    Several processes train `runs` networks each, all their own. pinned: each process has one core to itself
-    and knows of no other (XLA takes all it sees); so have all of which there are several, for a fair race.
+    Several processes train `runs` networks each, none of them twice. pinned: each process is bound to one
+    core, since XLA takes all the cores that it sees; for a fair race every setting of several processes is.
     """
 
     name: str
@@ -31,21 +31,21 @@ class Setting:
 
     @property
     def cores(self) -> int:
-        """That it may use."""
+        """The number of cores that it may use."""
         return self.processes * self.threads
 
     @property
     def of_the_limit(self) -> str:
-        """The setting whose products it is measured against: those of as many cores."""
+        """The setting of the matrix products alone on as many cores, which is the limit of its speed."""
         return f"{LIMIT}, {self.cores} processes" if self.cores > 1 else LIMIT
 
     def build(self, problem: Problem) -> Engine:
-        """The engine itself; imports what it needs."""
+        """Return the engine itself, after importing the library that it needs."""
         module, _, name = self.function.partition(":")
         return getattr(import_module(f"experiments.bench.{module}"), name)(problem, **self.options)
 
     def can(self, activation: str) -> bool:
-        """scikit-learn has no leaky ReLU."""
+        """Return whether it has the activation of the case: scikit-learn has no leaky ReLU."""
         return self.needs != "sklearn" or activation != "leaky_relu"
 
 
@@ -83,7 +83,7 @@ QUICK = (
 
 
 def installed(settings: Iterable[Setting]) -> tuple[list[Setting], list[str]]:
-    """Those that can run here, and the names of the libraries that are missing."""
+    """Return the settings that can run here, and the names of the libraries that are missing."""
     settings = list(settings)
     missing = sorted({s.needs for s in settings if s.needs and find_spec(s.needs) is None})
     return [s for s in settings if s.needs not in missing], missing

@@ -1,4 +1,4 @@
-"""The whole bench in order; what `scripts/bench.py` calls."""
+"""The whole bench in order, as `scripts/bench.py` calls it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARTS = ("agreement", "steps", "schedule", "grid", "probes", "stacks", "start-up
 
 @dataclass(frozen=True)
 class Asked:
-    """What of the bench is to be run, and for how long."""
+    """Which parts of the bench are to be run, and for how long."""
 
     parts: Sequence[str] = PARTS
     shapes: Sequence[str] = studies.SHAPES
@@ -35,7 +35,7 @@ class Asked:
     out: Path | None = None
 
     def quick(self) -> Asked:
-        """In under two minutes: one shape, the engines that matter, no grid."""
+        """Return what can be done in under two minutes: one shape, the engines that matter, no grid."""
         less = Asked(
             parts=("agreement", "steps", "probes", "start-up"), shapes=("10x64",),
             dtypes=("float32",), activations=("relu", "tanh"), engines=QUICK, rounds=3, seconds=0.3,
@@ -43,13 +43,16 @@ class Asked:
         return replace(less, keep_environment=self.keep_environment, out=self.out)
 
     def cases(self) -> list[Case]:
-        """Every shape, dtype and activation; errors: ValueError for a shape that is none."""
+        """Return a case for every shape, dtype and activation; errors: ValueError for no shape."""
         shapes = [Shape.parse(text) for text in self.shapes]
         return [Case(s, d, a, self.runs) for s, d, a in product(shapes, self.dtypes, self.activations)]
 
 
 def command(asked: Asked, say: Callable[[str], None] = print) -> int:
-    """Measure what is asked for, say it, and write it if a folder is given; 1 if an engine disagrees."""
+    """Measure and print what is asked for, and write it if a folder is given; return the exit status.
+
+    The status is 1 if an engine computes something else than ours.
+    """
     settings, missing = installed(SETTINGS[name] for name in asked.engines)
     with Teams(keep_environment=asked.keep_environment) as teams:
         about = _machine(asked, settings, missing, teams)
@@ -62,7 +65,7 @@ def command(asked: Asked, say: Callable[[str], None] = print) -> int:
 
 
 def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], teams: Teams) -> str:
-    """The machine, the libraries, and what was done about the environment."""
+    """Describe the machine, the libraries, and which variables were removed from the environment."""
     from importlib.metadata import version
 
     from experiments.storage.provenance import git, machine, versions
@@ -86,7 +89,7 @@ def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], 
 
 
 class _Bench:
-    """One method a part: measure, then a section of the entry and files."""
+    """The parts of the bench, a method each: it measures, then adds a section and files to the report."""
 
     def __init__(
         self, asked: Asked, settings: list[Setting], cases: list[Case], teams: Teams, budget: Budget,
@@ -98,14 +101,14 @@ class _Bench:
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        """Every part that is asked for, whether the engines agree first of all."""
+        """Run every part that is asked for; the first is whether the engines agree."""
         for part in sorted(self.asked.parts, key=PARTS.index):
             began = time.perf_counter()
             getattr(self, part.replace("-", "_"))()
             self.say(f"{part} took {time.perf_counter() - began:.0f} s")
 
     def agreement(self) -> None:
-        """Each engine's first step beside ours; those that differ are named and not timed."""
+        """Compare each engine's first step with ours; one that differs is named and not timed."""
         found = []
         for dtype, activation in product(self.asked.dtypes, self.asked.activations):
             case = Case(agreement.CHECKED, dtype, activation, runs=2)
@@ -125,7 +128,7 @@ class _Bench:
         self.settings = [s for s in self.settings if s.name not in self.wrong]
 
     def steps(self) -> None:
-        """The step itself, every engine."""
+        """Time the training step of every engine."""
         rows = studies.steps(self.cases, self.settings, self.teams, self.budget, self.say)
         table = report.ratios(rows)
         self._keep("steps_rounds", rows)
@@ -134,14 +137,14 @@ class _Bench:
             report.figure(table).save(self.asked.out, "steps")
 
     def schedule(self) -> None:
-        """The step with records on the probe set by the default schedule."""
+        """Time the step with records on the probe set at the default schedule."""
         rows = studies.schedule(self.cases, self.settings, self.teams, self.budget, self.say)
         if rows:  # whoever is asked for others has none
             table = report.ratios(rows)
             self._keep("schedule", table, report.by_shape(table))
 
     def grid(self) -> None:
-        """The whole grid: uncut by our program, scaled by the others."""
+        """Time a whole grid: measured in full for our program, scaled up from one step for the others."""
         rounds, keep = min(3, self.asked.rounds), self.asked.keep_environment
         uncut = whole.grid(rounds, studies.GRID_STEPS, self.say, keep_environment=keep)
         budget = Budget(rounds, self.asked.seconds / 2)
@@ -158,7 +161,7 @@ class _Bench:
         self._keep("grid", scaled, text + report.markdown(scaled))
 
     def probes(self) -> None:
-        """What the records cost."""
+        """Time what the records cost."""
         one = [case for case in self.cases if case.activation == self.asked.activations[0]]
         rows = studies.probes(one, self.teams, self.budget, self.say)
         table = report.ratios(rows)
@@ -169,7 +172,7 @@ class _Bench:
         self._keep("probes", shown, report.markdown(shown))
 
     def stacks(self) -> None:
-        """How many runs to stack."""
+        """Time stacks of several sizes: how many runs are best trained together."""
         rows = studies.stack_sizes(
             studies.STACKED_SHAPES, self.asked.dtypes, self.teams, self.budget, self.say
         )
@@ -177,7 +180,7 @@ class _Bench:
         self._keep("stacks", rows, report.markdown(table))
 
     def start_up(self) -> None:
-        """How soon the program answers."""
+        """Time how soon the program answers."""
         import pandas as pd
 
         self.say("start-up")
@@ -187,7 +190,7 @@ class _Bench:
         self._keep("start_up", rows, report.markdown(table))
 
     def _keep(self, name: str, rows: Any, text: str = "") -> None:
-        """A table into its file, its text into the entry and to the terminal."""
+        """Write a table to its file, and its text to the report and the terminal."""
         if self.asked.out:
             report.write_csv(self.asked.out, name, rows)
         if text:
@@ -196,7 +199,7 @@ class _Bench:
 
 
 def _of_one_process(settings: Iterable[Setting]) -> list[Setting]:
-    """One setting of each engine, the limit and ours aside: several run the same function."""
+    """Return one setting of each engine, but for the limit and ours: several run the same function."""
     first: dict[tuple[str, str], Setting] = {}
     for setting in settings:
         if not setting.function.startswith("ours"):
@@ -205,7 +208,7 @@ def _of_one_process(settings: Iterable[Setting]) -> list[Setting]:
 
 
 def _by_stack(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """µs a step and run by the size of the stack, over the best of its row."""
+    """Return µs per step and run by the size of the stack, relative to the best of its row."""
     import pandas as pd
 
     index = ["shape", "dtype", "activation"]

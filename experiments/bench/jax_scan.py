@@ -12,7 +12,10 @@ CHUNK = 10  # steps a compiled scan makes; Python's part in them is not felt
 
 
 def engine(problem: Problem, records: str = "every") -> Engine:
-    """jit(scan(vmap(value_and_grad))); records: every (the batch's), or schedule (the probe set's)."""
+    """Return the engine jit(scan(vmap(value_and_grad))).
+
+    records: "every" (of the batch, at every step) or "schedule" (of the probe set, at the default schedule).
+    """
     import jax
 
     jax.config.update("jax_enable_x64", problem.case.dtype == "float64")

@@ -17,7 +17,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def engine(problem: Problem) -> Engine:
-    """The runs one after another."""
+    """Return the engine, which trains the runs one after another."""
     nets = [_Net(problem, r) for r in range(problem.case.runs)]
     batches = problem.indices()
 
@@ -46,7 +46,7 @@ class _Net:
         self.x, self.y = problem.data.x, problem.data.y
 
     def step(self, index: Array) -> tuple[float, list[float], list[float], list[float]]:
-        """Forward, records, backward, update."""
+        """Make one step: forward pass, records, backward pass, update."""
         y, rows = self.y[index], np.arange(len(index))
         outputs = [self.x[index]]
         for w, b in zip(self.w[:-1], self.b[:-1], strict=True):

@@ -22,10 +22,10 @@ WATCHED_EACH = {"every": 1, "schedule": BETWEEN, "default": BETWEEN, "off": 20} 
 
 
 def engine(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
-    """`mlp.train` in the stacks that the plan makes, or in stacks of `stack` runs.
+    """Return `mlp.train` as an engine, in the stacks that the plan makes or in stacks of `stack` runs.
 
-    records: every (the batch's, at every step), schedule (the same on the probe set, as often as by default),
-    default (all probes, likewise), off.
+    records: "every" (of the batch, at every step), "schedule" (the same of the probe set, as often as by
+    default), "default" (all default probes, as often as by default) or "off".
     """
     trainings = [_Training(problem, part, records) for part in _parts(problem.case, stack)]
 
@@ -46,7 +46,7 @@ def engine(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
 
 
 def _parts(case: Case, stack: int) -> list[slice]:
-    """The runs by stacks."""
+    """Return the runs of each stack."""
     if not stack:
         shape = case.shape
         dataset = "mnist" if shape.inputs == 784 else "digits"
@@ -113,14 +113,15 @@ class _Training:
         return Shape(self.depth, self.net.sizes[1], self.net.sizes[0])
 
     def apply_the_last_update(self) -> None:
-        """It is held back until the next snapshot is asked for."""
+        """Make the last update, which `train` holds back until the next snapshot is asked for."""
         next(self.snapshots)
 
 
 def limit(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
-    """The matrix products of a step back to back, by the engine's own calls on buffers like its own.
+    """Return an engine that computes the matrix products of a step alone, on buffers like our engine's.
 
-    records: every (which takes no products), or schedule (those of a pass over the probe set, as often).
+    records: "every" (which takes no further products) or "schedule" (with the products of a pass over the
+    probe set, as often as by default).
     """
     parts, batch = _parts(problem.case, stack), problem.case.batch
     calls = [_Products(problem, part, batch) for part in parts]
@@ -138,7 +139,7 @@ def limit(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
 
 
 class _Products:
-    """The operands of a stack's products: flat parameters and gradients, activations, two deltas in turn."""
+    """The operands of a stack's products: parameters, gradients, activations and two deltas used in turn."""
 
     def __init__(self, problem: Problem, part: slice, examples: int) -> None:
         case, rng = problem.case, np.random.default_rng(0)

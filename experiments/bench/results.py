@@ -1,4 +1,4 @@
-"""Timed rows -> tables with medians, ranges and ratios; CSV files, a figure and a dated entry."""
+"""The results of timing: tables of medians, ranges and ratios, CSV files, a figure and a dated entry."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ the engine's.
 
 
 def ratios(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row for each cell and engine: µs a step and run, × plain and share of the limit, with ranges.
+    """Return a row per cell and engine: µs per step and run, × plain and share of the limit, with ranges.
 
-    Ratios are taken within a round and then the median of them. NaN where plain PyTorch or the limit is not
-    among the rows.
+    "× plain" is how many times as fast as plain PyTorch. A ratio is taken within each round, and the
+    median over rounds is given. NaN where plain PyTorch or the limit is not among the rows.
     """
     import pandas as pd
 
@@ -68,7 +68,7 @@ def _medians(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> pd.DataFrame:
-    """Seconds of the whole grid, scaled: a cell's measured step times its steps and runs, and its start."""
+    """Return the seconds of the whole grid, scaled up: a cell's measured step times its steps and runs."""
     import pandas as pd
 
     times = pd.DataFrame(list(rows))
@@ -83,13 +83,13 @@ def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> p
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return any frame as a Markdown table."""
+    """Return a frame as a Markdown table."""
     rows = [[_shown(value) for value in row] for row in table.itertuples(index=False)]
     return markdown_table(list(map(str, table.columns)), rows)
 
 
 def by_shape(table: pd.DataFrame) -> str:
-    """One table for each shape and dtype: engines down, activations across."""
+    """Return a table for each shape and dtype: a row per engine, a column per activation."""
     parts = []
     for (shape, dtype), group in table.groupby(["shape", "dtype"], sort=False):
         cells = group.assign(text=group.apply(_cell, axis=1))
@@ -114,7 +114,7 @@ def _shown(value: Any) -> str:
 
 
 def write_page(folder: Path, about: str, sections: Mapping[str, str]) -> Path:
-    """Write README.md: these parts, each under what is said about its measuring, replace their namesakes.
+    """Write README.md: each of these parts replaces the part of the same name.
 
     Parts that were not measured this time keep their text.
     """
@@ -129,7 +129,7 @@ def write_page(folder: Path, about: str, sections: Mapping[str, str]) -> Path:
 
 
 def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> Path:
-    """One table as a file."""
+    """Write one table as a CSV file."""
     import pandas as pd
 
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))

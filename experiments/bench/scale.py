@@ -43,7 +43,7 @@ MEASURED = {  # column: (what a panel is called, its unit, the target)
 
 
 def sweep(runs: int, alike: int) -> dict[str, Any]:
-    """A config of so many small runs, `alike` of them of one shape; `runs` is a multiple of 5 × `alike`."""
+    """Return a config of so many small runs, `alike` of each shape; `runs` is a multiple of 5 × `alike`."""
     shapes = runs // len(ACTIVATIONS) // alike
     axes = {
         "activation": list(ACTIVATIONS),
@@ -58,7 +58,7 @@ def sweep(runs: int, alike: int) -> dict[str, Any]:
 
 
 def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
-    """In the process that drives the sweep: seconds of planning, of all, of training; its peak memory."""
+    """Run a sweep in this process; return its seconds (planning, training, all) and its peak memory."""
     began = time.perf_counter()
     import resource
 
@@ -83,7 +83,7 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
 
 
 def loaded(name: str) -> dict[str, float]:
-    """In a process that only reads: seconds until the frames are there."""
+    """Return the seconds until the frames are loaded, in a process that does nothing else."""
     began = time.perf_counter()
     from experiments import pipeline
 
@@ -92,7 +92,7 @@ def loaded(name: str) -> dict[str, float]:
 
 
 def measured(runs: int, alike: int, workers: int = WORKERS) -> dict[str, Any]:
-    """A row: one sweep from nothing to its frames."""
+    """Return a row: one sweep from an empty folder to its loaded frames."""
     asked = sweep(runs, alike)
     with tempfile.TemporaryDirectory() as folder:
         row = _elsewhere(folder, f"planned_and_run({asked!r}, {workers})")
@@ -105,7 +105,7 @@ def measured(runs: int, alike: int, workers: int = WORKERS) -> dict[str, Any]:
 
 
 def _elsewhere(results: str, call: str) -> dict[str, Any]:
-    """What a function of this module returns in a fresh process; errors: CalledProcessError."""
+    """Return what a function of this module returns in a fresh process; errors: CalledProcessError."""
     code = f"import json; from experiments.bench import scale; print(json.dumps(scale.{call}))"
     given = {"VG_RESULTS": results, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
@@ -115,7 +115,7 @@ def _elsewhere(results: str, call: str) -> dict[str, Any]:
 
 
 def on_paper(table: pd.DataFrame, runs: float) -> pd.DataFrame:
-    """The same columns for another number of runs, on the line through the two largest that were measured."""
+    """Extrapolate every column to another number of runs, on the line through the two largest measured."""
     import pandas as pd
 
     rows = []
@@ -177,7 +177,7 @@ def _draw(
 
 
 def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print) -> None:
-    """Measure, write scale.csv and the figure, say the table and what it comes to on paper."""
+    """Measure, write scale.csv and the figure, and print the table with its extrapolation."""
     import pandas as pd
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)

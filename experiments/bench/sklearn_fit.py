@@ -10,7 +10,7 @@ NAMES = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
 
 def engine(problem: Problem) -> Engine:
-    """The runs one after another."""
+    """Return the engine, which trains the runs one after another."""
     from sklearn.neural_network import MLPClassifier
 
     case, x, y = problem.case, problem.data.x, problem.data.y

@@ -1,4 +1,4 @@
-"""What is measured: lists of cells, each of which is timed interleaved."""
+"""The studies: lists of cells, and the cells of a list are timed in turn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Rows = list[dict[str, Any]]
 
 
 def steps(cases: Sequence[Case], settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """Every engine at every case."""
+    """Return every engine at every case."""
     rows: Rows = []
     for number, case in enumerate(cases, start=1):
         say(f"step {number}/{len(cases)}: {case.shape} {case.dtype} {case.activation}")
@@ -41,7 +41,7 @@ def steps(cases: Sequence[Case], settings: Sequence[Setting], teams: Teams, budg
 
 
 def grid(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """Every engine of GRID_ENGINES at every cell of the grid: 4 activations × 5 depths, 5 seeds."""
+    """Return every engine of GRID_ENGINES at every cell of the grid: 4 activations × 5 depths × 5 seeds."""
     cases = [
         Case(Shape(depth, GRID_WIDTH), "float32", activation, GRID_SEEDS)
         for activation, depth in product(GRID_ACTIVATIONS, GRID_DEPTHS)
@@ -50,7 +50,7 @@ def grid(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) ->
 
 
 def probes(cases: Sequence[Case], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """Our step without records, with the default schedule's, and with the batch's at every step."""
+    """Return our step without records, with the default schedule's, and with the batch's at every step."""
     ours = SETTINGS["ours"]
     kinds = [variant(ours, f"ours, records {kind}", records=kind) for kind in ("off", "default", "every")]
     return steps(cases, kinds, teams, budget, say)
@@ -59,13 +59,13 @@ def probes(cases: Sequence[Case], teams: Teams, budget: Budget, say: Say) -> Row
 def schedule(
     cases: Sequence[Case], settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say
 ) -> Rows:
-    """The records on the probe set, by the default schedule: ours, the products alone, and the best rival."""
+    """Return steps with records on the probe set at the default schedule: ours, the limit, the best rival."""
     kinds = [variant(s, s.name, records="schedule") for s in settings if s.name in SCHEDULED]
     return steps(cases, kinds, teams, budget, say)
 
 
 def stack_sizes(shapes: Sequence[str], dtypes: Sequence[str], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """A step's cost a run, records at every step, against how many runs are stacked."""
+    """Return our step with records at every step, in stacks of several sizes."""
     rows: Rows = []
     for text, dtype in product(shapes, dtypes):
         say(f"stacks: {text} {dtype}")

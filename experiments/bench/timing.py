@@ -1,4 +1,4 @@
-"""Cells timed in turn: A B C … A B C …, so that a machine's moods fall on all alike."""
+"""Timing cells in turn: A B C … A B C …, so that a machine's changes of speed affect all alike."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to measure."""
+    """How long to measure: the number of rounds, and the seconds per cell and round."""
 
     rounds: int = 5
     seconds: float = 1.0  # a cell and round
 
     def steps(self, unit: int, seconds: float) -> int:
-        """As many as fill a cell, in multiples of the unit that takes `seconds`."""
+        """Return how many steps fill a cell, in multiples of a unit of steps that takes `seconds`."""
         return unit * max(1, round(self.seconds / seconds))
 
 
@@ -52,7 +52,7 @@ class Teams:
             team.close()
 
     def of(self, setting: Setting) -> Team:
-        """The setting's processes."""
+        """Return the processes of a setting."""
         key = repr(setting)
         if key not in self._teams:
             self._teams[key] = Team(setting, keep_environment=self.keep_environment)
@@ -60,7 +60,7 @@ class Teams:
 
 
 def interleaved(cells: Sequence[Cell], teams: Teams, budget: Budget, say: Say) -> list[dict[str, Any]]:
-    """A row for each cell and round; a cell whose engine fails is named and left out.
+    """Return a row for each cell and round; a cell whose engine fails is named and left out.
 
     No two cells may have the same setting: its processes hold one engine at a time.
     """
@@ -110,5 +110,5 @@ def _described(cell: Cell) -> dict[str, Any]:
 
 
 def variant(setting: Setting, label: str, **options: Any) -> Setting:
-    """The same engine with other options, under another name and so in a process of its own."""
+    """Return the same engine with other options, under another name and so in a process of its own."""
     return replace(setting, name=label, options=setting.options | options)

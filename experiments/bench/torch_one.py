@@ -10,7 +10,7 @@ from experiments.bench.workload import BELOW, LEAK, SLOPES, Array, Engine, Probl
 
 
 def plain(problem: Problem) -> Engine:
-    """nn.Sequential, forward hooks, `.item()` for every number, optim.SGD."""
+    """Return the engine: nn.Sequential, forward hooks, `.item()` for every number, optim.SGD."""
     import torch
 
     nets = [_Plain(problem, r) for r in range(problem.case.runs)]

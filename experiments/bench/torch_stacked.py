@@ -8,7 +8,10 @@ from experiments.bench.workload import BELOW, LEAK, SLOPES, Array, Engine, Probl
 
 
 def bmm(problem: Problem) -> Engine:
-    """All runs as (R, batch, n) tensors: baddbmm, autograd of the summed loss, one foreach update."""
+    """Return the engine with all runs as (R, batch, n) tensors.
+
+    It uses baddbmm, autograd of the summed loss, one foreach update.
+    """
     import torch
 
     w = [torch.from_numpy(first.copy()) for first in problem.weights]

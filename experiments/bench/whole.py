@@ -1,4 +1,4 @@
-"""Uncut, in fresh processes: the whole grid as a user calls the program, and how soon it answers."""
+"""The whole program in fresh processes: a grid as a user runs it, and how soon the program answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from experiments.bench.workers import environment
 from experiments.bench.workload import TEXTS
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = str(ROOT / "scripts" / "run.py")
+RUN = ("-m", "experiments.cli.entry", "run")  # as `scripts/run.py`, which an installed program does not have
 
 GRID = """\
 question: How long does a whole grid take, all records of every step kept?
@@ -38,14 +38,14 @@ START_UP = {
     "import numpy": ["-c", "import numpy"],
     "import mlp.train": ["-c", "import mlp.train"],
     "from experiments import run": ["-c", "from experiments import run"],
-    "run.py --help": [RUN, "--help"],
-    "run.py with a config error": [RUN, "{typo}"],
-    "run.py without its file": [RUN, "{missing}"],
+    "run.py --help": [*RUN, "--help"],
+    "run.py with a config error": [*RUN, "{typo}"],
+    "run.py without its file": [*RUN, "{missing}"],
 }
 
 
 def grid(rounds: int, steps: int, say: Say, *, keep_environment: bool) -> list[dict[str, Any]]:
-    """Wall seconds of `scripts/run.py` on the grid: interpreter, imports, training, storing, all of it."""
+    """Time `scripts/run.py` on the grid by the wall: interpreter, imports, training and storing."""
     text = GRID.format(
         width=studies.GRID_WIDTH, steps=steps, watch=steps + 1,
         activations=_list(TEXTS.get(name, name) for name in studies.GRID_ACTIVATIONS),
@@ -58,13 +58,13 @@ def grid(rounds: int, steps: int, say: Say, *, keep_environment: bool) -> list[d
             config = Path(folder) / "grid.yaml"
             config.write_text(text, encoding="utf-8")
             given = {"VG_RESULTS": folder, "PYTHONPATH": str(ROOT)}
-            seconds = _timed([RUN, str(config), "--quiet"], given, keep_environment=keep_environment)
+            seconds = _timed([*RUN, str(config), "--quiet"], given, keep_environment=keep_environment)
         rows.append({"engine": "ours, whole", "round": number, "steps": steps, "seconds": seconds})
     return rows
 
 
 def start_up(rounds: int) -> list[dict[str, Any]]:
-    """Milliseconds until a fresh interpreter has answered, interleaved."""
+    """Return the milliseconds until a fresh interpreter has answered, the commands taking turns."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         typo = Path(folder) / "typo.yaml"
@@ -79,7 +79,7 @@ def start_up(rounds: int) -> list[dict[str, Any]]:
 
 
 def _timed(command: Sequence[str], given: dict[str, str], *, keep_environment: bool = False) -> float:
-    """Seconds of a Python command; errors: RuntimeError where it crashes (2 is a refusal)."""
+    """Return the seconds of a Python command; errors: RuntimeError where it crashes (2 is a refusal)."""
     with environment(given, keep=keep_environment):
         env = dict(os.environ)
     began = time.perf_counter()

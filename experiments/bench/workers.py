@@ -1,4 +1,8 @@
-"""Processes with a thread setting of their own, in which engines live while others take their turn."""
+"""Processes with a thread setting of their own, in which engines live while others take their turn.
+
+Each is a pool of one process, so that it keeps its engine from one question to the next. (The workers of a
+sweep will not do: they share one number of threads, and whichever is idle takes the next stack.)
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from experiments.bench.alternatives import Setting
 from experiments.bench.workload import Case, Problem, Readings
+from experiments.sweeps.executors import environment as variables
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # What ties a library to other kernels or threads than it would choose. One such variable halves NumPy's
@@ -29,116 +35,98 @@ class Team:
 
     def __init__(self, setting: Setting, *, keep_environment: bool = False) -> None:
         self.setting = setting
-        self.members = [_Member(setting, place, keep_environment) for place in range(setting.processes)]
+        self.members = [_member(setting, place) for place in range(setting.processes)]
+        threads = dict.fromkeys(THREADS, str(setting.threads))
+        with environment(threads, keep=keep_environment):
+            self.processes: list[int] = self._all(*[("process",)] * len(self.members))
 
     def prepare(self, case: Case) -> float:
-        """Build the engines and make their first steps; seconds, compilation included."""
+        """Build the engines and make their first steps; return the seconds, compilation included."""
         began = time.perf_counter()
         self._all(*(("prepare", case, place * case.runs) for place in range(len(self.members))))
         return time.perf_counter() - began
 
     def warm_up(self) -> float:
-        """Seconds that a unit of steps takes, the first few not counted."""
-        return float(max(self._all(("warm_up",))))
+        """Return the seconds that a unit of steps takes, the first few not counted."""
+        return float(max(self._all(*[("warm_up",)] * len(self.members))))
 
     def unit(self) -> int:
-        """Steps come in multiples of it."""
-        return int(self._all(("unit",))[0])
+        """Return the number of steps of which only multiples can be asked for."""
+        return int(self._ask(0, "unit"))
 
     def time(self, steps: int) -> float:
-        """Seconds until the last of them has made its steps, all having begun together."""
-        return float(max(self._all(("time", steps))))
+        """Return the seconds until the last process has made its steps, all having begun together."""
+        return float(max(self._all(*[("time", steps)] * len(self.members))))
 
     def check(self, case: Case) -> tuple[list[Any], Readings | None]:
-        """(gradients, records) of the first step, by the first process."""
-        found: tuple[list[Any], Readings | None] = self.members[0].ask("check", case)
+        """Return (gradients, records) of the first step, by the first process."""
+        found: tuple[list[Any], Readings | None] = self._ask(0, "check", case)
         return found
 
     def kernels(self) -> str:
-        """What NumPy's BLAS computes with."""
-        return str(self.members[0].ask("kernels"))
+        """Return what NumPy's BLAS computes with."""
+        return str(self._ask(0, "kernels"))
 
     def close(self) -> None:
         """End the processes."""
         for member in self.members:
-            member.close()
+            member.shutdown()
 
-    def _all(self, *messages: tuple[Any, ...]) -> list[Any]:
-        """Send to each its message (or all the same one), then wait for the answers."""
-        each = messages if len(messages) == len(self.members) else messages * len(self.members)
-        for member, message in zip(self.members, each, strict=True):
-            member.connection.send(message)
-        return [member.answer() for member in self.members]
+    def _all(self, *questions: tuple[Any, ...]) -> list[Any]:
+        """Ask each process its question, then wait for the answers; errors: EngineError."""
+        asked = [member.submit(_answer, *each) for member, each in zip(self.members, questions, strict=True)]
+        return [_result(each) for each in asked]
+
+    def _ask(self, place: int, *question: Any) -> Any:
+        return _result(self.members[place].submit(_answer, *question))
 
 
-class _Member:
-    def __init__(self, setting: Setting, place: int, keep_environment: bool) -> None:
-        self.connection, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self.process = context.Process(target=_serve, args=(theirs, setting, place), daemon=True)
-        with environment(dict.fromkeys(THREADS, str(setting.threads)), keep=keep_environment):
-            self.process.start()
-        theirs.close()
+def _member(setting: Setting, place: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # a fresh interpreter, which reads the environment anew
+    return ProcessPoolExecutor(1, context, initializer=_begin, initargs=(setting, place))
 
-    def ask(self, *message: Any) -> Any:
-        self.connection.send(message)
-        return self.answer()
 
-    def answer(self) -> Any:
-        try:
-            worked, found = self.connection.recv()
-        except EOFError:
-            raise EngineError("the process ended") from None
-        if not worked:
-            raise EngineError(found)
-        return found
-
-    def close(self) -> None:
-        self.connection.close()
-        self.process.join(timeout=5)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+def _result(asked: Future[Any]) -> Any:
+    try:
+        return asked.result()
+    except BrokenProcessPool:
+        raise EngineError("the process ended") from None
 
 
 def ties() -> dict[str, str]:
-    """The variables of this environment that tie libraries, threads aside."""
+    """Return the variables of this environment that tie libraries, threads aside."""
     return {k: v for k, v in sorted(os.environ.items()) if k.startswith(TIES) and k not in THREADS}
 
 
 @contextlib.contextmanager
 def environment(changes: dict[str, str], *, keep: bool = False) -> Iterator[None]:
-    """This process's environment, for children to inherit: with the changes, without `ties` unless kept."""
-    before = dict(os.environ)
-    for name in () if keep else ties():
-        del os.environ[name]
-    os.environ.update(changes)
-    try:
+    """Change the environment that children inherit: by `changes`, and without `ties` unless they are kept."""
+    removed: dict[str, str | None] = {} if keep else dict.fromkeys(ties())
+    with variables.environment(removed | changes):
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 # In the process -------------------------------------------------------------------------------------------
 
+_desk: _Desk
 
-def _serve(connection: Connection, setting: Setting, place: int) -> None:
-    """Answer messages until the other end is closed."""
-    import traceback
 
+def _begin(setting: Setting, place: int) -> None:
+    global _desk  # noqa: PLW0603 - the state of a process that holds one engine
     if setting.pinned and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[place % len(cores)]})
-    desk = _Desk(setting)
-    with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
-        while True:
-            name, *arguments = connection.recv()
-            try:
-                answer = (True, getattr(desk, name)(*arguments))
-            except Exception:  # the bench goes on without this engine
-                answer = (False, traceback.format_exc())
-            connection.send(answer)
+    _desk = _Desk(setting)
+
+
+def _answer(name: str, *arguments: Any) -> Any:
+    """Return what the desk answers; errors: EngineError, since not every error can be sent."""
+    import traceback
+
+    try:
+        return getattr(_desk, name)(*arguments)
+    except Exception:  # the bench goes on without this engine
+        raise EngineError(traceback.format_exc()) from None
 
 
 class _Desk:
@@ -146,6 +134,9 @@ class _Desk:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+
+    def process(self) -> int:
+        return os.getpid()
 
     def prepare(self, case: Case, first_seed: int) -> None:
         self.engine = self.setting.build(Problem.of(case, first_seed))

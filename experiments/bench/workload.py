@@ -44,9 +44,11 @@ class Shape:
     @staticmethod
     def parse(text: str) -> Shape:
         """The shape a text stands for; errors: ValueError."""
-        found = re.fullmatch(r"(?:(\d+)-)?(\d+)x(\d+)", text)
+        found = re.fullmatch(r"(?:([1-9]\d{0,5})-)?(\d{1,5})x([1-9]\d{0,5})", text, re.ASCII)
         if not found:
-            raise ValueError(f"shape {text!r} is not DEPTHxWIDTH or INPUTS-DEPTHxWIDTH, as in 784-10x256")
+            raise ValueError(
+                f"shape {text[:40]!r} is not DEPTHxWIDTH or INPUTS-DEPTHxWIDTH, as in 784-10x256"
+            )
         inputs, depth, width = found.groups()
         return Shape(int(depth), int(width), int(inputs or 64))
 

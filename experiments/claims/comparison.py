@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from experiments.analysis.wording import number
-from experiments.claims.evidence import FEWEST_SEEDS, Evidence, Role, Side
+from experiments.claims.evidence import FEWEST_SEEDS, MORE_SEEDS, Evidence, Role, Side
 from experiments.claims.verdict import Undecided
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def compared(
     )  # fmt: skip
     opened = made.opened()
     return (
-        replace(opened, why_open=why_open)
+        replace(opened, why_open=why_open, to_change=MORE_SEEDS)
         if made.n >= FEWEST_SEEDS and why_open and holds is None
         else opened
     )

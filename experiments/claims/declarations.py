@@ -44,7 +44,10 @@ def rule(text: str | Callable[..., str]) -> Callable[[Any], Any]:
 
 
 def check(claim: Any) -> Any:
-    """Declare that a claim never reads the records: it looks at functions or measures times by itself."""
+    """Declare that a claim never reads the records: it looks at functions or measures times by itself.
+
+    A config whose claims are all checks, and that sets no field of a run, trains nothing.
+    """
     claim.is_check = True
     return claim
 

@@ -28,6 +28,8 @@ Role = Literal["claim", "control", "check", "aside"]
 
 FEWEST_SEEDS = 6  # their range covers the median with probability 1 − 2⁻⁵ = 97 %
 BY_CHANCE = 0.05  # how probable it may be that chance decides any of a verdict's settings
+MORE_SEEDS = "seed: more of them"
+ALL_VALUES = "lr, init or steps: such that every run has a value"
 SIGNS = {"below": "<", "above": ">", "exactly": "=", "": ""}
 
 
@@ -35,7 +37,8 @@ SIGNS = {"below": "<", "above": ">", "exactly": "=", "": ""}
 class Evidence:
     """The number at one setting: median and range over n seeds, and whether the rule holds there.
 
-    holds: None where it is open, and `why_open` then says the reason. side: where the number has to lie of
+    holds: None where it is open; `why_open` then says the reason, and `to_change` what in the config would
+    close it, if anything there can. side: where the number has to lie of
     the bound. missing: seeds without a value, which n leaves out. sampled: the seeds' range has decided, so
     that chance can have. in_logs: their range and their distance from the bound are those of the logarithms.
     """
@@ -54,6 +57,7 @@ class Evidence:
     sampled: bool = field(default=False, kw_only=True)
     in_logs: bool = field(default=False, kw_only=True)
     why_open: str = field(default="", kw_only=True)
+    to_change: str = field(default="", kw_only=True)
 
     @classmethod
     def of(
@@ -103,9 +107,11 @@ class Evidence:
             return replace(self, holds=None, why_open=f"{self.n + self.missing} seeds of at least {fewest}")
         if self.missing:
             total = self.n + self.missing
-            return replace(self, holds=None, why_open=f"{self.missing} of {total} seeds have no value")
+            words = f"{self.missing} of {total} seeds have no value"
+            return replace(self, holds=None, why_open=words, to_change=ALL_VALUES)
         if self.holds is None:
-            return replace(self, why_open=f"{self.spread()}, lie on both sides of {number(self.bound)}")
+            words = f"{self.spread()}, lie on both sides of {number(self.bound)}"
+            return replace(self, why_open=words, to_change=MORE_SEEDS)
         return self
 
     def clear_by(self, times: float) -> Self:
@@ -116,7 +122,7 @@ class Evidence:
             f"{self.spread()}, are all on one side of {number(self.bound)}, but closer to it than "
             f"{times:.2g} times their range"
         )
-        return replace(self, holds=None, why_open=words)
+        return replace(self, holds=None, why_open=words, to_change=MORE_SEEDS)
 
     def _ends(self) -> tuple[float, float, float]:
         """Low, high and bound on the scale on which distances are taken."""

@@ -209,9 +209,8 @@ def _why_not(found: Sequence[Evidence], open_: Sequence[Evidence]) -> str:
         seeds = ", ".join(map(str, range(FEWEST_SEEDS)))
         return f"{_reasons(few)}; change the config: seed: [{seeds}]"
     if open_:
-        lost = any(e.missing for e in open_)
-        change = "lr, init or steps: such that every run has a value" if lost else "seed: more of them"
-        return f"{_reasons(open_)}; change the config: {change}"
+        changes = "; ".join(dict.fromkeys(e.to_change for e in open_ if e.to_change))
+        return f"{_reasons(open_)}{f'; change the config: {changes}' if changes else ''}"
     open_guards = [e for e in guards if e.holds is None]
     return f"the {open_guards[0].role} is open: {_reasons(open_guards)}" if open_guards else ""
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from experiments.analysis.wording import printable
+from experiments.cli.status import FAILED, OK, complain, status_of
 from experiments.config import ConfigError, Experiment, cautions
-from experiments.datasets import DataError
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
-from experiments.storage.files import StoreError
 from experiments.storage.provenance import manifest_experiment
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
-from mlp.registry import RegistryError
-
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 
 
 def command(
@@ -36,7 +27,7 @@ def command(
     yes: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Run an experiment for `scripts/run.py`, given by a config or by a manifest; return the exit status."""
+    """Run an experiment, given by a config or by a manifest; return the exit status."""
 
     def work() -> int:
         if manifest is None and config is None:
@@ -45,7 +36,7 @@ def command(
             return _run(experiment_of(str(config), overrides, name), options, plan=plan, yes=yes, quiet=quiet)
         again, differences = manifest_experiment(Path(manifest))
         for line in differences:
-            print(f"warning: {manifest}: {line}", file=sys.stderr)
+            complain(f"warning: {manifest}: {line}")
         changes = [*overrides] if config is None else [config, *overrides]
         experiment = experiment_of(again, changes, name)
         return _run(experiment, options, plan=plan, yes=yes, quiet=quiet)
@@ -53,32 +44,50 @@ def command(
     return status_of(work)
 
 
-def reproduce_command(given: Namespace) -> int:
-    """Run, judge and report a collection of configs for `scripts/reproduce.py`; return the exit status."""
-    return status_of(lambda: _reproduce(given))
+def run_command(given: Namespace) -> int:
+    """Do what `run` was asked for on the command line; return the exit status."""
+    options = ExecutionOptions(
+        given.jobs, given.dask, given.timeout_per_stack, given.fail_fast, given.rerun_failed, given.fresh,
+        given.only_mine,
+    )  # fmt: skip
+    return command(
+        given.config, given.overrides, options,
+        name=given.name, manifest=given.manifest, plan=given.plan, yes=given.yes, quiet=given.quiet,
+    )  # fmt: skip
 
 
-def verify_command(name: str, runs: str, seed: int) -> int:
-    """Re-derive stored runs, chosen at random, for `scripts/verify.py`; return the exit status."""
-    return status_of(lambda: _verify(name, runs, seed))
+def plot_command(given: Namespace) -> int:
+    """Draw figures from stored records; return the exit status."""
+    from experiments.cli.terminal import terminal
+    from experiments.pipeline import plot
 
-
-def status_of(work: Callable[[], int]) -> int:
-    """Do a script's work and return its exit status; a user's error is one line, without a traceback."""
-    from experiments.cli.terminal import any_encoding
-
-    any_encoding(sys.stdout)
-    any_encoding(sys.stderr)
     try:
-        with _plain_warnings(), _terminable():
-            return work()
-    except (ConfigError, DataError, RegistryError, StoreError) as error:
-        print(printable(str(error)), file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore further presses while Python shuts down
-        print("interrupted; what was finished is stored, the same command does the rest", file=sys.stderr)
-        return INTERRUPTED
+        written = plot(given.name, given.figures)
+    except ValueError as error:  # a figure that is unknown, or that these records cannot be drawn as
+        raise ConfigError(str(error).splitlines()) from None
+    progress = terminal()
+    for path in written:
+        progress.say(str(path))
+    return OK
+
+
+def reproduce_command(given: Namespace) -> int:
+    """Run, judge and report a collection of configs; return the exit status."""
+    from experiments.cli.collection import reproduce
+    from experiments.cli.terminal import terminal
+    from experiments.report.readme import update_readme
+
+    if given.readme and not Path("README.md").is_file():
+        raise ConfigError(["--readme: there is no README.md where you stand"])
+    progress = terminal(quiet=given.quiet)
+    options = ExecutionOptions(given.jobs, rerun_failed=True)
+    done = reproduce(given.collection, options, progress, overrides=given.overrides, expect=given.expect)
+    progress.wrote(done.folder, ["report.html", "claims.csv", "manifest.json", "figures/"])
+    if given.readme:
+        update_readme(done.folder / "claims.csv")
+    return _report_failures(
+        [*done.failures, *(f"{name}: inconclusive" for name in done.undecided), *done.changed]
+    )
 
 
 def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: bool, quiet: bool) -> int:
@@ -87,7 +96,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, *, plan: bool, yes: 
     progress = terminal(quiet=quiet)
     progress.say(f"{experiment.name}: {experiment.question}")
     if plan:
-        progress.plan(plan_only(experiment, options=options))
+        progress.plan(plan_only(experiment, options=options, say=progress.say))
         for line in cautions(experiment):
             progress.say(f"warning: {line}")
         if search := search_of(experiment):
@@ -102,34 +111,20 @@ def _report_failures(failures: Iterable[str]) -> int:
     """Print each failure as a line on standard error; return FAILED if there is one, else OK."""
     lines = list(failures)
     for line in lines:
-        print(printable(line), file=sys.stderr)
+        complain(line)
     return FAILED if lines else OK
 
 
-def _reproduce(given: Namespace) -> int:
-    from experiments.cli.terminal import terminal
-    from experiments.report.collection import reproduce, update_readme
-
-    progress = terminal(quiet=given.quiet)
-    options = ExecutionOptions(given.jobs, rerun_failed=True)
-    done = reproduce(given.collection, options, progress, overrides=given.overrides, expect=given.expect)
-    progress.wrote(done.folder, ["report.html", "claims.csv", "manifest.json", "figures/"])
-    if given.readme:
-        update_readme(done.folder / "claims.csv")
-    return _report_failures(
-        [*done.failures, *(f"{name}: inconclusive" for name in done.undecided), *done.changed]
-    )
-
-
-def _verify(name: str, runs: str, seed: int) -> int:
+def verify_command(given: Namespace) -> int:
+    """Re-derive stored runs, chosen at random, by other methods; return the exit status."""
     from experiments.cli.terminal import terminal
     from experiments.verification import stamp, verify
 
-    store = Store(name)
+    name, store = given.experiment, Store(given.experiment)
     experiment = stored_experiment(store)
     records = stored_records(store, experiment)
     usable = records.runs.loc[records.runs["status"] != "crashed", "run_id"]
-    picked = _picked(list(usable), runs, seed)
+    picked = _picked(list(usable), given.runs, given.seed)
     progress = terminal()
     progress.say(f"{name}: making {len(picked)} of {len(records.runs)} runs again")
     findings = list(verify(experiment, records, picked))
@@ -162,30 +157,3 @@ def _confirm(experiment: Experiment) -> None:
         raise ConfigError([f"{what}; add --yes if that is meant"])
     if input(f"{what}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
         raise KeyboardInterrupt
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Print each warning as one line, without its place in the code."""
-
-    def show(message: Warning | str, *place: Any, **more: Any) -> None:
-        print(printable(f"warning: {message}"), file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        warnings.showwarning = show
-        yield
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop the program as Ctrl-C does, so that workers end and locks are released."""
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

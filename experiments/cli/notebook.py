@@ -29,6 +29,7 @@ def run(
     fail_fast: bool = False,
     rerun_failed: bool = False,
     fresh: bool = False,
+    only_mine: bool = False,
     quiet: bool = True,
 ) -> Records:
     """Train the runs that are not stored yet, summarise, draw and judge; return the records of all runs.
@@ -43,7 +44,7 @@ def run(
     """
     from experiments.cli.terminal import terminal
 
-    options = ExecutionOptions(jobs, dask, limit, fail_fast, rerun_failed, fresh)
+    options = ExecutionOptions(jobs, dask, limit, fail_fast, rerun_failed, fresh, only_mine)
     progress = Silent() if quiet else terminal()
     outcome = run_experiment(experiment_of(source, overrides, name), options, progress)
     for line in outcome.failures:

@@ -9,13 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.wording import count, duration, number, printable
 from experiments.cli.narrow import Column, fitting, show
+from experiments.cli.status import any_encoding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,9 @@ class Terminal:
 
     def plan(self, sweep: Sweep) -> None:
         """Show how many runs there are, how many are stored, and how long the rest should take."""
+        if not sweep.runs:
+            self.say("nothing to train: every claim is a check, of functions or of times")
+            return
         runs, missing = count(len(sweep.runs), "run"), sweep.missing
         if taken := sum(map(len, sweep.elsewhere.values())):
             others = ", ".join(sorted({name for name, _ in sweep.elsewhere}))
@@ -163,13 +167,6 @@ def terminal(*, quiet: bool = False) -> Terminal:
     console = Console(quiet=quiet, width=None if live else PLAIN_WIDTH)
     console.on_broken_pipe = partial(_become_quiet, console)  # type: ignore[method-assign]
     return Terminal(console, live=live and console.is_terminal)
-
-
-def any_encoding(stream: Any) -> None:
-    """Let a stream that does not write UTF-8 write a question mark for what it has no sign for."""
-    if not str(getattr(stream, "encoding", None) or "").lower().startswith("utf"):
-        with suppress(AttributeError, ValueError):  # not a text file, or one that is closed
-            stream.reconfigure(errors="replace")
 
 
 def _become_quiet(console: Console) -> None:

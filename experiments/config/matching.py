@@ -1,4 +1,4 @@
-"""Whether the options of figures and claims speak of runs that the experiment has."""
+"""Which runs figures and claims are about: whether the experiment has those that they name, or needs any."""
 
 from __future__ import annotations
 
@@ -9,6 +9,31 @@ from typing import Any
 from experiments.config.kinds import Name, table
 from experiments.config.run_filter import no_such_run, wanted
 from experiments.config.vocabulary import Experiment, Run, keys_of
+from mlp.registry import Registry, parse_call
+
+
+def only_checks(experiment: Experiment) -> bool:
+    """Return whether nothing is to be trained: what is asked for are checks, and no field of a run is set.
+
+    Checks are claims that read no records (`claims.check`), and figures that do not
+    (`figure_table.without_records`) may stand beside them.
+    """
+    sets = experiment.base != Run() or experiment.sweep or experiment.zip or experiment.search != "none"
+    return (
+        not sets
+        and bool(experiment.claims)
+        and not any(
+            [
+                *(not _says(table("claim"), text, "is_check") for text in experiment.claims),
+                *(not _says(table("figure"), text, "without_records") for text in experiment.figures),
+            ]
+        )
+    )
+
+
+def _says(names: Registry, text: str, fact: str) -> bool:
+    """Return whether the part that a call-text names has declared this of itself."""
+    return bool(getattr(names[parse_call(text)[0]], fact, False))
 
 
 def figure_fault(text: str, experiment: Experiment) -> str:

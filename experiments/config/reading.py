@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.kinds import FolderName, Kind, ListOf, probe_kind, table
-from experiments.config.matching import claim_fault, figure_fault
+from experiments.config.matching import claim_fault, figure_fault, only_checks
 from experiments.config.overrides import SECTIONS, apply_override
+from experiments.config.shipped import found_config, shipped_configs
 from experiments.config.tree import ConfigError, Fault, Faults, Node, Place, join, node_of, plain, shown
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import LARGEST, read
@@ -28,7 +29,7 @@ _BROKEN = object()  # stands for a value at fault; None is a value
 
 def load(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Experiment:
     """The experiment that a file describes, with ``key=value`` overrides; errors: ConfigError."""
-    path = Path(path)
+    path = found_config(Path(path))
     source = str(path) if str(path).isprintable() else shown(str(path))
     data = _read_file(path, source)
     root, found = read(data, source)
@@ -76,9 +77,10 @@ def _read_file(path: Path, source: str) -> bytes:
 
 
 def _configs(folder: Path) -> list[str]:
-    """The configs beside a missing one, and those of this project."""
+    """The configs beside a missing one, and those that are shipped."""
     try:
-        return [str(p) for p in sorted({*folder.glob("*.yaml"), *Path("configs").glob("*.yaml")})]
+        shipped = [f"configs/{path.name}" for path in shipped_configs().glob("*.yaml")]
+        return sorted({*map(str, folder.glob("*.yaml")), *shipped})
     except OSError:
         return []
 
@@ -275,12 +277,16 @@ def _check_size(experiment: Experiment, root: Node, faults: Faults) -> None:
         return
     from experiments.datasets import training_size
 
+    sizes: dict[str, int | None] = {}
     for setting in experiment.only("dataset", "batch").combinations():
-        run = replace(experiment.base, **{k: v for k, v in setting.items() if k in ("dataset", "batch")})
-        size = training_size(run.dataset)
-        if size is not None and run.batch > size:
-            place, path = _where(root, "batch", run.batch)
-            faults.add(place, path, f"{run.batch} examples a batch, but {run.dataset} has {size} to train on")
+        dataset = setting.get("dataset", experiment.base.dataset)
+        batch = setting.get("batch", experiment.base.batch)
+        if dataset not in sizes:
+            sizes[dataset] = training_size(dataset)
+        size = sizes[dataset]
+        if size is not None and batch > size:
+            place, path = _where(root, "batch", batch)
+            faults.add(place, path, f"{batch} examples a batch, but {dataset} has {size} to train on")
 
 
 def _check_figures(experiment: Experiment, root: Node, faults: Faults, overridden: bool) -> Experiment:
@@ -290,6 +296,8 @@ def _check_figures(experiment: Experiment, root: Node, faults: Faults, overridde
     """
     lacking = {figure: _not_recorded("figure", figure, experiment) for figure in experiment.figures}
     if "figures" not in root.value:
+        if only_checks(undrawn := replace(experiment, figures=())):
+            return undrawn
         return replace(experiment, figures=tuple(name for name, probes in lacking.items() if not probes))
     lost = []
     for index, (figure, probes) in enumerate(lacking.items()):

@@ -16,6 +16,7 @@ from experiments.config.kinds import TABLES, table
 from experiments.config.markdown import markdown_table
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from experiments.config.yaml_strict import read
+from mlp.probes.table import ProbeTable
 from mlp.registry import Registry, call_text, doc_of, in_words
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -89,9 +90,11 @@ def _names_of(kind: str) -> str:
 
 
 def _meaning(names: Registry, name: str, function: Any) -> str:
+    """Return the summary of an entry's docstring, its other names and what its decorator says of it."""
     others = [alias for alias, meant in names.aliases.items() if meant == name]
     also = f" Also read: {', '.join(f'`{alias}`' for alias in others)}." if others else ""
-    return " ".join(doc_of(function).split("\n\n")[0].split()) + also
+    facts = f" {names.facts(name).words}".rstrip() if isinstance(names, ProbeTable) else ""
+    return " ".join(doc_of(function).split("\n\n")[0].split()) + also + facts
 
 
 def _ranges(names: Registry, name: str) -> str:

@@ -132,7 +132,12 @@ class Experiment:
         default=Recording.watch_costly,
     )
     figures: tuple[str, ...] = key(ListOf(Name("figure")), "what is drawn", default=DEFAULT_FIGURES)
-    claims: tuple[str, ...] = key(ListOf(Name("claim")), "what is judged", default=())
+    claims: tuple[str, ...] = key(
+        ListOf(Name("claim")),
+        "what is judged; where all are checks, which read no records, and no field of a run is set, nothing "
+        "is trained",
+        default=(),
+    )
     path: Path | None = None
     text: str = ""
     cautions: tuple[str, ...] = field(default=(), compare=False)  # what is allowed but may be a slip

@@ -8,7 +8,7 @@ fault. Nothing is evaluated or imported, and size and depth are limited, so a ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -182,3 +182,10 @@ def plain_scalar(text: str) -> None | bool | int | float | str:
     if special:
         return float("nan") if special["sign"] is None else float(f"{special['sign']}inf")
     return text
+
+
+def written(config: Mapping[str, Any]) -> str:
+    """Return a config as YAML text in the order of its keys, lists of plain values in a line."""
+    return str(
+        yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+    )

@@ -50,7 +50,7 @@ def diagnose(records: Records) -> pd.DataFrame:
 
     Columns: every field but the seed that varies, then COLUMNS. A setting in which nothing is wrong has one
     row, `healthy`. Cures are proposed, not yet tried (`confirmation.confirm` tries them): `confirmed` is "".
-    Errors: ValueError where a needed probe was not recorded; DataError.
+    Errors: ConfigError where runs or a needed probe are missing; DataError.
     """
     import pandas as pd
 

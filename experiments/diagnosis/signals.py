@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments import datasets
-from experiments.config import Run
+from experiments.config import ConfigError, Run
 from experiments.storage.records import run_of
 from experiments.theory.inputs import Inputs
 from experiments.theory.of_records import inputs_of
@@ -126,11 +126,13 @@ class Signals:
 
 
 def signals(records: Records) -> list[Signals]:
-    """Return the signals of every run that has rows; errors: ValueError that names what was not recorded."""
+    """Return the signals of every run that has rows; errors: ConfigError where runs or probes are missing."""
+    if not len(records.runs):
+        raise ConfigError(["a diagnosis is of networks, and this experiment has none: it asks for checks"])
     missing = [name for name in NEEDED if name not in records.layers]
     if missing:
-        raise ValueError(
-            f"a diagnosis needs the probes {', '.join(missing)}; leave `probes:` out or add them"
+        raise ConfigError(
+            [f"a diagnosis needs the probes {', '.join(missing)}; leave `probes:` out or add them"]
         )
     steps = dict(list(records.steps.groupby("run_id", sort=False)))
     layers = dict(list(records.layers.groupby("run_id", sort=False)))

@@ -1,18 +1,12 @@
 """Records -> pictures; never pyplot, never a file read, nothing trained.
 
-For a report, which needs files and words:
+For a report, `draw` keeps figures in the store of an experiment and draws none again that has not
+changed. Each has its pictures (SVG, and PNG for where no SVG is shown) and beside them `STEM.json` with these keys:
 
-```python
-from experiments.plots import draw
-
-for each in draw(experiment.figures, experiment, records, gallery):   # unchanged figures are not drawn again
-    each.files        # [Path]: one picture, more where all panels are asked for
-    each.finding      # the title: a sentence with its number, computed from the records
-    each.subtitle     # what is plotted
-    each.how_to_read  # a sentence or two
-    each.alt          # all of it, with seeds, settings and what is left out, to be read out in its place
-    each.failure      # "" or why it could not be drawn; then there are no files
-```
+* finding: the title, a sentence with its number, computed from the records; subtitle: what is plotted;
+* how_to_read: a sentence or two; alt: all of it, with seeds, settings and what is left out, to be read out;
+* files: the pictures, more than one of a kind where all panels are asked for;
+* tables: the numbers behind them.
 
 Without a store, from records alone, in memory:
 
@@ -37,9 +31,9 @@ are what comes out and how it looks.
 """
 
 from experiments.plots import figures
-from experiments.plots.album import Drawn, draw
+from experiments.plots.album import draw
 from experiments.plots.canvas import Canvas
 from experiments.plots.figure_table import FIGURES
 from experiments.plots.picture import Picture, Words
 
-__all__ = ["FIGURES", "Canvas", "Drawn", "Picture", "Words", "draw", "figures"]
+__all__ = ["FIGURES", "Canvas", "Picture", "Words", "draw", "figures"]

@@ -45,16 +45,16 @@ class Type:
     most: int  # panels on one sheet of a default figure
     across: int  # panels beside one another
     dots: int  # per inch
-    format: Format
+    formats: tuple[Format, ...]
 
 
-# A slide is 13⅓ × 7½ inches, as the slides of the usual programs are: at 1920 × 1080 a point is two pixels.
+# On a screen: SVG for the report, PNG for all that shows no SVG. A slide is 13⅓ × 7½ inches, as the slides of the
+# usual programs are: at 1920 × 1080 a point is two pixels.
 STYLES = {
-    "screen": Type(16, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 120, "png"),
-    "slide": Type(32, 24, 24, 4.0, (6.0, 4.5), 40 / 3, 7.5, 2, 2, 144, "png"),
-    "paper": Type(9, 8, 7.5, 1.2, (3.4, 2.1), 3.4, None, 4, 1, 300, "pdf"),
+    "screen": Type(16, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 120, ("png", "svg")),
+    "slide": Type(32, 24, 24, 4.0, (6.0, 4.5), 40 / 3, 7.5, 2, 2, 144, ("png",)),
+    "paper": Type(9, 8, 7.5, 1.2, (3.4, 2.1), 3.4, None, 4, 1, 300, ("pdf",)),
 }
-SLIM = {"screen": 14, "slide": 10, "paper": 14}  # labelled lines that a panel of that style has room for
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Canvas:
         return self.type.width, self.type.height
 
     @property
-    def kind(self) -> Format:
-        """The format of the file."""
-        return self.format or self.type.format
+    def kinds(self) -> tuple[Format, ...]:
+        """The formats of the files."""
+        return (self.format,) if self.format else self.type.formats
 
     def say(self, text: str) -> str:
         """Return a text in the reader's own words: the longest of `words` first, whole words only."""

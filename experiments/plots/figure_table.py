@@ -100,6 +100,12 @@ def sentences(figure: Callable[..., Any]) -> tuple[str, str]:
 FIGURES = _Figures("figure")
 
 
+def without_records(figure: Callable[..., Picture]) -> Callable[..., Picture]:
+    """Declare that a figure can be drawn where nothing was trained: it shows functions or times."""
+    figure.without_records = True  # type: ignore[attr-defined]
+    return figure
+
+
 def needs(*probes: str) -> Callable[[Callable[..., Picture]], Callable[..., Picture]]:
     """Declare the probes without which a figure cannot be drawn, as its attribute `needs`.
 

@@ -151,14 +151,18 @@ class Picture:
 
         Equal pictures give equal bytes: no date, no version, and SVG ids drawn from the name.
         """
-        kind = self.canvas.kind
+        from experiments.plots.panel_tables import panel_tables
+
         stems = [name, *(f"{name}_{number}" for number in range(2, len(self.sheets) + 1))]
         found = {
-            f"{stem}.{kind}": image(sheet, kind, stem) for stem, sheet in zip(stems, self.sheets, strict=True)
+            f"{stem}.{kind}": image(sheet, kind, stem)
+            for stem, sheet in zip(stems, self.sheets, strict=True)
+            for kind in self.canvas.kinds
         }
         told = {
             "finding": self.finding, "subtitle": self.subtitle, "how_to_read": self.how_to_read,
             "alt": self.alt, "files": list(found),
+            "tables": [table for sheet in self.sheets for table in panel_tables(sheet)],
         }  # fmt: skip
         return found | {f"{name}.json": (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS
@@ -10,6 +11,7 @@ from experiments.claims.evidence import SIGNS
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import label
 from experiments.report.page import MARKS, interval, number
+from experiments.storage.files import write
 from mlp.registry import doc_of, parse_call
 
 if TYPE_CHECKING:
@@ -40,3 +42,11 @@ def with_table(text: str, table: str) -> str:
     if not pattern.search(text):
         raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
     return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
+
+
+def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
+    """Put the table of a claims.csv into the README."""
+    import pandas as pd
+
+    text = with_table(readme.read_text(encoding="utf-8"), readme_table(pd.read_csv(claims)))
+    write(readme, text.encode(), readme.parent)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.storage.files import content
 from experiments.storage.own_parts import used_by
 from experiments.storage.provenance import CODE, versions
 from experiments.storage.records import COLUMNS, Records
@@ -114,7 +115,7 @@ def _code() -> str:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """Return the list; where it is missing or damaged an empty one: then everything is drawn."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(content(path))
     except (OSError, ValueError):
         return {}
     entries = found.items() if isinstance(found, dict) else ()
@@ -128,6 +129,6 @@ def _names(entry: Mapping[str, Any]) -> list[str]:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(content(path)).hexdigest()
     except OSError:
         return ""

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import socket
+import stat
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
@@ -32,13 +33,14 @@ class StoreWarning(UserWarning):
 
 _FULL = "Free some space and run the same command again: finished runs are kept."
 _DENIED = "Set VG_RESULTS to a folder that you may write to, or change the permission."
-_BLOCKED = "A file stands where a folder should be, or the reverse: move it away."
+_BLOCKED = "Something else stands where a file or a folder should be: move it away."
 _OTHERWISE = "Run the same command again once the cause is gone: finished runs are kept."
 ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _DENIED),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _BLOCKED),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EINVAL), _BLOCKED),
 }
+NO_FILE = "a pipe or a device, not a file"
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # refuse a lock file that is a link: writing would change its target
 LONGEST_NAME = 200  # bytes; systems allow 255, and a draft's name is longer than its file's
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # errors of a file system without locks
@@ -54,6 +56,17 @@ def explained(doing: str, path: Path) -> Iterator[None]:
         cause = (error.strerror or str(error)).lower()
         advice = ADVICE.get(error.errno or 0, _OTHERWISE)
         raise StoreError(f"{path}: cannot {doing}: {cause}. {advice}") from error
+
+
+def content(path: Path) -> bytes:
+    """Return the bytes of a plain file; errors: OSError, also where a pipe or a device stands there.
+
+    Reading a pipe would wait for ever, and a device such as /dev/zero has no end.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
+    return path.read_bytes()
 
 
 def inside(root: Path, name: str | Path) -> Path:
@@ -178,7 +191,7 @@ def _sign(handle: int) -> None:
 def _holder(path: Path) -> str:
     """Return who holds the lock, as written in the lock file."""
     try:
-        facts = json.loads(path.read_bytes())
+        facts = json.loads(content(path))
         return f"process {facts['pid']} on {facts['host']}, since {facts['since']}"
     except (OSError, ValueError, TypeError, KeyError):
         return "a process that has only just started"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from experiments.config import Recording, Run
@@ -59,15 +59,17 @@ def recorded(recording: Recording) -> tuple[str, ...]:
 
 
 def named(
-    runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None
+    runs: Iterable[Run], recording: Recording, prints: Mapping[str, str] | None = None
 ) -> dict[str, Run]:
     """Return the runs by their `run_id`.
 
     `prints` are the fingerprints of the data sets; without them each data set is looked at once.
     """
     look_again()
-    known = fingerprints(runs) if prints is None else prints
-    return {run_id(run, recording, known[run.dataset]): run for run in runs}
+    if prints is None:
+        runs = list(runs)
+        prints = fingerprints(runs)
+    return {run_id(run, recording, prints[run.dataset]): run for run in runs}
 
 
 def fingerprints(runs: Iterable[Run]) -> dict[str, str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.storage.files import NO_FILE, content
 from experiments.storage.identity import SCHEMA
 from experiments.storage.records import COLUMNS, PROBED, Records, dtypes, typed
 
@@ -35,13 +36,14 @@ class BadPart(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The contents of a valid part: the status of its runs by id, and the probes measured in them."""
+    """The contents of a valid part: the status of its runs by id, what was measured in them, and by whom."""
 
     name: str
     runs: dict[str, str]
     probes: tuple[str, ...]
     unit_probes: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
+    maker: Mapping[str, str] = field(default_factory=dict)  # who made the numbers; empty: not noted
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -63,12 +65,16 @@ def path_of(folder: Path, frame: str, name: str) -> Path:
     return folder / frame / f"{name}.parquet"
 
 
-def seal(records: Records, name: str) -> dict[str, bytes]:
-    """Return the bytes of a part's files by frame, in the order in which they are written: runs last."""
+def seal(records: Records, name: str, maker: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the bytes of a part's files by frame, in the order in which they are written: runs last.
+
+    The commit mark names the `maker` of the numbers.
+    """
     measured = _frames(records)[:0:-1]
     files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
     facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
     facts |= {key: getattr(records, key) for frame, key in ON_REQUEST.items() if frame in measured}
+    facts |= {"maker": dict(maker)} if maker else {}
     status = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
     raw = encode("runs", records.runs, name, seal=UNSEALED, runs=status, probes=records.probes, **facts)
     digest = hashlib.sha256(raw).hexdigest()
@@ -130,7 +136,8 @@ def open_part(folder: Path, name: str) -> Part:
     unsealed = raw.replace(sealed, UNSEALED.encode()) if len(sealed) == len(UNSEALED) else b""
     if hashlib.sha256(unsealed).hexdigest().encode() != sealed:
         raise BadPart("was changed after it was written")
-    part = Part(name, facts["runs"], **{key: tuple(facts.get(key, ())) for key in PROBED.values()})
+    measured = {key: tuple(facts.get(key, ())) for key in PROBED.values()}
+    part = Part(name, facts["runs"], **measured, maker=facts.get("maker") or {})
     for frame in part.frames[1:]:
         _check(path_of(folder, frame, name), facts[frame])
     return part
@@ -148,9 +155,13 @@ def _check(path: Path, expected: str) -> None:
 def _bytes(path: Path) -> bytes:
     """Return a file's contents. An OSError is passed on: an unreadable file may still be valid."""
     try:
-        return path.read_bytes()
+        return content(path)
     except IsADirectoryError:
         raise BadPart(f"has a folder in the place of its {path.parent.name}") from None
+    except OSError as error:
+        if error.strerror == NO_FILE:
+            raise BadPart(f"has {NO_FILE}, in the place of its {path.parent.name}") from None
+        raise
 
 
 def facts_of(raw: bytes) -> dict[str, Any]:
@@ -174,7 +185,7 @@ def facts_of(raw: bytes) -> dict[str, Any]:
 def is_ours(path: Path) -> bool:
     """Return whether a file's metadata name the frame and part that its path names."""
     try:
-        facts = facts_of(path.read_bytes())
+        facts = facts_of(content(path))
     except (BadPart, OSError):
         return False
     return (facts.get("frame"), facts.get("name")) == (path.parent.name, path.stem)
@@ -224,6 +235,6 @@ def _rows(folder: Path, frame: str, part: Part, ids: list[str]) -> pa.Table:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    raw = path_of(folder, frame, part.name).read_bytes()
+    raw = content(path_of(folder, frame, part.name))
     table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
     return table if len(ids) == len(part.runs) else table.filter(pc.field("run_id").isin(ids))

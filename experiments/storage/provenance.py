@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from experiments import config
 from experiments.config import Experiment
 from experiments.datasets import fingerprint
-from experiments.storage.files import StoreError, explained
+from experiments.storage.files import StoreError, content, explained
 from experiments.storage.identity import SCHEMA
 from experiments.storage.store import MANIFEST, Store
 
@@ -48,34 +49,48 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
 
 def stored_experiment(store: Store) -> Experiment:
     """Return the experiment that a store's manifest describes; errors: StoreError."""
-    path, stored_config = store.folder / MANIFEST, store.manifest().get("config")
-    if stored_config is None and path.exists():
-        raise StoreError(f"{path}: holds no config. Run the experiment again: finished runs are kept.")
-    if stored_config is None:
-        raise StoreError(f"{store.folder}: nothing is stored here. Run the experiment first.")
+    path = store.folder / MANIFEST
+    if not path.exists():
+        raise store.absent()
+    facts = _manifest_facts(path, "Run the experiment again: finished runs are kept.")
+    return replace(_valid(path, facts), name=store.folder.name)
+
+
+def _manifest_facts(file: Path, advice: str) -> dict[str, Any]:
+    """Return the facts of a manifest that holds a config; errors: StoreError, which tells a torn file."""
+    with explained("read", file):
+        raw = content(file)
     try:
-        return replace(config.from_mapping(stored_config), name=store.folder.name)
+        facts = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise StoreError(f"{file}: cut off or damaged: not a whole JSON file. {advice}") from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("config"), dict):
+        raise StoreError(f"{file}: not the manifest of an experiment: it holds no config. {advice}")
+    return facts
+
+
+def _valid(file: Path, facts: Mapping[str, Any]) -> Experiment:
+    """Return the experiment of a manifest's config; errors: StoreError, which says who has written it."""
+    try:
+        return config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))
     except config.ConfigError as error:
-        causes = "another version has written it, or parts of your own are not registered here"
-        raise StoreError(f"{path}: its config is not valid here ({causes}):\n{error}") from None
+        cause = "another version has written it, or parts of your own are not registered here"
+        schema = facts.get("schema")
+        if isinstance(schema, int) and schema != SCHEMA:
+            age = "newer" if schema > SCHEMA else "older"
+            cause = f"a program {age} than this one has written it: its numbers are of version {schema}"
+        raise StoreError(f"{file}: its config is not valid here ({cause}):\n{error}") from None
 
 
 def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
     """Return the experiment of a manifest, and a line for each reason why its numbers may not come out again.
 
-    `path` is a manifest or the folder of one. Errors: StoreError where there is none, ConfigError where its
-    config is not valid (any more), or where the data are not those that it was made with.
+    `path` is a manifest or the folder of one. Errors: StoreError where there is none or its config is not
+    valid here, ConfigError where the data are not those that it was made with.
     """
     file = path / MANIFEST if path.is_dir() else path
-    with explained("read", file):
-        raw = file.read_bytes()
-    try:
-        facts = json.loads(raw)
-        experiment = config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))
-    except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, config.ConfigError):
-            raise
-        raise StoreError(f"{file}: not the manifest of an experiment: it holds no config") from None
+    facts = _manifest_facts(file, "Give another manifest, or the config file itself.")
+    experiment = _valid(file, facts)
     _check_data(file, facts.get("data"))
     return experiment, list(_differences(facts))
 
@@ -103,11 +118,14 @@ def _differences(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"made on a processor of kind {names[0]}; this is {names[1]}: the last bits may differ"
 
 
-def training_facts(runs: int, seconds: float, workers: int) -> dict[str, Any]:
-    """Return what the manifest says of a training that has just ended: its size, its time and `facts`."""
+def training_facts(runs: int, seconds: float, workers: int, threads: str) -> dict[str, Any]:
+    """Return what the manifest says of a training that has just ended: its size, its time and `facts`.
+
+    threads: those of the matrix products of a run as they were found, "unknown" where nothing tells.
+    """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     training = {"runs": runs, "seconds": round(seconds, 2), "workers": workers, "ended": now}
-    training["blas_threads_a_run"] = 1
+    training["blas_threads_a_run"] = int(threads) if threads.isdecimal() else threads
     return {"last_training": training, **facts()}
 
 
@@ -116,6 +134,7 @@ def facts() -> dict[str, Any]:
     return {"versions": versions(), "blas": blas(), "machine": machine(), "git": git()}
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that are installed."""
     found = {"python": platform.python_version()}
@@ -139,7 +158,7 @@ def blas() -> list[dict[str, Any]]:
 def machine() -> dict[str, Any]:
     """Return the kind of machine: processor, cores that this process may use, memory in GB, system."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": _memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -176,7 +195,7 @@ def _git(root: Path, *arguments: str) -> bytes | None:
     return done.stdout
 
 
-def _cpu() -> str:
+def processor() -> str:
     """Return the processor's name, from /proc/cpuinfo on Linux and from `platform` elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from experiments.storage.files import content
 from experiments.storage.identity import SCHEMA
 from experiments.storage.parts import COLUMNS_ONLY, BadPart, facts_of, open_part
 from experiments.storage.store import Store
@@ -16,10 +17,13 @@ from experiments.storage.store import Store
 Place = tuple[str, str]  # an experiment's name and the name of one of its parts
 
 
-def held_elsewhere(store: Store, ids: Collection[str]) -> dict[Place, list[str]]:
+def held_elsewhere(
+    store: Store, ids: Collection[str], mine: Mapping[str, str] | None = None
+) -> dict[Place, list[str]]:
     """Return which of these runs other experiments beside `store` have finished, by where they are.
 
-    Only the footers of the parts are read here; `take_over` checks a part whole.
+    mine: only runs of this maker count. Only the footers of the parts are read here; `take_over` checks a
+    part whole.
     """
     wanted = set(ids)
     found: dict[Place, list[str]] = {}
@@ -27,7 +31,10 @@ def held_elsewhere(store: Store, ids: Collection[str]) -> dict[Place, list[str]]
         for path in sorted((folder / "runs").glob("[!._]*.parquet")):
             if path.stem == COLUMNS_ONLY:
                 continue
-            here = [name for name, status in _status(path).items() if name in wanted and status != "crashed"]
+            status, maker = _status(path)
+            if mine is not None and maker != mine:
+                continue
+            here = [name for name, state in status.items() if name in wanted and state != "crashed"]
             if here:
                 found[folder.name, path.stem] = here
                 wanted.difference_update(here)
@@ -40,10 +47,11 @@ def take_over(store: Store, found: Mapping[Place, Collection[str]]) -> int:
     for (experiment, part), ids in found.items():
         other = Store(experiment, store.root)
         try:
-            records = other.read_parts({open_part(other.folder, part): list(ids)}).of(ids)
+            sound = open_part(other.folder, part)
+            records = other.read_parts({sound: list(ids)}).of(ids)
         except (BadPart, OSError):
             continue
-        store.save(records)
+        store.save(records, maker=sound.maker)
         count += len(records.runs)
     return count
 
@@ -57,11 +65,11 @@ def _others(store: Store) -> list[Path]:
     return [path for path in folders if path.name != store.folder.name and not path.is_symlink()]
 
 
-def _status(path: Path) -> dict[str, str]:
-    """Return the status of a part's runs by id; empty where the file is damaged or of other numbers."""
+def _status(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a part's runs with their status, and its maker; empty if it is damaged or of other numbers."""
     try:
-        facts = facts_of(path.read_bytes()) if path.is_file() else {}
+        facts = facts_of(content(path)) if path.is_file() else {}
     except (BadPart, OSError):
-        return {}
+        return {}, {}
     runs = facts.get("runs") if facts.get("schema") == SCHEMA else None
-    return runs if isinstance(runs, dict) else {}
+    return (runs if isinstance(runs, dict) else {}), facts.get("maker") or {}

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from experiments.storage.parts import (
     seal,
 )
 from experiments.storage.records import COLUMNS, PROBED, Records, typed, with_defaults
+from mlp.registry import did_you_mean
 
 ASIDE = "set_aside"
 DRAFTS = ".partial"
@@ -73,6 +74,11 @@ class Store:
             home = homes(parts)
         return {run: parts[at].runs[run] for run, at in home.items()}
 
+    def made_by(self) -> dict[str, tuple[str, Mapping[str, str]]]:
+        """Return each stored run's status and its maker (empty where it was not noted), by its id."""
+        parts = self._parts if self._parts is not None else scan(self.folder)[0]
+        return {run: (parts[at].runs[run], parts[at].maker) for run, at in homes(parts).items()}
+
     def load(self, ids: Iterable[str] | None = None) -> Records:
         """Return the records of these runs in this order, or of all runs sorted by id.
 
@@ -80,7 +86,7 @@ class Store:
         An invalid file is left out, with a StoreWarning. Errors: StoreError if nothing was stored here.
         """
         if not (self.folder / "runs").is_dir():
-            raise StoreError(f"{self.folder}: nothing is stored here. Run the experiment first.")
+            raise self.absent()
         with explained("read", self.folder):
             parts, bad = scan(self.folder)
             for reason, names in _by_reason(bad):
@@ -93,12 +99,23 @@ class Store:
                     take.setdefault(parts[home[run]], []).append(run)
             return self.read_parts(take).of(order)
 
+    def absent(self) -> StoreError:
+        """Return the error that says that nothing is stored here, and what is stored beside it."""
+        try:
+            beside = sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST}"))
+        except OSError:  # the folder of all results cannot be read
+            beside = []
+        names = ", ".join(beside[:NAMED]) + (", …" if len(beside) > NAMED else "")
+        listed = f" Stored in {self.root}: {names}." if beside else ""
+        hint = did_you_mean(self.folder.name, beside) or listed
+        return StoreError(f"{self.folder}: nothing is stored here. Run the experiment first.{hint}")
+
     def manifest(self) -> dict[str, Any]:
         """Return the facts of the manifest; if its file is damaged, an empty dict, with a StoreWarning."""
         path = self.folder / MANIFEST
         try:
             with explained("read", path):
-                facts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+                facts = json.loads(files.content(path)) if path.exists() else {}
         except ValueError:
             facts = None
         if not isinstance(facts, dict):
@@ -136,11 +153,12 @@ class Store:
             finally:
                 self._parts = None
 
-    def save(self, records: Records, stack: str = "") -> None:
+    def save(self, records: Records, stack: str = "", maker: Mapping[str, str] | None = None) -> list[str]:
         """Store a stack's records as one part, which readers see only once all of it is durable.
 
         A run that is stored already is replaced, but a crashed run never replaces a finished one. `stack` is
-        the part's name, by default a hash of its run ids. Errors: StoreError; then nothing has changed.
+        the part's name, by default a hash of its run ids. A replaced part with finished runs of another maker
+        is set aside, not deleted; return where. Errors: StoreError; then nothing has changed.
         """
         held = self._holding()
         status = dict(zip(records.check().runs["run_id"], records.runs["status"], strict=True))
@@ -151,9 +169,11 @@ class Store:
             if ids:
                 for frame, measured in PROBED.items():
                     self._widen(frame, getattr(records, measured))
-                self._add(records.of(ids), stack or _name(ids))
+                self._add(records.of(ids), stack or _name(ids), maker or {})
+            foreign = [name for name in sorted(before) if _is_lost(held[name], set(ids), maker or {})]
             for name in sorted(before):
-                self._take_out(held[name], set(ids))
+                self._take_out(held[name], set(ids), keep=name in foreign)
+        return foreign
 
     def write(self, name: str, data: bytes) -> Path:
         """Write a table, figure or report atomically and return its path; `fresh` will delete it."""
@@ -243,14 +263,22 @@ class Store:
         ]
 
     def _set_aside(self, path: Path) -> None:
+        target = self._place_aside(path)
+        if os.path.lexists(path):
+            os.rename(path, target)
+
+    def _copy_aside(self, path: Path) -> None:
+        """Write a copy durably, so that a kill in between leaves the part where it was."""
+        files.write(self._place_aside(path), path.read_bytes(), self.folder / DRAFTS)
+
+    def _place_aside(self, path: Path) -> Path:
         target = self.folder / ASIDE / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         count = 1
         while os.path.lexists(target):
             count += 1
             target = target.with_name(f"{path.stem}-{count}{path.suffix}")
-        if os.path.lexists(path):
-            os.rename(path, target)
+        return target
 
     def _widen(self, frame: str, probes: Iterable[str]) -> None:
         """Add these columns to the list that readers of the folder of `frame` see."""
@@ -262,10 +290,10 @@ class Store:
     def _write_columns(self, frame: str, probes: tuple[str, ...]) -> None:
         rows = typed(frame, dict.fromkeys([*COLUMNS[frame], *probes], ()))
         raw, path = encode(frame, rows, COLUMNS_ONLY), path_of(self.folder, frame, COLUMNS_ONLY)
-        if not path.exists() or path.read_bytes() != raw:
+        if not path.is_file() or files.content(path) != raw:
             files.write(path, raw, self.folder / DRAFTS)
 
-    def _add(self, records: Records, stack: str) -> None:
+    def _add(self, records: Records, stack: str, maker: Mapping[str, str]) -> None:
         """Commit one new part."""
         if not re.fullmatch(r"[0-9A-Za-z]\w*", stack, re.ASCII):
             raise ValueError(f"{stack!r} is not a part's name: letters, digits and underscores")
@@ -273,9 +301,10 @@ class Store:
         while any(path_of(self.folder, frame, name).exists() for frame in FRAMES):
             count += 1
             name = f"{stack}-{count}"
-        self._commit(name, seal(records, name))
+        self._commit(name, seal(records, name, maker))
         runs = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
-        self._holding()[name] = Part(name, runs, **{key: getattr(records, key) for key in PROBED.values()})
+        measured = {key: getattr(records, key) for key in PROBED.values()}
+        self._holding()[name] = Part(name, runs, **measured, maker=maker)
         self._home |= dict.fromkeys(runs, name)
 
     def _commit(self, name: str, raw: dict[str, bytes]) -> None:
@@ -296,10 +325,13 @@ class Store:
             raise
         files.sync(paths["runs"].parent)
 
-    def _take_out(self, part: Part, runs: set[str]) -> None:
-        """Remove some runs, which another part holds, from this one."""
+    def _take_out(self, part: Part, runs: set[str], *, keep: bool = False) -> None:
+        """Remove some runs, which another part holds, from this one; keep: set the part as it was aside."""
         if rest := [run for run in part.runs if run not in runs]:
-            self._add(self.read_parts({part: rest}).of(rest), part.name.split("-")[0])
+            self._add(self.read_parts({part: rest}).of(rest), part.name.split("-")[0], part.maker)
+        if keep:
+            for frame in part.frames[::-1]:
+                self._copy_aside(path_of(self.folder, frame, part.name))
         self._drop(part)
 
     def _drop(self, part: Part) -> None:
@@ -312,6 +344,12 @@ class Store:
         for run in part.runs:
             if self._home[run] == part.name:
                 del self._home[run]
+
+
+def _is_lost(part: Part, replaced: set[str], maker: Mapping[str, str]) -> bool:
+    """Return whether another maker's finished numbers go with these runs of a part."""
+    finished = {run for run, status in part.runs.items() if status != "crashed"}
+    return bool(finished & replaced) and dict(part.maker) != dict(maker)
 
 
 def _name(ids: Iterable[str]) -> str:

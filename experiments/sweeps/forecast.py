@@ -12,48 +12,132 @@ from experiments.analysis.wording import duration
 from experiments.config import Experiment, Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, watched_steps
 from experiments.sweeps.blas import blas
+from experiments.sweeps.shapes import Shape, layer_sizes, matrices, shape_of
+from mlp.activations import activation
+from mlp.probes import PROBES
 from mlp.registry import parse_call
 
 _RECORDING = Recording(probes=())
 
-# The work of a step is counted in float32 FLOP of matrix products; float64 takes twice as long.
-OVERHEAD = 1e6  # FLOP that the calls of Python and NumPy cost per layer and step: 12 µs at 80 GFLOP/s
-# What is measured, as a share of a step's work on as many examples; timed for nets of 5 to 50 layers of 64.
-PASS = 1.4  # forward and backward with exact slopes, which a step does without
-PROBE = 0.02  # 0.013 to 0.028 for one of the default set
-COSTLY = 0.4  # 0.3 to 0.4
-DISTRIBUTION = 0.1
-# What follows the training, in the same unit; timed for `initialisation`, which is most of a minute of it.
-PREDICTION = (
-    0.8e9  # FLOP for each layer of a setting, whatever the number of seeds: theory beside the summary
-)
-FIGURE, CURVE = 25e9, 1.25e9  # FLOP for each figure, and for each setting in it
-CLAIM = 10e9  # FLOP; a claim that trains or times networks of its own takes longer
-INPUTS = {"mnist": 784, "fashion_mnist": 784}  # sizes of inputs that stand out
-OTHER_INPUTS = 64  # assumed for other data; an estimate decides how runs are grouped, never their numbers
-CLASSES = 10  # assumed for all data
+# Work is counted in float32 FLOP of the matrix products that `machine_speed` times, other work as the FLOP
+# that could be done meanwhile. The constants were fitted to the processor time of 48 random stacks of 2 to
+# 20,000 features, 2 to 500 classes and 0 to 30 layers of 4 to 512 units, at 62 GFLOP/s: 6.2e7 FLOP per ms.
+# `tests/experiments/sweeps/test_forecast.py` compares them with stacks that they were not fitted to.
+STACK = 1.2e9  # to set a stack up and to store it
+CALLS = 8e6  # of Python and NumPy, per layer and step
+LOOK_CALLS = 3e6  # per layer, watched step and probe; a look without probes makes those of MORE_CALLS probes
+MORE_CALLS = 4
+ELEMENT = 7.0  # per example and unit or feature of a step, besides the products
+LOOKED_AT = 460.0  # per example and unit in a look: z, a, slope and delta are kept, with their exponents
+READ = 150.0  # per example and feature in a look
+CURVED = 2400.0  # per example and unit whose activation has no fast form: 40 ns, which gelu takes
+PROBE = 17.0  # per example, unit and probe
+NORMED = 220.0  # per example and unit that is normalised
+PARAMETER = 350.0  # per weight and step: the update
+DRAWN = 1e4  # per weight that is drawn
+DISTRIBUTION = 1800.0  # per example, unit and distribution
+UNIT_ROW = 1.5e4  # per unit and unit probe: a row that is stored
+SINGULAR = 18.0  # per n_in · n_out · min(n_in, n_out) of singular values
+GRADIENTS = 20.0  # per example and weight, of a probe that needs the whole pass
+EXAMPLES = 4  # whose Jacobians are taken, unless a probe names another number
+# What follows the training; timed for `initialisation`, which is most of a minute of it.
+PREDICTION = 2e9  # for each layer of a setting, whatever the number of seeds: theory beside the summary
+FIGURE, CURVE = 6e10, 3e9  # for each figure, and for each setting in it
+CLAIM = 2.5e10  # a claim that trains or times networks of its own takes longer
 
 
 def cost(stack: Sequence[Run], recording: Recording = _RECORDING) -> float:
-    """Return the work of a stack in FLOP: its training, and at each watched step a look at the probe set."""
-    run = stack[0]
-    between = max(run.depth - 1, 0) * run.width**2
-    weights = between + (run.width * (input_size(run) + CLASSES) if run.depth else input_size(run) * CLASSES)
-    products = 6 * weights * len(stack) * (2 if run.dtype == "float64" else 1)
-    calls = (run.depth + 1) * OVERHEAD
-    watched = len(watched_steps(recording.watch, run.steps))
-    examples = run.steps * run.batch + looks(run.steps, recording) * traced_examples(run, recording)
-    return (run.steps + watched) * calls + products * examples
+    """Return the work of a stack in FLOP: its training, and at each watched step a look at the probe set.
+
+    The data set is read for its shape. Errors: DataError.
+    """
+    run, data = stack[0], shape_of(stack[0].dataset)
+    sizes = layer_sizes(run, data)
+    looks, at_costly = _looks(recording, run.steps)
+    calls = run.steps * CALLS + looks * LOOK_CALLS * (MORE_CALLS + len(recording.probes))
+    each = _training(run, sizes) + looks * _look(run, sizes, data, recording)
+    if at_costly:
+        each += at_costly * _costly(recording, sizes, data.traced(run, recording))
+    return STACK + (run.depth + 1) * calls + len(stack) * each
 
 
 @lru_cache
-def looks(steps: int, recording: Recording) -> float:
-    """Return how many steps' work the watched steps of a run take, per example: passes and probes."""
-    costly = sum(map(is_costly, recording.probes))
-    others = len(recording.probes) + len(recording.unit_probes) - costly
-    each = PASS + PROBE * others + DISTRIBUTION * len(recording.distributions)
-    at = len(costly_steps(recording, steps)) if costly else 0
-    return each * len(watched_steps(recording.watch, steps)) + COSTLY * costly * at
+def _looks(recording: Recording, steps: int) -> tuple[int, int]:
+    """Return at how many steps is measured, and at how many of them the costly probes are."""
+    costly = costly_steps(recording, steps) if any(map(is_costly, recording.probes)) else ()
+    return len(watched_steps(recording.watch, steps)), len(costly)
+
+
+@lru_cache
+def _cheap(probes: tuple[str, ...]) -> tuple[int, int]:
+    """Return how many probes are not costly, and how many of these need the whole pass."""
+    cheap = [probe for probe in probes if not is_costly(probe)]
+    return len(cheap), sum(PROBES.facts(parse_call(probe)[0]).whole_pass for probe in cheap)
+
+
+def _training(run: Run, sizes: Sequence[int]) -> float:
+    """The work of drawing one network and of its steps."""
+    weights = _weights(sizes)
+    passing = _passes(sizes) + ELEMENT * sum(sizes) + _normed(run)
+    step = _wide(run) * (run.batch * passing + PARAMETER * weights) + run.batch * _curved(run)
+    return DRAWN * weights + run.steps * step
+
+
+def _look(run: Run, sizes: Sequence[int], data: Shape, recording: Recording) -> float:
+    """The work of one look at one network, without costly probes: passes over the probe and the test set."""
+    units, weights = sum(sizes[1:]), _weights(sizes)
+    passing = _passes(sizes) + LOOKED_AT * units + READ * sizes[0] + _normed(run)
+    probes, whole_pass = _cheap(recording.probes)
+    measuring = (PROBE * probes + DISTRIBUTION * len(recording.distributions)) * units
+    measuring += GRADIENTS * weights * whole_pass
+    seen = data.traced(run, recording) * (_wide(run) * passing + _curved(run) + measuring)
+    tested = data.test * _wide(run) * 2 * weights * (recording.trace == "probe_set")
+    return seen + tested + UNIT_ROW * units * len(recording.unit_probes)
+
+
+def _costly(recording: Recording, sizes: Sequence[int], traced: int) -> float:
+    """The work of the costly probes of one network: singular values of outputs or of Jacobians."""
+    total, classes = 0.0, sizes[-1]
+    for probe in filter(is_costly, recording.probes):
+        name, options = parse_call(probe)
+        seen = min(traced, int(options.get("examples", EXAMPLES)))
+        for n_in, n_out in matrices(sizes):
+            if name == "effective_rank":
+                total += traced * n_out * min(traced, n_out)
+            elif name.startswith("end_to_end"):
+                total += seen * (n_in * classes * min(n_in, classes) + n_in * n_out * classes)
+            else:
+                total += seen * n_in * n_out * min(n_in, n_out)
+    return SINGULAR * total
+
+
+def _weights(sizes: Sequence[int]) -> int:
+    return sum(n_in * n_out for n_in, n_out in matrices(sizes))
+
+
+def _passes(sizes: Sequence[int]) -> int:
+    """The FLOP of the products per example: forward, to the weights and, but for layer 1, to the input."""
+    return 6 * _weights(sizes) - 2 * sizes[0] * sizes[1]
+
+
+def _wide(run: Run) -> int:
+    """How many times as long as float32 a run's number format takes."""
+    return 2 if run.dtype == "float64" else 1
+
+
+def _curved(run: Run) -> float:
+    """The work per example of an activation that has no fast form."""
+    return CURVED * run.depth * run.width * _has_no_fast_form(run.activation)
+
+
+@lru_cache
+def _has_no_fast_form(act: str) -> bool:
+    return activation(act).in_place is None
+
+
+def _normed(run: Run) -> float:
+    """The work of normalisation per example."""
+    return 0.0 if run.norm == "none" else NORMED * run.depth * run.width
 
 
 def finishing_cost(experiment: Experiment, runs: Collection[Run]) -> float:
@@ -66,34 +150,22 @@ def finishing_cost(experiment: Experiment, runs: Collection[Run]) -> float:
     )
 
 
-def input_size(run: Run) -> int:
-    """Return the number of input features of a run, or a typical one where only reading the data tells."""
-    return INPUTS.get(parse_call(run.dataset)[0], OTHER_INPUTS)
-
-
-def traced_examples(run: Run, recording: Recording) -> int:
-    """Return the number of examples that a trace is taken on."""
-    if recording.trace == "batch":
-        return run.batch
-    from experiments.datasets import training_size
-
-    return min(recording.probe_set, training_size(run.dataset) or recording.probe_set)
-
-
 def machine_speed(seconds: float = 0.05) -> float:
     """Measure the speed of one core, in FLOP per second, by float32 products of a shape typical of training.
 
-    `cost` counts the same FLOP. The measurement takes about the given number of seconds.
+    `cost` counts the same FLOP. The measurement takes about the given number of seconds, of processor time: a
+    moment in which the machine does something else would make any forecast of hours wrong.
     """
     x, w = np.ones((4, 128, 64), np.float32), np.ones((4, 64, 64), np.float32)
     out = np.empty_like(x)
     products = 0
     with blas().limit(limits=1, user_api="blas"):
         np.matmul(x, w, out=out)  # not timed: the first call also chooses the kernel
-        began = time.perf_counter()
-        while (elapsed := time.perf_counter() - began) < seconds:
-            np.matmul(x, w, out=out)
-            products += 1
+        began = time.process_time()
+        while (elapsed := time.process_time() - began) < seconds:
+            for _ in range(10):
+                np.matmul(x, w, out=out)
+            products += 10
     return products * 2.0 * x.size * w.shape[-1] / elapsed
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import nlargest
 from pathlib import Path
 
-from experiments import datasets
 from experiments.config import ConfigError, Recording, Run
 from experiments.storage.identity import watched_steps
+from experiments.sweeps.shapes import Shape, layer_sizes, shape_of
 from mlp.network import parameter_count
 from mlp.norms import NORMS
 from mlp.train import BLOCK
@@ -25,32 +25,17 @@ Stack = tuple[Run, ...]
 
 PROCESS = 250 * 2**20  # bytes of a worker with NumPy, pandas and SciPy loaded
 RESERVE = 0.8  # of the memory that is free may be used
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What of a data set decides on memory and time."""
-
-    features: int
-    classes: int
-    train: int
-    test: int
-
-
-def shape_of(dataset: str) -> Shape:
-    """Return the shape of a data set, which is read for it; errors: DataError."""
-    data = datasets.load(dataset)
-    return Shape(data.x.shape[1], data.classes, len(data.x), len(data.x_test))
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")  # of control groups version 1
 
 
 def stack_bytes(stack: Sequence[Run], recording: Recording, data: Shape) -> int:
     """Return about how many bytes these runs take while they train together, their data included."""
     run, runs = stack[0], len(stack)
     item = 8 if run.dtype == "float64" else 4
-    sizes = (data.features, *[run.width] * run.depth, data.classes)
+    sizes = layer_sizes(run, data)
     parameters = runs * parameter_count(sizes, normed=NORMS.bind(run.norm)() is not None)
     blocks = PARAMETER_BLOCKS + OPTIMISER_BLOCKS
-    examples = run.batch if recording.trace == "batch" else min(recording.probe_set, data.train)
+    examples = data.traced(run, recording)
     tapes = runs * (run.batch + examples) * sum(sizes) * TAPE_ARRAYS
     predicted = 2 * runs * min(data.test, EXAMPLES_AT_ONCE) * max(sizes)
     inputs = (data.train + data.test) * data.features
@@ -70,36 +55,35 @@ def _recorded(stack: Sequence[Run], recording: Recording) -> int:
     return int(pieces * SMALL_ARRAY + 8 * FRAME_COPIES * numbers)
 
 
-def fitted(stacks: Sequence[Stack], recording: Recording, workers: int) -> tuple[list[Stack], int]:
+def fitted(stacks: Iterable[Stack], recording: Recording, workers: int) -> tuple[list[Stack], int]:
     """Return the stacks, cut where they are too large for the free memory, and how many workers have room.
 
     Errors: ConfigError where even one run alone has no room; the message says what to make smaller.
     """
     free = int(RESERVE * available())
-    shapes = {text: shape_of(text) for text in dict.fromkeys(stack[0].dataset for stack in stacks)}
 
     def need(stack: Stack) -> int:
-        return stack_bytes(stack, recording, shapes[stack[0].dataset]) + PROCESS
+        return stack_bytes(stack, recording, shape_of(stack[0].dataset)) + PROCESS
 
     parts = [part for stack in stacks for part in _cut(stack, need, free)]
-    needs = sorted(map(need, parts), reverse=True)
+    needs = nlargest(max(1, workers), (size for _, size in parts))
     at_once = [n for n in range(1, workers + 1) if sum(needs[:n]) <= free]
-    return parts, max(at_once, default=0)
+    return [stack for stack, _ in parts], max(at_once, default=0)
 
 
-def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[Stack]:
-    """Return the stack in the fewest halves of halves that each fit."""
-    if need(stack) <= free:
-        return [stack]
+def _cut(stack: Stack, need: Callable[[Stack], int], free: int) -> list[tuple[Stack, int]]:
+    """Return the stack in the fewest halves of halves that each fit, with the bytes that each needs."""
+    if (size := need(stack)) <= free:
+        return [(stack, size)]
     if len(stack) > 1:
         half = len(stack) // 2
         return _cut(stack[:half], need, free) + _cut(stack[half:], need, free)
     run = stack[0]
     raise ConfigError([
         f"memory: a run of depth {run.depth}, width {run.width}, batch {run.batch} on {run.dataset} needs "
-        f"about {need(stack) / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used "
+        f"about {size / 1e9:.3g} GB while it trains, and {free / 1e9:.3g} GB may be used "
         "here (VG_MEMORY=GB says otherwise); "
-        "make depth, width, batch, probe_set or the number of watched steps smaller"
+        "make the data, depth, width, batch, probe_set or the number of watched steps smaller"
     ])  # fmt: skip
 
 
@@ -117,26 +101,47 @@ def available() -> int:
         if not 0 < asked < 1e9:
             raise ConfigError([f"VG_MEMORY is {text!r}; it is a number of GB, as in VG_MEMORY=16"])
         return int(asked * 1e9)
-    free = _free()
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-        except (OSError, ValueError):  # no control groups, or no limit ("max")
+    return max(0, min([_free(), *_free_in_groups()]))
+
+
+def _free_in_groups() -> Iterator[int]:
+    """Yield what is free in each control group with a limit, of version 2 or 1, that this process is in.
+
+    Files that the system keeps in memory while nothing else needs it (inactive_file) count as free. In a
+    container the group's own path may not be there, and the limit is that of the root.
+    """
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
             continue
-    return max(0, free)
+        root = "/sys/fs/cgroup" if not controllers else "/sys/fs/cgroup/memory"
+        names = ("memory.max", "memory.current") if not controllers else V1
+        for group in (Path(path), *Path(path).parents):
+            folder = f"{root}{group}".rstrip("/")
+            limit, used = (_text(f"{folder}/{name}").strip() for name in names)
+            if limit.isdecimal() and used.isdecimal():  # else there is no such group, or no limit ("max")
+                yield int(limit) - int(used) + _reclaimable(_text(f"{folder}/memory.stat"))
+
+
+def _reclaimable(stat: str) -> int:
+    facts = dict(line.split(" ", 1) for line in stat.splitlines() if " " in line)
+    found = facts.get("total_inactive_file", facts.get("inactive_file", "0")).strip()
+    return int(found) if found.isdecimal() else 0
+
+
+def _text(path: str) -> str:
+    """Return a system file's text; empty where there is none."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def _free() -> int:
     """The memory that is available on the machine; where nothing tells, 8 GB."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:
-        pass
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024 * int(line.split()[1])
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

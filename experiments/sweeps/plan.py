@@ -7,26 +7,40 @@ from dataclasses import dataclass, field, fields, replace
 
 from experiments import datasets
 from experiments.config import ConfigError, Experiment, Run
+from experiments.config.matching import only_checks
 from experiments.storage.identity import fingerprints, named, recorded
+from experiments.storage.makers import of_others
 from experiments.storage.own_parts import used_by
 from experiments.storage.sharing import Place, held_elsewhere
 from experiments.storage.store import Store
+from experiments.sweeps.blas import maker_while_training, not_limited
+from experiments.sweeps.counting import Say, counted
 from experiments.sweeps.forecast import cost, finishing_cost, machine_speed
 from experiments.sweeps.memory import fitted
+from experiments.sweeps.shapes import shape_of
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 
-EFFICIENCY = 0.4  # the speed of training as a fraction of the core's speed at matrix products
+MOST_JOBS = 1024  # worker processes: more is a slip of the keyboard
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
-SHORTEST_LIMIT, SLACK = 600.0, 30.0  # a stack hangs after ten minutes, or 30 times its estimate if longer
 
 Stack = tuple[Run, ...]
 
 
-def grid(experiment: Experiment) -> list[Run]:
-    """Return every run of an experiment, in order: `zip` varies slowest, the last key of `sweep` fastest."""
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def grid(experiment: Experiment, say: Say = _silent) -> list[Run]:
+    """Return every run of an experiment, in order: `zip` varies slowest, the last key of `sweep` fastest.
+
+    An experiment of checks alone has none.
+    """
+    if only_checks(experiment):
+        return []
     base = {f.name: getattr(experiment.base, f.name) for f in fields(Run)}
-    return [Run(**(base | setting)) for setting in experiment.combinations()]
+    settings = counted(experiment.combinations(), experiment.size(), "combinations", say)
+    return [Run(**(base | setting)) for setting in settings]
 
 
 def check_sizes(runs: Iterable[Run]) -> None:
@@ -34,11 +48,10 @@ def check_sizes(runs: Iterable[Run]) -> None:
 
     Errors: ConfigError where a batch has more examples than the data; DataError where they cannot be read.
     """
-    from experiments.datasets import load, training_size
-
-    messages = []
-    for dataset, batch in dict.fromkeys((run.dataset, run.batch) for run in runs):
-        if training_size(dataset) is None and batch > (size := len(load(dataset).x)):
+    messages, pairs = [], dict.fromkeys((run.dataset, run.batch) for run in runs)
+    unsized = {text for text in {text for text, _ in pairs} if datasets.training_size(text) is None}
+    for dataset, batch in pairs:
+        if dataset in unsized and batch > (size := shape_of(dataset).train):
             messages.append(f"batch: {batch} examples a batch, but {dataset} has {size} to train on")
     if messages:
         raise ConfigError(messages)
@@ -50,10 +63,11 @@ class ExecutionOptions:
 
     jobs: int | None = None  # worker processes; 1: this process; None: all cores, if they are worth it
     dask: str | None = None  # a scheduler's address, or local:4
-    limit: float | None = None  # seconds after which a stack counts as hanging; None: `Sweep.limit`
+    limit: float | None = None  # seconds after which a stack counts as hanging; None: by its own pace
     fail_fast: bool = False
     rerun_failed: bool = False
     fresh: bool = False
+    only_mine: bool = False  # train anew what another maker has made (see `storage.makers`)
 
 
 @dataclass(frozen=True)
@@ -63,13 +77,15 @@ class Sweep:
     experiment: Experiment
     runs: dict[str, Run]  # by id, in the grid's order
     done: Collection[str]  # the ids that need no training
-    speed: float  # estimated FLOP per second of one core while training
+    speed: float  # FLOP per second of one core, as `cost` counts them
     workers: int  # worker processes; 0: train in this process
     stacks: Sequence[Stack] = ()  # to train, the costliest first
     prints: Mapping[str, str] | None = None  # fingerprints of the data sets, which are part of the run ids
     elsewhere: Mapping[Place, list[str]] = field(default_factory=dict)  # done runs of other experiments
     crashed: int = 0  # how many of the done runs have only crashed: they have no numbers
     own: Sequence[str] = ()  # parts registered by the user in this process, which no worker has
+    cluster: bool = False  # whether a Dask cluster trains
+    warning: str = ""  # why the numbers may differ in the last bits from one execution to another
 
     @property
     def missing(self) -> int:
@@ -89,49 +105,60 @@ class Sweep:
         """Return the estimated seconds that the summary, the figures and the claims take after training."""
         return finishing_cost(self.experiment, self.runs.values()) / self.speed
 
-    def limit(self) -> float:
-        """Return the seconds after which a stack counts as hanging."""
-        return max(SHORTEST_LIMIT, SLACK * self.cost(self.stacks[:1]) / self.speed)
-
-    def without(self, done: Collection[str]) -> Sweep:
+    def without(self, done: Collection[str], say: Say = _silent) -> Sweep:
         """Return the same plan without the runs that are done; the others are stacked again."""
         missing = [run for name, run in self.runs.items() if name not in done]
-        stacks = cut_into_stacks(missing, self.experiment.recording, max(1, self.workers)) if missing else []
-        return replace(self, done=done, stacks=stacks)
+        recording, workers = self.experiment.recording, self.workers
+        runs = counted(missing, len(missing), "stacks", say)
+        stacks = cut_into_stacks(runs, recording, max(1, workers)) if missing else []
+        workers = min(workers, len(stacks))
+        if not self.cluster:  # whose memory is its own
+            counting = counted(stacks, len(stacks), "memory of the stacks", say)
+            stacks, workers = fitted(counting, recording, workers)
+        return replace(self, done=done, stacks=stacks, workers=workers)
 
 
 def check_options(options: ExecutionOptions) -> None:
     """Check the numbers among the options; errors: ConfigError."""
+    from experiments.sweeps.executors.cluster import check_address
+
     jobs, limit = options.jobs, options.limit
-    if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
-        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1"])
+    if options.dask is not None:
+        check_address(options.dask)
+    if jobs is not None and not (isinstance(jobs, int) and 1 <= jobs <= MOST_JOBS):
+        raise ConfigError([f"jobs: {jobs!r} is not a whole number from 1 to {MOST_JOBS}"])
     if limit is not None and not limit > 0:
         raise ConfigError([f"limit: {limit!r} is not a number of seconds above 0"])
 
 
-def survey(experiment: Experiment, store: Store, options: ExecutionOptions, *, alone: bool = False) -> Sweep:
+def survey(
+    experiment: Experiment,
+    store: Store,
+    options: ExecutionOptions,
+    *,
+    alone: bool = False,
+    say: Say = _silent,
+) -> Sweep:
     """Plan which runs to train, and with how many processes, without training or writing anything.
 
     Runs that another experiment has stored need no training, unless this one is to be trained `alone`. The
-    data sets of the missing runs are read. Errors: DataError, and ConfigError for a batch larger than
-    the data.
+    data sets of the missing runs are read. Of a large plan, `say` is told every few seconds how far it is.
+    Errors: DataError, and ConfigError for a batch larger than the data or a run that has no room in memory.
     """
     check_options(options)
-    all_runs = grid(experiment)
+    all_runs = grid(experiment, say)
     prints = fingerprints(all_runs)
-    runs = named(all_runs, experiment.recording, prints)
+    runs = named(counted(all_runs, len(all_runs), "names of runs", say), experiment.recording, prints)
     done, crashed, elsewhere = _stored(runs, store, options, alone)
     missing = [run for name, run in runs.items() if name not in done]
-    for text in dict.fromkeys(run.dataset for run in missing):
-        datasets.load(text)
+    data = dict.fromkeys(run.dataset for run in missing)
+    for text in counted(data, len(data), "data sets", say):
+        shape_of(text)
     check_sizes(missing)
-    speed = EFFICIENCY * machine_speed() if missing else 1.0
+    speed = machine_speed() if missing else 1.0
     sweep = Sweep(experiment, runs, done, speed, _workers(options), prints=prints, elsewhere=elsewhere)
-    sweep = replace(sweep.without(done), crashed=crashed)
-    sweep = replace(sweep, workers=min(sweep.workers, len(sweep.stacks)), own=_own_parts(experiment, missing))
-    if not options.dask:  # a cluster's memory is its own
-        stacks, workers = fitted(sweep.stacks, experiment.recording, sweep.workers)
-        sweep = replace(sweep, stacks=stacks, workers=workers)
+    sweep = replace(sweep, crashed=crashed, cluster=bool(options.dask)).without(done, say)
+    sweep = replace(sweep, own=_own_parts(experiment, missing), warning=not_limited() if missing else "")
     if sweep.own and options.dask:
         raise ConfigError([f"--dask: its workers do not have {_named(sweep.own)}; leave out --dask"])
     if sweep.own:
@@ -146,12 +173,23 @@ def _stored(
     """Return the runs that need no training, how many of them have crashed, and which are held elsewhere."""
     if options.fresh:
         return set(), 0, {}
+    sound, crashed = settled(store, options)
+    mine = maker_while_training() if options.only_mine else None
+    lacking = [name for name in runs if name not in sound]
+    elsewhere = {} if alone else held_elsewhere(store, lacking, mine)
+    sound |= {name for names in elsewhere.values() for name in names}
+    crashed -= sound
+    return sound | crashed, len(crashed & runs.keys()), elsewhere
+
+
+def settled(store: Store, options: ExecutionOptions) -> tuple[set[str], set[str]]:
+    """Return the ids of the stored runs that need no training, and of those that crashed and are let be."""
     statuses = store.statuses()
     sound = {name for name, status in statuses.items() if status != "crashed"}
-    elsewhere = {} if alone else held_elsewhere(store, [name for name in runs if name not in sound])
-    sound |= {name for names in elsewhere.values() for name in names}
     crashed = set() if options.rerun_failed else statuses.keys() - sound
-    return sound | crashed, len(crashed & runs.keys()), elsewhere
+    if options.only_mine:
+        sound -= of_others(store, maker_while_training())
+    return sound, crashed
 
 
 def _own_parts(experiment: Experiment, runs: Iterable[Run]) -> tuple[str, ...]:

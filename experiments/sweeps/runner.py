@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from experiments import datasets
 from experiments.config import Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
+from experiments.storage.makers import maker
 from experiments.storage.records import Records
 from experiments.sweeps.blas import blas
 from mlp.network import create
@@ -29,12 +30,20 @@ CHANGED = (
 )
 
 
-def run_stack(runs: Sequence[Run], recording: Recording, prints: Mapping[str, str] | None = None) -> Records:
+def run_stack(
+    runs: Sequence[Run],
+    recording: Recording,
+    prints: Mapping[str, str] | None = None,
+    beat: Callable[[int], None] = lambda steps: None,
+) -> Records:
     """Train together runs that differ only in the fields `stacks.STACKED`, with one BLAS thread.
 
     A run's rows are the same, bit for bit, alone or in any stack, order or process. Only `seconds` differs:
-    it is the stack's time divided by its runs, without the reading of the data set.
-    `prints` are the expected fingerprints by data set. Errors: DataError, also where a fingerprint differs.
+    it is the stack's time divided by its runs, without the reading of the data set. ``runs.attrs["maker"]``
+    of the result is this process as a maker.
+    `prints` are the expected fingerprints by data set. `beat` is called when a part of the work is done, with
+    the number of training steps in the next part, 0 where that is a measurement.
+    Errors: DataError, also where a fingerprint differs.
     """
     data = datasets.load(runs[0].dataset)
     if prints is not None and data.fingerprint != prints[runs[0].dataset]:
@@ -42,9 +51,15 @@ def run_stack(runs: Sequence[Run], recording: Recording, prints: Mapping[str, st
     began = time.perf_counter()
     with blas().limit(limits=1, user_api="blas"):
         columns = _Columns(runs, recording, data.fingerprint)
-        for snap in _train(runs, recording, data):
+        watched = watched_steps(recording.watch, runs[0].steps)
+        for snap, following in zip(_train(runs, recording, data), (*watched[1:], watched[-1]), strict=False):
+            beat(0)
             columns.add(snap)
-    return columns.records((time.perf_counter() - began) / len(runs))
+            beat(following - snap.step)
+        by = maker()
+    records = columns.records((time.perf_counter() - began) / len(runs))
+    records.runs.attrs["maker"] = by
+    return records
 
 
 def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:

@@ -11,7 +11,8 @@ from itertools import pairwise
 from math import ceil
 
 from experiments.config import Recording, Run
-from experiments.sweeps.forecast import cost, input_size, traced_examples
+from experiments.sweeps.forecast import cost
+from experiments.sweeps.shapes import shape_of
 
 STACKED = ("seed", "lr", "init", "bias")  # fields that may differ within a stack; all others agree
 _RECORDING = Recording(probes=())
@@ -99,8 +100,9 @@ def _makespan(priced: list[_Priced], workers: int) -> tuple[float, _Group]:
 def _capacity(run: Run, recording: Recording) -> int:
     """Return the largest number of runs of this shape in one stack."""
     size = 8 if run.dtype == "float64" else 4
-    activations = run.batch * (input_size(run) + run.depth * run.width) * size
+    data = shape_of(run.dataset)
+    activations = run.batch * (data.features + run.depth * run.width) * size
     fitting = max(round(CACHE / activations), 2 if run.width <= NARROW else 1)
     units = max(run.depth, 1) * run.width
-    traces = 3 * traced_examples(run, recording) * units * size  # z, a and slope of every layer, or less
+    traces = 3 * data.traced(run, recording) * units * size  # z, a and slope of every layer, or less
     return max(1, min(fitting, MOST_STACKED, TRACES // traces))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.storage.store import Store
+from experiments.analysis.wording import count
+from experiments.storage.store import ASIDE, Store
 from experiments.sweeps.forecast import Forecast
 from experiments.sweeps.plan import ExecutionOptions, Stack, Sweep
 from experiments.sweeps.progress import Progress
@@ -21,38 +22,44 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
 
     if not sweep.stacks:
         return Here()
-    limit = options.limit or sweep.limit()
     if options.dask:
-        return Dask(options.dask, limit)
-    return Workers(sweep.workers, limit) if sweep.workers else Here()
+        return Dask(options.dask, options.limit, sweep.prints)
+    return Workers(sweep.workers, options.limit) if sweep.workers else Here()
 
 
 def train(
-    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, *, fail_fast: bool = False
+    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, options: ExecutionOptions
 ) -> None:
     """Train every stack and store each as it completes.
 
+    A worker whose stack hangs is ended: at the user's limit, or without one when its own pace says so.
     After Ctrl-C the running stacks are finished and stored; then KeyboardInterrupt is raised.
     """
-    from experiments.sweeps.executors import outcomes
+    from experiments.sweeps.executors import Here, outcomes
+    from experiments.sweeps.executors.watchdog import supervised
     from experiments.sweeps.interrupts import patient
     from experiments.sweeps.runner import run_stack
 
     names = {run: name for name, run in sweep.runs.items()}
     work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints)
+    if not (options.limit or isinstance(pool, Here)):
+        work = partial(supervised, work)
     forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
     crashed: list[Stack] = []
+    aside: list[str] = []
 
     def stopped() -> bool:
-        return interrupted() or bool(crashed and fail_fast)
+        return interrupted() or bool(crashed and options.fail_fast)
 
     with patient() as interrupted, progress.training(sweep.missing, forecast) as advance:
         for outcome in outcomes(sweep.stacks, work, pool, stopped):
             records = _records(outcome, [names[run] for run in outcome.stack])
-            store.save(records)
+            aside += store.save(records, maker=records.runs.attrs.get("maker"))
             if outcome.error:
                 crashed.append(outcome.stack)
             advance(len(outcome.stack), sweep.cost([outcome.stack]))
+        if aside:
+            progress.say(f"{count(len(aside), 'part')} of other makers set aside in {store.folder / ASIDE}")
         if interrupted():
             raise KeyboardInterrupt
 
@@ -64,6 +71,7 @@ def _records(outcome: Outcome, ids: list[str]) -> Records:
     error = outcome.error
     if not error:
         records = outcome.result.of(ids)
+        records.runs.attrs |= outcome.result.runs.attrs
         if len(records.runs) == len(ids):
             return records
         error = "the worker's run ids differ from those here: it runs another version of the code\n"

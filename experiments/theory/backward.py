@@ -1,9 +1,10 @@
-"""The way back through a wide random network, and how far one of finite width strays from it.
+"""The backward pass of a wide random network, and how far a network of finite width strays from it.
 
-Strays are kept to first order in 1/width, as n times the covariance between examples of ln‖delta_e‖². Two
-sources a layer: which units an example's gradient passes (f'², and the weights' own chi-square), and the
-forward signal, whose strays change f' further up. For one input, homogeneous f and Gaussian weights this is
-the known C_f·L/n (`closed_forms.spread`); over many inputs strays average out as far as the inputs and their
+A stray is the random deviation of one network from the mean over networks. Strays are kept to first order in
+1/width, as n times the covariance between examples of ln‖delta_e‖². Each layer has two sources of them: which
+units an example's gradient passes (f'², and the chi-square of the weights), and the forward signal, whose
+strays change f' in the layers above. For one input, homogeneous f and Gaussian weights this is the known
+C_f·L/n (`closed_forms.spread`); over many inputs the strays average out as far as the inputs and their
 gradients differ.
 
 A gradient goes back through the weights that the signal came through. Where the loss's gradient depends on
@@ -71,7 +72,7 @@ class _Above:
     reuse: float
 
     def rescaled(self) -> _Above:
-        """With entries of about 1, so that a thousand sigmoid layers do not underflow."""
+        """Return the same with entries of about 1, so that a thousand sigmoid layers do not underflow."""
         size = float(np.einsum("dii->", self.g)) / len(self.g)
         return replace(
             self, g=self.g / size, turn=self.turn / size, radial=self.radial / np.sqrt(size),
@@ -80,7 +81,7 @@ class _Above:
 
 
 def walk(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -> Iterator[Returned]:
-    """From the output layer to the first hidden one; `width` of the hidden layers."""
+    """Yield the gradients from the output layer to the first hidden one; the hidden layers have `width`."""
     none = np.zeros_like(inputs.gram)
     last = output.deltas @ output.deltas.mT
     turn = output.weight * output.turn
@@ -108,7 +109,7 @@ def walk(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -
 
 @dataclass(frozen=True)
 class _Noises:
-    """(M, M) n·cov that a layer adds to ln‖delta‖²: by its slopes, its output, both.
+    """The (M, M) n·cov that a layer adds to ln‖delta‖²: by its slopes, its output, and both together.
 
     passed: (M,), the lean above, by u of this layer.
     """
@@ -144,7 +145,7 @@ def _layer(inputs: Inputs, layer: Hidden, above: _Above, noises: _Noises, width:
 
 
 def _before_norm(inputs: Inputs, layer: Hidden, here: Returned) -> Returned:
-    """With du, where delta is that after the normalisation.
+    """Return the gradients with du, where delta is that after the normalisation.
 
     A unit's own normalisation over the batch takes from its gradient what goes with its signal, so that
     there is no `turn` left to first order.
@@ -160,7 +161,7 @@ def _before_norm(inputs: Inputs, layer: Hidden, here: Returned) -> Returned:
 
 
 def _through_batch_norm(inputs: Inputs, layer: Hidden, delta: Array) -> Array:
-    """Less the batch's means of delta and of delta·û, and more by how units differ in their variance.
+    """Take off the batch's means of delta and of delta·û, and allow for units that differ in their variance.
 
     A unit's variance over the batch strays from that of all by 2·`alike` and stands in a denominator. First
     order in that: exact for uncorrelated inputs, a per cent a layer for digits.
@@ -176,7 +177,7 @@ def _through_batch_norm(inputs: Inputs, layer: Hidden, delta: Array) -> Array:
 def _through(
     inputs: Inputs, layer: Hidden, above: _Above, here: Returned, noises: _Noises, width: int
 ) -> _Above:
-    """Through the layer's weights."""
+    """Return the gradient below the layer's weights."""
     weight, radial = layer.rule.weight, layer.rule.weight * gain(layer) * above.radial
     along = width * np.outer(radial, radial) * layer.x.products
     g = weight * here.du + along
@@ -190,7 +191,7 @@ def _through(
 def _past(
     inputs: Inputs, layer: Hidden, above: _Above, here: Returned, noises: _Noises, width: int
 ) -> _Above:
-    """Through the layer's weights and past its skip."""
+    """Return the gradient below the layer's weights, with what comes past its skip."""
     weight, radial = layer.rule.weight, layer.rule.weight * gain(layer) * above.radial
     more = np.outer(radial, radial) - np.outer(above.radial, above.radial)
     along = width * more * layer.x.products
@@ -209,26 +210,26 @@ def _past(
 
 
 def _made_by(inputs: Inputs, part: Array, g: Array) -> float:
-    """−ln of what is left of Σ|g|² without a part of it."""
+    """Return −ln of what is left of Σ|g|² without a part of it."""
     whole = float(np.einsum("dii->i", g) @ inputs.weights) / len(g)
     return float(-np.log(max(1 - float(np.diag(part) @ inputs.weights) / whole, 1e-3)))
 
 
 def _scattered(layer: Hidden, above: _Above) -> Array:
-    """What is left below the layer of the scatter above it: examples that pass other units part further."""
+    """Return what is left of the scatter below a layer: examples that pass other units part further."""
     root = np.sqrt(np.diag(layer.slopes))
     return above.scatter * (layer.slopes / np.outer(root, root)) ** 2
 
 
 def _interference(skipped: Array, branch: Array, share: Array) -> Array:
-    """n·cov of the product of the two gradients that meet where a skip ends; its mean is 0."""
+    """Return n·cov of the product of the two gradients that meet where a skip ends; its mean is 0."""
     along = np.sqrt(_fourth_moments(skipped)[1] * _fourth_moments(branch)[1])
     both = np.sqrt(share * (1 - share))
     return 4 * np.outer(both, both) * along
 
 
 def _fourth_moments(g: Array) -> tuple[Array, Array]:
-    """(M, M) means over draws of |g_e|²|g_e'|² and of (g_e·g_e')², over the product of the mean |g|²."""
+    """Return (M, M) means over draws of |g_e|²|g_e'|² and (g_e·g_e')², over the product of mean |g|²."""
     size = np.einsum("dii->di", g)
     mean = size.mean(axis=0)
     both = np.outer(mean, mean)

@@ -1,4 +1,4 @@
-"""From products of examples to the columns of the records: norms, moments, shares, each with its sd."""
+"""The columns of the records as theory has them: norms, moments and shares, each with its sd."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ SATURATED_BELOW = 0.1  # of the largest slope: the default of the probe `saturat
 
 @dataclass(frozen=True)
 class Columns:
-    """(layers,) each: logs with their sds over seeds, and plain values; limits by column, in words."""
+    """The predicted columns, (layers,) each: logs with their sds over seeds, and plain values.
+
+    limits has by column the sentences that say where there is no line or no band, and why.
+    """
 
     logs: dict[str, Array] = field(default_factory=dict)
     sds: dict[str, Array] = field(default_factory=dict)
@@ -50,7 +53,7 @@ class Columns:
 
 
 def _spread(inputs: Inputs, share: Array, noise: Array) -> float:
-    """Variance of ln Σ_e v_e from the covariance of the ln v_e; share: (M,), each v with its weight."""
+    """Return the variance of ln Σ_e v_e from the covariance of the ln v_e; share: (M,), v over the sum."""
     share = share / share.sum()
     return max(float(share @ (inputs.excess * noise) @ share), 0.0)
 
@@ -60,7 +63,7 @@ def _spread(inputs: Inputs, share: Array, noise: Array) -> float:
 
 @dataclass(frozen=True)
 class _Layer:
-    """What the norms of one layer depend on; strays and pairs are those of its input, at this width."""
+    """What the norms of one layer depend on; `stray` and `pairs` are those of its input, at this width."""
 
     inputs: Inputs
     x: Signal
@@ -73,7 +76,7 @@ class _Layer:
 
 
 def backward_columns(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -> Columns:
-    """Norms and root mean squares of delta, dw and db."""
+    """Return the norms and root mean squares of delta, dw and db."""
     sizes = [inputs.n_in, *[width] * len(layers), inputs.classes]
     columns = Columns()
     rows = _downwards(inputs, layers, output, width)[::-1]
@@ -94,7 +97,7 @@ def backward_columns(inputs: Inputs, layers: Sequence[Hidden], output: Output, w
 
 
 def _alike(inputs: Inputs, layer: Hidden) -> float:
-    """`alike` of a layer that is normalised over the batch, else 0."""
+    """Return `alike` of a layer that is normalised over the batch, and 0 of any other."""
     if layer.rule.norm is None or not layer.rule.norm.over_batch:
         return 0.0
     root = np.sqrt(layer.z)
@@ -104,7 +107,7 @@ def _alike(inputs: Inputs, layer: Hidden) -> float:
 def _downwards(
     inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int
 ) -> list[dict[str, LogNorm]]:
-    """The norms of every layer from the output layer down to the first."""
+    """Yield the norms of every layer from the output layer down to the first."""
     entering = [*(layer.x for layer in layers), output.x][::-1]
     strays, pairs = list(forward_noise(layers, output))[::-1], list(pair_noise(layers))[::-1]
     sizes = [inputs.n_in, *[width] * len(layers)][::-1]
@@ -128,7 +131,7 @@ def _delta(layer: _Layer) -> LogNorm:
 
 
 def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
-    """‖dw‖, and the largest variance over draws of the logits of a layer from here on.
+    """Return ‖dw‖, and the largest variance over draws of the logits of any layer from here on.
 
     N² pairs of examples: their gradients are alike by as much as their inputs happen to be, in a layer of n
     units by 1/√n. `paired` is what this adds to the sum: more than all the rest if N is much larger than n.
@@ -167,7 +170,7 @@ def _db(layer: _Layer) -> LogNorm:
 
 
 def _norm(layer: _Layer, squares: Array, size: float, variance: float) -> LogNorm:
-    """Mean and sd of ln norm for squares over draws of the logits and the variance of their log at one draw.
+    """Return mean and sd of the log norm, from squares over draws of logits and the log's variance at one.
 
     size: the sum of the terms' sizes, of which `squares` are what is left.
     """
@@ -185,7 +188,7 @@ def _norm(layer: _Layer, squares: Array, size: float, variance: float) -> LogNor
 
 
 def _sampling(inputs: Inputs, fixed: Array, products: Array, cosines: Array) -> float:
-    """Var ln Σ fixed·products over all pairs, where `products` are means over Gaussian units.
+    """Return Var ln Σ fixed·products over all pairs, where `products` are means over Gaussian units.
 
     cosines: (M, M) variance of the cosine of two examples: 1/n for n units of one layer, more for several.
     """
@@ -202,7 +205,7 @@ def _sampling(inputs: Inputs, fixed: Array, products: Array, cosines: Array) -> 
 
 
 def forward_columns(inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int) -> Columns:
-    """Moments of z and a, and the share of saturated units; the output layer's a is its z."""
+    """Return the moments of z and a, and the share of saturated units; the output layer's a is its z."""
     columns = Columns()
     squares = [*((layer.z, layer.square) for layer in layers), (output.u, output.u)]
     spreads = _spreads(inputs, layers, output, width)
@@ -225,7 +228,7 @@ def forward_columns(inputs: Inputs, layers: Sequence[Hidden], output: Output, wi
 def _spreads(
     inputs: Inputs, layers: Sequence[Hidden], output: Output, width: int
 ) -> list[tuple[float, float]]:
-    """Var ln of the mean squares of z and of a over all units and examples, by layer."""
+    """Return by layer the variance of the log mean squares of z and of a, over all units and examples."""
     *hidden, last = forward_noise(layers, output)
     found = []
     for layer, stray in zip(layers, hidden, strict=True):

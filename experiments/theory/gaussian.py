@@ -31,13 +31,13 @@ TAIL_NODES = 4  # exponentials that stand for the terms left out
 
 
 def _panel_rule(nodes: int) -> tuple[Array, Array]:
-    """Gauss-Legendre nodes and weights on (0, 1)."""
+    """Return Gauss-Legendre nodes and weights on (0, 1)."""
     node, weight = np.polynomial.legendre.leggauss(nodes)
     return np.asarray((node + 1) / 2), np.asarray(weight / 2)
 
 
 def _fill(edges: Array, nodes: int = NODES) -> tuple[Array, Array]:
-    """Standard normal nodes and weights, (..., E) sorted edges -> two (..., (E − 1)·nodes)."""
+    """Return standard normal nodes and weights: (..., E) sorted edges -> two (..., (E − 1)·nodes)."""
     node, weight = _panel_rule(nodes)
     width = np.diff(edges)[..., None]
     z = (edges[..., :-1, None] + width * node).reshape(*edges.shape[:-1], -1)
@@ -50,7 +50,7 @@ _GRADED = np.concatenate([-_HALF, [0.0], _HALF])
 
 
 def nodes(variance: Any = 1.0, kinks: Iterable[float] = ()) -> tuple[Array, Array]:
-    """Standard normal z and weights that sum to 1, such that no panel straddles a kink of f(√variance·z).
+    """Return standard normal z, and weights of sum 1, with no panel across a kink of f(√variance·z).
 
     variance: any shape S  ->  (*S, K), (*S, K); one rule, (K,), for all variances if no kink moves.
     """
@@ -68,12 +68,12 @@ def _fixed_nodes() -> tuple[Array, Array]:
 
 
 def _scaled(variance: Any) -> Array:
-    """√variance with an axis for the nodes."""
+    """Return √variance with an axis for the nodes."""
     return np.asarray(np.sqrt(np.maximum(np.asarray(variance, dtype=float), FLAT)))[..., None]
 
 
 def mean(f: Function, variance: Any = 1.0, kinks: Iterable[float] = ()) -> Array:
-    """E f(Z), Z ~ N(0, variance); an array of variances gives an array."""
+    """Return E f(Z), Z ~ N(0, variance); an array of variances gives an array."""
     z, weights = nodes(variance, kinks)
     return np.asarray((weights * f(_scaled(variance) * z)).sum(axis=-1))
 
@@ -86,19 +86,19 @@ def mean_slope(f: Function, variance: Any = 1.0, kinks: Iterable[float] = ()) ->
 
 
 def slope_of(act: Activation) -> Function:
-    """f' as a function of z alone."""
+    """Return f' as a function of z alone."""
     return lambda z: act.df(z, act.f(z))
 
 
 def squared(f: Function) -> Function:
-    """z -> f(z)²."""
+    """Return the function z -> f(z)²."""
     return lambda z: np.square(f(z))
 
 
 def pair_mean(
     f: Function, g: Function, c: float, variance: float = 1.0, kinks: Iterable[float] = ()
 ) -> float:
-    """E f(X) g(Y) for X, Y ~ N(0, variance) of correlation −1 ≤ c ≤ 1."""
+    """Return E f(X) g(Y) for X, Y ~ N(0, variance) of correlation −1 ≤ c ≤ 1."""
     kinks, scale = tuple(kinks), float(_scaled(variance)[0])
     if abs(c) == 1:
         mirrored = (*kinks, *(-k for k in kinks))
@@ -114,7 +114,7 @@ def pair_mean(
 
 
 def _outer_edges(places: Array, c: float, rest: float) -> Array:
-    """Panels that end on f's kinks and are fine where the inner mean, g smeared over `rest`, turns."""
+    """Return the edges of panels: f's kinks, and close ones where the inner mean (g smoothed) turns."""
     smear = rest / max(abs(c), 1e-3) * np.array([-8, -4, -2, -1, 0, 1, 2, 4, 8])
     turns = (places[:, None] / (c if abs(c) > 1e-3 else 1.0) + smear).ravel()
     return np.sort(np.concatenate([_GRADED, np.clip(np.concatenate([places, turns]), -REACH, REACH)]))
@@ -149,7 +149,7 @@ class Basis:
 
     @classmethod
     def of(cls, variance: Array, correlation: Array, kinks: Iterable[float] = ()) -> Basis:
-        """variance: (M,); correlation: (M, M) with a diagonal of ones."""
+        """Return the basis for variances (M,) and correlations (M, M), whose diagonal is 1."""
         z, weights = nodes(variance, kinks)
         weighted = _fixed_weighted() if z.ndim == 1 else weights * hermite(z)
         powers = np.ones((ORDERS, *correlation.shape))
@@ -159,34 +159,34 @@ class Basis:
         return cls(_scaled(variance) * z, weights, weighted, powers, _tail(correlation), stein)
 
     def mean(self, values: Array) -> Array:
-        """(M,): E of a function given by its values at `points`, (M, K)."""
+        """Return (M,): the mean of a function given by its values at `points`, (M, K)."""
         return np.asarray((self.weights * values).sum(axis=1))
 
     def mean_slope(self, values: Array) -> Array:
-        """(M,): d E / d variance, by Stein's identity."""
+        """Return (M,): the derivative of the mean by the variance, by Stein's identity."""
         return np.asarray((self.weights * values * self.stein).sum(axis=1))
 
     def expand(self, values: Array) -> Series:
-        """The series of a function given by its values at `points`, (M, K)."""
+        """Return the series of a function given by its values at `points`, (M, K)."""
         if self.weighted.ndim == 2:
             return Series(values, self.weighted @ values.T)
         return Series(values, np.einsum("kei,ei->ke", self.weighted, values))
 
     def pairs(self, g: Series, h: Series) -> Array:
-        """(M, M): E g(X_e) h(X_e') over all pairs."""
+        """Return (M, M): E g(X_e) h(X_e') for all pairs."""
         kept = np.einsum("ki,kj,kij->ij", g.coefficients, h.coefficients, self.powers)
         left_out = self.mean(g.values * h.values) - np.diag(kept)
         root = np.sqrt(np.abs(left_out))
         return np.asarray(kept + np.sign(left_out) * np.outer(root, root) * self.tail)
 
     def low_orders(self, g: Series, h: Series, first: int = 1) -> Array:
-        """(M, M): the part of `pairs` that goes with z's mean (order 1) and mean square over units."""
+        """Return (M, M): the part of `pairs` that comes from z's mean (order 1) and mean square."""
         part = slice(first, 3)
         return np.einsum("ki,kj,kij->ij", g.coefficients[part], h.coefficients[part], self.powers[part])
 
 
 def _tail(correlation: Array) -> Array:
-    """How the terms from ORDERS on fall with c, 1 at c = 1, for a function that jumps.
+    """Return how the sum of the terms from ORDERS on depends on c, 1 at c = 1, for a function that jumps.
 
     A jump's terms go as k^−3/2, so Σ k^−3/2 c^k ∝ ∫₀¹ c^(ORDERS/t²) dt. Where c is negative they
     alternate and all but cancel.
@@ -197,7 +197,7 @@ def _tail(correlation: Array) -> Array:
 
 
 def hermite(z: Array) -> Array:
-    """Polynomials 0 … ORDERS − 1, orthonormal under the standard normal: (ORDERS, *z.shape)."""
+    """Return polynomials 0 … ORDERS − 1, orthonormal under the standard normal: (ORDERS, *z.shape)."""
     table = np.empty((ORDERS, *z.shape))
     table[0], table[1] = 1.0, z
     for k in range(1, ORDERS - 1):

@@ -1,4 +1,4 @@
-"""What the theory needs to know of the data: the products of a few examples, and whom they stand for."""
+"""What the theory needs to know of the data: the products of a few examples that stand for all."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Inputs:
 
     @property
     def total(self) -> float:
-        """How many examples are stood for."""
+        """The number of all examples, for which the M stand."""
         return float(self.weights.sum())
 
     @classmethod
     def one(cls, n_in: int, classes: int, mean_square: float = 1.0) -> Inputs:
-        """A single input: the theory of textbooks."""
+        """Return a single input, as in textbooks."""
         label = np.zeros(1, np.int64)
         return cls(np.array([[mean_square]]), label, np.ones(1), label, n_in, classes)
 
@@ -48,14 +48,14 @@ class Inputs:
     def white(
         cls, total: int, n_in: int, classes: int, mean_square: float = 1.0, examples: int = EXAMPLES
     ) -> Inputs:
-        """`total` inputs of one mean square and no correlation, evenly spread over the classes."""
+        """Return `total` inputs of one mean square and no correlation, evenly spread over the classes."""
         y = np.arange(min(examples, total)) % classes
         weights = np.full(y.size, total / y.size)
         return cls(mean_square * np.eye(y.size), y, weights, _strata(y, classes), n_in, classes)
 
     @classmethod
     def measured(cls, x: Any, y: Any, classes: int, examples: int = EXAMPLES) -> Inputs:
-        """x: (n, n_in), y: (n,): the examples that a run is measured on; about `examples` stand for all.
+        """Return about `examples` that stand for all those a run is measured on: x (n, n_in), y (n,).
 
         Each class is cut along the inputs' size into bins of equal share, half by number and half by mean
         square (a few large inputs can hold most of the gradient). A bin's middle example, scaled to its
@@ -83,7 +83,7 @@ class Inputs:
 
     @cached_property
     def pairs(self) -> Array:
-        """(M, M): how many ordered pairs of all examples each pair stands for.
+        """Return (M, M): how many ordered pairs of all examples each pair stands for.
 
         On the diagonal an example with itself, `weights`; off it two different ones. Without this the M
         would count as a data set of M, in which an example's product with itself weighs far too much.
@@ -96,15 +96,15 @@ class Inputs:
 
     @cached_property
     def excess(self) -> Array:
-        """(M, M): `pairs` over the product of two weights; corrects a double sum over weighted examples."""
+        """Return (M, M): `pairs` over the product of two weights, to correct a double sum over examples."""
         return self.pairs / np.outer(self.weights, self.weights)
 
     def mean(self, values: Array) -> Any:
-        """Mean over all examples of (…, M) values."""
+        """Return the mean over all examples of (…, M) values."""
         return values @ self.weights / self.total
 
     def centred(self, kernel: Array) -> Array:
-        """(…, M, M) products after the mean over all examples is taken from each factor."""
+        """Return (…, M, M) products after the mean over all examples is taken from each factor."""
         rows = self.pairs / self.pairs.sum(axis=1, keepdims=True)
         of_row = (kernel * rows).sum(axis=-1)
         of_all = (kernel * self.pairs).sum(axis=(-2, -1)) / self.pairs.sum()
@@ -112,7 +112,7 @@ class Inputs:
 
 
 def _cut(mine: npt.NDArray[np.int64], size: Array, parts: int) -> list[npt.NDArray[np.int64]]:
-    """Examples in order of size, cut into at most `parts` bins of equal share."""
+    """Cut examples, in order of size, into at most `parts` bins of equal share."""
     share = sum(size[mine] ** k / max((size[mine] ** k).sum(), np.finfo(float).tiny) for k in (0, 1, 2))
     middle = np.cumsum(share) - share / 2
     bins = np.minimum((middle / share.sum() * parts).astype(int), parts - 1)
@@ -120,7 +120,7 @@ def _cut(mine: npt.NDArray[np.int64], size: Array, parts: int) -> list[npt.NDArr
 
 
 def _as_of_all(few: Inputs, x: Array, strata: npt.NDArray[np.int64]) -> Array:
-    """The chosen examples' products, shifted and scaled to the mean and mean square over all pairs.
+    """Return the chosen examples' products, shifted and scaled to the mean and mean square over all pairs.
 
     For each two strata and pairs of different examples. Where inputs are hardly correlated, N² products of
     mean about 0 add up to as much as the N squares; the few that are chosen would miss that by multiples.
@@ -140,7 +140,7 @@ def _as_of_all(few: Inputs, x: Array, strata: npt.NDArray[np.int64]) -> Array:
 
 
 def _pair_moments(x_a: Array, x_b: Array, *, same: bool) -> tuple[float, float]:
-    """Mean and mean square of x·x'/n_in over pairs of one example each; of two different ones if `same`."""
+    """Return mean and mean square of x·x'/n_in over pairs, one example from each; two different if `same`."""
     count, n_in = len(x_a) * len(x_b), x_a.shape[1]
     total = float(x_a.sum(axis=0) @ x_b.sum(axis=0)) / n_in
     if n_in < len(x_a):
@@ -154,7 +154,7 @@ def _pair_moments(x_a: Array, x_b: Array, *, same: bool) -> tuple[float, float]:
 
 
 def _rescaled(few: Array, different: Array, moments: tuple[float, float]) -> Array:
-    """Products with the given mean and mean square over `different` pairs."""
+    """Return products with the given mean and mean square over `different` pairs."""
     share = different / different.sum()
     mean, square = float((share * few).sum()), float((share * few * few).sum())
     wide, wide_few = moments[1] - moments[0] ** 2, square - mean**2
@@ -163,12 +163,12 @@ def _rescaled(few: Array, different: Array, moments: tuple[float, float]) -> Arr
 
 
 def _strata(y: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
-    """The classes, unless there would be too few examples of each to tell pairs within from pairs across."""
+    """Return the classes, or one group for all where a class has too few examples to tell pairs apart."""
     return y if y.size >= PER_CLASS * classes else np.zeros_like(y)
 
 
 def _different(weights: Array) -> Array:
-    """Pairs of two different examples of one stratum: symmetric, 0 on the diagonal, w(Σw − 1) in a row.
+    """Return the numbers of pairs of two different examples of a stratum: 0 on the diagonal, rows w(Σw − 1).
 
     Right row sums make sums over pairs of what depends on one of the two exact, and those cancel in dw and
     db. With one example that stands for about half of its stratum there is no such matrix: then only the

@@ -1,4 +1,4 @@
-"""Mean-field theory of a data set: what a wide random network does to the products of its examples.
+"""Mean-field theory of a data set: how a wide random network changes the products of its examples.
 
 A layer is known by (M, M) tables over the examples of `Inputs`: E aa' forward, the sum over units of
 delta·delta' backward. The second is propagated for several draws of the logits at once, (D, M, M), because
@@ -99,13 +99,13 @@ class Hidden:
 
 @lru_cache(maxsize=CACHED)
 def first(inputs: Inputs, rule: Rule) -> Hidden:
-    """Hidden layer 1. Its inputs have no mean that the theory would need: there is no skip past it."""
+    """Return hidden layer 1. The mean of its inputs is not needed, since there is no skip past it."""
     return _hidden(inputs, Signal(inputs.gram, np.zeros(len(inputs.gram))), rule)
 
 
 @lru_cache(maxsize=CACHED)
 def following(inputs: Inputs, below: Hidden, rule: Rule) -> Hidden:
-    """The hidden layer above another; found again, not computed, for a net that differs only further up."""
+    """Return the hidden layer above another; it is kept for networks that differ only further up."""
     return _hidden(inputs, below.out, rule)
 
 
@@ -122,7 +122,7 @@ def _hidden(inputs: Inputs, x: Signal, rule: Rule) -> Hidden:
 
 
 def _normalised(inputs: Inputs, u: Array, norm: Norm | None) -> tuple[Array, Array]:
-    """Products of z = the normalised u, and the factor by which each example was scaled."""
+    """Return the products of z, the normalised u, and the factor by which each example was scaled."""
     if norm is None:
         return u, np.ones(len(u))
     if norm.axis == -1:  # over the layer: in a wide one the mean over units is 0
@@ -136,7 +136,7 @@ def _normalised(inputs: Inputs, u: Array, norm: Norm | None) -> tuple[Array, Arr
 
 
 def _over_own_variance(inputs: Inputs, z: Array) -> Array:
-    """Products of z after each unit is divided by its own deviation over the batch, z's variance being 1.
+    """Return the products of z after each unit is divided by its own deviation over the batch.
 
     To first order in the variance of units' variances, 2·mean z². An example that is far larger than
     others is most of its units' variance and is held back.
@@ -147,7 +147,10 @@ def _over_own_variance(inputs: Inputs, z: Array) -> Array:
 
 
 def alike(inputs: Inputs, z: Array) -> float:
-    """Mean over all pairs of examples of the squared product of z: half the variance of units' variances."""
+    """Return the mean over all pairs of examples of the squared product of z.
+
+    It is half the variance of the units' variances over the batch.
+    """
     return float((inputs.pairs * z * z).sum()) / inputs.total**2
 
 
@@ -183,7 +186,7 @@ def _averages(rule: Rule, x: Signal, u: Array, z: Array, c: Array, scale: Array)
 
 
 def _pair_noise(basis: Basis, a: Array, square: Array, products: Array, kept: Array) -> Array:
-    """(M, M): n·variance of the mean of ff' − (c/2)(f² + f'²) over units, f over its root mean square.
+    """Return (M, M): n·variance of the mean of ff' − (c/2)(f² + f'²) over units, f over its root mean square.
 
     What the correlation of two examples strays by, times their sizes: sizes' own strays are `square_noise`.
     kept: what orthogonal weights hold of it.
@@ -198,7 +201,7 @@ def _pair_noise(basis: Basis, a: Array, square: Array, products: Array, kept: Ar
 
 
 def _out(rule: Rule, x: Signal, mean: Array, pairs: Array) -> Signal:
-    """f(z), or x + skip·f(z); z is independent of x unit by unit, so that only the means multiply."""
+    """Return f(z), or x + skip·f(z); in each unit z is independent of x, so only their means multiply."""
     if not rule.skip:
         return Signal(pairs, mean)
     mixed = np.outer(x.mean, mean)
@@ -232,7 +235,7 @@ class Output:
 
 
 def output_of(inputs: Inputs, x: Signal, rule: Rule, loss: str) -> Output:
-    """Logits are drawn, not integrated: a softmax of C logits has no quadrature. Always the same draws."""
+    """Return the output layer. Its logits are drawn, always the same, since a softmax has no quadrature."""
     logits = rule.weight * x.products + rule.bias
     values, vectors = np.linalg.eigh(logits)
     draws = min(MOST_DRAWS, DRAWS * max(1, (64 // len(logits)) ** 2))

@@ -1,4 +1,4 @@
-"""Where theory to first order says too little for a band, or for a line, and the words for it."""
+"""Where first-order theory is too inaccurate for a band, or for a line, and the sentences that say so."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class LogNorm:
     limit: Limit | None = None
 
     def without_band(self, limit: Limit) -> LogNorm:
-        """The same, its band taken away if it has one."""
+        """Return the same without its band."""
         return replace(self, sd=np.nan, limit=limit) if np.isfinite(self.log) else self
 
     def without_line(self, limit: Limit) -> LogNorm:
-        """Nothing at all, unless it is an exact 0."""
+        """Return the same without a line or a band, unless it is an exact 0."""
         return self if self.log == -np.inf else LogNorm(np.nan, np.nan, limit)
 
 
 def sentences(norms: Sequence[LogNorm]) -> tuple[str, ...]:
-    """One sentence a reason: "no band in layers 1 to 3: …". The last norm is the output layer's."""
+    """Return a sentence per reason: "no band in layers 1 to 3: …". The last norm is the output layer's."""
     where: dict[Limit, list[int]] = {}
     for layer, norm in enumerate(norms, start=1):
         if norm.limit is not None:

@@ -1,4 +1,4 @@
-"""The prediction for every run of some records, each setting computed once a process."""
+"""The predictions for the runs of some records; each setting is computed once per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ ROUNDING = 1e-5  # relative, of a count that is recovered from float32 norms
 
 
 def predictions(records: Records) -> dict[str, Prediction]:
-    """By run_id; runs of one setting share one Prediction. Data that cannot be read are its `reason`."""
+    """Return the prediction for each run, by run_id; runs of one setting share one.
+
+    Where the data cannot be read there is none, and its `reason` says so.
+    """
     runs = records.runs
     entries = runs["run_id"].map(_entries(records)).fillna(0).astype(int)
     settings = zip(*(runs[name].tolist() for name in START), entries.tolist(), strict=True)
@@ -36,7 +39,9 @@ def predicted(
     activation: str, depth: int, width: int, dataset: str, init: str, bias: str, norm: str, residual: float,
     loss: str, entries: int = 0,
 ) -> Prediction:  # fmt: skip
-    """`predict` for the examples that a run was measured on; `entries` of its logits, 0 where that is untold.
+    """Return the prediction for the examples that a run was measured on.
+
+    `entries` is how many logits they have in all, 0 where the records do not tell.
 
     With ``trace: batch`` the first examples of the training set stand for the first batch, as many as it has.
     """
@@ -53,7 +58,7 @@ def predicted(
 
 @lru_cache(maxsize=16)
 def inputs_of(dataset: str, entries: int = 0) -> Inputs:
-    """The first training examples, so many that their logits have that many entries.
+    """Return the first training examples, as many as have that number of logits in all.
 
     If no number of examples does, as many as are measured on by default.
     """
@@ -65,7 +70,7 @@ def inputs_of(dataset: str, entries: int = 0) -> Inputs:
 
 
 def _entries(records: Records) -> pd.Series:
-    """By run_id: over how many entries the output layer's delta was summed, examples times classes.
+    """Return by run_id over how many entries the output layer's delta was summed: examples times classes.
 
     The records do not say on how many examples they were measured, but a norm over a root mean square does.
     """

@@ -51,7 +51,7 @@ class Prediction:
 
     @property
     def applies(self) -> bool:
-        """Whether there is a prediction."""
+        """Return whether there is a prediction."""
         return not self.reason
 
     @property
@@ -61,7 +61,7 @@ class Prediction:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The measures predicted."""
+        """Return the names of the measures that are predicted."""
         return (*self.logs, *self.plain)
 
     def centre(self, column: str) -> Array:
@@ -76,17 +76,17 @@ class Prediction:
         return np.exp(log - half), np.exp(log + half)
 
     def _half(self, column: str) -> Array:
-        """The sd of the log, 0 where there is no band."""
+        """Return the sd of the log, 0 where there is no band."""
         return np.nan_to_num(self.sds[column], nan=0.0)
 
     def away(self, column: str, layer: int, values: Any) -> Array:
-        """How many sds the logs of measured values of one layer lie from the prediction, if it has a band."""
+        """Return how many sds the logs of values measured in one layer lie from its prediction."""
         at = layer - 1
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((np.log(values) - self.logs[column][at]) / self.sds[column][at])
 
     def decay(self, column: str = "delta_norm") -> float:
-        """The factor by which the norm changes for each hidden layer nearer the input, as in `analysis`.
+        """Return the factor by which the norm changes per hidden layer towards the input, as in `analysis`.
 
         Least squares of log norm on layer over the hidden layers; NaN for fewer than two or no prediction.
         """
@@ -95,7 +95,7 @@ class Prediction:
         return float(np.exp(-np.polyfit(self.layers[:-1], self.logs[column][:-1], 1)[0]))
 
     def first_to_last(self, column: str = "delta_norm") -> float:
-        """Hidden layer 1 over hidden layer `depth`: of medians, so to first order that of the ratio.
+        """Return hidden layer 1 over hidden layer `depth`: the ratio of the two medians.
 
         NaN where there is no line.
         """
@@ -104,7 +104,7 @@ class Prediction:
         return float(np.exp(self.logs[column][0] - self.logs[column][self.depth - 1]))
 
     def first_to_last_sd(self) -> float:
-        """Sd over seeds of ln(‖delta_1‖/‖delta_depth‖) over the examples: layers add to it independently.
+        """Return the sd over seeds of ln(‖delta_1‖/‖delta_depth‖), to which the layers add independently.
 
         NaN where one of the two has no band.
         """
@@ -114,7 +114,7 @@ class Prediction:
         return float(np.sqrt(np.maximum(first**2 - last**2, 0.0)))
 
     def decay_sd(self) -> float:
-        """Sd over seeds of the log of `decay` of ‖delta‖.
+        """Return the sd over seeds of the log of `decay` of ‖delta‖.
 
         A line through a random walk has 6/5 of the variance of the slope from its first to its last point.
         """
@@ -139,7 +139,7 @@ class Prediction:
 
 
 def predict_run(run: Run, inputs: Inputs) -> Prediction:
-    """The prediction for a run's initialisation; `inputs` of the examples that it is measured on."""
+    """Return the prediction for a run's initialisation; `inputs` are those of the examples measured."""
     return predict(
         run.activation, run.depth, run.width, inputs,
         init=run.init, bias=run.bias, norm=run.norm, residual=run.residual, loss=run.loss,
@@ -158,7 +158,7 @@ def predict(
     residual: float = 0.0,
     loss: str = "softmax_cross_entropy",
 ) -> Prediction:
-    """Everything at step 0 of a net of `depth` hidden layers of `width`; all texts as in a config.
+    """Predict every measure at step 0 for a network of `depth` hidden layers of `width` units.
 
     Check `applies` first, and `limits` of a column for layers without a line or a band. How far the bands of
     ‖delta‖ and ‖dw‖ hold what is measured over random settings is in results/coverage. The forward signal is
@@ -184,7 +184,7 @@ def predict(
 def _rules(
     act: Activation, depth: int, width: int, inputs: Inputs, init: str, bias: str, norm: str, residual: float
 ) -> list[Rule]:
-    """One a layer, the output's last."""
+    """Return the rule of each layer, the output layer's last."""
     sizes = [inputs.n_in, *[width] * depth, inputs.classes]
     normalise: Norm | None = NORMS.bind(norm)()
     rules, (orthogonal, peak) = [], _noise_of(init)
@@ -208,7 +208,7 @@ def _rules(
 
 @lru_cache(maxsize=64)
 def _noise_of(init: str) -> tuple[bool, float]:
-    """Whether a square matrix of such weights keeps every length, and their excess kurtosis in a sample."""
+    """Return whether a square matrix of such weights keeps every length, and their excess kurtosis."""
     noise = INITIALISERS.bind(init)().noise
     square = noise(np.random.default_rng(0), 8, 8)[:8]
     orthogonal = bool(np.allclose(square.T @ square, 8 * np.eye(8)))

@@ -11,7 +11,7 @@ from experiments.theory.kernels import Hidden, Output
 
 
 def forward_noise(layers: Sequence[Hidden], output: Output) -> Iterator[Array]:
-    """(M, M) for every layer from the first: n·cov of ln u, what the layers below it stray."""
+    """Return (M, M) for every layer from the first: n·cov of ln u, which comes from the layers below it."""
     noise = np.zeros((len(output.u),) * 2)
     yield noise
     following = [*((layer.rule.weight, layer.u) for layer in layers[1:]), (output.weight, output.u)]
@@ -22,13 +22,13 @@ def forward_noise(layers: Sequence[Hidden], output: Output) -> Iterator[Array]:
 
 
 def passed_on(layer: Hidden) -> Array:
-    """(M, M): d (product of the layer's outputs)/d (product of its inputs), for two different inputs."""
+    """Return (M, M): d (product of the outputs)/d (product of the inputs), for two different inputs."""
     moved = layer.rule.weight * np.outer(layer.scale, layer.scale) * layer.slopes
     return 1 + layer.rule.skip**2 * moved if layer.rule.skip else moved
 
 
 def pair_noise(layers: Sequence[Hidden]) -> Iterator[Array]:
-    """(M, M) for what enters each layer, the output layer's last: n·variance of the product of two inputs."""
+    """Return (M, M) for the inputs of each layer, the output layer last: n·variance of the product of two."""
     noise = np.zeros_like(layers[0].products) if layers else np.zeros((1, 1))
     yield noise
     for layer in layers:
@@ -42,7 +42,7 @@ def pair_noise(layers: Sequence[Hidden]) -> Iterator[Array]:
 
 
 def gain(layer: Hidden) -> Array:
-    """(M,): d (mean square of the layer's output) / d u."""
+    """Return (M,): d (mean square of the layer's output) / d u."""
     rule = layer.rule
     if not rule.skip:
         return layer.square_slope
@@ -51,7 +51,7 @@ def gain(layer: Hidden) -> Array:
 
 
 def square_noise(layer: Hidden) -> Array:
-    """n·cov of the mean square of the layer's output; past a skip also of its mixed term 2·skip·x·f(z)."""
+    """Return n·cov of the mean square of the output; past a skip also of its mixed term 2·skip·x·f(z)."""
     skip = layer.rule.skip
     if not skip:
         return layer.square_noise

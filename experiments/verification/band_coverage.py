@@ -1,7 +1,7 @@
-"""Whether theory's bands hold the share of networks that they say, over random settings.
+"""The coverage of theory's bands: which share of networks lies within them, over random settings.
 
-A band of ±1 sd of a normal log norm holds 68.3 % of networks, one of ±2 sds 95.4 %. Counted are layers of
-real networks at step 0, drawn and measured as every run is.
+If the log of a norm is normally distributed, a band of ±1 sd holds 68.3 % of networks and one of ±2 sds
+95.4 %. What is counted are the layers of real networks at step 0, drawn and measured as every run is.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ WIDTHS, DEPTHS = (16, 256), (1, 20)
 
 
 def settings(count: int, seed: int = 0) -> list[Run]:
-    """That many random initialisations; a setting is the same whatever the count."""
+    """Return `count` random initialisations; the first ones are the same whatever the count."""
     return [_setting(np.random.default_rng([seed, index])) for index in range(count)]
 
 
@@ -60,10 +60,10 @@ def _setting(rng: np.random.Generator) -> Run:
 
 
 def study(runs: Iterable[Run], networks: int, shrink: float = 1.0) -> Iterator[dict[str, Any]]:
-    """Rows by setting and norm: how many layers there are, have a line and a band, and lie within it.
+    """Yield a row per setting and norm: how many layers there are, have a line or a band, and lie within it.
 
-    within_1 and within_2 are of those that have a band. shrink: a factor on every sd, of other than 1 to see
-    that the count notices. Yielded as they come, two rows a setting.
+    within_1 and within_2 are of those that have a band. shrink is a factor on every sd, with which a
+    test sees that the coverage fails where the sds are wrong.
     """
     for index, run in enumerate(runs):
         seeds = range(FIRST_SEED + APART * index, FIRST_SEED + APART * index + networks)
@@ -80,7 +80,7 @@ def study(runs: Iterable[Run], networks: int, shrink: float = 1.0) -> Iterator[d
 
 
 def _strays(run: Run, seeds: Sequence[int]) -> Iterator[tuple[str, np.ndarray, Prediction]]:
-    """Per norm: (networks, layers) of how many sds they lie from theory, NaN where there is no band."""
+    """Yield per norm (networks, layers): how many sds each lies from theory; NaN where there is no band."""
     from dataclasses import replace
 
     logs: dict[str, list[np.ndarray]] = {norm: [] for norm in NORMS}
@@ -104,10 +104,10 @@ def _strays(run: Run, seeds: Sequence[int]) -> Iterator[tuple[str, np.ndarray, P
 
 
 def coverage(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """By norm, and what `by` names: settings, shares with a band and with a line alone, shares within.
+    """Return per norm and value of `by`: settings, shares with a band and with a line alone, shares within.
 
-    error: one standard error of the share within 1 sd, from setting to setting: layers of one network and
-    networks of one setting go together.
+    error is the standard error of the share within 1 sd. It is taken over settings, since the layers of one
+    network and the networks of one setting are not independent.
     """
     return rows.groupby([*by, "norm of"], sort=False).apply(_shares, include_groups=False).reset_index()
 
@@ -131,13 +131,13 @@ def _shares(rows: pd.DataFrame) -> pd.Series:
 
 
 def kind(rows: pd.DataFrame) -> pd.Series:
-    """What a setting is, in a word: plain, residual, or by its normalisation."""
+    """Return the kind of a setting in a word: plain, residual, or its normalisation."""
     residual = np.where(rows["residual"] > 0, "residual", "plain")
     return rows["norm"].where(rows["norm"] != "none", residual)
 
 
 def page(rows: pd.DataFrame, networks: int, command: str, date: str) -> str:
-    """The study as Markdown: all settings, then by kind, loss, data and depth over width."""
+    """Return the study as Markdown: all settings, then by kind, loss, data and depth over width."""
     import pandas as pd
 
     rows = rows.assign(
@@ -183,14 +183,14 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def write(folder: Path, rows: pd.DataFrame, text: str) -> None:
-    """README.md and settings.csv into the folder."""
+    """Write README.md and settings.csv to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     rows.to_csv(folder / "settings.csv", index=False)
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def coverage_command(count: int, networks: int, seed: int, folder: Path) -> int:
-    """Study `count` settings, print the shares, write the page; status 0 if they are as asked for, else 1."""
+    """Study `count` settings, print the shares and write the page; return 0 if they are right, else 1."""
     import datetime
 
     import pandas as pd
@@ -210,6 +210,6 @@ def coverage_command(count: int, networks: int, seed: int, folder: Path) -> int:
 
 
 def as_asked(table: pd.DataFrame) -> bool:
-    """Whether each norm has 65 to 71 % within 1 sd and 93 to 97 % within 2."""
+    """Return whether each norm has 65 to 71 % within 1 sd and 93 to 97 % within 2."""
     one, two = table["within 1 sd"].between(0.65, 0.71), table["within 2 sds"].between(0.93, 0.97)
     return bool((one & two).all())

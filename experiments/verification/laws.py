@@ -59,7 +59,7 @@ class Subject:
         grads = np.zeros_like(self.net.params)
         _, d_logits = LOSSES[self.run.loss](tape.forward(self.x[None]), self.y[None])
         tape.gradients(d_logits, self.net.views(grads))
-        tape.unscale(grads)
+        tape.backwards.unscale(grads)
         return grads
 
     def off_kinks(self) -> Subject:
@@ -94,6 +94,15 @@ class Subject:
                     part[:] = rng.standard_normal(part.shape)
         return change
 
+    def by_layer(self, params: Array) -> list[Any]:
+        """Return where in params (1, P) each layer's parameters are, as indices."""
+        places = np.arange(params.size, dtype=np.float64)[None]
+        found = []
+        for layer in self.net.views(places):
+            parts = (layer.w, layer.b, layer.gain, layer.shift)
+            found.append(np.concatenate([part.ravel() for part in parts if part is not None]).astype(int))
+        return found
+
     def layers(self) -> forward.Layers:
         """Return the parameters in the form that the second forward pass takes."""
         names = ("w", "b", "gain", "shift")
@@ -112,6 +121,7 @@ class Subject:
 CHECKS = Registry("check")
 NEAR = 1e-6  # of a layer's z, which the smallest step of a finite difference moves by about 1e-8
 SETTLED = 1e-3  # two central differences, of steps ten times apart, that agree to this say something
+FAINT = 1e-6  # of the next layer's gradient: less than any layer that lets something through lets through
 STEP = 1e-200  # of a complex step: its square is 0, so that a z of exactly 0 keeps the real part 0
 
 
@@ -119,6 +129,20 @@ def _gap(ours: Array, theirs: Array) -> float:
     """Return the largest difference relative to the largest entry of either array."""
     scale = max(np.abs(ours).max(initial=0), np.abs(theirs).max(initial=0))
     return float(np.abs(ours - theirs).max(initial=0) / scale) if scale > 0 else 0.0
+
+
+def _largest(gaps: list[Any], sizes: list[Any]) -> float:
+    """Return the largest of the layers' gaps, each relative to its own layer's gradient.
+
+    A layer near the input may have 1e-24 of the last one's gradient, and is as wrong if it is off by 1 %.
+    Less than FAINT of the next layer's is what rounding leaves of gradients that cancel: it is compared with
+    FAINT of the next layer's.
+    """
+    largest, scale = 0.0, 0.0
+    for gap, size in zip(gaps[::-1], sizes[::-1], strict=True):
+        scale = max(float(size), FAINT * scale)
+        largest = max(largest, float(gap) / scale if scale > 0 else 0.0)
+    return largest
 
 
 def _tolerance(limit: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -172,25 +196,33 @@ def _second(s: Subject, layers: forward.Layers) -> Any:
 @CHECKS
 @_tolerance(1e-9)  # no difference is taken, so that only rounding is left, which grows with the depth
 def complex_step(s: Subject) -> float | None:
-    """Compare the slope along a direction v with Im loss(w + ih·v)/h of the second forward pass."""
+    """Compare each layer's slope along v with Im loss(w + ih·v)/h of the second forward pass."""
     if forward.formula(s.run.activation) is None:
         return None
-    direction = s.direction(seed=1)
-    shifted = s.with_params(s.net.params + 1j * STEP * direction)
-    derivative = _second(s, shifted.layers()).imag / STEP
-    return _gap(np.vdot(s.gradient(), direction), derivative)
+    direction, gradient = s.direction(seed=1), s.gradient()
+    gaps, sizes = [], []
+    for part in s.by_layer(direction):
+        change = np.zeros_like(direction)
+        change[:, part] = direction[:, part]
+        derivative = _second(s, s.with_params(s.net.params + 1j * STEP * change).layers()).imag / STEP
+        gaps.append(abs(np.vdot(gradient[:, part], direction[:, part]) - derivative))
+        sizes.append(np.linalg.norm(gradient[:, part]) * np.linalg.norm(direction[:, part]))
+    return _largest(gaps, sizes)
 
 
 @CHECKS
 @_tolerance(1e-9)  # the two methods sum in different orders
 def autograd(s: Subject) -> float | None:
-    """Compare every entry of the gradient with HIPS autograd on the second forward pass."""
+    """Compare every entry of the gradient with HIPS autograd on the second forward pass, layer by layer."""
     if find_spec("autograd") is None:
         return None
     f = forward.traced(s.run.activation, s.net.act)
     one_hot = np.eye(s.net.sizes[-1])[s.y]
     theirs = forward.gradients(s.layers(), s.x, one_hot, f, s.run.loss, s.run.norm, s.run.residual)
-    return _gap(s.gradient(), s.flat(theirs))
+    one, other = s.gradient(), s.flat(theirs)
+    parts = s.by_layer(one)
+    gaps = [np.abs(one[:, part] - other[:, part]).max() for part in parts]
+    return _largest(gaps, [max(np.abs(one[:, part]).max(), np.abs(other[:, part]).max()) for part in parts])
 
 
 @CHECKS

@@ -6,13 +6,14 @@ from math import log10
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 
 from mlp.activations import Array
-from mlp.numbers import Measure, count, frobenius, share, times_power
+from mlp.numbers import Exponents, Measure, count, frobenius, share, times_power
 from mlp.probes.missing import known
 from mlp.probes.table import probe
 from mlp.registry import Within
-from mlp.trace import Exponents, LayerTrace
+from mlp.trace import LayerTrace
 
 _quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; the others must not hear of it
 
@@ -20,6 +21,12 @@ _quiet = np.errstate(all="ignore")  # a run that diverged is measured as NaN; th
 def _log10(norm: Measure, exponent: Exponents) -> Measure:
     with np.errstate(divide="ignore"):
         return np.log10(norm) - exponent * log10(2)
+
+
+def _rms(t: LayerTrace, name: str) -> Measure:
+    """Return the root mean square of delta, dw or db over its entries, at its true size: (R,)."""
+    entries = getattr(t, f"scaled_{name}")[0].size
+    return times_power(t.norm(f"scaled_{name}") / np.sqrt(entries), -t.exponent_of(name))
 
 
 @probe(default=True)
@@ -61,19 +68,19 @@ def dw_log10(t: LayerTrace) -> Measure:
 @probe(default=True)
 def delta_rms(t: LayerTrace) -> Measure:
     """Root mean square of dLoss/dz over examples and units."""
-    return t.rms("delta")
+    return _rms(t, "delta")
 
 
 @probe(default=True)
 def dw_rms(t: LayerTrace) -> Measure:
     """Root mean square of dLoss/dw over the layer's weights: comparable between layers of other shapes."""
-    return t.rms("dw")
+    return _rms(t, "dw")
 
 
 @probe(default=True)
 def db_rms(t: LayerTrace) -> Measure:
     """Root mean square of dLoss/db over the layer's units."""
-    return t.rms("db")
+    return _rms(t, "db")
 
 
 @probe(default=True)
@@ -157,6 +164,14 @@ def _agreement(values: Array) -> Array:
         return np.abs(plus - minus) / (plus + minus)
 
 
+def _has_gradient(t: LayerTrace) -> npt.NDArray[np.bool_]:
+    """Return (R, B, n_out) whether delta is truly not 0, also where the number format has lost it."""
+    found = t.scaled_delta != 0
+    for r, arrivals in t.arrivals.items():
+        found[r] = arrivals.delta
+    return found
+
+
 def _by_example(t: LayerTrace) -> tuple[Array, Array]:
     """Return (R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
 
@@ -165,7 +180,7 @@ def _by_example(t: LayerTrace) -> tuple[Array, Array]:
 
     def measure() -> tuple[Array, Array]:
         each = _agreement(t.scaled_x)
-        units = count(t.sends, axis=-1)
+        units = count(_has_gradient(t), axis=-1)
         return each, np.where(np.isfinite(each), units, 0)  # an input of zeros sends none
 
     return t.once("agreement by example", measure)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from math import log10
 
 import numpy as np
-import numpy.typing as npt
 
 from mlp.activations import Array
+from mlp.numbers import Exponents
 from mlp.registry import Registry
 from mlp.trace import LayerTrace
 
-Scaled = tuple[Array, npt.NDArray[np.int64]]  # values (R, …), true · 2^exponent, and the exponents (R,)
+Scaled = tuple[Array, Exponents]  # values (R, …), true · 2^exponent, and the exponents (R,)
 
 DISTRIBUTIONS = Registry("distribution")  # a trace -> Scaled
 

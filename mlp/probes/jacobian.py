@@ -13,17 +13,15 @@ import numpy.typing as npt
 
 from mlp.activations import Array
 from mlp.network import Network
-from mlp.numbers import Measure
+from mlp.numbers import Exponents, Measure
 from mlp.probes.table import probe
 from mlp.registry import Count
 from mlp.tape import Tape
 from mlp.trace import LayerTrace
 
-Exponents = npt.NDArray[np.int64]
-
 
 def forward(net: Network, x: Array) -> Tape:
-    """The tape of a pass over x (B, n_in), for the functions below."""
+    """Return the tape of a pass over x (B, n_in), for the functions below."""
     tape = Tape(net, len(x), exact=True)
     tape.forward(x.astype(net.params.dtype, copy=False)[None])
     return tape
@@ -69,7 +67,7 @@ def singular_values(jacobian: Array) -> Array:
 
 
 def _all_the_way(tape: Tape, examples: int) -> tuple[list[Array], list[Exponents]]:
-    """Singular values and exponents of every layer."""
+    """Return the singular values and exponents of every layer."""
     g = _identity(tape, examples, tape.net.sizes[-1])
     exponent = np.zeros(g.shape[:2], np.int64)
     values, exponents = [], []
@@ -109,7 +107,7 @@ def _pull(tape: Tape, index: int, g: Array) -> Array:
 
 
 def _through_norm(tape: Tape, index: int, g: Array) -> Array:
-    """g · ∂z/∂u, written over g (R, E, m, n): itself where nothing is normalised."""
+    """Return g · ∂z/∂u, written over g (R, E, m, n): g itself where nothing is normalised."""
     norm, gain, saved = tape.net.norm, tape.net.layers[index].gain, tape.saved[index]
     if norm is None or gain is None or saved.u_hat is None or saved.scale is None:
         return g
@@ -221,6 +219,10 @@ def end_to_end_log10(t: LayerTrace, examples: Count = 4) -> Measure:
 
 
 def place(t: LayerTrace) -> tuple[Tape, int]:
-    """Return the pass that a trace comes from, and the layer's index there, from 0."""
-    assert t.tape is not None
+    """Return the pass that a trace comes from, and the layer's index there, from 0.
+
+    A probe that calls this is declared with whole_pass=True. Errors: ValueError for a trace without its pass.
+    """
+    if t.tape is None:
+        raise ValueError("this probe looks at the whole pass, and the trace does not have it (its tape)")
     return t.tape, t.layer - 1

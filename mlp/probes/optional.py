@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.activations import Array
-from mlp.numbers import Measure, times_power
+from mlp.numbers import Exponents, Measure, times_power
 from mlp.probes.jacobian import place, singular_values
 from mlp.probes.table import probe
 from mlp.registry import Count
 from mlp.tape import Tape
-from mlp.trace import Exponents, LayerTrace
+from mlp.trace import LayerTrace
 
 # The rank of what a layer says ----------------------------------------------------------------------------
 

@@ -17,12 +17,23 @@ class ProbeFacts:
     """What a probe says of itself.
 
     default: measured where a config names no probes. costly: may take longer than a step of training, so it
-    is measured at a few of the watched steps. whole_pass: needs more of the pass than its own layer's trace.
+    is measured at a few of the watched steps. whole_pass: looks at other layers too, so that it cannot be
+    measured on a trace without its `tape`.
     """
 
     default: bool = False
     costly: bool = False
     whole_pass: bool = False
+
+    @property
+    def words(self) -> str:
+        """The facts in words, for a table of all probes."""
+        said = {
+            "In the default set.": self.default,
+            "Costly: measured at `watch_costly` of the steps.": self.costly,
+            "Looks at the whole pass.": self.whole_pass,
+        }
+        return " ".join(words for words, is_so in said.items() if is_so)
 
 
 class ProbeTable(Registry):

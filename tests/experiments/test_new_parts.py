@@ -98,6 +98,7 @@ SUITES = (
     "datasets/test_datasets",
     "plots/test_plots",
 )
+TERSE = ("--tb=no", "-rA", "--assert=plain", "-p", "no:cacheprovider")  # outcomes alone are read
 FOUND = {  # part: the test that finds its wrong twin out
     "newcomer_bands": "test_the_seed_settles_everything",
     "newcomer_weights": "test_every_figure_of_records_states_seeds_examples_and_lost_runs",
@@ -117,9 +118,9 @@ def outcomes(tmp_path_factory):
         with open(copy / name, "a", encoding="utf-8") as file:
             file.write(text)
     suites = [f"tests/experiments/{suite}.py" for suite in SUITES]
-    command = [sys.executable, "-m", "pytest", "-m", "not slow", "-k", "newcomer", "--tb=no", "-rA", *suites]
+    command = [sys.executable, "-m", "pytest", "-m", "not slow", "-k", "newcomer", *TERSE, *suites]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider"],
+        command,
         cwd=copy,
         env=os.environ | {"PYTHONPATH": str(copy)},
         capture_output=True,

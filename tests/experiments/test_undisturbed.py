@@ -66,10 +66,9 @@ def written(root, run=experiments.run):
         patch.setenv("VG_RESULTS", str(root))
         run(ASKED)
         records = experiments.load("quiet")
-    kinds = (".csv", ".png", ".json")
+    kinds = (".csv", ".png", ".svg")
     found = {path.name: path.read_bytes() for path in (root / "quiet").rglob("*") if path.suffix in kinds}
-    found = {name: data for name, data in found.items() if name not in ("manifest.json", "made_of.json")}
-    assert {"summary.csv", "claims.csv", "gradient_by_layer.png", "gradient_by_layer.json"} == found.keys()
+    assert {"summary.csv", "claims.csv", "gradient_by_layer.png", "gradient_by_layer.svg"} == found.keys()
     return found | {"records": records, "layers": records.layers.to_csv(), "steps": records.steps.to_csv()}
 
 
@@ -176,7 +175,7 @@ def test_a_figure_that_fails_in_any_way_is_named_and_costs_nothing_else(album, t
     asked = {**SMALL, "figures": ["plain", "broken", "other"], "claims": ["W02_squashes"]}
     with pytest.warns(FailureWarning, match="figures: broken: ZeroDivisionError: no such luck"):
         experiments.run(asked)
-    assert files(tmp_path) == {"plain.png", "plain.json", "other.png", "other.json"}
+    assert files(tmp_path) == {"plain.png", "plain.svg", "other.png", "other.svg"}
     assert (tmp_path / "album" / "claims.csv").exists()
 
 
@@ -185,7 +184,7 @@ def test_only_what_has_changed_is_drawn_again_and_what_is_no_longer_true_is_dele
     experiments.run(asked)
     experiments.run(asked)
     assert list(album) == ["plain 1.0", "other"]
-    (tmp_path / "album" / "figures" / "other.json").unlink()
+    (tmp_path / "album" / "figures" / "other.svg").unlink()
     experiments.run(asked)
     assert list(album) == ["plain 1.0", "other", "other"]
     (tmp_path / "album" / "figures" / "plain.png").write_bytes(b"torn")
@@ -193,7 +192,7 @@ def test_only_what_has_changed_is_drawn_again_and_what_is_no_longer_true_is_dele
     assert list(album)[3:] == ["plain 1.0"]
     experiments.run({**asked, "sweep": {"seed": [0, 1]}, "figures": ["other"]})  # other records
     assert list(album)[4:] == ["other"]
-    assert files(tmp_path) == {"other.png", "other.json"}
+    assert files(tmp_path) == {"other.png", "other.svg"}
 
 
 def test_figures_of_two_texts_have_two_names(album, tmp_path):

@@ -9,7 +9,8 @@ from autograd import elementwise_grad
 from scipy.integrate import quad
 
 from experiments.verification import forward as autodiff
-from mlp.activations import ACTIVATIONS, Activation, activation, gaussian_mean
+from mlp.activations import ACTIVATIONS, Activation, activation
+from mlp.quadrature import gaussian_mean
 
 TEXTS = [*sorted(ACTIVATIONS), *sorted(set(naive.ACTIVATIONS) - set(ACTIVATIONS)), "elu(alpha=0.5)"]
 DTYPES = [np.float32, np.float64]

@@ -1,12 +1,13 @@
 """What every unit probe and every distribution promises; a new one is tested unasked."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from small import data, network
+from small import data, network, traces
 
-from mlp.probes import DISTRIBUTIONS, UNIT_PROBES
+from mlp.probes import DISTRIBUTIONS, PROBES, UNIT_PROBES
 from mlp.train import train
 
 SEEDS = [0, 1, 2]
@@ -45,3 +46,14 @@ def test_a_distribution_gives_the_sizes_of_each_run_and_the_same_alone(name, dty
         assert exponent.dtype == np.int64
         true, own = (np.ldexp(v[0].astype(float), -e[0]) for v, e in [(values[r:], exponent[r:]), alone])
         assert np.array_equal(true, own)
+
+
+@pytest.mark.parametrize("name", sorted(PROBES))
+def test_a_probe_looks_at_the_whole_pass_where_it_says_so_and_nowhere_else(name, rng):
+    for t in traces(network("tanh", depth=2, seeds=[0]), data(rng)):
+        alone = replace(t, tape=None)
+        if PROBES.facts(name).whole_pass:
+            with pytest.raises(ValueError, match="looks at the whole pass"):
+                PROBES[name](alone)
+        else:
+            assert np.array_equal(PROBES[name](alone), PROBES[name](t), equal_nan=True)

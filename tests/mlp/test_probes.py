@@ -195,14 +195,22 @@ def test_the_order_of_probes_changes_nothing(name, rng):
         assert np.array_equal(last[1].layers[layer][name], first[1].layers[layer][name], equal_nan=True)
 
 
-@pytest.mark.parametrize("trouble", ["huge", "infinite", "dead", "no weights", "far below", "no input"])
-def test_no_probe_complains_or_disturbs_a_neighbour(trouble, rng):
+@pytest.mark.parametrize(
+    ("trouble", "depth", "dtype"),
+    [
+        *((trouble, 2, "float64") for trouble in ("huge", "infinite", "dead", "no weights", "no input")),
+        ("far below", 70, "float32"),
+        pytest.param("far below", 400, "float64", marks=pytest.mark.slow),  # as far below this format
+    ],
+)
+def test_no_probe_complains_or_disturbs_a_neighbour(trouble, depth, dtype, rng):
     """pytest turns a warning into an error; run 1 is in trouble, run 0 is not."""
     sample = data(rng)
-    act, depth = ("sigmoid", 400) if trouble == "far below" else ("relu", 2)
+    act = "sigmoid" if trouble == "far below" else "relu"
+    options = {"depth": depth, "dtype": dtype, "width": 3, "init": "pytorch_default", "bias": "zeros"}
 
     def measured(seeds):
-        net = network(act, depth=depth, width=3, seeds=seeds, init="pytorch_default", bias="zeros")
+        net = network(act, seeds=seeds, **options)
         if len(seeds) > 1:
             worry(net, trouble)
         return watch(net, sample, seeds=seeds, steps=1, probes=ALL_PROBES)
@@ -253,7 +261,8 @@ def trace_of(act, z, **arrays) -> LayerTrace:
     """One run's trace for the given pre-activations (B, n), all else ones."""
     act, z = activation(act), np.asarray(z, dtype=arrays.pop("dtype", float))[None]
     ones = {name: np.ones((1, z.shape[-1], z.shape[-1])) for name in ("w", "w0", "scaled_step", "scaled_dw")}
-    ones |= {"scaled_x": np.ones_like(z), "scaled_delta": np.ones_like(z), "exponent": np.zeros(1, np.int64)}
+    ones |= {"scaled_x": np.ones_like(z), "scaled_delta": np.ones_like(z)}
+    ones |= {f"{name}exponent": np.zeros(1, np.int64) for name in ("", "x_", "z_", "step_")}
     ones |= {"b": np.ones((1, 1, z.shape[-1])), "scaled_db": np.ones((1, 1, z.shape[-1]))}
     ones |= {"scaled_z": z, "scaled_a": act.f(z), "slope": act.df(z, act.f(z))}
     return LayerTrace(layer=1, runs=slice(None), act=act, **(ones | arrays))

@@ -68,7 +68,8 @@ def record(**arrays) -> LayerTrace:
     """A trace of one run, two examples, 2 inputs and 2 units, all ones but for what is given."""
     ones = {name: np.ones((1, 2, 2)) for name in ("slope", "w", "w0")}
     ones |= {f"scaled_{name}": np.ones((1, 2, 2)) for name in ("x", "z", "a", "delta", "dw", "step")}
-    ones |= {"scaled_db": np.ones((1, 1, 2)), "b": np.ones((1, 1, 2)), "exponent": np.zeros(1, np.int64)}
+    ones |= {"scaled_db": np.ones((1, 1, 2)), "b": np.ones((1, 1, 2))}
+    ones |= {f"{name}exponent": np.zeros(1, np.int64) for name in ("", "x_", "z_", "step_")}
     return LayerTrace(layer=1, runs=slice(None), act=network().act, **(ones | arrays))
 
 

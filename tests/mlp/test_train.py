@@ -140,17 +140,18 @@ ALONE = 2  # the run that is watched in company
 
 
 def trained(which, sample, *, shape, options, break_run=None):
-    """Snapshots with every probe of the stack of RUNS[i] for i in which."""
+    """Snapshots of two steps, the second of which has a memory; with every probe, of the named RUNS."""
     seeds, rates, inits = zip(*(RUNS[i] for i in which), strict=True)
     net = network(seeds=list(seeds), init=list(inits), n_in=sample.x.shape[1], **shape)
     if break_run is not None:
         break_run(net)
-    return watch(net, sample, seeds=seeds, lr=list(rates), steps=3, probes=ALL_PROBES, **options)
+    return watch(net, sample, seeds=seeds, lr=list(rates), steps=2, probes=ALL_PROBES, **options)
 
 
 def check_in_company(sample, *, shape, options):
+    """In the middle of an odd stack and at three places of an even one, beside others and beside itself."""
     alone = trained([ALONE], sample, shape=shape, options=options)
-    for which in ([0, 1, 2, 3], [3, 2, 0], [2, 2, 2, 2, 2, 1]):
+    for which in ([3, 2, 0], [2, 0, 2, 3, 2, 1]):
         stack = trained(which, sample, shape=shape, options=options)
         for rows in (i for i, run in enumerate(which) if run == ALONE):
             same_bits(alone, stack, 0, rows)
@@ -182,10 +183,11 @@ def test_with_every_loss_and_kind_of_activation(act, loss, dtype, rng):
     check_in_company(data(rng, n=40), shape=shape, options={"batch": 16, "loss": loss})
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("depth", [0, 40])
+@pytest.mark.parametrize(
+    ("depth", "dtype"), [(0, "float32"), (0, "float64"), (40, "float32"), (9, "float64")]
+)
 def test_at_every_depth(depth, dtype, rng):
-    """At 40 layers of sigmoids a float32 gradient is rescaled on its way."""
+    """At 40 layers of sigmoids a float32 gradient is rescaled on its way; in float64 that takes hundreds."""
     shape = {"act": "sigmoid", "depth": depth, "width": 10, "dtype": dtype}
     check_in_company(data(rng, n=40), shape=shape, options={"batch": 16})
 

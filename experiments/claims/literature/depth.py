@@ -55,6 +55,7 @@ POOLE = {
     (4.0, 0.3): (12.604, 2.3673, 0.0297, 3.639),
 }
 OUTSIDE = "the frontier is not between the shallowest and the deepest network of the config"
+DEPTHS = "depth: shallower and deeper ones"
 SCHOENHOLZ = 6.0  # times ξ_c: down to there networks can be trained; `least` and `most` around it are ours
 SCALE_OFF = 1e-3  # how far off ξ_c may be, as a share
 # How far off q (a share) and c of simulated networks may be: one network of this width scatters by 4 %.
@@ -206,7 +207,7 @@ def _frontiers(crossings: pd.DataFrame, least: float, most: float) -> list[Compa
             made = replace(made, holds=None, missing=0, n=len(times), why_open=OUTSIDE)
         found.append(made)
     if found and all(e.why_open == OUTSIDE for e in found):
-        raise Undecided(f"{OUTSIDE}: all learn, or none does", "depth: shallower and deeper ones")
+        raise Undecided(f"{OUTSIDE}: all learn, or none does", DEPTHS)
     return found
 
 

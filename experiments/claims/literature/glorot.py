@@ -98,7 +98,7 @@ def L03a_saturation(
 
 
 def _layer_means(records: Records) -> pd.DataFrame:
-    """(seed, step) × hidden layer: a_mean."""
+    """Return a_mean with a row per seed and step, and a column per hidden layer."""
     rows = join(hidden(records.layers, records.runs), records.runs, ["seed"])
     return rows.pivot_table(index=["seed", "step"], columns="layer", values="a_mean")
 
@@ -149,7 +149,7 @@ def L03b_jacobians(records: Records) -> Verdict:
 
 
 def _mean_singular(run: Any) -> float:
-    """Of ∂a_l/∂a_{l−1} at one input, the mean over layers 3 … depth."""
+    """Return the mean singular value of ∂a_l/∂a_{l−1} at one input, averaged over layers 3 … depth."""
     x = stream(run.seed, "inputs").standard_normal((1, run.width))
     net = networks(run, (run.width, *[run.width] * run.depth, 2), 1)
     tape = jacobian.forward(net, x)
@@ -247,7 +247,7 @@ def L13_rectifiers(records: Records) -> Verdict:
 
 
 def _gap(better: str, worse: str, error: dict[str, pd.Series]) -> pd.Series:
-    """Points of test error between two activations, by seed."""
+    """Return the difference in test error between two activations in points, by seed."""
     return error[worse] - error[better].reindex(error[worse].index)
 
 
@@ -263,7 +263,7 @@ def _as_printed(better: str, worse: str, error: dict[str, pd.Series]) -> Compare
 
 
 def _order(error: dict[str, pd.Series]) -> str:
-    """In how many pairs of equal seeds the errors are in the printed order."""
+    """Say in how many pairs of equal seeds the errors are in the printed order."""
     table = np.stack([error[act].sort_index().to_numpy() for act in PRINTED])
     first, second = (np.diff(table, axis=0) > 0).sum(axis=1)
     return (
@@ -273,7 +273,7 @@ def _order(error: dict[str, pd.Series]) -> str:
 
 
 def _zeros(records: Records) -> tuple[np.ndarray, np.ndarray]:
-    """By seed of the rectifier, its mean share of zeros over layers and rates, before and after training."""
+    """Return by seed the rectifier's mean share of zeros over layers and rates, before and after training."""
     mine = only(records, activation="relu")
     column = probe_column(mine.layers, "saturated_fraction")
     rows = hidden(mine.layers, mine.runs).merge(mine.runs[["run_id", "seed"]], on="run_id")

@@ -68,7 +68,7 @@ def L01_theory(records: Records, *, within: Positive = 0.02) -> Verdict:
 
 
 def _outside(evidence: Sequence[Evidence]) -> str:
-    """Where theory is within the tolerance, in numbers, and the settings where it is not."""
+    """Say at how many settings theory is within the tolerance, and at which it is not."""
     sides = {word: [_short(e) for e in evidence if e.holds is held] for word, held in NOT_HELD.items()}
     told = [f"{word} for {'; '.join(names)}" for word, names in sides.items() if names]
     held = sum(e.holds is True for e in evidence)
@@ -76,7 +76,7 @@ def _outside(evidence: Sequence[Evidence]) -> str:
 
 
 def _short(e: Evidence) -> str:
-    """``gelu, he_normal`` of the whole setting."""
+    """Return the short name of a setting: ``gelu, he_normal``."""
     return e.setting.partition(", depth")[0]
 
 
@@ -87,7 +87,7 @@ def _predicted(records: Records, rows: pd.DataFrame) -> Prediction:
 
 
 def _sigmoids(rows: pd.DataFrame, within: float) -> list[Compared]:
-    """With weights of variance 1/n_in sigmoid's factor is that of the fixed point, √χ."""
+    """Compare sigmoid's factor, under weights of variance 1/n_in, with √χ of the fixed point."""
     is_unit = rows["init"].isin(["lecun_normal", "xavier_normal"])
     mine = rows[(rows["activation"] == "sigmoid") & is_unit & (rows["depth"] >= 10)]
     if not len(mine):
@@ -97,7 +97,7 @@ def _sigmoids(rows: pd.DataFrame, within: float) -> list[Compared]:
 
 
 def _silent(settings: list[Any], predicted: list[Prediction]) -> list[str]:
-    """A remark on every setting that theory does not predict."""
+    """Return a remark on every setting that theory does not predict."""
     return [
         f"{text}, {init}: no prediction ({prediction.reason})."
         for ((text, init), _), prediction in zip(settings, predicted, strict=True)
@@ -160,7 +160,7 @@ def _nielsens(records: Records, norms: pd.DataFrame, when: str) -> list[Compared
 
 
 def _factor(records: Records, norms: pd.DataFrame) -> list[Compared]:
-    """A check: over all depths, how much larger each hidden layer's norm is than the one below it."""
+    """Return as a check how much larger each hidden layer's norm is than the one below, at all depths."""
     rows = at_start(norms).merge(records.runs[["run_id", "depth", "seed"]], on="run_id")
     first = rows[rows["layer"] == 1].set_index("run_id")
     last = rows[rows["layer"] == rows["depth"]].set_index("run_id")
@@ -229,7 +229,7 @@ def _unit_weights(records: Records) -> None:
 
 
 def _slope(records: Records, comparisons: int) -> Compared:
-    """Of ln ‖delta‖ on ln layer from layer 10 on, in the deepest networks."""
+    """Return the slopes of ln ‖delta‖ on ln layer from layer 10 on, in the deepest networks."""
     runs = deepest(records.runs)
     rows = at_start(records.layers).merge(runs[["run_id", "seed", "depth"]], on="run_id")
     inside = rows[(rows["layer"] >= 10) & (rows["layer"] <= rows["depth"])]
@@ -242,12 +242,12 @@ def _slope(records: Records, comparisons: int) -> Compared:
 
 
 def _fitted(x: pd.Series, y: pd.Series) -> float:
-    """The slope of the least-squares line; NaN where a point is not finite."""
+    """Return the slope of the least-squares line; NaN where a point is not finite."""
     return float(np.polyfit(x, y, 1)[0]) if np.isfinite(y).all() else float("nan")
 
 
 def _narrowness(run: Any) -> np.ndarray:
-    """By hidden layer: how far finite width has brought the mean of ln ‖delta‖ down, to first order."""
+    """Return by hidden layer how far finite width has lowered the mean of ln ‖delta‖, to first order."""
     from experiments.theory.closed_forms import log_norm_band, spread
     from experiments.theory.mean_field import variances
 

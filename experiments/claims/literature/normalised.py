@@ -76,7 +76,7 @@ def L09_shattering(records: Records, *, slope: Annotated[float, Within(-100, 100
 
 
 def _likeness(run: Any) -> tuple[np.ndarray, np.ndarray]:
-    """By layers from the top: mean cosine of two inputs' delta; and the share of units on for both."""
+    """Return from the top layer on the mean cosine of two inputs' delta, and the share of units both use."""
     rng = stream(run.seed, "inputs")
     x, vectors = rng.standard_normal((EXAMPLES, run.width)), rng.standard_normal((VECTORS, run.width))
     norm = "batch(eps=0)" if run.norm.startswith("batch") else "none"
@@ -221,7 +221,7 @@ def L11_batch_norm(
 
 
 def _growth(records: Records) -> pd.DataFrame:
-    """run_id, activation, growth: the factor of ‖delta‖² a layer over hidden layers 2 … depth."""
+    """Return run_id, activation and growth: the factor of ‖delta‖² per layer over hidden layers 2 … depth."""
     rows = at_start(records.layers).merge(records.runs[["run_id", "activation", "depth"]], on="run_id")
     rows = rows[(rows["layer"] > 1) & (rows["layer"] <= rows["depth"])]
     slopes = rows.groupby("run_id").apply(_factor, include_groups=False)
@@ -229,7 +229,7 @@ def _growth(records: Records) -> pd.DataFrame:
 
 
 def _factor(rows: pd.DataFrame) -> float:
-    """Per layer towards the input, of the square; NaN where a norm is not finite."""
+    """Return the factor of the squared norm per layer towards the input; NaN where a norm is not finite."""
     logs = rows["delta_log10"]
     return (
         float(10 ** (-2 * np.polyfit(rows["layer"], logs, 1)[0])) if np.isfinite(logs).all() else float("nan")

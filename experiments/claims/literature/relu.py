@@ -84,7 +84,7 @@ def L04_he(
 
 
 def _loss_gone(records: Records) -> dict[str, pd.Series]:
-    """By init, 1 − loss after training over loss before, by seed."""
+    """Return by init, for each seed, 1 − loss after training over loss before."""
     trained(records.runs)
     start = at_start(records.steps).set_index("run_id")["loss"]
     end = at_end(records.steps, records.runs).set_index("run_id")["loss"]
@@ -93,7 +93,7 @@ def _loss_gone(records: Records) -> dict[str, pd.Series]:
 
 
 def _factor(records: Records, init: str) -> Compared:
-    """By seed, the factor of ‖delta‖ from a layer to the one below; theory's in the mean of its log."""
+    """Compare the factor of ‖delta‖ per layer, by seed, with theory's for the mean of its log."""
     ratios = start_ratios(only(records, init=init))
     run = ratios.iloc[0]
     layers, width = int(run["depth"]) - 1, int(run["width"])
@@ -106,7 +106,7 @@ def _factor(records: Records, init: str) -> Compared:
 
 
 def _model_b() -> float:
-    """Π std·√(fan/2), fan = 9·filters: He et al. 2015, section 2.2."""
+    """Return Π std·√(fan/2), fan = 9·filters: He et al. 2015, section 2.2."""
     fans = 9 * np.array(VGG_B)
     return float(
         np.prod(np.sqrt(fans / 2) * np.sqrt(weight_variance("normal(std=0.01)", 1, 1, curve("relu"))))
@@ -163,7 +163,7 @@ def L05_born_dead(
 
 
 def _born_dead(run: Any, nets: int) -> float:
-    """The share of networks like this one that are constant over the interval."""
+    """Return the share of networks like this one that are constant over the interval."""
     x = np.linspace(-INTERVAL, INTERVAL, PLACES)[:, None]
     net = networks(run, (1, *[run.width] * run.depth, 2), nets)
     dead = np.zeros(nets, bool)
@@ -173,7 +173,7 @@ def _born_dead(run: Any, nets: int) -> float:
 
 
 def _narrow(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> list[Compared]:
-    """At the narrow width, in the deepest networks: He's share, and what asymmetry leaves of it, by seed."""
+    """Return the evidence at the narrow width: He's share by seed, and what asymmetry leaves of it."""
     deep = {
         key: found for key, found in shares.items() if key[0] == "relu" and key[3] == NARROW and key[4] > 2
     }
@@ -191,7 +191,7 @@ def _narrow(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> li
 
 
 def _laws(key: tuple[Any, ...], found: list[float], nets: int, he: str, rai: str) -> list[Evidence]:
-    """Checks: what is known of networks without biases at this width and depth."""
+    """Return as checks what is known of networks without biases at this width and depth."""
     act, init, bias, width, depth = key
     name = f"{act}, {init}, width {width}, depth {depth}: P(born dead)"
     if act != "relu":
@@ -210,7 +210,7 @@ def _laws(key: tuple[Any, ...], found: list[float], nets: int, he: str, rai: str
 
 
 def _exactly(name: str, found: list[float], width: int, depth: int, nets: int) -> list[Compared]:
-    """Against what is known exactly, or else simulated; nothing where ours could not tell it from 0 or 1."""
+    """Compare with what is known exactly or simulated; nothing where ours could not tell it from 0 or 1."""
     exact = born_dead_two_layers(width) if depth == 2 else 1 - 2.0 ** (1 - depth) if width == 1 else None
     if exact is not None:
         told = can_tell(exact, nets * len(found))
@@ -221,14 +221,14 @@ def _exactly(name: str, found: list[float], width: int, depth: int, nets: int) -
 def _simulated(
     name: str, found: list[float], nets: int, known: float | None, depth: int, theirs: int
 ) -> list[Compared]:
-    """Against a share of `theirs` networks of nine layers; nothing where ours could not tell it from 0."""
+    """Compare with a share of `theirs` networks of nine layers; not where ours could not tell it from 0."""
     if known is None or depth != SIMULATED_DEPTH or not can_tell(known, nets * len(found), theirs):
         return []
     return [share_near(name, found, known, nets, "derived", theirs=theirs)]
 
 
 def _bounds(name: str, found: list[float], width: int, depth: int, nets: int) -> list[Compared]:
-    """Against the paper's lower and upper bound, where they are not exact themselves."""
+    """Compare with the paper's lower and upper bound, where they are not exact themselves."""
     if depth == 2 or width == 1:
         return []
     low, high = born_dead_lower(width, depth), born_dead_at_one_input([width] * depth)
@@ -277,7 +277,7 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
 
 
 def _squares(run: Any, nets: int) -> np.ndarray:
-    """‖Ju‖² of networks like this one, at an input and along a direction of the seed's."""
+    """Return ‖Ju‖² of networks like this one, at one input and along one direction, drawn by the seed."""
     rng = stream(run.seed, "direction")
     x, u = rng.standard_normal((2, 1, run.width))
     parts = []
@@ -293,7 +293,7 @@ def _squares(run: Any, nets: int) -> np.ndarray:
 
 
 def _collapse(variances: dict[tuple[int, int], list[float]]) -> list[Compared]:
-    """Of shapes with equal depth/width, by seed: the narrower's variance of the log over the wider's."""
+    """Compare by seed the variances of the log of two shapes of equal depth/width, narrower over wider."""
     found = []
     shapes = sorted(variances)
     for narrow in shapes:

@@ -61,7 +61,7 @@ def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, 1000)] =
 
 
 def _dead(run: Any, nets: int) -> np.ndarray:
-    """(nets, layers): share of dead units in each hidden layer of each network of a seed."""
+    """Return (nets, layers): the share of dead units in each hidden layer of each network of a seed."""
     from experiments.datasets import load
 
     data = load(run.dataset)

@@ -26,9 +26,9 @@ BESIDE = {"optimiser": "sgd", "weight_decay": 0.0, "norm": "none"}  # nothing bu
 
 
 def _asked(records: Records, texts: list[str]) -> tuple[Records, int]:
-    """The runs with these activations and the step of their shock; undecided if they differ otherwise.
+    """Return the runs with these activations and the step of their shock; undecided if they differ otherwise.
 
-    Without the shocks that some run did not outlive: of a run that diverged no unit is dead or alive.
+    Shocks after which some run diverged are left out: of such a run no unit is known to be dead or alive.
     """
     found = only(records, activation=texts)
     alike(found.runs, ["activation", "schedule"], "activation and schedule")
@@ -56,7 +56,7 @@ def _largest(frame: pd.DataFrame) -> str:
 
 
 def _by_seed(rows: pd.DataFrame, seeds: pd.Series, measure: Callable[[pd.DataFrame], float]) -> list[float]:
-    """A measure of each seed's rows; NaN for a seed without any."""
+    """Return a measure of each seed's rows; NaN for a seed without any."""
     groups = dict(list(rows.groupby("seed")))
     return [measure(groups[seed]) if seed in groups else np.nan for seed in sorted(set(seeds))]
 
@@ -111,7 +111,7 @@ def W13_dying_relu(
 
 
 def _killed(records: Records, changes: pd.DataFrame, at: int) -> pd.DataFrame:
-    """The units that a shock killed, with `back`: whether they live at a later watched step."""
+    """Return the units that a shock killed, with `back`: whether they live at a later watched step."""
     keys = ["run_id", "layer", "unit"]
     later = life.lives(records)
     back = ~later[later["step"] > at + 1].groupby(keys)["dead"].agg("all")
@@ -121,9 +121,9 @@ def _killed(records: Records, changes: pd.DataFrame, at: int) -> pd.DataFrame:
 
 
 def _back(killed: pd.DataFrame, runs: pd.DataFrame) -> list[Evidence]:
-    """Of the units that the shocks killed, the share that comes back: in layer 1 a law, above it a question.
+    """Return the share of killed units that come back: in layer 1 as a check of a law, above it as evidence.
 
-    A law only of plain gradient descent: momentum or a weight decay can move a unit without a gradient.
+    It is a law of plain gradient descent only: momentum or weight decay can move a unit without a gradient.
     """
     is_law = all((runs[field] == plain).all() for field, plain in BESIDE.items())
     parts: list[tuple[str, pd.DataFrame, Role]] = [
@@ -142,7 +142,7 @@ def _back(killed: pd.DataFrame, runs: pd.DataFrame) -> list[Evidence]:
 
 
 def _by_the_bias(killed: pd.DataFrame, seeds: pd.Series, most: float) -> list[Evidence]:
-    """The bias's part of what has killed the first layer's units; what moved them is told apart there."""
+    """Return the bias's part in the fall of z that killed first-layer units, whose inputs are fixed."""
     first = killed[killed["layer"] == 1]
     if not len(first):
         return []
@@ -151,7 +151,7 @@ def _by_the_bias(killed: pd.DataFrame, seeds: pd.Series, most: float) -> list[Ev
 
 
 def _for_good(evidence: Sequence[Evidence]) -> str:
-    """What becomes of the units that die."""
+    """Say what becomes of the units that die."""
     parts = []
     for e in evidence:
         if "live again" in e.setting:
@@ -165,7 +165,7 @@ def _for_good(evidence: Sequence[Evidence]) -> str:
 
 
 def _sizes(changes: pd.DataFrame) -> list[str]:
-    """How many die, by the size of the shock."""
+    """Say how many die, by the size of the shock."""
     return [
         f"{text}: of the hidden units alive before, a share of "
         f"{told(rows.groupby('seed')['died'].mean())} die."
@@ -174,7 +174,7 @@ def _sizes(changes: pd.DataFrame) -> list[str]:
 
 
 def _moved(changes: pd.DataFrame) -> list[str]:
-    """What the shocks did to the units that died and to those that lived: medians over units, by seed."""
+    """Say how the shocks moved the units that died and those that lived: medians over units, by seed."""
     columns = {
         "d_bias": "their bias changed by", "moved": "their weights moved a distance of",
         "d_w_norm": "the weights' norm changed by", "d_z_mean": "their mean z changed by",
@@ -188,7 +188,7 @@ def _moved(changes: pd.DataFrame) -> list[str]:
 
 
 def _counts(records: Records, killed: pd.DataFrame, at: int) -> list[str]:
-    """How many units were dead before a shock, and killed and revived after it, by layer."""
+    """Say by layer how many units were dead before a shock, and killed and revived after it."""
     shocked = _shocked(life.life_table(records))
     before = shocked[shocked["step"] == at].groupby("layer")["dead"].sum()
     counts = killed.groupby("layer")["back"].agg(["size", "sum"])
@@ -255,7 +255,7 @@ def W14_leaky_recovers(
 
 
 def _recovers(evidence: Sequence[Evidence]) -> str:
-    """What recovers, unit by unit and as a network."""
+    """Say what recovers: which units, and whether the network."""
     again = [
         f"a share of {e.numbers} with {e.setting.partition(':')[0]}" for e in evidence if "again" in e.setting
     ]
@@ -268,7 +268,7 @@ def _recovers(evidence: Sequence[Evidence]) -> str:
 
 
 def _gradient(silent: pd.DataFrame, seeds: pd.Series, text: str, *, is_leaky: bool) -> Evidence:
-    """The gradient into units that are negative on every example: the smallest, or the largest of ReLU's."""
+    """Return the gradient into units that are negative on every example: the smallest, or ReLU's largest."""
     mine = silent[silent["activation"] == text]
     name = f"{text}: {'smallest' if is_leaky else 'largest'} ‖gradient‖ into units never positive"
     values = _by_seed(
@@ -280,7 +280,7 @@ def _gradient(silent: pd.DataFrame, seeds: pd.Series, text: str, *, is_leaky: bo
 
 
 def _recovered(rows: pd.DataFrame, at: int) -> pd.DataFrame:
-    """First-layer units never positive right after the shock; `again`: positive at a later watched step."""
+    """Return first-layer units never positive right after the shock; `again`: positive at a later step."""
     keys = ["run_id", "layer", "unit"]
     first = rows[(rows["layer"] == 1) & (rows["step"] > at)]
     later = first[first["step"] > at + 1].groupby(keys)["unit_inactive"].min()
@@ -296,7 +296,7 @@ def _again(rows: pd.DataFrame, seeds: pd.Series, text: str, at: int, most: float
 
 
 def _better(records: Records, leaky: Sequence[str], against: str) -> list[Evidence]:
-    """Test accuracy after training less ReLU's, by seed, at the largest shock."""
+    """Return by seed the test accuracy after training less ReLU's, at the largest shock."""
     ends, largest = _final(records), _largest(records.runs)
     rows = ends[ends["schedule"] == largest].groupby("activation")
     by_seed = {text: each.set_index("seed")["test_accuracy"] for text, each in rows}
@@ -314,7 +314,7 @@ def _final(records: Records) -> pd.DataFrame:
 
 
 def _accuracies(records: Records) -> list[str]:
-    """The accuracy of every activation at every shock."""
+    """Say the accuracy of every activation at every shock."""
     schedules = sorted(records.runs["schedule"].unique(), key=life.shock_factor)
     rows = _final(records)
     return [
@@ -329,7 +329,7 @@ def _accuracies(records: Records) -> list[str]:
 
 
 def _still_silent(rows: pd.DataFrame, text: str, at: int) -> str:
-    """How many first-layer units a shock has left negative everywhere, and how many of them come back."""
+    """Say how many first-layer units a shock has left negative everywhere, and how many come back."""
     struck = _recovered(rows[rows["activation"] == text], at)
     by_seed = struck.groupby("seed")["again"].agg(["size", "sum"])
     return (

@@ -65,7 +65,7 @@ def W08_sigmoid_expensive(
 
 
 def _for_an_element(evidence: Sequence[Evidence]) -> str:
-    """In words where it is so; without them the settings are listed."""
+    """Say where it takes longer; with an empty text the settings are listed instead."""
     element, step = ([e for e in evidence if word in e.setting] for word in ("one element", "training step"))
     if any(e.holds is False for e in element) or not all(e.holds is False for e in step):
         return ""

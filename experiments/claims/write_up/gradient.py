@@ -90,7 +90,7 @@ def W04_gradient_shrinks(
 
 
 def _asked(records: Records, texts: list[str]) -> Records:
-    """The runs with these activations; undecided unless they differ in init and depth only, some deep."""
+    """Return the runs with these activations; undecided unless only init and depth differ, some deep."""
     found = only(records, activation=[named(text) for text in texts])
     alike(found.runs, ["activation", "init", "depth"], "activation, init and depth")
     if found.runs["depth"].max() < FEW_DEEP:
@@ -101,24 +101,24 @@ def _asked(records: Records, texts: list[str]) -> Records:
 
 
 def _init_of(e: Evidence) -> str:
-    """The initial weights that a piece of evidence is about: what the claims are judged by."""
+    """Return the initialiser that a piece of evidence is about."""
     return e.setting.partition(":")[0]
 
 
 def _by_init(records: Records) -> Iterable[tuple[str, pd.DataFrame]]:
-    """The initialisers in the order of the runs, each with its runs."""
+    """Yield the initialisers in the order of the runs, each with its runs."""
     return records.runs.groupby("init", sort=False)
 
 
 def _quarter(records: Records, quarter: float) -> list[Evidence]:
-    """For each init, by seed: the factor of ‖delta‖ at the start, at the depth where it is largest."""
+    """Return for each init, by seed, the factor of ‖delta‖ at the start, at the depth where it is largest."""
     factors = at_start(decay(records))
     factors = factors[factors["depth"] >= SHALLOW]
     return _at_worst(records, factors, "‖delta‖ at the start", "below", quarter)
 
 
 def _at_worst(records: Records, factors: pd.DataFrame, name: str, side: Side, bound: float) -> list[Evidence]:
-    """For each init, by seed: the factor per layer at the depth that speaks most against the claim."""
+    """Return for each init, by seed, the factor per layer at the depth that speaks most against the claim."""
     worst = "max" if side == "below" else "min"
     return [
         Evidence.of(
@@ -131,12 +131,12 @@ def _at_worst(records: Records, factors: pd.DataFrame, name: str, side: Side, bo
 
 
 def _at_start_alone(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs as if all had lived: what became of them later does not matter for step 0."""
+    """Return the runs as if none had diverged: what became of them later does not matter for step 0."""
     return runs.assign(status="ok")
 
 
 def _through_training(records: Records) -> list[Evidence]:
-    """For each init and signal, by seed: the largest factor over depths from 5 on and watched steps."""
+    """Return for each init and signal, by seed, the largest factor over depths from 5 on and all steps."""
     found = []
     for signal, name in (("delta_norm", "‖delta‖"), ("dw_norm", "‖dw‖")):
         factors = decay(records, signal)
@@ -149,7 +149,7 @@ def _through_training(records: Records) -> list[Evidence]:
 
 
 def _ends(records: Records, side: Side, bound: float, role: Role = "claim") -> list[Evidence]:
-    """First over last ‖delta‖ at the start in the deepest networks, for each activation and init."""
+    """Return first over last ‖delta‖ at the start in the deepest networks, for each activation and init."""
     ratios, depth = deepest(start_ratios(records)), records.runs["depth"].max()
     settings = records.runs[records.runs["depth"] == depth].groupby(["activation", "init"], sort=False)
     return [
@@ -170,7 +170,7 @@ def _of(rows: pd.DataFrame, text: str, init: str) -> pd.DataFrame:
 
 
 def _agreements(records: Records) -> list[Evidence]:
-    """For each activation and init: how far theory's factor per layer is from ours, in the deepest networks.
+    """Return how far theory's factor per layer is from ours in the deepest networks, by activation and init.
 
     Ours is that of the mean log ratio over seeds, with three of its standard errors to either side. Only for
     plain networks with weights of mean 0, and where the log of one network's ratio is expected to scatter by
@@ -187,7 +187,7 @@ def _agreements(records: Records) -> list[Evidence]:
 
 
 def _plain(runs: pd.DataFrame) -> pd.Series:
-    """The runs that the theory is about."""
+    """Return the runs that the theory is about."""
     is_plain = (runs["norm"] == "none") & (runs["residual"] == 0)
     centred = [not weight_mean(run.init, int(run.width), int(run.width)) for run in runs.itertuples()]
     return runs.loc[is_plain & np.array(centred, bool), "run_id"]
@@ -207,7 +207,7 @@ def _agreement(name: str, rows: pd.DataFrame) -> Evidence:
 
 
 def _log_ratios(records: Records) -> pd.DataFrame:
-    """Every run with `log` = ln(‖delta_1‖/‖delta_depth‖) at the start and `q`, layer 1's mean square of z."""
+    """Return every run with `log` = ln(‖delta_1‖/‖delta_depth‖) at the start and `q`, mean z² in layer 1."""
     layers = at_start(records.layers)
     first = layers[layers["layer"] == 1].set_index("run_id")["z_rms"]
     ratios = start_ratios(records)
@@ -215,7 +215,7 @@ def _log_ratios(records: Records) -> pd.DataFrame:
 
 
 def _expected(rows: pd.DataFrame) -> tuple[float, float]:
-    """Mean and sd over networks of the log ratio of one setting, from its layer 1's mean square on."""
+    """Return mean and sd over networks of the log ratio of one setting, given layer 1's mean square of z."""
     from experiments.theory.closed_forms import log_norm_band, spread
     from experiments.theory.mean_field import delta_ratio, variances
 
@@ -232,7 +232,7 @@ def _expected(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _by_weights(evidence: Sequence[Evidence]) -> str:
-    """For which initial weights each part of the claim holds."""
+    """Say for which initial weights each part of the claim holds."""
     own = [e for e in evidence if e.role == "claim"]
     marks = {
         "‖delta‖ shrinks to a quarter per layer": "at the start",
@@ -252,7 +252,7 @@ def _by_weights(evidence: Sequence[Evidence]) -> str:
 
 
 def _rates(records: Records) -> list[str]:
-    """Of every init in the deepest networks: the factors of ‖delta‖ and ‖dw‖ at the start."""
+    """Say for every init the factors of ‖delta‖ and ‖dw‖ at the start, in the deepest networks."""
     depth = records.runs["depth"].max()
     rates = {
         name: deepest(at_start(decay(records, signal))).groupby("init", sort=False)["factor"]
@@ -315,14 +315,14 @@ def W11_relu_no_vanishing(
 
 
 def _keeps(records: Records, signal: str, name: str, bound: float) -> list[Evidence]:
-    """For each init, by seed: the smallest factor per layer in the direction in which the signal goes."""
+    """Return for each init, by seed, the smallest factor per layer in the direction that the signal takes."""
     factors = at_start(decay(records, signal))
     factors["factor"] = factors["factor"] if signal == "delta_norm" else 1 / factors["factor"]
     return _at_worst(records, factors, name, "above", bound)
 
 
 def _together(records: Records, lost: float) -> list[Evidence]:
-    """For each init, ‖dw‖ of layer 1 in the deepest network over the shallowest's, by seed."""
+    """Return for each init, by seed, ‖dw‖ of layer 1 in the deepest network over the shallowest's."""
     layers = at_start(records.layers)
     first = layers[layers["layer"] == 1].set_index("run_id")["dw_log10"]
     runs = records.runs.assign(log=records.runs["run_id"].map(first))
@@ -345,7 +345,7 @@ def _kept_with(evidence: Sequence[Evidence]) -> str:
 
 
 def _flat(records: Records) -> list[str]:
-    """That ‖dw‖ is alike in all layers, whatever became of it."""
+    """Say how alike ‖dw‖ is in all layers, whether or not it has vanished."""
     depth = records.runs["depth"].max()
     chosen = only(records, depth=depth)
     factors = at_start(decay(chosen, "dw_norm")).groupby("init", sort=False)["factor"]
@@ -359,7 +359,7 @@ def _flat(records: Records) -> list[str]:
 
 
 def _scatter(records: Records) -> list[str]:
-    """The sd over seeds of the log of first over last by depth, and theory's for a single example."""
+    """Say by depth the sd over seeds of the log of first over last, and theory's for a single example."""
     found = []
     for (init, depth), rows in _log_ratios(records).groupby(["init", "depth"], sort=False):
         if depth >= FEW_DEEP and len(rows) > 1:

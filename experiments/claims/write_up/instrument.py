@@ -72,7 +72,7 @@ def W01_linear(
 
 
 def _check_no_line_separates(scores: pd.DataFrame, linear: str, above: float) -> None:
-    """That logistic regression leaves room for a network to be better by more than `above`."""
+    """Check that logistic regression leaves room for a network to be better by more than `above`."""
     logistic = scores[(scores["activation"] == linear) & (scores["depth"] == 0)]
     for dataset, rows in logistic.groupby("dataset"):
         if len(rows) >= FEWEST_SEEDS and rows["value"].median() >= 1 - above:
@@ -85,7 +85,7 @@ def _check_no_line_separates(scores: pd.DataFrame, linear: str, above: float) ->
 
 
 def _deviations(records: Records, linear: str) -> npt.NDArray[np.float64]:
-    """For each seed the largest relative deviation from one linear map, of all its networks and steps."""
+    """Return for each seed the largest relative deviation from one linear map, over networks and steps."""
     runs = only(records, activation=linear, norm="none", residual=0.0, dtype="float64").runs
     outputs = records.layers.merge(runs[["run_id", "depth", "seed"]], on="run_id", validate="many_to_one")
     outputs = outputs[outputs["layer"] == outputs["depth"] + 1]
@@ -94,7 +94,7 @@ def _deviations(records: Records, linear: str) -> npt.NDArray[np.float64]:
 
 
 def _as_logistic(scores: pd.DataFrame, linear: str, within: float) -> list[Evidence]:
-    """For each data set: how far from logistic regression, at the depth where it is farthest."""
+    """Return for each data set how far it is from logistic regression, at the depth where it is farthest."""
     rows = scores[scores["activation"] == linear].set_index(["dataset", "seed"])
     deep, logistic = rows[rows["depth"] > 0], rows.loc[rows["depth"] == 0, "value"]
     gap = (deep["value"] - logistic.reindex(deep.index)).abs()
@@ -108,7 +108,7 @@ def _as_logistic(scores: pd.DataFrame, linear: str, within: float) -> list[Evide
 
 
 def _beyond(scores: pd.DataFrame, linear: str, above: float) -> list[Evidence]:
-    """For each data set and activation: how much better than linear, at the depth that is worst."""
+    """Return for each data set and activation how much better it is than linear, at the worst depth."""
     keys = ["dataset", "depth", "seed"]
     deep = scores[scores["depth"] > 0].set_index(keys)
     base = deep.loc[deep["activation"] == linear, "value"]
@@ -128,7 +128,7 @@ def _beyond(scores: pd.DataFrame, linear: str, above: float) -> list[Evidence]:
 
 
 def everywhere(dtype: type) -> Array:
-    """Numbers from −inf to inf in order: evenly spread over all bit patterns, and densely over ±800."""
+    """Return numbers from −inf to inf in order: evenly over all bit patterns, and densely over ±800."""
     bits = np.dtype(dtype).itemsize * 8
     unsigned = np.dtype(f"uint{bits}")
     infinity = int(np.array(np.inf, dtype).view(unsigned))
@@ -161,7 +161,7 @@ def W02_squashes(
 
 
 def _squashed(text: str, low: float, dtype: type) -> tuple[Evidence, str]:
-    """How often [low, 1] is left or the order of the inputs lost, and from where on the ends are reached."""
+    """Count how often [low, 1] is left or the order of the inputs lost; say where the ends are reached."""
     z = everywhere(dtype)
     a, overflowed = _output(text, z)
     outside, falls = (a < low) | (a > 1), np.diff(a) < 0
@@ -175,13 +175,13 @@ def _squashed(text: str, low: float, dtype: type) -> tuple[Evidence, str]:
 
 
 def _undefined(text: str, values: Array) -> str:
-    """In words, how many of a function's values are no numbers; nothing where all are."""
+    """Say how many of a function's values are NaN; the empty text where none is."""
     n = int(np.isnan(values).sum())
     return f"{text} has no value at {n} of {values.size} numbers" if n else ""
 
 
 def _output(text: str, z: Array) -> tuple[Array, bool]:
-    """f(z), and whether anything overflowed on the way; underflow is as it should be."""
+    """Return f(z), and whether anything overflowed on the way; underflow is no error."""
     act = curve(text)
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -247,7 +247,7 @@ def W03_slope(
 
 
 def slope_of(act: Activation, z: Array) -> Array:
-    """f'(z)."""
+    """Return f'(z)."""
     return act.df(z, act.f(z))
 
 

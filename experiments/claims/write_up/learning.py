@@ -64,7 +64,7 @@ def W05_weights_stay(
 
 
 def _stays(name: str, rows: pd.DataFrame, stays: float) -> list[Evidence]:
-    """Of one setting: the first layer's way, if it has stayed its gradient, and the output layer's way."""
+    """Return the evidence of one setting: how far the first layer and the output layer have moved."""
     first = Evidence.of(f"{name}: ‖w − w₀‖/‖w₀‖ of layer 1", rows["first"], "below", stays, in_logs=True)
     output = Evidence.of(
         f"{name}: ‖w − w₀‖/‖w₀‖ of the output layer", rows["output"], "above", stays, role="control"
@@ -77,7 +77,7 @@ def _stays(name: str, rows: pd.DataFrame, stays: float) -> list[Evidence]:
 
 
 def _stuck_where(evidence: Sequence[Evidence]) -> str:
-    """Where the first layer is stuck, and whether a gradient that vanishes is why."""
+    """Say where the first layer is stuck, and whether a vanishing gradient is the reason."""
     own = [e for e in evidence if e.role == "claim"]
     way, cause = ([e for e in own if mark in e.setting] for mark in ("‖w − w₀‖", "‖dw‖"))
     parts = []
@@ -98,7 +98,7 @@ def _stuck_where(evidence: Sequence[Evidence]) -> str:
 
 
 def _moved(best: pd.DataFrame, records: Records) -> pd.DataFrame:
-    """The judged runs with how far the first and the output layer have come, and their gradients' ratio."""
+    """Return the judged runs with how far both layers have moved, and the ratio of their gradients."""
     depths = records.runs[["run_id", "depth"]]
     ends = at_end(records.layers, records.runs).merge(depths, on="run_id")
     starts = at_start(records.layers).merge(depths, on="run_id")
@@ -168,7 +168,7 @@ def W09_always_avoid(
 
 
 def _learns(best: pd.DataFrame, against: str) -> list[Evidence]:
-    """That the plain networks learn which the others are held against."""
+    """Return the control: the plain networks that the others are compared with have to learn."""
     return [
         Evidence.of(
             f"{against} at depth {depth}: test accuracy gained by training",
@@ -182,7 +182,7 @@ def _learns(best: pd.DataFrame, against: str) -> list[Evidence]:
 
 
 def _worse_where(against: str, within: float, evidence: Sequence[Evidence]) -> str:
-    """Where it is worse, where it is not, and by how much."""
+    """Say where sigmoid is worse, where it is not, and by how much."""
     own = [e for e in evidence if e.role == "claim"]
     words = {True: f"over {within:g}", False: f"not over {within:g}", None: "open"}
     parts = []
@@ -193,13 +193,13 @@ def _worse_where(against: str, within: float, evidence: Sequence[Evidence]) -> s
 
 
 def _deep_and_plain_first(setting: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Where the claim is expected to hold leads the evidence."""
+    """Return the evidence with the setting first where the claim is expected to hold."""
     depth, *remedy = setting
     return -depth, [value != plain for value, plain in zip(remedy, REMEDIES.values(), strict=True)]
 
 
 def _plain(best: pd.DataFrame, against: str) -> dict[int, pd.Series]:
-    """By depth, the accuracy by seed of the plain networks that the others are held against."""
+    """Return by depth and seed the accuracy of the plain networks that the others are compared with."""
     plain = _plain_rows(best, against)
     alike(plain, ["depth", "lr"], f"plain networks with {against} of one depth")
     return {depth: rows.set_index("seed")["value"] for depth, rows in plain.groupby("depth")}
@@ -211,14 +211,14 @@ def _plain_rows(best: pd.DataFrame, against: str) -> pd.DataFrame:
 
 
 def _name(depth: int, remedy: Sequence[Any]) -> str:
-    """``depth 8 with norm=layer``; what a plain network has goes without saying."""
+    """Return the name of a setting, ``depth 8 with norm=layer``; what a plain network has is not named."""
     pairs = zip(REMEDIES.items(), remedy, strict=False)  # none where none were compared
     parts = [f"{field}={value}" for (field, plain), value in pairs if value != plain]
     return f"depth {depth}{' with ' if parts else ''}{' and '.join(parts)}"
 
 
 def _reached(best: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """The accuracy of every setting and the learning rate that was its best."""
+    """Say the accuracy of every setting and the learning rate that was its best."""
     return [
         f"{text} at {_name(depth, remedy)}: test accuracy {told(rows['value'])} at lr {rates(rows)}."
         for (text, depth, *remedy), rows in best.groupby(list(by))
@@ -282,7 +282,7 @@ def W10_tanh_better(
 
 
 def _depths_learnt(best: pd.DataFrame, two: Sequence[str], shallowest: int) -> list[int]:
-    """The depths from `shallowest` on, the greatest first, at which one of the two activations learns."""
+    """Return the depths from `shallowest` on, the greatest first, at which one of the two learns."""
     deep = best[best["depth"] >= shallowest]
     if not len(deep):
         raise Undecided(f"no network is {shallowest} layers deep", f"depth: [{shallowest}] under sweep")
@@ -300,7 +300,7 @@ def _depths_learnt(best: pd.DataFrame, two: Sequence[str], shallowest: int) -> l
 
 
 def _better_hence(accuracy: pd.Series, depth: int, texts: tuple[str, str, str]) -> list[Evidence]:
-    """At one depth: whether tanh is better than sigmoid, and if so, whether that is by its mean."""
+    """Return the evidence at one depth: whether tanh is better than sigmoid, and whether its mean is why."""
     tanh, sigmoid, centred = texts
     whole, part = (_gain(accuracy, depth, text, sigmoid) for text in (tanh, centred))
     better = Evidence.of(
@@ -318,7 +318,7 @@ def _better_hence(accuracy: pd.Series, depth: int, texts: tuple[str, str, str]) 
 
 
 def _better_where(evidence: Sequence[Evidence]) -> str:
-    """By depth: whether it is better, and whether because it is centred."""
+    """Say by depth whether tanh is better, and whether because it is centred."""
     own = {e.setting: e for e in evidence if "test accuracy" in e.setting}
     words = {True: "", False: "not ", None: "perhaps "}
     parts = []
@@ -337,7 +337,7 @@ def _better_where(evidence: Sequence[Evidence]) -> str:
 
 
 def _factors(records: Records, depths: Iterable[int], tanh: str, sigmoid: str) -> list[Evidence]:
-    """How much less the gradient shrinks with tanh, per layer at the start; no weight in the verdict."""
+    """Say how much less the gradient shrinks per layer with tanh at the start; it decides nothing."""
     factor = _table(_start_factors(records), "factor")
     return [
         Evidence.of(
@@ -349,7 +349,7 @@ def _factors(records: Records, depths: Iterable[int], tanh: str, sigmoid: str) -
 
 
 def _start_factors(records: Records) -> pd.DataFrame:
-    """The factor per layer of every network at the start, where the learning rate has had no effect yet."""
+    """Return each network's factor per layer at the start, where the learning rate has had no effect yet."""
     return at_start(decay(records)).drop_duplicates(["activation", "depth", "seed"])
 
 
@@ -358,7 +358,7 @@ def _table(rows: pd.DataFrame, value: str) -> pd.Series:
 
 
 def _gain(table: pd.Series, depth: int, text: str, against: str) -> pd.Series:
-    """By seed, how much larger a value is with one activation than with another."""
+    """Return by seed how much larger a value is with one activation than with another."""
     one, other = (_of(table, name, depth) for name in (text, against))
     return one - other.reindex(one.index)
 
@@ -372,7 +372,7 @@ def _of(table: pd.Series, text: str, depth: int) -> pd.Series:
 
 
 def _largest_mean(records: Records, text: str) -> pd.Series:
-    """By seed, the size of the mean output at the start in the layer where it is farthest from 0."""
+    """Return by seed the size of the mean output at the start, in the layer where it is farthest from 0."""
     runs = records.runs[records.runs["activation"] == text]
     layers = at_start(hidden(records.layers[records.layers["run_id"].isin(runs["run_id"])], runs))
     seeds = layers["run_id"].map(runs.set_index("run_id")["seed"])

@@ -83,7 +83,7 @@ def W06_one_sign(
 
 
 def _for_one_example(evidence: Sequence[Evidence]) -> str:
-    """In words where it is so; without them the settings are listed."""
+    """Say where the gradients have one sign; with an empty text the settings are listed instead."""
     single, *batches = (e for e in evidence if e.role == "claim")
     if not (single.holds and batches and all(e.holds is False for e in batches)):
         return ""
@@ -92,7 +92,7 @@ def _for_one_example(evidence: Sequence[Evidence]) -> str:
 
 
 def _fed(records: Records, column: str, how: str) -> pd.DataFrame:
-    """Every run with, as `value`, the least (or greatest) of a column over layers fed by the activation."""
+    """Return every run with `value`, a column's least (or greatest) over layers fed by the activation."""
     layers = records.layers[records.layers["layer"] > 1]
     if not len(layers):
         raise Undecided("no layer is fed by the activation", "depth: 1 or more")
@@ -101,7 +101,7 @@ def _fed(records: Records, column: str, how: str) -> pd.DataFrame:
 
 
 def _agreement(records: Records) -> list[str]:
-    """Of every activation: the share for one example, and what the mean of the largest batch is left with."""
+    """Say for every activation the share for one example, and the agreement in the largest batch."""
     wanted = ["one_sign_fraction", "sign_agreement_batch"]
     if not set(wanted) <= set(records.layers.columns):
         return []
@@ -185,7 +185,7 @@ def _check_every_step(records: Records) -> None:
 
 
 def _check_arrival(pairs: Iterable[Pair], target: float) -> None:
-    """That the centred side gets to the target: with what else the steps are compared?"""
+    """Check that the centred side reaches the target, since the other's steps are compared with its own."""
     for pair in pairs:
         late = ~np.isfinite(pair.centred["value"])
         if late.any():
@@ -198,7 +198,7 @@ def _check_arrival(pairs: Iterable[Pair], target: float) -> None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two settings, centred and not: their judged runs by seed, and their ratio of steps at one rate."""
+    """Two settings, one centred: their judged runs by seed, and their ratio of steps at one learning rate."""
 
     what: str
     shared: str
@@ -212,18 +212,18 @@ class Pair:
         return f"{self.what} not centred ({self.shared}): steps over those of the centred"
 
     def ratio(self) -> pd.Series:
-        """Steps not centred over centred, by seed."""
+        """Return the steps not centred over those centred, by seed."""
         return steps_taken(self.other) / steps_taken(self.centred)
 
 
 def steps_taken(side: pd.DataFrame) -> pd.Series:
-    """Steps to the target by seed; of a run that never arrives at least what it was given, NaN of 0 steps."""
+    """Return the steps to the target by seed; for a run that never arrives, all steps that it made."""
     value = side["value"]
     return value.where(np.isfinite(value), side["steps"] + 1).where(value > 0)
 
 
 def _pairs(found: pd.DataFrame, what: str, field: str, values: Sequence[str], shared: str) -> Iterator[Pair]:
-    """One for each value of `shared` that has runs of both: first the centred, then the other."""
+    """Yield a pair for each value of `shared` that has runs of both settings."""
     if len(values) != 2:
         raise Undecided(f"{', '.join(values)}: not a pair", f"{field}: two texts, the centred one first")
     for common, rows in found[found[field].isin(values)].groupby(shared):
@@ -234,12 +234,12 @@ def _pairs(found: pd.DataFrame, what: str, field: str, values: Sequence[str], sh
 
 
 def _judged(rows: pd.DataFrame, field: str, value: str) -> pd.DataFrame:
-    """The runs of one setting at its own best learning rate, by seed."""
+    """Return the runs of one setting at its own best learning rate, by seed."""
     return own_best(rows[rows[field] == value], [field], larger=False).set_index("seed").sort_index()
 
 
 def _at_one_rate(rows: pd.DataFrame, field: str, values: Sequence[str]) -> tuple[float, pd.Series]:
-    """The smallest learning rate at which every run of both arrives, and the ratios of steps there."""
+    """Return the smallest learning rate at which every run of both arrives, and the ratios of steps there."""
     centred, other = (rows[rows[field] == value].set_index(["lr", "seed"])["value"] for value in values)
     ratio = other / centred.where(centred > 0)
     arrived = (np.isfinite(ratio) & np.isfinite(centred)).groupby(level="lr").all()
@@ -249,13 +249,13 @@ def _at_one_rate(rows: pd.DataFrame, field: str, values: Sequence[str]) -> tuple
 
 
 def _in_turn(text: str) -> str:
-    """The same data set, but every second input shifted the other way."""
+    """Return the same data set with every second input shifted the other way."""
     name, options = parse_call(text)
     return str(DATASETS.canonical(call_text(name, options | {"alternate": True})))
 
 
 def _causes(records: Records, found: pd.DataFrame, pair: Pair, mixed: str) -> list[Evidence]:
-    """Of a pair that differs: how much of it the one sign makes, and whether the path zig-zags."""
+    """Return the evidence for a pair that differs: the share of the one sign, and of a zig-zag path."""
     longer = np.divide(*(_detours(records, side) for side in (pair.other, pair.centred)))
     name = f"{pair.what} not centred ({pair.shared})"
     zigzag = Evidence.of(
@@ -284,7 +284,7 @@ def _causes(records: Records, found: pd.DataFrame, pair: Pair, mixed: str) -> li
 
 
 def _what_does_it(evidence: Sequence[Evidence]) -> str:
-    """Whether it takes longer, and by what: as far as the evidence says so."""
+    """Say whether it takes longer and why, as far as the evidence says so."""
     own = [e for e in evidence if e.role == "claim"]
     slow = [e for e in own if "steps over" in e.setting]
     if not all(e.holds for e in slow):
@@ -311,7 +311,7 @@ def _what_does_it(evidence: Sequence[Evidence]) -> str:
 
 
 def _mechanism(records: Records, pairs: Iterable[Pair]) -> Iterator[str]:
-    """The learning rates, the steps at one of them, and how straight the path is."""
+    """Say the learning rates, the steps at one of them, and how straight the path is."""
     for pair in pairs:
         name, (lr, ratio) = f"{pair.what} not centred ({pair.shared})", pair.at_one_rate
         yield f"{name}: the best lr is {rates(pair.other)}, of the centred {rates(pair.centred)}."
@@ -324,7 +324,7 @@ def _mechanism(records: Records, pairs: Iterable[Pair]) -> Iterator[str]:
 
 
 def _detours(records: Records, side: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Of each run: Σ‖step‖ up to the target, over ‖w − w₀‖ there; the weights of all layers together."""
+    """Return for each run Σ‖step‖ up to the target over ‖w − w₀‖ there, over the weights of all layers."""
     return np.array(
         [
             _detour(records.layers[records.layers["run_id"] == run.run_id], min(run.value, run.steps))

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.plots import findings, style
 from experiments.plots.axes import plainly
-from experiments.plots.figure_table import FIGURES, sentences
+from experiments.plots.figure_table import FIGURES, sentences, without_records
 from experiments.plots.picture import Panel, Picture, Words
 from experiments.storage.records import Records
 from mlp.activations import ACTIVATIONS, Activation
@@ -31,6 +31,7 @@ WIDE = 4  # panels in a row, where all are drawn
 
 
 @FIGURES
+@without_records
 def activation_functions(
     records: Records | None, *, show: Literal["write_up", "all", "swept"] = "write_up"
 ) -> Picture:
@@ -40,6 +41,8 @@ def activation_functions(
     jumps is drawn with a gap.
     """
     texts: list[str] = list(WRITE_UP)
+    if show == "swept" and records is not None and not len(records.runs):
+        raise ValueError("show=swept draws the activations of the runs, and there are none: use show=all")
     if show != "write_up":
         known = ACTIVATIONS if show == "all" or records is None else records.runs["activation"]
         texts = style.in_order(known, "activation")

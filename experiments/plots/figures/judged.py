@@ -15,7 +15,7 @@ from experiments.analysis.selection import at_last_step, own_best, steps_to
 from experiments.plots import findings, style
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, along, needs, sentences
+from experiments.plots.figure_table import FIGURES, along, needs, sentences, without_records
 from experiments.plots.figures.layers import accuracy_options, main_setting
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
@@ -274,6 +274,7 @@ def _fastest(view: View, curves: pd.DataFrame, target: float) -> str:
 
 
 @FIGURES
+@without_records
 def activation_costs(records: Records | None) -> Picture:
     """What the write-up's activations cost, timed when this was drawn, on one thread.
 

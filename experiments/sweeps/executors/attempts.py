@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -54,19 +55,23 @@ def outcomes(
     """Yield the outcome of each stack as it completes; stacks start in the order given.
 
     At most `executor.capacity` stacks are in flight, so that memory does not grow with their number. Once
-    `stopped()` returns true no stack is started or tried again; those that are running are finished.
+    `stopped()` returns true no stack is started or tried again; those that are running are finished. An
+    executor may have a method `check` that tells whether anybody is there to work: if nobody is, nothing is
+    running, and a stop is at once.
     """
+    is_manned = getattr(executor, "check", lambda: True)
     waiting = deque((stack, 1) for stack in stacks)
     in_flight: dict[Future[tuple[Any, str]], tuple[Stack, int]] = {}
-    while True:
+    while waiting or in_flight:
+        manned = is_manned()
         if stopped():
             waiting.clear()
-            in_flight = {future: job for future, job in in_flight.items() if not future.cancel()}
+            in_flight = {future: job for future, job in in_flight.items() if manned and not future.cancel()}
         while waiting and len(in_flight) < getattr(executor, "capacity", 1):
             stack, attempt = waiting.popleft()
             in_flight[executor.submit(_attempt, work, stack)] = stack, attempt
-        if not in_flight:
-            return
+        if waiting and not in_flight:
+            threading.Event().wait(TICK)  # for somebody to work
         for future in wait(in_flight, timeout=TICK, return_when=FIRST_COMPLETED).done:
             stack, attempt = in_flight.pop(future)
             result, error = _result_or_error(future)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import faulthandler
 import logging
+import re
 import threading
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from functools import partial
 from typing import Any
 
 from experiments.config import ConfigError
-from experiments.sweeps.executors.attempts import LONGEST_LIMIT
+from experiments.sweeps.executors.attempts import LONGEST_LIMIT, WorkerLost
+from experiments.sweeps.executors.crew import KEPT, Crew
 from experiments.sweeps.executors.environment import environment, of_worker
 
+LOCAL = re.compile(r"local:(\d{1,9})", re.ASCII)
+ADDRESS = re.compile(
+    r"(?:(?:tcp|tls|ws|wss|ucx)://)?(?:\[[0-9a-fA-F:.]+(?:%\w+)?\]|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}):(\d{1,5})",
+    re.ASCII,
+)
+MOST_LOCAL, LAST_PORT, SHOWN = 1024, 65_535, 60
 ANY_PORT = "127.0.0.1:0"  # a scheduler serves pages even without a dashboard; a fixed port may be taken
 ANSWER = 10  # seconds to wait for a scheduler's answer
 
@@ -24,18 +34,47 @@ _ALONE = threading.Lock()
 class Dask(Executor):
     """A Dask cluster: a scheduler's address, or ``local:4`` for four workers on this machine."""
 
-    def __init__(self, address: str, limit: float | None = None) -> None:
+    def __init__(
+        self, address: str, limit: float | None = None, prints: Mapping[str, str] | None = None
+    ) -> None:
+        """Connect, and wait for a worker with our versions and data; errors: ConfigError.
+
+        `prints` are the fingerprints of the data sets that the work needs.
+        """
+        check_address(address)
         self._address, self._limit = address, limit and min(limit, LONGEST_LIMIT)
-        self._cluster, self._client = _connect(address)
         self._there: dict[Future[Any], Any] = {}  # kept because Dask drops a task without references
+        self._where: dict[Future[Any], list[str] | None] = {}  # the workers that it may run on
+        self._cluster, self._client = _connect(address)
+        try:
+            self._crew = Crew(self._client, address, prints or {})
+            self._crew.gather()
+        except BaseException:
+            self.shutdown(wait=False)
+            raise
 
     @property
     def workers(self) -> int:
-        """The number of worker threads at the moment; errors: ConfigError if the scheduler is gone."""
+        """The number of threads of usable workers at the moment; errors: ConfigError if none can be asked."""
         try:
-            return max(1, sum(self._client.nthreads().values()))
+            return sum(self._crew.threads().values())
         except (OSError, RuntimeError):
             raise self._gone() from None
+
+    def check(self) -> bool:
+        """Return whether anybody can work; pieces of work whose workers have all left are given up.
+
+        Errors: ConfigError if the scheduler is gone, or if no worker has been there for long.
+        """
+        try:
+            manned, present = self._crew.check(), set(self._crew.threads())
+        except (OSError, RuntimeError):
+            raise self._gone() from None
+        for future, workers in list(self._where.items()):
+            if workers is not None and not present.intersection(workers) and not future.done():
+                self._where.pop(future, None)
+                future.set_exception(WorkerLost("all workers that could do it have left"))
+        return manned
 
     capacity = workers  # no spare stack: when a worker dies, Dask blames every task that it had been given
 
@@ -43,8 +82,9 @@ class Dask(Executor):
         """Submit work. Its future counts as running at once: a submitted task is not cancelled singly."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
-        there = self._client.submit(_within, self._limit, work, *args, pure=False, **kwargs)
-        self._there[future] = there
+        where = self._crew.allowed()
+        there = self._client.submit(_within, self._limit, work, *args, pure=False, workers=where, **kwargs)
+        self._there[future], self._where[future] = there, where
         there.add_done_callback(partial(self._land, future))
         return future
 
@@ -52,14 +92,17 @@ class Dask(Executor):
         """Pass on the result, or the reason why there is none, such as a lost worker."""
         try:
             future.set_result(there.result())
+        except InvalidStateError:  # given up in the meantime
+            pass
         except (Exception, CancelledError) as error:
-            future.set_exception(error if self._client.status == "running" else self._gone())
+            with contextlib.suppress(InvalidStateError):
+                future.set_exception(error if self._client.status == "running" else self._gone())
         finally:
             self._there.pop(future, None)
+            self._where.pop(future, None)
 
     def _gone(self) -> ConfigError:
-        rest = "finished runs are stored; run the same command again for the rest"
-        return ConfigError([f"--dask {self._address}: the Dask scheduler is gone; {rest}"])
+        return ConfigError([f"--dask {self._address}: the Dask scheduler is gone; {KEPT}"])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Disconnect from the cluster; a cluster that was started here is closed."""
@@ -76,6 +119,21 @@ class Dask(Executor):
         self.shutdown(wait=False)
 
 
+def check_address(address: str) -> None:
+    """Check how an address is written, before anything is asked of anybody; errors: ConfigError."""
+    local, other = LOCAL.fullmatch(address), ADDRESS.fullmatch(address)
+    if local and 0 < int(local[1]) <= MOST_LOCAL:
+        return
+    if other and 0 < int(other[1]) <= LAST_PORT and address.partition(":")[0] != "local":
+        return
+    shown = repr(address if len(address) <= SHOWN else f"{address[:SHOWN]}…")
+    if address.startswith("local"):
+        ways = f"write local:4 for four workers on this machine, at most {MOST_LOCAL}"
+    else:
+        ways = "write tcp://host:port as the scheduler says it, or local:4 for four workers on this machine"
+    raise ConfigError([f"--dask {shown}: not an address; {ways}"])
+
+
 def _connect(address: str) -> tuple[Any, Any]:
     """Return the cluster, if one was started here, and a client connected to it; errors: ConfigError."""
     try:
@@ -89,7 +147,9 @@ def _connect(address: str) -> tuple[Any, Any]:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         cluster = _start(address) if address.partition(":")[0] == "local" else None
-        client = Client(cluster or address, timeout=f"{ANSWER} s", set_as_default=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a table of versions: `Crew` asks for those that matter
+            client = Client(cluster or address, timeout=f"{ANSWER} s", set_as_default=False)
     except ConfigError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
@@ -103,8 +163,6 @@ def _start(address: str) -> Any:
     from distributed import LocalCluster
 
     count = address.partition(":")[2]
-    if not (count.isdecimal() and int(count) > 0):
-        raise ConfigError([f"--dask {address}: write local:4 for four workers on this machine"])
     # Dask must not retry: `outcomes` counts the attempts, for every executor in the same way.
     once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
     with once, environment(of_worker()):

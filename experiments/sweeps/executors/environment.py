@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -25,15 +25,19 @@ def of_worker() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def environment(changes: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that are started inside the block."""
+def environment(changes: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables, or remove them (None), for the processes that are started in the block."""
     before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
+    _set(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -17,8 +18,10 @@ from typing import Any
 
 from experiments.sweeps.executors.attempts import LONGEST_LIMIT, WorkerLost
 from experiments.sweeps.executors.environment import environment, of_worker
+from experiments.sweeps.executors.watchdog import HUNG, WHY
 
 PATIENCE = 5.0  # seconds to wait for a killed process to end
+LONGEST_SOCKET = 70  # bytes of the folder: a socket's whole path has at most 107, of macOS 103
 _STARTING = threading.Lock()
 PRELOAD = ("experiments.sweeps.runner", "pandas")  # imported once, before the workers are forked
 
@@ -121,6 +124,8 @@ class _Worker:
         code = self.process.exitcode
         if code is None:
             return "it was ended"  # the thread that ended it has collected its exit code
+        if code == HUNG:
+            return WHY
         if code == -signal.SIGKILL:
             return "killed by SIGKILL (the system does so when memory runs out)"
         return f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
@@ -174,6 +179,18 @@ def _context() -> Any:
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
 
 
+@contextlib.contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Put the socket of the server into /tmp where TMPDIR is too long for the path of a socket."""
+    chosen = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET and os.path.isdir("/tmp"):
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = chosen
+
+
 def _start_server() -> None:
     """Start the process that workers are forked from, with the imports done.
 
@@ -186,7 +203,7 @@ def _start_server() -> None:
     from multiprocessing import forkserver
 
     context.set_forkserver_preload(list(PRELOAD))
-    with environment(of_worker()):
+    with environment(of_worker()), _short_temporary_folder():
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()

@@ -4,10 +4,12 @@ No speed is asserted: that is the bench's own business, on a machine that does n
 """
 
 import os
+import signal
 import warnings
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -167,16 +169,26 @@ def test_two_processes_train_runs_of_their_own_at_once():
     team = Team(SETTINGS["ours, 2 processes"])
     try:
         team.prepare(TINY)
-        assert len({member.process.pid for member in team.members}) == 2
+        assert len({*team.processes, os.getpid()}) == 3
         assert team.time(2) > 0
         gradients, _ = team.check(TINY)
         assert len(gradients) == 3
         assert "OpenBLAS" in team.kernels() or team.kernels() == "unknown"
     finally:
         team.close()
-    assert not any(member.process.is_alive() for member in team.members)
-    with pytest.raises((EngineError, OSError)):
+    assert not any(Path(f"/proc/{process}").exists() for process in team.processes)
+    with pytest.raises(RuntimeError, match="after shutdown"):
         team.time(1)
+
+
+def test_a_process_that_dies_is_an_engine_that_failed():
+    team = Team(SETTINGS["ours"])
+    try:
+        os.kill(team.processes[0], signal.SIGKILL)
+        with pytest.raises(EngineError, match="the process ended"):
+            team.prepare(TINY)
+    finally:
+        team.close()
 
 
 def test_what_is_not_installed_is_named(monkeypatch):

@@ -136,6 +136,15 @@ def test_an_open_verdict_says_why_and_what_to_change():
     assert decide([]).condition.startswith("nothing was measured; change the config")
 
 
+def test_what_more_seeds_cannot_close_does_not_ask_for_them():
+    """A claim that knows what would help says that; one whose number no config changes gives no advice."""
+    cut = replace(OPEN, why_open="all networks learn", to_change="depth: deeper ones")
+    assert decide([cut]).condition == "elsewhere: all networks learn; change the config: depth: deeper ones"
+    assert decide([cut, replace(cut, setting="there")]).condition.count("depth: deeper ones") == 1
+    undefined = Evidence.single("x", math.nan, 9, 0.0, None, why_open="no value at 3 of 9 numbers")
+    assert decide([undefined]).condition == "x: no value at 3 of 9 numbers"
+
+
 def test_the_row_is_that_of_the_leading_evidence():
     row = replace(decide([replace(TRUE, role="aside"), FALSE, TRUE], "the unit"), rule="the rule").row()
     assert row == {

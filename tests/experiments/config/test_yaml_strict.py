@@ -149,10 +149,11 @@ def test_an_alias_bomb_is_not_expanded():
 )
 def test_no_text_takes_long(monkeypatch, loader, hostile):
     monkeypatch.setattr(yaml_strict, "_LOADER", getattr(yaml, loader))
-    data = (hostile * (LARGEST // len(hostile))).encode()
+    size = LARGEST if loader == "CSafeLoader" else LARGEST // 4
+    data = (hostile * (size // len(hostile))).encode()
     began = time.process_time()
     read(data, "x.yaml")
-    assert time.process_time() - began < 10  # an idle machine takes 1.5 s; what is quadratic takes minutes
+    assert time.process_time() - began < 3  # 0.5 s; what is quadratic takes a sixteenth of minutes
 
 
 def test_a_value_of_the_command_line_has_one_place():
@@ -179,7 +180,7 @@ def shape(value):
     return [shape(item) for item in value] if isinstance(value, list) else None
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.binary(max_size=60) | st.text("ab:-[]{}&*!|>'\"%#,? \n\t01.~e", max_size=60).map(str.encode))
 def test_any_bytes_give_printable_faults_or_the_tree_that_pyyaml_reads(data):
     root, faults = read(data, "x.yaml")

@@ -6,7 +6,7 @@ from inspect import Parameter, signature
 
 import numpy as np
 import pytest
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from synthetic import records
@@ -212,7 +212,7 @@ def test_gradient_by_layer_shows_the_medians_and_ranges_of_both_signals_at_both_
 
 def bands(axes):
     """The outline of each measured band by its colour; those of theory are hatched."""
-    found = [c for c in axes.collections if isinstance(c, FillBetweenPolyCollection) and not c.get_hatch()]
+    found = [c for c in axes.collections if isinstance(c, PolyCollection) and not c.get_hatch()]
     return {to_hex(c.get_facecolor()[0]): c.get_paths()[0].vertices for c in found}
 
 

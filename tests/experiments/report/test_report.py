@@ -11,7 +11,7 @@ import pytest
 from experiments.claims import CLAIMS, Evidence, Verdict, decide
 from experiments.claims import table as verdict_table
 from experiments.config import from_mapping
-from experiments.report import Card, Picture, cards, readme_table, render, with_table
+from experiments.report import Card, Page, Picture, cards, readme_table, render, with_table
 from experiments.report.page import interval, number
 from experiments.report.readme import BEGIN, END
 
@@ -29,13 +29,15 @@ VERDICT = Verdict(
     ("Seen beside it.",),
     "W04_gradient_shrinks",
 )
+TABLE = {"title": "depth 2", "head": ["layer", "sigmoid"], "rows": [["1", "0.25"]]}
+PICTURE = Picture("<g/>", "Norms", "Norms by layer", "Read it so.", "Norms by layer.", [TABLE], 640, 480)
 CARD = Card(
     "W04", "W04_gradient_shrinks", "It shrinks.", "The norm.", "Not always.", VERDICT,
-    "Does it?", "configs/write_up/w04.yaml", (Picture(b"\x89PNG", "Norms", "Norms by layer."),),
+    "Does it?", "configs/write_up/w04.yaml", (PICTURE,),
 )  # fmt: skip
 
 
-class Page(HTMLParser):
+class Read(HTMLParser):
     """Every tag's attributes, and the text."""
 
     def __init__(self, html):
@@ -51,7 +53,7 @@ class Page(HTMLParser):
 
 
 def page(*cards_):
-    return Page(render("Title", "Intro", cards_ or (CARD,), {"numpy": "2"}))
+    return Read(render(Page("Title", ["Intro"], cards_ or (CARD,), facts={"numpy": "2"})))
 
 
 def test_a_card_has_all_that_belongs_to_it():
@@ -94,14 +96,14 @@ def test_nothing_is_fetched_from_anywhere():
 def test_every_picture_has_words_and_every_link_a_target():
     tags = page(CARD, replace(CARD, id="W05")).tags
     ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
-    assert all(attributes["alt"] for tag, attributes in tags if tag == "img")
+    assert all(attributes["aria-label"] for tag, attributes in tags if tag == "svg")
     targets = {a["href"][1:] for tag, a in tags if tag == "a"}
     assert targets <= ids
     assert {"W04", "W05", "verdicts"} <= targets
 
 
 def test_text_from_a_config_is_escaped():
-    html = render("T", "I", [replace(CARD, question="<script>alert(1)</script>")], {})
+    html = render(Page("T", ["I"], [replace(CARD, question="<script>alert(1)</script>")]))
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
@@ -122,7 +124,7 @@ def test_an_interval_that_is_one_number_is_said_once():
 @pytest.mark.parametrize("name", sorted(CLAIMS))
 def test_every_claim_says_what_was_said_and_measured(name):
     experiment = from_mapping({"question": "?", "figures": []}, "x")
-    card = cards(experiment, None, [replace(VERDICT, claim=name)])[0]
+    card = cards(experiment, [replace(VERDICT, claim=name)])[0]
     assert card.says.endswith(".")
     assert card.measured
     assert card.nuance or name.startswith(("W12", "W15"))
@@ -139,7 +141,7 @@ def test_every_claim_says_what_was_said_and_measured(name):
 )
 def test_a_claim_of_any_name_has_an_id_of_its_own(monkeypatch, name, short):
     monkeypatch.setitem(CLAIMS, name, CLAIMS["W03_slope"])
-    (card,) = cards(from_mapping({"question": "?", "figures": []}, "x"), None, [replace(VERDICT, claim=name)])
+    (card,) = cards(from_mapping({"question": "?", "figures": []}, "x"), [replace(VERDICT, claim=name)])
     assert (card.id, card.name) == (short, name)
     frame = verdict_table([replace(VERDICT, claim=name)])
     assert f"\n| {short} | The derivative of sigmoid" in readme_table(frame)

@@ -85,13 +85,19 @@ def test_a_system_that_does_not_tell_is_no_error(monkeypatch):
     ("text", "said"),
     [
         (None, "nothing is stored here. Run the experiment first"),
-        ('{"runs": 3}', "manifest.json: holds no config. Run the experiment again: finished runs are kept"),
+        ('{"runs": 3}', "it holds no config. Run the experiment again: finished runs are kept"),
         ('{"config": {"question": "?", "key_of_tomorrow": 1}}', "unknown key"),
         (
             '{"config": {"question": "?", "base": {"activation": "mine"}}}',
             "parts of your own are not registered",
         ),
-        ('{"config": 7}', "its config is not valid here"),
+        ('{"config": 7}', "it holds no config"),
+        ("[]", "it holds no config"),
+        ('{"config": {"questi', "cut off or damaged: not a whole JSON file. Run the experiment again"),
+        ("[" * 100_000, "cut off or damaged"),
+        ("", "cut off or damaged"),
+        ('{"schema": 99, "config": {"question": "?", "new_key": 1}}', "newer than this one .* version 99"),
+        ('{"schema": 1, "config": {"question": "?", "old_key": 1}}', "older than this one .* version 1"),
     ],
 )
 def test_a_manifest_that_does_not_tell_its_experiment_says_why(text, said, tmp_path):
@@ -101,3 +107,6 @@ def test_a_manifest_that_does_not_tell_its_experiment_says_why(text, said, tmp_p
         (store.folder / "manifest.json").write_text(text)
     with pytest.raises(StoreError, match=said):
         provenance.stored_experiment(store)
+    if text is not None:
+        with pytest.raises(StoreError, match=said.partition(". Run")[0]):
+            provenance.manifest_experiment(store.folder)

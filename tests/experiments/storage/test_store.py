@@ -76,9 +76,17 @@ def results(tmp_path):
     return Store("x", tmp_path)
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    made = Store("x", tmp_path_factory.mktemp("swept"))
+    assert sweep(made) == []
+    return made.folder
+
+
 @pytest.fixture
-def full(results):
-    assert sweep(results) == []
+def full(results, swept):
+    """A copy of a whole sweep."""
+    shutil.copytree(swept, results.folder)
     return results
 
 
@@ -135,6 +143,16 @@ def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(StoreError, match=r"never: nothing is stored here. Run the experiment first\.$"):
         Store("never", tmp_path).load()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistyped_name_is_met_with_what_is_stored_beside_it(tmp_path):
+    for name in ("deep_sigmoid", "depth_sweep"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"Did you mean 'deep_sigmoid'\?$"):
+        Store("deep_sigmod", tmp_path).load()
+    with pytest.raises(StoreError, match=r"Stored in .*: deep_sigmoid, depth_sweep\.$"):
+        Store("qqq", tmp_path).load()
 
 
 def test_writing_needs_the_lock(results):
@@ -353,7 +371,7 @@ MANY = 1000
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [41, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_fault_at_any_request_to_the_disk_loses_nothing(tmp_path, kind, stride, rng):
     """From an empty folder, and from one with a crashed and a finished part of which runs are replaced."""
     begun = Store("begun", tmp_path)
@@ -719,7 +737,7 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path, blocked):
     path = tmp_path / blocked
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    with pytest.raises(StoreError, match=r"A file stands where a folder should be, or the reverse: move it"):
+    with pytest.raises(StoreError, match=r"Something else stands where a file or a folder should be"):
         sweep(Store("x", tmp_path))
     path.unlink()
     assert sweep(Store("x", tmp_path)) == []

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli import command_lines
 from experiments.config import ConfigError
 from experiments.sweeps.executors import Dask, Here, WorkerLost, Workers, cluster, outcomes, processes
+from experiments.sweeps.plan import MOST_JOBS, ExecutionOptions, check_options
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -241,11 +243,37 @@ def test_dask_without_the_extra_says_what_to_install(monkeypatch):
         Dask("local:2")
 
 
-@pytest.mark.parametrize("address", ["local:", "local:0", "local:x", "local"])
-def test_dask_local_wants_a_number(address):
-    pytest.importorskip("distributed")
-    with pytest.raises(ConfigError, match="write local:4 for four workers"):
-        Dask(address)
+MALFORMED = [
+    "", " ", "local", "local:", "local:0", "local:x", "local:-2", "local:2.5", "local:٣", "local:1025",
+    f"local:{'9' * 5000}", "8786", "scheduler", "tcp://", "tcp://:8786", "tcp://host", "tcp://host:0", "tcp://h:70000",
+    "tcp://host:port", "http://host:8786", "tcp://a b:8786", "tcp://host:8786/status", "tcp:/host:8786",
+    "tcp://host:8786\n", "\x1b[2Jhost:1", "tcp://[::1:8786", "inproc://1/2/3", f"tcp://{'h' * 300}:8786",
+    "host:8786:8787", "tcp://user@host:8786",
+]  # fmt: skip
+WELL_FORMED = [
+    "local:1", "local:4", "tcp://scheduler:8786", "10.0.0.1:8786", "tls://a-b.example.org:1",
+    "tcp://[::1]:8786", "tcp://[fe80::1%eth0]:8786", "localhost:8786", "ucx://node_1:65535",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", MALFORMED, ids=lambda text: repr(text[:30]))
+def test_a_malformed_address_is_refused_before_anything_else(address):
+    with pytest.raises(ConfigError, match="not an address; write ") as caught:
+        check_options(ExecutionOptions(dask=address))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("address", WELL_FORMED)
+def test_a_well_formed_address_is_none_of_these(address):
+    check_options(ExecutionOptions(dask=address))
+
+
+def test_as_many_jobs_as_nobody_has_are_refused_at_every_door():
+    assert MOST_JOBS == command_lines.MOST_JOBS
+    for jobs in (0, -1, MOST_JOBS + 1, 10**9, 2.0, "2"):
+        with pytest.raises(ConfigError, match=r"is not a whole number from 1 to 1024"):
+            check_options(ExecutionOptions(jobs=jobs))
 
 
 def test_dask_where_nobody_answers(monkeypatch):
@@ -261,8 +289,10 @@ def test_two_clusters_on_one_machine_want_no_port_of_each_other(monkeypatch):
     distributed = pytest.importorskip("distributed")
     make = distributed.LocalCluster
     monkeypatch.setattr(distributed, "LocalCluster", lambda **given: make(**given | {"n_workers": 0}))
-    with Dask("local:1"), Dask("local:1") as second:
-        assert second.workers == 1  # for an estimate; there is none
+    both = [cluster._connect("local:1") for _ in range(2)]
+    for each, client in both:
+        client.close()
+        each.close()
 
 
 @pytest.mark.filterwarnings("ignore:Creating scratch")  # Dask, of a machine that is busy

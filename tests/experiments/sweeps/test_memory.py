@@ -11,8 +11,9 @@ from experiments import config
 from experiments.config import Run
 from experiments.datasets import catalogue
 from experiments.sweeps import memory
-from experiments.sweeps.memory import Shape, available, shape_of, stack_bytes
+from experiments.sweeps.memory import available, stack_bytes
 from experiments.sweeps.runner import run_stack
+from experiments.sweeps.shapes import Shape, shape_of
 
 QUICK = {"float32", "one layer", "on the batch"}  # the others take Python's allocator seconds each
 RECORDING = config.from_mapping({"question": "?"}).recording
@@ -61,21 +62,80 @@ def test_the_shape_of_the_data_counts():
     assert less < 30e6
 
 
-def test_a_container_with_less_than_the_machine_counts(monkeypatch):
-    whole = available()
-    assert whole > 0
+GB = 10**9
+V1_GROUPS = "3:cpu,cpuacct:/job\n9:memory:/job\n"
+GROUPS = {  # what the system's files say: what is free of a machine of 100 GB
+    "no groups": ({}, 100),
+    "no limit": ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "max\n"}, 100),
+    "a container": (
+        {
+            "/proc/self/cgroup": "0::/\n",
+            "/sys/fs/cgroup/memory.max": 4 * GB,
+            "/sys/fs/cgroup/memory.current": GB,
+        },
+        3,
+    ),
+    "a container whose cache can be given back": (
+        {
+            "/proc/self/cgroup": "0::/\n",
+            "/sys/fs/cgroup/memory.max": 4 * GB,
+            "/sys/fs/cgroup/memory.current": 4 * GB,
+            "/sys/fs/cgroup/memory.stat": f"anon 5\nfile {3 * GB}\ninactive_file {2 * GB}\n",
+        },
+        2,
+    ),
+    "a job below a limited one": (
+        {
+            "/proc/self/cgroup": "0::/slurm/job_7/step\n",
+            "/sys/fs/cgroup/slurm/job_7/step/memory.max": "max",
+            "/sys/fs/cgroup/slurm/job_7/step/memory.current": GB,
+            "/sys/fs/cgroup/slurm/job_7/memory.max": 8 * GB,
+            "/sys/fs/cgroup/slurm/job_7/memory.current": 3 * GB,
+        },
+        5,
+    ),
+    "a container that sees its path from outside": (
+        {
+            "/proc/self/cgroup": "0::/docker/4f2a\n",
+            "/sys/fs/cgroup/memory.max": 2 * GB,
+            "/sys/fs/cgroup/memory.current": 0,
+        },
+        2,
+    ),
+    "version 1": (
+        {
+            "/proc/self/cgroup": V1_GROUPS,
+            "/sys/fs/cgroup/memory/job/memory.limit_in_bytes": 6 * GB,
+            "/sys/fs/cgroup/memory/job/memory.usage_in_bytes": 5 * GB,
+            "/sys/fs/cgroup/memory/job/memory.stat": f"inactive_file 7\ntotal_inactive_file {3 * GB}\n",
+        },
+        4,
+    ),
+    "version 1 without a limit": (
+        {
+            "/proc/self/cgroup": V1_GROUPS,
+            "/sys/fs/cgroup/memory/job/memory.limit_in_bytes": 9223372036854771712,
+            "/sys/fs/cgroup/memory/job/memory.usage_in_bytes": 5,
+        },
+        100,
+    ),
+}
 
-    def read(path, *args, **kwargs):
-        name = str(path)
-        if name.endswith("memory.max"):
-            return "1000000\n"
-        if name.endswith("memory.current"):
-            return "400000\n"
-        raise OSError(name)
 
-    monkeypatch.setattr(memory, "_free", lambda: 10**12)
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_container_with_less_than_the_machine_counts(name, monkeypatch):
+    assert available() > 0  # here
+    said, free = GROUPS[name]
+    said = {"/proc/meminfo": f"MemTotal: 1 kB\nMemAvailable: {100 * GB // 1024} kB\n"} | said
+
+    def read(path):
+        if str(path) not in said:
+            raise FileNotFoundError(path)
+        return str(said[str(path)])
+
+    monkeypatch.delenv("VG_MEMORY", raising=False)
     monkeypatch.setattr(Path, "read_text", read)
-    assert available() == 600_000
+    assert available() == pytest.approx(free * GB, abs=1024)
 
 
 def grid(count, **settings):

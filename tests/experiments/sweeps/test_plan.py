@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments import datasets
 from experiments.config import ConfigError, Experiment, Recording, Run, from_mapping
 from experiments.storage.identity import named
-from experiments.sweeps.forecast import OVERHEAD, PASS, cost
-from experiments.sweeps.plan import ExecutionOptions, check_options, check_sizes, grid
+from experiments.storage.store import Store
+from experiments.sweeps import counting
+from experiments.sweeps.forecast import cost
+from experiments.sweeps.plan import ExecutionOptions, check_options, check_sizes, grid, survey
 from experiments.sweeps.stacks import MOST_STACKED, STACKED, stacks
 
 RECORDING = Recording(("delta_norm", "dw_norm"))
@@ -160,39 +163,6 @@ def test_all_cores_finish_together(workers):
     assert finish(found, workers) <= max(1.1 * ideal, ideal + longest)
 
 
-# -- cost -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("dtype", "times"), [("float32", 1), ("float64", 2)])
-def test_a_run_more_in_a_stack_costs_its_matrix_products(dtype, times):
-    recording = Recording((), watch=2, probe_set=100)
-    products = times * 2 * 3 * (64 * 64 + 64 * 10)  # forward, and backward to the weights and the input
-    for steps, looks in ((0, 1), (1000, 2)):
-        run = Run(depth=1, width=64, batch=10, steps=steps, dtype=dtype)
-        one_more = cost([run] * 2, recording) - cost([run], recording)
-        assert one_more == pytest.approx(products * (steps * 10 + looks * PASS * 100))
-        calls = 2 * OVERHEAD * (steps + looks)  # of two layers, in each step and look, whatever the stack
-        assert cost([run], recording) == pytest.approx(one_more + calls)
-
-
-def test_cost_grows_with_everything_that_takes_time():
-    base = cost([Run()], RECORDING)
-    for change in ({"depth": 3}, {"width": 65}, {"batch": 129}, {"steps": 301}):
-        assert cost([replace(Run(), **change)], RECORDING) > base
-    assert cost([Run(dtype="float32")], RECORDING) < base < cost([Run()] * 2, RECORDING) < 2 * base
-
-
-def test_what_is_measured_costs_too():
-    run = [Run(steps=0)]
-    bare = cost(run, Recording(()))
-    for more in (
-        Recording(("dw_norm",)),
-        Recording((), unit_probes=("unit_dead",)),
-        Recording((), distributions=("a",)),
-    ):
-        assert bare < cost(run, more) < cost(run, Recording(("effective_rank",))) < 1.5 * bare
-
-
 # -- sizes, and the time that planning takes ------------------------------------------------------------
 
 
@@ -204,6 +174,52 @@ def test_a_batch_larger_than_a_data_file_is_found_before_training(tmp_path):
     with pytest.raises(ConfigError) as error:
         check_sizes([Run(dataset=text, batch=17), Run(dataset=text, batch=17, seed=1)])
     assert error.value.messages == [f"batch: 17 examples a batch, but {text} has 16 to train on"]
+
+
+def test_a_long_plan_says_how_far_it_is(monkeypatch, tmp_path):
+    """Every so many seconds; a short one is silent."""
+    experiment = from_mapping({"question": "q", "sweep": {"seed": range(600)}})
+    said: list[str] = []
+    survey(experiment, Store("none", tmp_path), ExecutionOptions(jobs=1), say=said.append)
+    assert said == []
+    monkeypatch.setattr(counting, "BETWEEN_LINES", -1.0)
+    survey(experiment, Store("none", tmp_path), ExecutionOptions(jobs=1), say=said.append)
+    assert said[:3] == [f"planning: combinations, {n} of 600" for n in (0, 256, 512)]
+    for what in (
+        "names of runs, 512 of 600",
+        "data sets, 0 of 1",
+        "stacks, 512 of 600",
+        "memory of the stacks",
+    ):
+        assert any(what in line for line in said), what
+    assert not any(tmp_path.iterdir())
+
+
+def test_data_sets_times_batches_are_looked_at_once_each(monkeypatch, tmp_path):
+    """Forty of each: what is asked of a data set is asked forty times, not 1,600 times."""
+    asked: Counter[str] = Counter()
+    for name in ("fingerprint", "training_size", "load"):
+        plain = getattr(datasets, name)
+        monkeypatch.setattr(datasets, name, lambda text, n=name, f=plain: (asked.update([n]), f(text))[1])
+    sweep = {
+        "dataset": [f"gaussian_noise(n=60, split_seed={900 + i})" for i in range(40)],
+        "batch": range(1, 41),
+    }
+    experiment = from_mapping({"question": "q", "base": {"steps": 1}, "sweep": sweep})
+    assert survey(experiment, Store("none", tmp_path), ExecutionOptions(jobs=2)).missing == 1600
+    assert asked["load"] == asked["fingerprint"] == 40
+    assert asked["training_size"] <= 80  # once to check the config, once to plan
+
+
+def test_the_plan_is_fitted_to_memory_again_when_it_changes(monkeypatch, tmp_path):
+    """What another sweep has stored meanwhile leaves stacks that still fit."""
+    experiment = from_mapping({"question": "q", "base": {"depth": 10}, "sweep": {"seed": range(8)}})
+    monkeypatch.setenv("VG_MEMORY", "0.5")
+    sweep = survey(experiment, Store("none", tmp_path), ExecutionOptions(jobs=2))
+    assert max(map(len, sweep.stacks)) < 4
+    again = sweep.without({next(iter(sweep.runs))})
+    assert again.missing == 7
+    assert max(map(len, again.stacks)) < 4
 
 
 def test_ten_thousand_runs_are_planned_in_two_seconds():

@@ -11,7 +11,8 @@ from scipy.special import ndtr
 
 from experiments.theory import gaussian, mean_field
 from experiments.theory.closed_forms import kappa_0, kappa_1
-from mlp.activations import ACTIVATIONS, Activation, activation, gaussian_mean
+from mlp.activations import ACTIVATIONS, Activation, activation
+from mlp.quadrature import gaussian_mean
 
 EVERY = sorted(ACTIVATIONS)
 

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import ConfigError
+from experiments.config.shipped import shipped_configs
 from experiments.pipeline import experiment_of, run_experiment
 from experiments.report import (
     Card,
+    Page,
     cards,
     comparisons,
     numbers_page,
-    readme_table,
+    pictures,
+    preview,
     render,
     totals,
-    with_table,
 )
 from experiments.storage.files import write
-from experiments.storage.store import results_root
+from experiments.storage.store import Store, results_root
 from mlp.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -101,16 +103,20 @@ def reproduce(
     folder = results_root() / _folder(collection.name, experiments)
     if folder.name in {experiment.name for experiment in experiments} or (folder / "runs").exists():
         raise ConfigError([f"--collection {name}: {folder} is an experiment's; give the folder another name"])
-    found, failures = [], []
+    found, failures, previews = [], [], {}
     for experiment in experiments:
         progress.say(f"{experiment.name}: {experiment.question}")
         began = time.monotonic()
         outcome = run_experiment(experiment, options, progress)
-        found += cards(experiment, outcome.records, outcome.verdicts, time.monotonic() - began)
+        drawn = pictures(Store(experiment.name).folder, experiment.figures, f"{experiment.name}-")
+        made = cards(experiment, outcome.verdicts, drawn, time.monotonic() - began)
+        if made and (image := preview(Store(experiment.name).folder, experiment.figures)):
+            previews[made[0].id] = image
+        found += made
         failures += [f"{experiment.name}: {line}" for line in outcome.failures]
     claims = table(card.verdict for card in found)
     changed = compare(claims, expect) if expect else []
-    _write(folder, collection, found, claims)
+    _write(folder, collection, found, claims, previews)
     return Reproduction(folder, found, failures, changed)
 
 
@@ -125,10 +131,11 @@ def configs(name: str) -> list[Path]:
 
     A collection is a folder of configs/, or any folder.
     """
-    folders = [Path("configs") / name, Path(name)]
+    folders = [Path("configs") / name, Path(name), shipped_configs() / name]
     paths = next((found for folder in folders if (found := sorted(folder.glob("*.yaml")))), [])
     if not paths:
-        known = sorted(path.name for path in Path("configs").glob("*/") if any(path.glob("*.yaml")))
+        homes = (Path("configs"), shipped_configs())
+        known = sorted({at.name for home in homes for at in home.glob("*/") if any(at.glob("*.yaml"))})
         hint = f"{did_you_mean(name, known)} In configs: {', '.join(known) or 'none'}"
         raise ConfigError([f"--collection {name}: no folder with configs (*.yaml).{hint}"])
     return paths
@@ -157,32 +164,26 @@ def compare(claims: pd.DataFrame, expect: Path) -> list[str]:
     return lines
 
 
-def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
-    """Put the table of a claims.csv into the README."""
-    import pandas as pd
-
-    text = with_table(readme.read_text(encoding="utf-8"), readme_table(pd.read_csv(claims)))
-    write(readme, text.encode(), readme.parent)
-
-
-def _write(folder: Path, collection: Collection, found: list[Card], claims: pd.DataFrame) -> None:
+def _write(
+    folder: Path, collection: Collection, found: list[Card], claims: pd.DataFrame, previews: dict[str, bytes]
+) -> None:
     import json
 
     from experiments.storage.provenance import facts
 
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     known = facts()
-    intro = f"{collection.intro} {totals(found)}" if collection.numbers else collection.intro
-    page = render(collection.title, intro, found, _shown(known))
-    write(folder / "report.html", page.encode(), folder)
+    lead = [text for text in (collection.intro, totals(found) if collection.numbers else "") if text]
+    again = [f"python scripts/reproduce.py --collection {collection.name}"]
+    page = Page(collection.title, lead, found, facts=_shown(known), commands=again)
+    write(folder / "report.html", render(page).encode(), folder)
     write(folder / "claims.csv", claims.to_csv(index=False).encode(), folder)
     if collection.numbers:
         words = numbers_page(collection.title, collection.intro, found)
         write(folder / "README.md", words.encode(), folder)
         write(folder / "numbers.csv", comparisons(found).to_csv(index=False).encode(), folder)
-    for card in found:
-        for picture in card.pictures[:1]:
-            write(folder / "figures" / f"{card.id}.png", picture.png, folder)
+    for name, image in previews.items():
+        write(folder / "figures" / f"{name}.png", image, folder)
     manifest = {"configs": sorted({card.config for card in found}), **known}
     write(folder / "manifest.json", json.dumps(manifest, indent=2, default=str).encode(), folder)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli import collection
+from experiments.cli.collection import collection_of, configs, reproduce
 from experiments.config import ConfigError
-from experiments.report import collection
-from experiments.report.collection import collection_of, configs, reproduce
 from experiments.sweeps.plan import ExecutionOptions
 from experiments.sweeps.progress import Silent
 
@@ -32,7 +32,7 @@ def test_a_folder_of_configs_or_any_other_is_a_collection(folder):
 
 
 def test_a_folder_without_configs_is_refused_with_those_that_have_some():
-    with pytest.raises(ConfigError, match=r"--collection mien: .* Did you mean 'mine'\? In configs: mine"):
+    with pytest.raises(ConfigError, match=r"--collection mien: .* Did you mean 'mine'\? In configs: .*mine"):
         configs("mien")
 
 

@@ -1,0 +1,110 @@
+"""The numbers behind a drawn figure: a table for each panel, for those who cannot see the picture."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.analysis.wording import number
+from experiments.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ZERO = -np.inf  # stands for an exact zero on any axis
+UNTOLD = {"_floor", "_mark", "_zeros", "_zero"}  # lines that help the eye and have no numbers
+MOST_ROWS = 26  # of a table; more are thinned evenly, and the table says so
+
+Table = dict[str, Any]  # title: str, head: a list of names, rows: lists of texts
+
+
+def panel_tables(figure: Figure) -> list[Table]:
+    """Return a table for each panel that has named lines or a map: title, head, rows of texts.
+
+    A line's table has a row for each place along x. What is drawn on the floor for exact zeros is told as 0.
+    """
+    found = [_of_lines(axes) or _of_map(axes) for axes in figure.axes if axes.get_visible()]
+    return [table for table in found if table]
+
+
+def _of_lines(axes: Axes) -> Table | None:
+    lines = {str(line.get_label()): line for line in axes.lines if _is_named(str(line.get_label()))}
+    if not lines:
+        return None
+    floor = next((line.get_ydata()[0] for line in axes.lines if line.get_label() == "_floor"), None)
+    told = _power if _shows_powers(axes) else number
+    values: dict[str, dict[float, float]] = {}
+    for label, line in lines.items():
+        x, y = (np.ma.filled(np.ma.asarray(part, float), np.nan) for part in line.get_data())
+        values[label] = dict(zip(x.tolist(), np.where(y == floor, ZERO, y).tolist(), strict=True))
+    places = sorted({x for each in values.values() for x in each})
+    names = _names(axes)
+    rows = [
+        [
+            names.get(x, number(x)),
+            *("0" if (y := each.get(x, np.nan)) == ZERO else told(y) for each in values.values()),
+        ]
+        for x in places
+    ]
+    head = [axes.get_xlabel() or "x", *(label.lstrip("_") for label in values)]
+    return _thinned(_title(axes), head, rows)
+
+
+def _is_named(label: str) -> bool:
+    """Whether a line was given a name; matplotlib's own for one without begin with _child."""
+    return bool(label) and label not in UNTOLD and not label.startswith("_child")
+
+
+def _shows_powers(axes: Axes) -> bool:
+    """Whether a linear axis has exponents of ten, which its ticks are written as."""
+    ticks = [text.get_text() for text in axes.get_yticklabels()]
+    return axes.get_yscale() == "linear" and any(re.fullmatch("10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", text) for text in ticks)
+
+
+def _power(exponent: float) -> str:
+    return (
+        "–" if np.isnan(exponent) else number(10**exponent) if abs(exponent) < 300 else f"10^{exponent:.1f}"
+    )
+
+
+def _names(axes: Axes) -> dict[float, str]:
+    """The words at the ticks of an x axis that has words."""
+    labels = {
+        float(t): text.get_text() for t, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=False)
+    }
+    return {x: text for x, text in labels.items() if text and not any(c.isdigit() for c in text)}
+
+
+def _of_map(axes: Axes) -> Table | None:
+    """The cells of the first map, row by row from the top of the panel."""
+    maps = [
+        each for each in axes.collections if hasattr(each, "get_coordinates") and each.get_array() is not None
+    ]
+    if not maps:
+        return None
+    cells = np.ma.filled(np.ma.asarray(maps[0].get_array(), float), np.nan)
+    if cells.ndim != 2:
+        return None
+    edges = maps[0].get_coordinates()
+    across = [number(float(x)) for x in (edges[0, :-1, 0] + edges[0, 1:, 0]) / 2]
+    down = [number(float(y)) for y in (edges[:-1, 0, 1] + edges[1:, 0, 1]) / 2]
+    kept = style.spread(len(across), MOST_ROWS // 2)
+    rows = [[name, *(number(float(row[i])) for i in kept)] for name, row in zip(down, cells, strict=True)]
+    corner = f"{axes.get_ylabel() or 'y'} by {axes.get_xlabel() or 'x'}"
+    return _thinned(_title(axes), [corner, *(across[i] for i in kept)], rows)
+
+
+def _title(axes: Axes) -> str:
+    titles = (axes.get_title(loc) for loc in ("left", "center", "right"))
+    title = " ".join(next(filter(None, titles), "").split())
+    return ": ".join(filter(None, (title, axes.get_ylabel())))
+
+
+def _thinned(title: str, head: list[str], rows: list[list[str]]) -> Table:
+    kept = style.spread(len(rows), MOST_ROWS)
+    if len(kept) < len(rows):
+        title += f" ({len(kept)} of {len(rows)} rows)"
+    return {"title": title, "head": head, "rows": [rows[i] for i in kept]}

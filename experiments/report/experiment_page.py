@@ -1,0 +1,146 @@
+"""report.html of one experiment: everything that was found, in one file that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.analysis.wording import count, duration, number
+from experiments.config import Experiment
+from experiments.config.yaml_strict import written
+from experiments.report.answer import answer
+from experiments.report.card import cards
+from experiments.report.diagnosed import DIAGNOSIS, diagnosis, findings
+from experiments.report.explorer import explorer_data
+from experiments.report.page import MOST_BYTES, Page, Table, render, scripts
+from experiments.report.pictures import Picture, pictures
+from experiments.storage.drawn import Gallery
+from experiments.storage.store import Store
+from experiments.sweeps.blas import blas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.claims import Verdict
+    from experiments.storage.records import Records
+
+REPORT = "report.html"
+OTHER_BYTES = 400_000  # of words and tables
+LEAST_FOR_EXPLORER = 300_000
+MOST_ROWS = 200  # of the summary; summary.csv has all
+HEADINGS = {  # of the summary's quantities
+    "delta_ratio_start": "‖delta‖, first over last hidden layer, start",
+    "delta_ratio_end": "the same, end",
+    "decay_start": "factor of ‖delta‖ per layer, start",
+    "decay_theory": "theory's",
+    "dead": "share of dead units, end",
+    "saturated": "share of saturated slopes, end",
+    "accuracy": "training accuracy, end",
+    "test_accuracy": "test accuracy, end",
+}
+COUNTS = ("diverged", "crashed", "left_out", "zeros")  # shown where not all are 0
+
+
+def write_report(
+    experiment: Experiment, records: Records, store: Store, gallery: Gallery, summary: pd.DataFrame | None,
+    verdicts: Sequence[Verdict], figures: Sequence[str] = (),
+) -> tuple[list[Path], pd.DataFrame | None]:  # fmt: skip
+    """Write report.html of an experiment (and its diagnosis.csv); return the files and the diagnosis.
+
+    `figures` are shown besides those of the config. Errors: StoreError.
+    """
+    with blas().limit(limits=1, user_api="blas"):  # more threads are slower on matrices as small as these
+        return _write(experiment, records, store, gallery, summary, verdicts, figures)
+
+
+def _write(
+    experiment: Experiment, records: Records, store: Store, gallery: Gallery, summary: pd.DataFrame,
+    verdicts: Sequence[Verdict], figures: Sequence[str],
+) -> tuple[list[Path], pd.DataFrame | None]:  # fmt: skip
+    found, reason = diagnosis(records, gallery, experiment.name)
+    shown = pictures(store.folder, [*experiment.figures, *figures])
+    facts = store.manifest()
+    page = Page(
+        title=experiment.question,
+        lead=answer(verdicts, shown[0].finding if shown else "", summary),
+        cards=cards(experiment, verdicts),
+        findings=findings(found) if found is not None else (),
+        undiagnosed=reason,
+        explorer=explorer_data(records, _left_for_explorer(shown)),
+        pictures=shown,
+        summary=_summary(summary),
+        facts=_facts(facts, records),
+        config=written(facts.get("config", {})),
+        commands=_commands(experiment, store),
+    )
+    files = [store.write(REPORT, render(page).encode())]
+    return files + (gallery.files(DIAGNOSIS) if found is not None else []), found
+
+
+def _left_for_explorer(shown: Sequence[Picture]) -> float:
+    """How many bytes the explorer's numbers may have, so that the page stays under `MOST_BYTES`."""
+    taken = sum(len(it.svg.encode()) + len(str(it.tables)) for it in shown) + sum(map(len, scripts()))
+    return max(MOST_BYTES - OTHER_BYTES - taken, LEAST_FOR_EXPLORER)
+
+
+def _summary(table: pd.DataFrame | None) -> Table | None:
+    """The summary as a table of texts, median and range in one cell."""
+    if table is None or not len(table):
+        return None
+    keys = list(table.columns[: table.columns.get_loc("n")])
+    counts = ["n", *(name for name in COUNTS if table[name].any())]
+    quantities = [name for name in HEADINGS if name in table and table[name].notna().any()]
+    rows = [
+        [*(_cell(row[key]) for key in (*keys, *counts)), *(_with_range(row, name) for name in quantities)]
+        for row in table.head(MOST_ROWS).to_dict("records")
+    ]
+    head = [*keys, *counts, *(HEADINGS[name] for name in quantities)]
+    more = (
+        f" The first {MOST_ROWS} of {len(table)} rows; summary.csv has all." if len(table) > MOST_ROWS else ""
+    )
+    names = [key for key in keys if table[key].map(lambda value: isinstance(value, str)).any()]
+    return Table(head, rows, names, f"Median over n seeds, and their range in brackets.{more}")
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else "none" if value is None or value != value else f"{value:g}"
+
+
+def _with_range(row: Mapping[str, Any], name: str) -> str:
+    low, high = row.get(f"{name}_low", row[name]), row.get(f"{name}_high", row[name])
+    median = number(row[name])
+    return f"{median} ({number(low)} to {number(high)})" if low < high else median
+
+
+def _facts(manifest: Mapping[str, Any], records: Records) -> dict[str, str]:
+    """What is needed to do it again: runs, seeds, data, versions, processor, code and time."""
+    seeds = sorted(int(seed) for seed in records.runs["seed"].unique())
+    training = manifest.get("last_training") or {}
+    git = manifest.get("git") or {}
+    changed = " with changes that are not committed" if git.get("dirty") else ""
+    libraries = [f"{each.get('internal_api')} {each.get('version')} ({each.get('architecture')})"
+                 for each in manifest.get("blas") or ()]  # fmt: skip
+    time = f"{duration(training['seconds'])} for {count(training['runs'], 'run')}" if training else ""
+    facts = {
+        "runs": f"{len(records.runs)}, of which {(records.runs['status'] != 'ok').sum()} did not end well",
+        "seeds": ", ".join(map(str, seeds)),
+        "data": ", ".join(manifest.get("data") or ()),
+        "time": f"{time}, ended {training['ended']}" if training else "",
+        "versions": ", ".join(
+            f"{name} {version}" for name, version in (manifest.get("versions") or {}).items()
+        ),
+        "linear algebra": ", ".join(dict.fromkeys(libraries)),
+        "machine": ", ".join(f"{key} {value}" for key, value in (manifest.get("machine") or {}).items()),
+        "code": f"commit {git['commit']}{changed}" if git else "",
+        "numbers": f"version {manifest.get('schema')}",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _commands(experiment: Experiment, store: Store) -> list[str]:
+    """What makes everything again: from the config, and from the manifest beside the report."""
+    path = experiment.path
+    plain = path and not path.is_absolute() and path.stem == experiment.name  # nothing was overridden
+    config = [f"python scripts/run.py {path.as_posix()}"] if path and plain else []
+    return [*config, f"python scripts/run.py --from results/{store.folder.name}"]

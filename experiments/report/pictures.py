@@ -1,0 +1,108 @@
+"""Figures in a page: their SVG made part of it, in the page's colours, with words and numbers behind them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.plots.canvas import THEMES
+from experiments.storage.drawn import file_names
+
+LIGHT = THEMES["light"]
+# Colours of a light figure that are the page's in dark; those of lines and maps stay what they are.
+PAGE_COLOURS = {
+    LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line",
+    LIGHT.paper: "--card",
+}  # fmt: skip
+COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
+PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
+NEEDLESS = re.compile(r"(\.\d\d)\d+")  # digits of a place, in points, beyond a hundredth
+PREVIEW_WIDTH, PREVIEW_COLOURS = 1200, 256
+PIXELS = 4 / 3  # of a page, in a point
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as part of a page: `svg` is markup of our own making; `width` and `height` are in pixels."""
+
+    svg: str
+    finding: str
+    subtitle: str = ""
+    how_to_read: str = ""
+    alt: str = ""
+    tables: Sequence[dict[str, Any]] = ()
+    width: int = 0
+    height: int = 0
+
+
+def pictures(folder: Path, figures: Sequence[str], prefix: str = "") -> list[Picture]:
+    """Return the pictures of an experiment's folder, one a sheet, in the order of its figures.
+
+    A figure that is not there could not be drawn, which the run has said. `prefix` makes the ids of their
+    parts differ from those of other experiments in the same page.
+    """
+    found = []
+    for stem in file_names(dict.fromkeys(figures)).values():
+        words = _words(folder / "figures" / f"{stem}.json")
+        sheets = [name for name in words.get("files", ()) if name.endswith(".svg")]
+        for number, name in enumerate(sheets):
+            drawn = (folder / "figures" / name).read_text(encoding="utf-8")
+            told = {key: words.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
+            tables = words.get("tables", ()) if number == 0 else ()
+            found.append(_placed(drawn, f"{prefix}f{len(found)}-", told, tables))
+    return found
+
+
+def _words(path: Path) -> dict[str, Any]:
+    """What a figure says of itself; nothing where it was not drawn."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _placed(drawn: str, ids: str, words: dict[str, str], tables: Sequence[dict[str, Any]]) -> Picture:
+    head = re.search(r"<svg\b[^>]*>", drawn)
+    box = re.search(r'viewBox="([-\d. ]+)"', head[0]) if head else None
+    if head is None or box is None:
+        raise ValueError("a figure's file is not an SVG with a viewBox")
+    width, height = (float(part) for part in box[1].split()[2:])
+    body = drawn[head.end() : drawn.rindex("</svg>")]
+    width, height = round(PIXELS * width), round(PIXELS * height)
+    return Picture(_as_part(body, ids), **words, tables=tables, width=width, height=height)
+
+
+def _as_part(body: str, ids: str) -> str:
+    """The inside of an SVG for a page that holds others: ids of its own, the page's colours, no remarks."""
+    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="', f'id="{ids}', body)
+    body = re.sub(r'(xlink:href="|url\()#', rf"\1#{ids}", body)
+    body = PLACES.sub(lambda found: NEEDLESS.sub(r"\1", found[0]), body)
+    body = COLOUR.sub(lambda found: f"var({_variable(found[0])})", body)
+    return re.sub(r"\n\s*", "\n", body)
+
+
+def _variable(colour: str) -> str:
+    return next(name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower())
+
+
+def preview(folder: Path, figures: Sequence[str]) -> bytes | None:
+    """Return the first figure as a small PNG in a palette of its own colours, for a page in Markdown."""
+    from io import BytesIO
+
+    from PIL import Image  # matplotlib writes its own PNGs with it
+
+    for stem in list(file_names(dict.fromkeys(figures)).values())[:1]:
+        path = folder / "figures" / f"{stem}.png"
+        if path.exists():
+            image = Image.open(path).convert("RGB")
+            image.thumbnail((PREVIEW_WIDTH, 10 * PREVIEW_WIDTH))
+            small = BytesIO()
+            image.quantize(PREVIEW_COLOURS).save(small, format="png", optimize=True)
+            return small.getvalue()
+    return None
