@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.config import Experiment
 from experiments.plots import style
-from experiments.plots.captions import words
 from experiments.plots.figure_table import FIGURES
-from experiments.plots.panel_tables import panel_tables
+from experiments.plots.picture import Picture
 from experiments.storage.drawn import Gallery, file_names
 from experiments.storage.files import StoreError
 from experiments.storage.records import Records
@@ -46,19 +44,13 @@ def draw(
 
 def drawn(text: str, records: Records, stem: str) -> dict[str, bytes]:
     """Return the files of a figure by their names, whatever the user's settings of matplotlib are."""
-    draw_figure = FIGURES.bind(text)
     with style.own_look():
-        figure = draw_figure(records)
-        images = style.images(figure, stem)
-        shown = {"wide": [f"{stem}.svg"], "narrow": [], "tables": panel_tables(figure)}
-    told = {f"{stem}.json": _words(draw_figure.func), f"{stem}.page.json": shown}
-    images |= {name: json.dumps(facts, ensure_ascii=False).encode() for name, facts in told.items()}
-    return {f"figures/{name}": data for name, data in images.items()}
-
-
-def _words(figure: Callable[..., object]) -> dict[str, str]:
-    title, guide = words(figure)
-    return {"finding": title, "subtitle": "", "how_to_read": guide, "alt": f"{title}. {guide}"}
+        picture: Picture = FIGURES.bind(text)(records)
+        made = picture.files(stem)
+        if f"{stem}.svg" in made:  # for the report, which is also read on a telephone
+            narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")
+            made |= {name: data for name, data in narrow.items() if name.endswith(".svg")}
+    return {f"figures/{name}": data for name, data in made.items()}
 
 
 def _told(error: Exception) -> str:

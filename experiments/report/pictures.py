@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.plots import style
+from experiments.plots.canvas import THEMES
 from experiments.storage.drawn import file_names
 
+LIGHT = THEMES["light"]
 # Colours of a light figure that are the page's in dark; those of lines and maps stay what they are.
 PAGE_COLOURS = {
-    style.INK: "--text", "#000000": "--text", style.FAINT: "--soft", style.GRID: "--line",
-    "#ffffff": "--card",
+    LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line",
+    LIGHT.paper: "--card",
 }  # fmt: skip
 COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
 PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
@@ -63,20 +64,20 @@ def pictures(folder: Path, figures: Sequence[str], prefix: str = "") -> list[Pic
     """
     found = []
     for place, stem in enumerate(file_names(dict.fromkeys(figures)).values()):
-        path = folder / "figures" / stem
-        words, page = (_told(path.with_name(f"{stem}{end}")) for end in (".json", ".page.json"))
-        if page:
-            told = {key: words.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
+        home = folder / "figures"
+        told = _told(home / f"{stem}.json")
+        wide = [name for name in told.get("files", ()) if name.endswith(".svg")]
+        narrow = [path.name for path in sorted(home.glob(f"{stem}_narrow*.svg"))]
+        if wide:
+            words = {key: told.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
             sides = {
                 side: [
-                    _drawing(
-                        (path.with_name(name)).read_text(encoding="utf-8"), f"{prefix}{place}{side[0]}{i}-"
-                    )
-                    for i, name in enumerate(page[side])
+                    _drawing((home / name).read_text(encoding="utf-8"), f"{prefix}{place}{side[0]}{i}-")
+                    for i, name in enumerate(names)
                 ]
-                for side in ("wide", "narrow")
+                for side, names in (("wide", wide), ("narrow", narrow))
             }
-            found.append(Picture(**told, **sides, tables=page["tables"]))
+            found.append(Picture(**words, **sides, tables=told.get("tables", ())))
     return found
 
 
