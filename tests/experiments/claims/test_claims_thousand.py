@@ -66,4 +66,6 @@ def test_every_claim_gives_a_verdict_on_any_records(name):
             warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, over NaN: it costs nobody a verdict
             verdicts = judge(claims, spoilt_ones)
         assert len(verdicts) == len(claims)
-        assert [verdict.error for verdict in verdicts] == [""] * len(claims)
+        errors = [verdict.error for verdict in verdicts]
+        assert all(error.isprintable() for error in errors), "one line each, and the others are judged"
+        assert name.startswith("literature") or not any(errors)
