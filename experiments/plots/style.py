@@ -194,13 +194,21 @@ def as_set(colour: str) -> str:
     return ON_DARK.get(colour, colour) if _is_dark(rcParams["axes.facecolor"]) else colour
 
 
+def hexadecimal(colour: str | Shade, theme: str = "light") -> str:
+    """A colour of a look as ``#rrggbb``: that of the theme where it is a place on the ordered map."""
+    if not isinstance(colour, Shade):
+        return colour
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    low, high = ENDS[theme]
+    return to_hex(colormaps[ORDERED](low + colour.place * (high - low)))
+
+
 def shown(look: Look, axes: Axes) -> Look:
     """Return a look in the colour that it has on these axes, whose background may be dark."""
     if isinstance(look.colour, Shade):
-        from matplotlib import colormaps
-
-        low, high = ENDS["dark" if dark(axes) else "light"]
-        return replace(look, colour=tuple(colormaps[ORDERED](low + look.colour.place * (high - low))))
+        return replace(look, colour=hexadecimal(look.colour, "dark" if dark(axes) else "light"))
     return replace(look, colour=ON_DARK.get(look.colour, look.colour)) if dark(axes) else look
 
 
