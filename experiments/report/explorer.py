@@ -104,7 +104,7 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
         "name": name,
         "number": not any(isinstance(value, str) for value in values),
         "values": [style.show(value) for value in values],
-        "colours": [_hex(looks[value].colour) for value in values],
+        "colours": [_hex(style.colour_on(looks[value], dark=False)) for value in values],
     }
 
 
