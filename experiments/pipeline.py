@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -86,6 +86,57 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     if failures:
         raise ValueError("\n".join(failures))
     return written + pages
+
+
+def plot_together(names: Sequence[str], figures: Sequence[str] = ()) -> list[Path]:
+    """Draw figures of several experiments' runs together, by default those of the first; return the files.
+
+    A run that several experiments have is drawn once. The files lie in a folder of their own, ``a_and_b``.
+    Errors: ValueError where the experiments do not fit together.
+    """
+    from experiments.plots.album import draw
+
+    stores = [Store(name) for name in names]
+    with undisturbed():
+        experiments = [stored_experiment(store) for store in stores]
+        records = _together([stored_records(*pair) for pair in zip(stores, experiments, strict=True)])
+        together = Store("_and_".join(store.folder.name for store in stores))
+        gallery = Gallery(together, records)
+        written, failures = draw(figures or experiments[0].figures, experiments[0], records, gallery)
+    if failures:
+        raise ValueError("\n".join(failures))
+    return written
+
+
+def _together(parts: Sequence[Records]) -> Records:
+    """Return the runs of several records, each once."""
+    from experiments.storage.records import Records
+
+    seen: set[str] = set()
+    kept = []
+    for part in parts:
+        new = [name for name in part.runs["run_id"] if name not in seen]
+        seen.update(new)
+        kept.append(part.of(new))
+    records = Records.concat(kept)
+    told = dict.fromkeys(part.layers.attrs["measured_on"] for part in parts)
+    records.layers.attrs["measured_on"] = "; ".join(told)
+    records.runs.attrs |= {"experiment": parts[0].runs.attrs["experiment"], "asked": len(records.runs)}
+    return records
+
+
+def plot_in_words(name: str, figures: Sequence[str], words: Mapping[str, str]) -> list[Path]:
+    """Draw figures with these words in place of their own, in files that end in _in_own_words."""
+    from experiments.plots.album import drawn
+    from experiments.storage.drawn import file_names
+
+    store = Store(name)
+    with undisturbed():
+        experiment = stored_experiment(store)
+        records = stored_records(store, experiment)
+        stems = file_names(figures or experiment.figures)
+        made = [drawn(text, records, f"{stem}_in_own_words", words) for text, stem in stems.items()]
+        return [store.write(name, data) for files in made for name, data in files.items()]
 
 
 def plan_only(

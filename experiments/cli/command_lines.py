@@ -87,7 +87,15 @@ def plot(parser: Parser) -> None:
     """Add what `plot` takes."""
     parser.epilog = "exit status: 0 drawn, 2 refused, 130 interrupted"
     parser.add_argument("name", help="an experiment: the stem of its config, a folder of results/")
-    parser.add_argument("figures", nargs="*", help="which, with options if need be (default: the config's)")
+    add = parser.add_argument
+    what = "figures, with options if need be (default: the config's), or experiments to draw with the first"
+    add("figures", nargs="*", metavar="NAME|FIGURE", help=what)
+    add("--style", help="screen, slide (16:9, type from 24 points) or paper (one column, PDF)")
+    add("--theme", help="light or dark")
+    add("--panels", help="few: those that answer the question; all: on as many sheets as they need")
+    add("--format", help="png, svg or pdf (default: the style's own)")
+    add("--size", metavar="WxH", help="inches, as in 8x4.5 (default: the style's own)")
+    add("--words", type=Path, metavar="FILE", help="YAML, each text of a figure: what stands in its place")
 
 
 def reproduce(parser: Parser) -> None:

@@ -59,16 +59,62 @@ def run_command(given: Namespace) -> int:
 def plot_command(given: Namespace) -> int:
     """Draw figures from stored records; return the exit status."""
     from experiments.cli.terminal import terminal
-    from experiments.pipeline import plot
+    from experiments.pipeline import plot, plot_in_words, plot_together
+    from experiments.plots import FIGURES
 
+    asked = [text for text in given.figures if text.partition("(")[0] in FIGURES or "(" in text]
+    names = [given.name, *(text for text in given.figures if text not in asked and _is_stored(text))]
+    asked += [text for text in given.figures if text not in asked and text not in names]
     try:
-        written = plot(given.name, given.figures)
+        figures = _in_look(names[0], asked, given)
+        if given.words:
+            written = plot_in_words(given.name, figures, _words(given.words))
+        else:
+            written = plot(given.name, figures) if len(names) == 1 else plot_together(names, figures)
     except ValueError as error:  # a figure that is unknown, or that these records cannot be drawn as
         raise ConfigError(str(error).splitlines()) from None
     progress = terminal()
     for path in written:
         progress.say(str(path))
     return OK
+
+
+def _is_stored(name: str) -> bool:
+    """Whether an experiment of this name has results."""
+    from experiments.storage.files import StoreError
+
+    try:
+        return (Store(name).folder / "manifest.json").exists()
+    except (StoreError, ValueError):
+        return False
+
+
+def _in_look(name: str, figures: list[str], given: Namespace) -> list[str]:
+    """Return the figures, by default the experiment's, with the look that the command line asks for."""
+    from experiments.plots import FIGURES
+    from experiments.plots.figure_table import LOOK
+    from mlp.registry import call_text
+
+    look = {key: getattr(given, key) for key in LOOK if getattr(given, key) is not None}
+    if not look:
+        return figures
+    texts = figures or list(stored_experiment(Store(name)).figures)
+    calls = [FIGURES.parse(text) for text in texts]
+    return [FIGURES.canonical(call_text(figure, look | options)) for figure, options in calls]
+
+
+def _words(path: Path) -> dict[str, str]:
+    """Read a reader's own words: a YAML mapping of texts; errors: ConfigError."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError([f"--words {path}: cannot be read: {str(error).splitlines()[0]}"]) from None
+    texts = [text for each in found.items() for text in each] if isinstance(found, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError([f"--words {path}: not a mapping of texts to texts, as in layer: Schicht"])
+    return found
 
 
 def reproduce_command(given: Namespace) -> int:

@@ -27,7 +27,7 @@ Every figure takes, besides its own options, `panels` (few, all), `style` (scree
 
 The figures are in `figures/`, one file a subject, and `figure_table` names them. `views` chooses curves and
 panels, `overlay` finds what theory expects of them, `lines` and `maps` fill panels, `labels` names lines
-where they end, `findings` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas`
+where they end, `titles` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas`
 are what comes out and how it looks.
 """
 
@@ -35,6 +35,7 @@ from experiments.plots import figures
 from experiments.plots.album import draw
 from experiments.plots.canvas import Canvas
 from experiments.plots.figure_table import FIGURES
-from experiments.plots.picture import Picture, Words
+from experiments.plots.panels import Words
+from experiments.plots.picture import Picture
 
 __all__ = ["FIGURES", "Canvas", "Picture", "Words", "draw", "figures"]

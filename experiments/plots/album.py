@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from experiments.config import Experiment
 from experiments.plots import style
@@ -42,10 +43,15 @@ def draw(
     return written, failures
 
 
-def drawn(text: str, records: Records, stem: str) -> dict[str, bytes]:
-    """Return the files of a figure by their names, whatever the user's settings of matplotlib are."""
+def drawn(
+    text: str, records: Records, stem: str, words: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Return the files of a figure by their names, whatever the user's settings of matplotlib are.
+
+    words: what stands in place of the figure's own words, as in `Canvas`.
+    """
     with style.own_look():
-        picture: Picture = FIGURES.bind(text)(records)
+        picture: Picture = FIGURES.bind(text)(records).on(words=words)
         made = picture.files(stem)
         if f"{stem}.svg" in made:  # for the report, which is also read on a telephone
             narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")

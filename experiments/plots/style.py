@@ -194,22 +194,20 @@ def as_set(colour: str) -> str:
     return ON_DARK.get(colour, colour) if _is_dark(rcParams["axes.facecolor"]) else colour
 
 
-def hexadecimal(colour: str | Shade, theme: str = "light") -> str:
-    """A colour of a look as ``#rrggbb``: that of the theme where it is a place on the ordered map."""
-    if not isinstance(colour, Shade):
-        return colour
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    low, high = ENDS[theme]
-    return to_hex(colormaps[ORDERED](low + colour.place * (high - low)))
-
-
 def shown(look: Look, axes: Axes) -> Look:
     """Return a look in the colour that it has on these axes, whose background may be dark."""
+    return replace(look, colour=colour_on(look, dark=dark(axes)))
+
+
+def colour_on(look: Look, *, dark: bool) -> str:
+    """Return the colour of a look on a light or dark background, as ``#rrggbb``."""
     if isinstance(look.colour, Shade):
-        return replace(look, colour=hexadecimal(look.colour, "dark" if dark(axes) else "light"))
-    return replace(look, colour=ON_DARK.get(look.colour, look.colour)) if dark(axes) else look
+        from matplotlib import colormaps
+        from matplotlib.colors import to_hex
+
+        low, high = ENDS["dark" if dark else "light"]
+        return to_hex(colormaps[ORDERED](low + look.colour.place * (high - low)))
+    return ON_DARK.get(look.colour, look.colour) if dark else look.colour
 
 
 def ink(axes: Axes) -> Any:
