@@ -46,6 +46,7 @@ class Registry(dict[str, Callable[..., Any]]):
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]  # a table equals itself alone, so a type may name it
+    shared: frozenset[str] = frozenset()  # options that every entry has, told once and not with each
 
     def __init__(self, kind: str, aliases: Mapping[str, str] = types.MappingProxyType({})) -> None:
         super().__init__()

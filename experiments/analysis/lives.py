@@ -99,6 +99,24 @@ def survival(records: Records, since: int, state: str = "unit_dead") -> pd.DataF
     return join(table[["run_id", "step", "layer", "alive"]], records.runs)
 
 
+def still_dead(records: Records, at: int, state: str = "unit_dead") -> pd.DataFrame:
+    """Return how many of the units that the update of step `at` killed are dead at each later watched step.
+
+    Killed: alive at step `at` and dead at the next. Columns: the fields of Run, step, layer, killed (units)
+    and dead (the share of them that is). A layer of a run in which none was killed has no rows. Errors:
+    ValueError if one of the two steps was not watched.
+    """
+    rows = lives(records, state)
+    keys = ["run_id", "layer", "unit"]
+    if len(rows) and not {at, at + 1} <= set(rows["step"]):
+        raise ValueError(f"steps {at} and {at + 1} were not both watched")
+    alive = rows.loc[(rows["step"] == at) & ~rows["dead"], keys]
+    killed = alive.merge(rows.loc[(rows["step"] == at + 1) & rows["dead"], keys], on=keys)
+    later = rows[rows["step"] > at].merge(killed, on=keys)
+    table = later.groupby(["run_id", "layer", "step"])["dead"].agg(killed="size", dead="mean").reset_index()
+    return join(table[["run_id", "step", "layer", "killed", "dead"]], records.runs)
+
+
 def died_and_lived(records: Records, at: int) -> pd.DataFrame:
     """Return what the update of step `at` changed in the units that were alive before it.
 

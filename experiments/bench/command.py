@@ -134,9 +134,7 @@ class _Bench:
         self._keep("steps_rounds", rows)
         self._keep("steps", table, report.by_shape(table))
         if self.asked.out and table["x_plain"].notna().any():
-            from experiments.plots.style import save
-
-            save(report.figure(table), self.asked.out, "steps")
+            report.figure(table).save(self.asked.out, "steps")
 
     def schedule(self) -> None:
         """Time the step with records on the probe set at the default schedule."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from experiments.storage import files
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from experiments.plots import Picture
 
 CELL = ["shape", "dtype", "activation"]
 HEAD = """\
@@ -139,43 +141,55 @@ def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.Da
 # Figure ---------------------------------------------------------------------------------------------------
 
 
-def figure(table: pd.DataFrame) -> Figure:
-    """Draw how many times as fast as plain PyTorch each engine is: a panel per shape and dtype."""
-    from experiments.plots.style import Spacing, key, looks, name_panel, sheet
+def figure(table: pd.DataFrame) -> Picture:
+    """× plain of every engine, a panel for each shape and dtype, a mark for each activation."""
+    from experiments.plots import Picture, Words
+    from experiments.plots.picture import Panel
+    from experiments.plots.style import key, looks
 
     shown = table[table["x_plain"].notna()]
-    shapes, dtypes = list(shown["shape"].unique()), list(shown["dtype"].unique())
+    shapes = list(shown["shape"].unique())
     engines = list(shown["engine"].unique())[::-1]
     marks = looks(list(shown["activation"].unique()), "activation")
-    space = Spacing(width=3.4, height=0.24 * len(engines) + 0.3, across=0.35, left=2.9)
-    drawing, panels = sheet(
-        len(dtypes), len(shapes), title="How many times as fast as PyTorch as a user writes it",
-        caption="The same training step with the same records. Mark: the median of paired rounds; line: "
-        "their range. Log axis; further right is faster.",
-        legend=[key(name, look) for name, look in marks.items()], space=space,
-    )  # fmt: skip
-    for row, dtype in enumerate(dtypes):
-        for column, shape in enumerate(shapes):
-            axes = panels[row, column]
-            name_panel(axes, f"{shape}, {dtype}")
-            part = shown[(shown["shape"] == shape) & (shown["dtype"] == dtype)]
-            _draw(axes, part, engines, marks)
-            axes.set_yticks(range(len(engines)), engines if column == 0 else [""] * len(engines))
-    return drawing
+    panels = [
+        Panel(
+            f"{shape}, {dtype}",
+            partial(_draw, part=part, engines=engines, marks=marks),
+            rows=1.3 * len(engines),
+        )
+        for dtype in shown["dtype"].unique()
+        for shape in shapes
+        for part in [shown[(shown["shape"] == shape) & (shown["dtype"] == dtype)]]
+        if len(part)
+    ]
+    best = shown.loc[shown["x_plain"].idxmax()]
+    words = Words(
+        f"{best['engine']} is up to {best['x_plain']:.1f} times as fast as PyTorch as a user writes it",
+        "Speed of the same training step with the same records, over plain PyTorch's",
+        "Mark: the median of paired rounds; line: their range. Further right is faster.",
+    )
+    return Picture(
+        words,
+        tuple(panels),
+        across=min(len(shapes), 3),
+        legend=lambda: [key(name, look) for name, look in marks.items()],
+    )
 
 
-def _draw(axes: Any, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
-    """Draw one panel; the activations of one engine lie a little apart."""
+def _draw(axes: Any, scale: Any, *, part: pd.DataFrame, engines: list[str], marks: Mapping[str, Any]) -> None:
+    """One panel; activations of one engine lie a little apart."""
     from experiments.plots.axes import log_ticks
+    from experiments.plots.style import faint, shown
 
     axes.set_xscale("log")
     axes.set_ylim(-0.7, len(engines) - 0.3)
-    axes.axvline(1, color="#666666", linewidth=0.8)
+    axes.axvline(1, color=faint(axes), linewidth=0.8)
     for number, (name, look) in enumerate(marks.items()):
-        lines = part[part["activation"] == name]
+        lines, look = part[part["activation"] == name], shown(look, axes)
         y = [engines.index(e) + 0.2 * (number - (len(marks) - 1) / 2) for e in lines["engine"]]
         axes.hlines(y, lines["x_plain_low"], lines["x_plain_high"], color=look.colour, linewidth=1.5)
         axes.plot(lines["x_plain"], y, linestyle="", marker=look.marker, color=look.colour, markersize=5)
     exponents, labels = log_ticks(*map(log10, axes.get_xlim()))
     axes.set_xticks([10.0**e for e in exponents], labels)
+    axes.set_yticks(range(len(engines)), engines)
     axes.minorticks_off()

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from experiments.bench import results as report
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from experiments.plots import Picture
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path("results") / "reliability"
@@ -128,42 +130,55 @@ def on_paper(table: pd.DataFrame, runs: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def figure(table: pd.DataFrame) -> Figure:
-    """Draw each measurement against the number of runs, extrapolated to `ON_PAPER` along a line."""
+def figure(table: pd.DataFrame) -> Picture:
+    """Each measurement against the number of runs, and on to `ON_PAPER` along a line."""
+    from experiments.plots import Picture, Words
+    from experiments.plots.picture import Panel
+    from experiments.plots.style import key, looks
+
+    marks = looks([f"{alike} a stack" for alike in table["a_stack"].unique()])
+    panels = [
+        Panel(f"{title} ({unit})", partial(_draw, table=table, column=column, target=target, marks=marks))
+        for column, (title, unit, target) in MEASURED.items()
+    ]
+    most = table.loc[table["runs"].idxmax()]
+    words = Words(
+        f"A sweep of {most['runs']:,.0f} runs is planned in {most['plan_s']:.2g} s",
+        f"How a sweep grows with its runs; {WORKERS} worker processes, imports counted",
+        "One sweep a mark. Thin dashes: on paper, along the line through the two largest. Grey: the target "
+        "at 10,000 runs. Both axes are logarithmic.",
+    )
+    return Picture(
+        words, tuple(panels), across=3, legend=lambda: [key(name, look) for name, look in marks.items()]
+    )
+
+
+def _draw(
+    axes: Any, scale: Any, *, table: pd.DataFrame, column: str, target: float | None, marks: Mapping[str, Any]
+) -> None:
     from math import ceil, floor
 
     import numpy as np
 
-    from experiments.plots.style import INK, LABEL, PREDICTED, Spacing, key, looks, name_panel, sheet
+    from experiments.plots.style import PREDICTED, faint, ink, shown
 
-    marks = looks([f"{alike} a stack" for alike in table["a_stack"].unique()])
-    drawing, panels = sheet(
-        1, len(MEASURED), title="How a sweep grows with its runs",
-        caption=f"One sweep a mark, {WORKERS} worker processes; imports are counted. Thin dashes: on paper, "
-        "along the line through the two largest. Grey: the target at 10,000 runs. Both axes are logarithmic.",
-        legend=[key(name, look) for name, look in marks.items()], space=Spacing(across=0.75, left=0.7),
-    )  # fmt: skip
-    for axes, (column, (title, unit, target)) in zip(panels.flat, MEASURED.items(), strict=True):
-        name_panel(axes, f"{title} ({unit})")
-        if target:
-            axes.axhline(target, color="#999999", linewidth=1.2)
-        for alike, part in table.groupby("a_stack", sort=False):
-            look, last = marks[f"{alike} a stack"], int(part["runs"].max())
-            axes.plot(part["runs"], part[column], color=look.colour, marker=look.marker, linewidth=1.8)
-            further = np.geomspace(last, ON_PAPER, 20)
-            axes.plot(further, [on_paper(part, runs)[column].iloc[0] for runs in further], **PREDICTED)
-        axes.set(xscale="log", yscale="log")
-        low, high = np.log10(axes.get_ylim())
-        axes.set_ylim(10.0 ** floor(low), 10.0 ** ceil(high))
-        axes.set_xlabel("runs", size=LABEL, color=INK)
-    return drawing
+    if target:
+        axes.axhline(target, color=faint(axes), linewidth=1.2)
+    for alike, part in table.groupby("a_stack", sort=False):
+        look, last = shown(marks[f"{alike} a stack"], axes), int(part["runs"].max())
+        axes.plot(part["runs"], part[column], color=look.colour, marker=look.marker)
+        further = np.geomspace(last, ON_PAPER, 20)
+        along = [on_paper(part, runs)[column].iloc[0] for runs in further]
+        axes.plot(further, along, linestyle=PREDICTED, linewidth=1.2, color=ink(axes))
+    axes.set(xscale="log", yscale="log")
+    low, high = np.log10(axes.get_ylim())
+    axes.set_ylim(10.0 ** floor(low), 10.0 ** ceil(high))
+    axes.set_xlabel("runs")
 
 
 def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print) -> None:
     """Measure, write scale.csv and the figure, and print the table with its extrapolation."""
     import pandas as pd
-
-    from experiments.plots.style import save
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, nargs="+", default=RUNS, metavar="N")
@@ -177,7 +192,7 @@ def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print)
             say(f"{runs} runs, {alike} a stack: {rows[-1]['wall_s']:.1f} s")
     table = pd.DataFrame(rows)
     report.write_csv(given.out, "scale", table)
-    save(figure(table), given.out, "scale")
+    figure(table).save(given.out, "scale")
     say(report.markdown(table))
     say(f"\non paper:\n{report.markdown(on_paper(table, ON_PAPER))}")
 

@@ -44,6 +44,8 @@ def figure_fault(text: str, experiment: Experiment) -> str:
     told = set(_listed(options.get("hue"))) & set(_listed(options.get("facet")))
     if told:
         return f"{min(told)} is told by the colour (hue) and by panels (facet): one of them will do"
+    if crossed := set(_listed(options.get("hue"))) & set(getattr(figures[name], "along", ())):
+        return f"hue={min(crossed)}: that is along an axis of this figure, so no colour can tell it"
     return _not_met(options.get("where") or "", experiment)
 
 

@@ -81,7 +81,8 @@ def _names_of(kind: str) -> str:
     names = table(kind)
     rows = []
     for name, function in sorted(names.items()) if kind == "claim" else names.items():
-        defaults = {key: "…" if p.default is p.empty else p.default for key, p in names.options(name).items()}
+        options = {key: p for key, p in names.options(name).items() if key not in names.shared}
+        defaults = {key: "…" if p.default is p.empty else p.default for key, p in options.items()}
         rows.append((f"`{call_text(name, defaults)}`", _ranges(names, name), _meaning(names, name, function)))
     told = [row if any(values for _, values, _ in rows) else (row[0], row[2]) for row in rows]
     head = ("name and options", "values", "meaning")
@@ -98,7 +99,8 @@ def _meaning(names: Registry, name: str, function: Any) -> str:
 
 def _ranges(names: Registry, name: str) -> str:
     """The ranges of an entry's numbers and its choices, in words."""
-    words = {key: in_words(p.annotation) for key, p in names.options(name).items()}
+    options = names.options(name).items()
+    words = {key: in_words(p.annotation) for key, p in options if key not in names.shared}
     return "; ".join(f"{key}: {said}" for key, said in words.items() if "number" in said or "one of" in said)
 
 

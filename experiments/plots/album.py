@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.config import Experiment
 from experiments.plots import style
-from experiments.plots.captions import words
 from experiments.plots.figure_table import FIGURES
-from experiments.plots.panel_tables import panel_tables
+from experiments.plots.picture import Picture, image
 from experiments.storage.drawn import Gallery, file_names
 from experiments.storage.files import StoreError
 from experiments.storage.records import Records
+from mlp.registry import RegistryError
 
 
 def draw(
@@ -46,19 +45,25 @@ def draw(
 
 def drawn(text: str, records: Records, stem: str) -> dict[str, bytes]:
     """Return the files of a figure by their names, whatever the user's settings of matplotlib are."""
-    draw_figure = FIGURES.bind(text)
     with style.own_look():
-        figure = draw_figure(records)
-        images = style.images(figure, stem)
-        shown = {"wide": [f"{stem}.svg"], "narrow": [], "tables": panel_tables(figure)}
-    told = {f"{stem}.json": _words(draw_figure.func), f"{stem}.page.json": shown}
-    images |= {name: json.dumps(facts, ensure_ascii=False).encode() for name, facts in told.items()}
-    return {f"figures/{name}": data for name, data in images.items()}
+        picture = FIGURES.bind(text)(records)
+        made = picture.files(stem) | _narrow(picture, stem)
+    return {f"figures/{name}": data for name, data in made.items()}
 
 
-def _words(figure: Callable[..., object]) -> dict[str, str]:
-    title, guide = words(figure)
-    return {"finding": title, "subtitle": "", "how_to_read": guide, "alt": f"{title}. {guide}"}
+def _narrow(picture: Picture, stem: str) -> dict[str, bytes]:
+    """Return the picture as SVG for a narrow column, which a report shows on a phone."""
+    try:
+        sheets = picture.on(style="paper").sheets
+    except RegistryError:  # a figure of one's own is drawn in one way only
+        return {}
+    names = narrow_names(stem, len(sheets))
+    return {name: image(sheet, "svg", name) for name, sheet in zip(names, sheets, strict=True)}
+
+
+def narrow_names(stem: str, sheets: int) -> list[str]:
+    """The files of the sheets of a figure that is drawn for a narrow column."""
+    return [f"{stem}_narrow{'' if number == 1 else f'_{number}'}.svg" for number in range(1, sheets + 1)]
 
 
 def _told(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.plots.style import FAINT, LABEL, show
+from experiments.plots.style import faint, show, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +77,7 @@ def log_axis(
         axes.set_yticks(ticks, labels)
         axes.minorticks_off()
         if zeros:
-            axes.axhline(ground, color=FAINT, linewidth=1, dashes=(2, 2), label="_floor", zorder=1)
+            axes.axhline(ground, color=faint(axes), linewidth=1, dashes=(2, 2), label="_floor", zorder=1)
     return ground if zeros else None
 
 
@@ -97,9 +97,18 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
         stride = next(s for s in STRIDES if last - first < 6 * s)
         exponents = range(ceil(first / stride) * stride, last + 1, stride)
         return [float(e) for e in exponents], [power(e) for e in exponents]
-    found = {log10(m) + e: (m, e) for e in range(floor(low), last + 1) for m in (1, 2, 5)}
-    kept = {tick: parts for tick, parts in found.items() if low <= tick <= high}
-    return list(kept), [plainly(m * 10.0**e) if abs(e) < 300 else f"{m}·{power(e)}" for m, e in kept.values()]
+    for digits in ((1, 2, 5), range(1, 10), [n / 10 for n in range(10, 100)]):
+        found = {log10(m) + e: (m, e) for e in range(floor(low), last + 1) for m in digits}
+        kept = {tick: parts for tick, parts in found.items() if low <= tick <= high}
+        if len(kept) >= 2:
+            break
+    ticks = sorted(kept)
+    ticks = [ticks[i] for i in spread(len(ticks), 6)]
+    return ticks, [_said(*kept[tick]) for tick in ticks]
+
+
+def _said(digit: float, exponent: int) -> str:
+    return plainly(digit * 10.0**exponent) if abs(exponent) < 300 else f"{digit}·{power(exponent)}"
 
 
 def plainly(number: float) -> str:
@@ -110,11 +119,16 @@ def plainly(number: float) -> str:
     return f"{digit}·{power(int(exponent))}"
 
 
-def linear_axis(panels: Sequence[Axes], values: Array) -> None:
-    """Give panels one linear y axis over all finite `values`."""
+def linear_axis(panels: Sequence[Axes], values: Array, least: float = 0.0) -> None:
+    """Give panels one linear y axis over all finite `values`, `least` high at least.
+
+    So that the scatter of what does not differ is not drawn as large as a difference.
+    """
     values = np.asarray(values, float)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    short = max(0.0, least - (high - low)) / 2
+    low, high = low - short, high + short
     pad = 0.06 * (high - low) or max(abs(high) * 0.1, 0.1)
     for axes in panels:
         axes.set_ylim(low - pad, high + pad)
@@ -139,7 +153,7 @@ def layer_axis(axes: Axes, last: int) -> None:
     """An x axis of layers, from 1 beside the input to the output layer."""
     axes.set_xlim(1 - 0.04 * max(last - 1, 1), last + 0.04 * max(last - 1, 1))
     axes.set_xticks(layer_ticks(last))
-    axes.set_xlabel("layer  (1 = nearest the input)", size=LABEL)
+    axes.set_xlabel("layer  (1 = nearest the input)")
 
 
 def step_axis(axes: Axes, last: int) -> None:
@@ -149,24 +163,24 @@ def step_axis(axes: Axes, last: int) -> None:
     axes.set_xticks([0, *powers], ["0", *(f"{p}" if p < 10_000 else power(len(str(p)) - 1) for p in powers)])
     axes.minorticks_off()
     axes.set_xlim(-0.15, max(last, 1) * 1.15)
-    axes.set_xlabel("step", size=LABEL)
+    axes.set_xlabel("step")
 
 
 def number_axis(axes: Axes, values: Iterable[float], label: str) -> None:
-    """An x axis with a tick at each value, and its name where that does not touch the one to the right."""
+    """An x axis with a tick at each value whose name does not touch the one to the right."""
     values = sorted(values, reverse=True)
     width = (values[0] - values[-1]) or 1.0
     named = values[:1]
     for value in values[1:]:
-        if named[-1] - value >= 0.09 * width:
+        if named[-1] - value >= 0.08 * width:
             named.append(value)
     axes.set_xlim(values[-1] - 0.05 * width, values[0] + 0.05 * width)
-    axes.set_xticks(values, [show(value) if value in named else "" for value in values])
-    axes.set_xlabel(label, size=LABEL)
+    axes.set_xticks(named, [show(value) for value in named])
+    axes.set_xlabel(label)
 
 
 def grid_axis(axes: Axes, values: Iterable[float], label: str) -> None:
-    """A logarithmic x axis with a tick at each value, and its number where there is room; 0 has no place."""
+    """A logarithmic x axis with a tick at each value for which there is room; 0 has no place."""
     values = sorted(value for value in values if value > 0) or [1.0]
     wide = log10(values[-1] / values[0]) or 1.0
     named = values[:1]
@@ -175,6 +189,6 @@ def grid_axis(axes: Axes, values: Iterable[float], label: str) -> None:
             named.append(value)
     axes.set_xscale("log")
     axes.set_xlim(values[0] * 10 ** (-0.06 * wide), values[-1] * 10 ** (0.06 * wide))
-    axes.set_xticks(values, [show(value) if value in named else "" for value in values])
+    axes.set_xticks(named, [show(value) for value in named])
     axes.minorticks_off()
-    axes.set_xlabel(label, size=LABEL)
+    axes.set_xlabel(label)

@@ -1,15 +1,14 @@
-"""The words that go with a figure: title, reading guide, seeds and interval, what was left out and why."""
+"""The words that go with a figure besides its finding: seeds, examples, settings, and what was left out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.analysis.ratios import coverage, fields, varying
 from experiments.config.vocabulary import Run
 from experiments.plots.views import View, groups, name_of
-from mlp.registry import doc_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,35 +17,23 @@ if TYPE_CHECKING:
 
 TOLD_UNTRAINED = ("dataset", "depth", "width", "init", "steps")
 TOLD = (*TOLD_UNTRAINED, "optimiser", "lr")
-
-
-def caption(
-    figure: Callable[..., Any],
-    view: View,
-    frames: Sequence[pd.DataFrame],
-    interval: bool = True,
-    more: str = "",
-) -> tuple[str, str]:
-    """A figure's title, and what to read beside it: guide, seeds, interval, examples, lost runs, settings.
-
-    `more` is appended as it is: what is left out, say.
-    """
-    title, guide = words(figure)
-    seeds = "Every seed by itself." if "seed" in view.keys else _seeds(frames, interval)
-    said = [guide, seeds, _measured_on(view.records), _lost(view), *view.remarks]
-    return title, " ".join(filter(None, [*said, _fixed(view)])) + more
-
-
-def words(figure: Callable[..., Any]) -> tuple[str, str]:
-    """A figure's title and its reading guide: the first two paragraphs of its docstring."""
-    title, guide, *_ = [*doc_of(figure).split("\n\n"), "", ""]
-    return " ".join(title.split()).rstrip("."), " ".join(guide.split())
-
-
 MOST_SURE = 0.999  # that is said: more digits of a probability are read by nobody, and 1 is none
 
 
-def _seeds(frames: Sequence[pd.DataFrame], interval: bool) -> str:
+def notes(
+    view: View, frames: Sequence[pd.DataFrame], interval: str = "Line: median of {}; band: their range"
+) -> list[str]:
+    """What is to be said beside any figure: lost runs, seeds, settings, examples, remarks; the gravest first.
+
+    interval: how the seeds are drawn; "" where only their median is.
+    """
+    seeds = "Every seed by itself." if "seed" in view.keys else _seeds(frames, interval)
+    return [
+        text for text in (_lost(view), seeds, _fixed(view), _measured_on(view.records), *view.remarks) if text
+    ]
+
+
+def _seeds(frames: Sequence[pd.DataFrame], interval: str) -> str:
     """How many seeds there are to a median, and what their range is worth."""
     counts = {int(n) for frame in frames for n in frame["n"].unique() if n > 0}
     if not counts:
@@ -55,12 +42,11 @@ def _seeds(frames: Sequence[pd.DataFrame], interval: bool) -> str:
     if most == 1:
         return "One seed, hence no interval."
     number = f"{most}" if least == most else f"{least} to {most}"
-    fewer = "" if least == most else " (fewer where a value is undefined)"
+    seeds = f"{number} seeds" if least == most else f"{number} seeds (fewer where a value is undefined)"
     if not interval:
-        return f"Median of {number} seeds{fewer}."
+        return f"Median of {seeds}."
     sure = " to ".join(dict.fromkeys(f"{min(coverage(n), MOST_SURE):.3g}" for n in (least, most)))
-    band = "their range, which covers the median with probability"
-    return f"Line: median of {number} seeds{fewer}; band: {band} {sure}."
+    return f"{interval.format(seeds)}, which covers the median with probability {sure}."
 
 
 def _lost(view: View) -> str:

@@ -1,7 +1,7 @@
-"""How figures look: colours, type, the sheet that panels lie on, lines and bands, and saving.
+"""How data look: the colours of activations and numbers, lines with bands, and matplotlib kept apart.
 
-Nothing here knows what is drawn. No pyplot and no global state: every size is set on the artist it is for,
-so that figures come out alike in a script, a notebook and a worker.
+Nothing here knows what is drawn. No pyplot and no global state: sizes and all colours but those of data come
+from matplotlib's settings, which `own_look` sets for the canvas of a picture.
 """
 
 from __future__ import annotations
@@ -11,31 +11,22 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from io import BytesIO
-from math import ceil
-from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from experiments.storage import files
+from experiments.config.kinds import Name, table
+from experiments.config.vocabulary import Run, keys_of
+from mlp.registry import call_text, parse_call
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
-
-# Type sizes in points: the smallest is still read from the back of a room when a figure fills the screen.
-TITLE, PANEL_TITLE, LABEL, TICK, CAPTION = 16, 12.5, 12, 11, 11
-NARROWEST = 8.0  # inches; a single panel is drawn that wide, and its caption has room
-PANEL_WIDTH, ROW_WIDTH = 30, 24  # characters of a panel's title and of a row's name that fit beside it
-INK, FAINT, GRID = "#222222", "#666666", "#E4E4E4"
 
 # Looks ----------------------------------------------------------------------------------------------------
 
@@ -61,17 +52,33 @@ FAMILIES = {
     "gated": ("#56B4E9", "P", ("gelu", "silu", "mish")),
 }
 OTHER = ("#7F7F7F", "X")  # an activation that is in no family
-IN_TURN = (*(row[:2] for row in list(FAMILIES.values())[1:]), ("#000000", "X"), ("#7F7F7F", "*"))
+# What is no activation has colours of its own (Paul Tol's "muted"), so that none seems to be one.
+TURN = ("#332288", "#CC6677", "#44AA99", "#882255", "#DDAA33", "#117733", "#AA4499", "#999933", "#88CCEE")
+MARKS = "osD^vPX*h"
+IN_TURN = tuple(zip(TURN, MARKS, strict=True))
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (9, 3)))
+ON_DARK = {  # the same colours where the paper is dark, as light as they need to be there
+    "#000000": "#FFFFFF", "#0072B2": "#4DA6E0", "#E69F00": "#F2B53A", "#D55E00": "#FF8A47",
+    "#009E73": "#2CC79A", "#CC79A7": "#E39AC2", "#56B4E9": "#A5DCFA", "#7F7F7F": "#ABABAB",
+    "#332288": "#9C8CF0", "#CC6677": "#EC93A1", "#882255": "#D76BA0", "#DDAA33": "#EEC25A",
+    "#117733": "#4DBD74", "#44AA99": "#63CDBB", "#AA4499": "#DB83CC", "#999933": "#C9C95C",
+    "#88CCEE": "#B4E2F8",
+}  # fmt: skip
 ORDERED = "viridis"  # for numbers: even steps look even, in grey too
 SHARES = "magma_r"  # for fractions: 0 is pale, so that the first dead unit is seen
-NUMBER = re.compile(r"(\d+\.?\d*)")  # in a text, so that factor=50 comes before factor=200
-PREDICTED = {"color": INK, "linestyle": (0, (4, 2.5)), "linewidth": 1.2}  # whatever it is of
-PALEST = 0.9  # of the ordered map; beyond it a line is lost on white
+NUMBER = re.compile(r"(\d+\.?\d*(?:e-?\d+)?)")  # in a text, so that factor=50 comes before factor=200
+PREDICTED = (0, (4, 2.5))  # dashes of what theory expects, whatever it is of
+ENDS = {
+    "light": (0.0, 0.8),
+    "dark": (0.25, 1.0),
+}  # of the ordered map: beyond them a line is lost on the paper
 
 
 def in_order(values: Iterable[Any], field: str = "") -> list[Any]:
-    """Distinct values in the order of every figure: none, numbers by size, activations by family, texts."""
+    """Distinct values in the order of every figure: none, numbers by size, activations by family, texts.
+
+    Texts that differ in a number go by its size, also where it is a default that is left out.
+    """
     members = [name for *_, names in FAMILIES.values() for name in names]
 
     def rank(value: Any) -> tuple[Any, ...]:
@@ -81,29 +88,71 @@ def in_order(values: Iterable[Any], field: str = "") -> list[Any]:
             return (0, float(value))
         name = value.split("(")[0]
         place = members.index(name) if field == "activation" and name in members else len(members)
-        return (1, place, [float(part) if i % 2 else part for i, part in enumerate(NUMBER.split(value))])
+        parts = NUMBER.split(spelled_out(value, field))
+        return (1, place, [float(part) if i % 2 else part for i, part in enumerate(parts)])
 
     return sorted(dict.fromkeys(values), key=rank)
 
 
+def spelled_out(text: str, field: str) -> str:
+    """A call-text of a field of a run with all its options, those too that are at their default."""
+    kind = keys_of(Run)[field].metadata["kind"] if field in keys_of(Run) else None
+    if not isinstance(kind, Name) or not text:
+        return text
+    names = table(kind.kind)
+    try:
+        name, given = names.parse(text)
+        options = {key: given.get(key, p.default) for key, p in names.options(name).items()}
+    except ValueError:  # records outlive the table that their texts were read by
+        return text
+    return call_text(name, options)
+
+
+def short(values: Iterable[Any], field: str) -> dict[Any, str]:
+    """How values are named beside their lines: where texts differ in one number, by its option alone.
+
+    ``factor=50`` and ``factor=100`` for ``shock(at=20, factor=50)`` and ``shock(at=20)``; else as they are.
+    """
+    values = list(dict.fromkeys(values))
+    if not _in_steps(values, field):
+        return {value: show(value) for value in values}
+    calls = {value: parse_call(spelled_out(value, field))[1] for value in values if isinstance(value, str)}
+    full = [
+        options for options in calls.values() if any(isinstance(v, int | float) for v in options.values())
+    ]
+    differing = [key for key in full[0] if len({str(options.get(key)) for options in full}) > 1]
+    if len(differing) != 1:
+        return {value: show(value) for value in values}
+    key = differing[0]
+    return {v: f"{key}={show(calls[v][key])}" if key in calls.get(v, {}) else show(v) for v in values}
+
+
 def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:
-    """A Look for each value: by family for activations, along a colour map for numbers, else in turn."""
+    """A Look for each value: by family for activations, along a colour map for what has an order, else in
+    turn.
+
+    An order have numbers, and texts that differ in one number, as the sizes of a shock do.
+    """
     values = in_order(values, field)
     if field == "activation":
         return _activation_looks(values)
-    if all(isinstance(value, int | float | np.number) for value in values):
-        from matplotlib import colormaps
-
-        shades = np.linspace(0, PALEST, len(values)) if len(values) != 1 else [0.3]
-        marks = "osD^vPX"
+    if all(isinstance(value, int | float | np.number) for value in values) or _in_steps(values, field):
+        shades = np.linspace(0, 1, len(values)) if len(values) != 1 else [0.35]
         return {
-            value: Look(tuple(colormaps[ORDERED](shade)), marks[i % len(marks)])
+            value: Look(Shade(float(shade)), MARKS[i % len(MARKS)])
             for i, (value, shade) in enumerate(zip(values, shades, strict=True))
         }
     return {
         value: Look(*IN_TURN[i % len(IN_TURN)], DASHES[i // len(IN_TURN) % len(DASHES)])
         for i, value in enumerate(values)
     }
+
+
+def _in_steps(values: Sequence[Any], field: str) -> bool:
+    """Whether values are one text but for its numbers, and at most one other, such as none or constant."""
+    without = [NUMBER.sub("#", spelled_out(value, field)) for value in values if isinstance(value, str)]
+    numbered = [text for text in without if "#" in text.partition("(")[2]]  # float32 is a name
+    return len(numbered) >= 2 and len(set(numbered)) == 1 and len(values) - len(numbered) <= 1
 
 
 def _activation_looks(values: Sequence[str]) -> dict[str, Look]:
@@ -120,6 +169,63 @@ def _activation_looks(values: Sequence[str]) -> dict[str, Look]:
     return found
 
 
+@dataclass(frozen=True)
+class Shade:
+    """A place on the ordered colour map: 0 the darkest that is used, 1 the lightest."""
+
+    place: float
+
+
+def dark(axes: Axes) -> bool:
+    """Whether axes have a dark background."""
+    return _is_dark(axes.get_facecolor())
+
+
+def _is_dark(colour: Any) -> bool:
+    from matplotlib.colors import to_rgb
+
+    return bool(np.dot(to_rgb(colour), [0.2, 0.7, 0.1]) < 0.5)
+
+
+def as_set(colour: str) -> str:
+    """A colour of ours as it is on the background that matplotlib is set to, for the entries of a legend."""
+    from matplotlib import rcParams
+
+    return ON_DARK.get(colour, colour) if _is_dark(rcParams["axes.facecolor"]) else colour
+
+
+def shown(look: Look, axes: Axes) -> Look:
+    """Return a look in the colour that it has on these axes, whose background may be dark."""
+    if isinstance(look.colour, Shade):
+        from matplotlib import colormaps
+
+        low, high = ENDS["dark" if dark(axes) else "light"]
+        return replace(look, colour=tuple(colormaps[ORDERED](low + look.colour.place * (high - low))))
+    return replace(look, colour=ON_DARK.get(look.colour, look.colour)) if dark(axes) else look
+
+
+def on_page(look: Look) -> tuple[str, str]:
+    """Return a look's colour on light and on dark paper as ``#rrggbb``, for what matplotlib does not draw."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if isinstance(look.colour, Shade):
+        places = (low + look.colour.place * (high - low) for low, high in (ENDS["light"], ENDS["dark"]))
+        light, dark = (to_hex(colormaps[ORDERED](place)) for place in places)
+        return light, dark
+    return to_hex(look.colour), to_hex(ON_DARK.get(look.colour, look.colour))
+
+
+def ink(axes: Axes) -> Any:
+    """The colour of text on these axes."""
+    return axes.xaxis.label.get_color()
+
+
+def faint(axes: Axes) -> Any:
+    """The colour of what stands back on these axes: guides, floors, notes."""
+    return axes.spines["left"].get_edgecolor()
+
+
 def show(value: Any) -> str:
     """A field's value as it is written in a config: 0.1 and not 0.1000, 50 and not 50.0."""
     return value if isinstance(value, str) else f"{value:g}"
@@ -130,123 +236,11 @@ def spread(count: int, most: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
-# The sheet ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Spacing:
-    """Inches: a panel's width and height, and what lies between and around panels."""
-
-    width: float = 3.0
-    height: float = 2.25
-    across: float = 0.3
-    down: float = 0.85
-    left: float = 1.0
-    right: float = 0.25
-    titles: int = 1  # lines of a panel's title
-
-
-def sheet(
-    rows: int,
-    columns: int,
-    *,
-    title: str,
-    caption: str,
-    legend: Sequence[Artist] = (),
-    legend_title: str = "",
-    space: Spacing = Spacing(),
-) -> tuple[Figure, npt.NDArray[Any]]:
-    """A figure of rows × columns panels with its title and caption above and its legend below them.
-
-    Places are computed in inches from the type sizes and not by a layout engine: nothing can overlap or
-    collapse however many panels there are, and drawing takes half the time.
-    """
-    from matplotlib.figure import Figure
-
-    around = space.left + space.right + (columns - 1) * space.across
-    total = max(columns * space.width + around, NARROWEST)
-    lines, heads = wrap(caption, int(12.2 * (total - 0.3))), wrap(title, int(7.8 * (total - 0.3)))
-    fitting = _legend_columns(legend, total - 0.3)
-    keys = ceil(len(legend) / fitting)
-    down = space.down + 0.21 * (space.titles - 1)
-    top = 0.28 * len(heads) + 0.205 * len(lines) + 0.62 + down - space.down
-    bottom = 0.66 + (0.26 * keys + 0.12 + 0.26 * bool(legend_title) if keys else 0)
-    height = top + rows * space.height + (rows - 1) * down + bottom
-    figure = Figure(figsize=(total, height))
-    places = {
-        "left": space.left / total, "right": 1 - space.right / total,
-        "top": 1 - top / height, "bottom": bottom / height,
-        "wspace": space.across * columns / (total - around), "hspace": down / space.height,
-    }  # fmt: skip
-    grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=places)
-    _write_head(figure, heads, lines)
-    _write_legend(figure, legend, legend_title, fitting)
-    for axes in grid.flat:
-        _plain(axes)
-    return figure, grid
-
-
-def _write_head(figure: Figure, heads: Sequence[str], lines: Sequence[str]) -> None:
-    wide, high = figure.get_size_inches()
-    below = 1 - (0.2 + 0.28 * len(heads)) / high
-    figure.text(0.15 / wide, 1 - 0.1 / high, "\n".join(heads), size=TITLE, weight="bold", va="top", color=INK)
-    figure.text(0.15 / wide, below, "\n".join(lines), size=CAPTION, va="top", color=FAINT, linespacing=1.25)
-
-
-def _write_legend(figure: Figure, legend: Sequence[Artist], title: str, columns: int) -> None:
-    if legend:
-        figure.legend(
-            handles=list(legend), title=title or None, ncols=min(columns, len(legend)), fontsize=LABEL,
-            title_fontsize=LABEL, loc="lower center", bbox_to_anchor=(0.5, 0.06 / figure.get_figheight()),
-            frameon=False, handlelength=3.2, columnspacing=1.4, borderaxespad=0,
-        )  # fmt: skip
-
-
-def _legend_columns(legend: Sequence[Artist], total: float) -> int:
-    """How many columns fit into `total` inches: each takes its line, its longest text and a gap."""
-    wide = [0.95 + 0.09 * len(str(entry.get_label())) for entry in legend]
-    for columns in range(len(wide), 1, -1):
-        if sum(part.max() for part in np.array_split(wide, columns)) <= total:
-            return columns
-    return 1
-
-
-def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=TICK, length=3, color=FAINT, labelcolor=INK)
-    axes.grid(True, color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
-
-
-def lines_of(names: Iterable[str], width: int) -> int:
-    """How many lines the longest of some names takes."""
-    return max(len(wrap(name, width)) for name in names)
-
-
-def name_panel(axes: Axes, title: str) -> None:
-    """Write a panel's title, in lines that are no wider than it."""
-    axes.set_title("\n".join(wrap(title, PANEL_WIDTH)), size=PANEL_TITLE, loc="left", color=INK)
-
-
-def name_row(axes: Axes, name: str) -> None:
-    """Name a row of panels at the left edge of the sheet, beside its first."""
-    box = axes.get_position()
-    axes.figure.text(
-        0.12 / axes.figure.get_figwidth(), (box.y0 + box.y1) / 2, "\n".join(wrap(name, ROW_WIDTH)),
-        rotation="vertical", ha="left",
-        va="center", multialignment="center", size=PANEL_TITLE, weight="bold", color=INK,
-    )  # fmt: skip
-
-
 def note(axes: Axes, text: str) -> None:
     """Say in the middle of a panel why there is nothing in it."""
-    axes.text(
-        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=LABEL, color=FAINT,
-        bbox={"facecolor": "white", "edgecolor": "none"},
-    )  # fmt: skip
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=faint(axes))
 
 
 # Marks ----------------------------------------------------------------------------------------------------
@@ -254,23 +248,47 @@ def note(axes: Axes, text: str) -> None:
 
 def band(axes: Axes, x: Array, median: Array, low: Array, high: Array, look: Look, label: str) -> None:
     """A median as a line and its interval as a band of the same colour (a bar where there is one x only)."""
-    axes.plot(x, median, markevery=max(1, len(x) // 8), label=label, **_line(look))
+    look = shown(look, axes)
+    axes.plot(x, median, markevery=max(1, len(x) // 8), label=label, **line_of(look))
     if len(x) == 1:
-        axes.vlines(x, low, high, color=look.colour, linewidth=3, alpha=0.35)
+        axes.vlines(x, low, high, color=look.colour, linewidth=1.6 * _width(), alpha=0.35)
     else:
         axes.fill_between(x, low, high, color=look.colour, alpha=0.16, linewidth=0)
 
 
-def key(label: str, look: Look) -> Artist:
-    """A legend's entry for what `band` draws."""
-    from matplotlib.lines import Line2D
+def line_of(look: Look) -> dict[str, Any]:
+    """The settings of a line of this look."""
+    edge = {"markeredgewidth": 0.9 * _width()} if look.marker == "|" else {"markeredgewidth": 0.4 * _width()}
+    return {"color": look.colour, "marker": look.marker or None, "linestyle": look.dashes, **edge}
 
-    return Line2D([], [], label=label, **_line(look))
+
+def points(setting: str) -> float:
+    """A size of type that matplotlib is set to, in points."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=rcParams[setting]).get_size_in_points())
 
 
-def _line(look: Look) -> dict[str, Any]:
-    thick = {"markeredgewidth": 1.8 if look.marker == "|" else 0.8, "markersize": 5.5, "linewidth": 1.8}
-    return {"color": look.colour, "marker": look.marker or None, "linestyle": look.dashes, **thick}
+def _width() -> float:
+    """The width of a data line in points, as set."""
+    from matplotlib import rcParams
+
+    return float(rcParams["lines.linewidth"])
+
+
+def guide(axes: Axes, level: float) -> None:
+    """A level to compare with, as a dashed line."""
+    axes.axhline(level, color=faint(axes), linewidth=0.6 * _width(), dashes=(6, 3), label="_guide", zorder=1)
+
+
+def mark(axes: Axes, place: float, text: str) -> None:
+    """A moment, as an upright line with its name at the top."""
+    axes.axvline(place, color=faint(axes), linewidth=0.6 * _width(), dashes=(2, 2), label="_mark", zorder=1)
+    axes.annotate(
+        text, (place, 1.0), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
+        color=faint(axes), size=points("xtick.labelsize"), va="top", ha="left", zorder=5,
+    )  # fmt: skip
 
 
 def prediction(axes: Axes, x: Array, median: Array, low: Array, high: Array, look: Look) -> None:
@@ -279,20 +297,33 @@ def prediction(axes: Axes, x: Array, median: Array, low: Array, high: Array, loo
     The line itself is dark and on top, or it would be lost in a measured one that it agrees with.
     """
     marker = "_" if len(x) == 1 else None  # a line through one point is not seen
-    axes.plot(x, median, label="_predicted", zorder=4, marker=marker, **PREDICTED)
-    axes.fill_between(
-        x, low, high, facecolor="none", edgecolor=look.colour, alpha=0.3, linewidth=0, hatch="////"
+    line = {"linestyle": PREDICTED, "linewidth": 0.6 * _width(), "color": ink(axes)}
+    axes.plot(x, median, label="_predicted", zorder=4, marker=marker, **line)
+    colour = shown(look, axes).colour
+    axes.fill_between(x, low, high, facecolor="none", edgecolor=colour, alpha=0.3, linewidth=0, hatch="////")
+
+
+def key(label: str, look: Look) -> Artist:
+    """A legend's entry for a line or mark of this look."""
+    from matplotlib.lines import Line2D
+
+    dashes = look.dashes or ""
+    return Line2D(
+        [], [], label=label, color=as_set(look.colour), marker=look.marker or None, linestyle=dashes
     )
 
 
 def prediction_key(label: str) -> Artist:
     """A legend's entry for what `prediction` draws."""
+    from matplotlib import rcParams
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label=label, **PREDICTED)
+    return Line2D(
+        [], [], label=label, linestyle=PREDICTED, linewidth=0.6 * _width(), color=rcParams["text.color"]
+    )
 
 
-# Saving ---------------------------------------------------------------------------------------------------
+# matplotlib -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -320,25 +351,3 @@ def _matplotlib() -> Any:
     with suppress(ValueError):
         found.rcParams["backend"] = backend  # as matplotlib does, for the user's own figures
     return found
-
-
-def images(figure: Figure, name: str) -> dict[str, bytes]:
-    """The figure as files, by file name: `name`.png and `name`.svg.
-
-    Equal figures give equal bytes: no date, no version, and SVG ids drawn from the name.
-    """
-    found = {}
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        data = BytesIO()
-        with own_look(**{"svg.hashsalt": name, "svg.fonttype": "path"}):
-            figure.savefig(data, format=kind, dpi=150, metadata=metadata)
-        found[f"{name}.{kind}"] = data.getvalue()
-    return found
-
-
-def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Write `images` into `folder`, each whole or not at all; their paths. Errors: StoreError."""
-    paths = {Path(folder) / file: data for file, data in images(figure, name).items()}
-    for path, data in paths.items():
-        files.write(path, data, path.parent)
-    return list(paths)

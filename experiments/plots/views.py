@@ -7,7 +7,7 @@ panels of their own, whether or not the figure was told of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -45,6 +45,10 @@ class View:
         """The fields that tell one curve from another."""
         return [*self.facet, *self.hue]
 
+    def short(self, field: str) -> dict[Any, str]:
+        """How the values of a field are named in this figure."""
+        return style.short(self.records.runs[field].unique(), field)
+
     def medians(self, frame: pd.DataFrame, value: str, *x: str) -> pd.DataFrame:
         """Median and range over seeds of a column of steps or layers, for each curve and each place `x`."""
         require(frame, value)
@@ -53,6 +57,17 @@ class View:
         by = list(dict.fromkeys([*self.keys, *x]))
         settings = [name for name in dict.fromkeys([*by, "seed"]) if name not in measured]
         return median_range(join(rows, self.records.runs, settings), "value", by)
+
+    def foremost(self, keys: Sequence[tuple[Any, ...]], column: Column, most: int) -> list[tuple[Any, ...]]:
+        """The settings, of those in `keys`, that show most of a quantity, the foremost first.
+
+        Of a number, such as the depth, the largest value and the middle one. Of anything else those in which
+        the lines lie farthest apart.
+        """
+        if len(self.facet) == 1 and all(not isinstance(key[0], str) for key in keys):
+            return [keys[i] for i in dict.fromkeys((len(keys) - 1, (len(keys) - 1) // 2))][:most]
+        apart = {key: column.only(self.facet, key).spread() for key in keys}
+        return sorted(keys, key=lambda key: (-apart[key], keys.index(key)))[:most]
 
 
 def require(frame: pd.DataFrame, column: str) -> None:
@@ -70,7 +85,8 @@ class Column:
     scale log10 they and all else are log10 of what the axis is to say. Lines of equal `label` share their y
     axis within a row of panels. `guide` is a level to compare with, `guides` are several, for which
     a linear axis makes room. `predicted`, if given, has the same columns (n may lack) and is drawn dashed
-    over a hatched band: the place for theory, or for what `reference` calls it in the legend.
+    over a hatched band: the place for theory, or for what `reference` calls it in the legend. `says` names
+    guides; `least` is the height that a linear axis has at least; `x_label` stands in place of the axis' own.
     """
 
     title: str
@@ -82,6 +98,18 @@ class Column:
     predicted: pd.DataFrame | None = None
     guides: tuple[float, ...] = ()
     reference: str = "theory, at initialisation"
+    says: dict[float, str] = field(default_factory=dict)
+    least: float = 0.0
+    x_label: str = ""
+
+    def spread(self) -> float:
+        """How far medians lie apart: in decades on a logarithmic axis; an exact zero is as far as any."""
+        values = self.curves["median"].to_numpy(float)
+        zeros = bool((values == self.zero).any())
+        values = values[np.isfinite(values) & (values != self.zero)]
+        if self.scale == "log":
+            values = np.log10(values[values > 0])
+        return float(np.ptp(values)) + 1000.0 * zeros if values.size else 1000.0 * zeros - 1.0
 
     @property
     def zero(self) -> float | None:
@@ -138,6 +166,10 @@ def arrange(
     if both := set(_listed(hue)) & set(_listed(facet)):
         raise RegistryError(
             f"{both.pop()} is told by the colour (hue) and by panels (facet): one of them will do"
+        )
+    if crossed := set(_listed(hue)) & set(across):
+        raise RegistryError(
+            f"hue={crossed.pop()}: that is along an axis of this figure, so no colour can tell it"
         )
     records = _select(records, where)
     remarks = [f"Only {where}."] if where else []
@@ -224,35 +256,9 @@ def _tuple(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
-def facets(view: View, most: int) -> tuple[list[tuple[Any, ...]], str]:
-    """The combinations of facets to draw, at most so many, and what to say of the others.
-
-    Where there are too many, the field with the most values keeps fewer of them, evenly spread with the first
-    and last among them, and if that does not do, the next field. So every value that is drawn is drawn with
-    all values of the other fields, and the panels can be compared.
-    """
-    keys = [key for key, _ in groups(view.records.runs, view.facet)]
-    every, thinned = len(keys), dict[str, list[Any]]()
-    while len(keys) > most:
-        values = [list(dict.fromkeys(key[i] for key in keys)) for i in range(len(view.facet))]
-        i = max(range(len(values)), key=lambda i: len(values[i]))
-        keys, thinned[view.facet[i]] = _thinned(keys, i, values[i], most)
-    if not thinned:
-        return keys, ""
-    told = " and ".join(f"{name} {', '.join(map(style.show, values))}" for name, values in thinned.items())
-    return keys, f" Only {len(keys)} of {every} panels are drawn, those of {told}; where= chooses others."
-
-
-def _thinned(
-    keys: Sequence[tuple[Any, ...]], i: int, values: Sequence[Any], most: int
-) -> tuple[list[tuple[Any, ...]], list[Any]]:
-    """The keys with the most values of field i that leave at most so many keys, and those values."""
-    for count in range(len(values) - 1, 0, -1):
-        chosen = [values[place] for place in style.spread(len(values), count)]
-        kept = [key for key in keys if key[i] in chosen]
-        if len(kept) <= most:
-            break
-    return kept, chosen
+def settings_of(view: View) -> list[tuple[Any, ...]]:
+    """The combinations of facets, in the order of all figures."""
+    return [key for key, _ in groups(view.records.runs, view.facet)]
 
 
 def name_of(keys: Sequence[str], values: Sequence[Any]) -> str:

@@ -107,18 +107,9 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
         "name": name,
         "number": not any(isinstance(value, str) for value in values),
         "values": [style.show(value) for value in values],
-        "colours": [_hex(looks[value].colour) for value in values],
+        "colours": [style.on_page(looks[value]) for value in values],  # on light and on dark paper
         "marks": [MARKS.get(looks[value].marker, "circle") for value in values],
     }
-
-
-def _hex(colour: Any) -> str:
-    """A colour of `style` as a page writes it: it is that already, or red, green and blue from 0 to 1."""
-    return (
-        colour
-        if isinstance(colour, str)
-        else "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
-    )
 
 
 def _settings(runs: pd.DataFrame, values: Mapping[str, Sequence[Any]]) -> tuple[list[list[int]], list[int]]:

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from experiments.plots import style
+from experiments.plots.album import narrow_names
+from experiments.plots.canvas import THEMES
 from experiments.storage.drawn import file_names
 
-# Colours of a light figure that are the page's in dark; those of lines and maps stay what they are.
+# Colours of a light figure that are the page's, and so change with it; those of maps stay what they are.
+LIGHT = THEMES["light"]
 PAGE_COLOURS = {
-    style.INK: "--text", "#000000": "--text", style.FAINT: "--soft", style.GRID: "--line",
-    "#ffffff": "--card",
+    LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line", LIGHT.paper: "--card",
 }  # fmt: skip
-COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
+LINES = {colour.lower(): f"--on{colour[1:].lower()}" for colour in style.ON_DARK if colour != "#000000"}
+DARK_LINES = {name: style.ON_DARK[colour.upper()] for colour, name in LINES.items()}  # for the page's style
+COLOUR = re.compile("|".join({**PAGE_COLOURS, **LINES}), re.IGNORECASE)
 PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
 NEEDLESS = re.compile(r"(\.\d\d)\d+")  # digits of a place, in points, beyond a hundredth
 PREVIEW_WIDTH, PREVIEW_COLOURS = 1200, 256
@@ -63,20 +67,17 @@ def pictures(folder: Path, figures: Sequence[str], prefix: str = "") -> list[Pic
     """
     found = []
     for place, stem in enumerate(file_names(dict.fromkeys(figures)).values()):
-        path = folder / "figures" / stem
-        words, page = (_told(path.with_name(f"{stem}{end}")) for end in (".json", ".page.json"))
-        if page:
-            told = {key: words.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
+        words = _told(folder / "figures" / f"{stem}.json")
+        wide = [name for name in words.get("files", ()) if name.endswith(".svg")]
+        if wide:
+            narrow = [name for name in narrow_names(stem, len(wide)) if (folder / "figures" / name).exists()]
             sides = {
-                side: [
-                    _drawing(
-                        (path.with_name(name)).read_text(encoding="utf-8"), f"{prefix}{place}{side[0]}{i}-"
-                    )
-                    for i, name in enumerate(page[side])
-                ]
-                for side in ("wide", "narrow")
-            }
-            found.append(Picture(**told, **sides, tables=page["tables"]))
+                side: [_drawing(folder / "figures" / name, f"{prefix}{place}{side[0]}{i}-")
+                       for i, name in enumerate(names)]
+                for side, names in (("wide", wide), ("narrow", narrow))
+            }  # fmt: skip
+            told = {key: words.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
+            found.append(Picture(**told, **sides, tables=words.get("tables", ())))
     return found
 
 
@@ -89,8 +90,9 @@ def _told(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _drawing(drawn: str, ids: str) -> Drawing:
+def _drawing(path: Path, ids: str) -> Drawing:
     """Make a file that matplotlib wrote a part of a page; errors: ValueError where it is no such file."""
+    drawn = path.read_text(encoding="utf-8")
     head = re.search(r"<svg\b[^>]*>", drawn)
     box = re.search(r'viewBox="([-\d. ]+)"', head[0]) if head else None
     if head is None or box is None:
@@ -110,7 +112,9 @@ def _as_part(body: str, ids: str) -> str:
 
 
 def _variable(colour: str) -> str:
-    return next(name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower())
+    """The page's own colour; that of a line is itself where the page does not set another, in dark."""
+    page = next((name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower()), None)
+    return page or f"{LINES[colour.lower()]}, {colour}"
 
 
 def preview(folder: Path, figures: Sequence[str]) -> bytes | None:

@@ -34,14 +34,14 @@ def _weights(records, hue, facet, where, named):
     view = arrange(records, hue, facet, where, default=["depth"])
     found = {when: view.medians(rows, "w_norm", "layer") for when, rows in moments(view).items()}
     columns = [Column(f"‖w‖ {when}", curves, NORM) for when, curves in found.items()]
-    return draw_lines(view, columns, named, facets="down")
+    return draw_lines(view, columns, named)
 
 
 @FIGURES
 @needs("w_norm")
 def newcomer_weights(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
-) -> Figure:
+) -> Picture:
     """Weights by layer.
 
     The size of every layer's weights, at the start and after training.
@@ -53,7 +53,7 @@ def newcomer_weights(
 @needs("w_norm")
 def newcomer_weights_wrong(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: str = ""
-) -> Figure:
+) -> Picture:
     """Weights by layer, once more.
 
     It stands under the title of another figure.
@@ -101,7 +101,7 @@ SUITES = (
 TERSE = ("--tb=no", "-rA", "--assert=plain", "-p", "no:cacheprovider")  # outcomes alone are read
 FOUND = {  # part: the test that finds its wrong twin out
     "newcomer_bands": "test_the_seed_settles_everything",
-    "newcomer_weights": "test_every_figure_says_what_it_is_and_names_its_axes",
+    "newcomer_weights": "test_every_figure_of_records_states_seeds_examples_and_lost_runs",
     "newcomer": "test_every_config_of_the_project_is_read",
     "newcomer_small": "test_every_claim_says_what_the_write_up_says_and_what_is_measured",
 }

@@ -18,6 +18,7 @@ from experiments.cli.notebook import FailureWarning
 from experiments.pipeline import undisturbed
 from experiments.plots import FIGURES
 from experiments.plots.album import drawn
+from experiments.plots.figure_table import with_look
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = {
@@ -159,7 +160,7 @@ def album(tmp_path, monkeypatch):
         raise ZeroDivisionError("no such luck")
 
     for name, figure in {"plain": plain, "other": other, "broken": broken}.items():
-        monkeypatch.setitem(FIGURES, name, figure)
+        monkeypatch.setitem(FIGURES, name, with_look(figure))
     return album
 
 

@@ -3,6 +3,7 @@
 # In this order they stand in configs/README.md.
 from experiments.plots.figures import (  # isort: skip
     layers,
+    lessons,
     activation_curves,
     compute,
     how_deep,
@@ -16,6 +17,6 @@ from experiments.plots.figures import (  # isort: skip
 )
 
 __all__ = [
-    "activation_curves", "compute", "how_deep", "judged", "layers", "magnitudes", "residual", "spectra",
-    "trainability", "underflow", "unit_lives",
+    "activation_curves", "compute", "how_deep", "judged", "layers", "lessons", "magnitudes", "residual",
+    "spectra", "trainability", "underflow", "unit_lives",
 ]  # fmt: skip

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from experiments.plots import style
-from experiments.plots.captions import words
-from experiments.plots.figure_table import FIGURES, without_records
-from experiments.plots.panels import in_rows, panel_sheet
+from experiments.plots import findings, style
+from experiments.plots.axes import plainly
+from experiments.plots.figure_table import FIGURES, sentences, without_records
+from experiments.plots.picture import Panel, Picture, Words
 from experiments.storage.records import Records
 from mlp.activations import ACTIVATIONS, Activation
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # The write-up's four pictures: what is drawn, from where to where, and its y limits.
 WRITE_UP = {
@@ -25,18 +26,19 @@ WRITE_UP = {
     "leaky_relu(slope=0.1)": (-3, 3, None),
 }
 ANY = (-4, 4, None)
-SLOPE = style.Look(style.INK, dashes=style.DASHES[1])
+SLOPE = style.DASHES[1]
+WIDE = 4  # panels in a row, where all are drawn
 
 
 @FIGURES
 @without_records
 def activation_functions(
     records: Records | None, *, show: Literal["write_up", "all", "swept"] = "write_up"
-) -> Figure:
+) -> Picture:
     """Activation functions and their slopes.
 
-    Solid: a = f(z). Dashed: the slope f'(z), by which the gradient is multiplied in each layer; the largest
-    slope is named above each panel. A slope that jumps is drawn with a gap.
+    Solid: a = f(z). Dashed: the slope f'(z), by which the gradient is multiplied in each layer. A slope that
+    jumps is drawn with a gap.
     """
     texts: list[str] = list(WRITE_UP)
     if show == "swept" and records is not None and not len(records.runs):
@@ -44,33 +46,68 @@ def activation_functions(
     if show != "write_up":
         known = ACTIVATIONS if show == "all" or records is None else records.runs["activation"]
         texts = style.in_order(known, "activation")
-    acts = [ACTIVATIONS.bind(text)() for text in texts]
-    titles = [f"{text}: slope ≤ {act.max_slope:.3g}" for text, act in zip(texts, acts, strict=True)]
-    wide = 2 if len(texts) <= 4 else 4
-    sheet, grid = panel_sheet(
-        words(activation_functions), in_rows(titles, wide), columns=wide, title_lines=2,
-        legend=[style.key("f(z)", style.Look(style.INK)), style.key("slope f'(z)", SLOPE)],
-        space=style.Spacing(*((3.0, 2.25) if wide == 4 else (4.2, 2.6)), across=0.6),
-    )  # fmt: skip
+    acts = {text: ACTIVATIONS.bind(text)() for text in texts}
     looks = style.looks(texts, "activation")
-    for axes, text, act in zip(grid.flat, texts, acts, strict=False):
-        _draw_activation(axes, act, *WRITE_UP.get(text, ANY), looks[text].colour)
-    return sheet
+    panels = [
+        Panel(
+            f"{text}: slope ≤ {act.max_slope:.3g}",
+            partial(_draw_activation, act=act, span=WRITE_UP.get(text, ANY), look=looks[text]),
+        )
+        for text, act in acts.items()
+    ]
+    steepest = sorted(texts, key=lambda text: acts[text].max_slope)
+    few = [texts.index(text) for text in _contrast(steepest)]
+    subtitle, guide = sentences(activation_functions)
+    return Picture(
+        Words(_finding(acts), subtitle, guide),
+        tuple(panels),
+        tuple(few),
+        across=min(WIDE, len(panels)),
+        legend=_keys,
+    )
+
+
+def _contrast(texts: list[str]) -> list[str]:
+    """Of those in order of their largest slope the flattest, the steepest and two between."""
+    places = style.spread(len(texts), 4)
+    return [texts[i] for i in sorted(places, key=lambda i: (i not in (0, len(texts) - 1), i))]
+
+
+def _finding(acts: dict[str, Activation]) -> str:
+    """The smallest of the largest slopes, beside the largest."""
+    flat = min(acts, key=lambda text: acts[text].max_slope)
+    steep = max(acts, key=lambda text: acts[text].max_slope)
+    name = findings.spoken(["activation"], [flat])
+    text = f"{name}’s slope is at most {plainly(acts[flat].max_slope)}"
+    if acts[steep].max_slope > acts[flat].max_slope:
+        other = findings.spoken(["activation"], [steep])
+        text += f", {other}’s at most {plainly(acts[steep].max_slope)}"
+    return findings.sentence(text) + ": each layer multiplies the gradient by it"
+
+
+def _keys() -> list[Artist]:
+    return [
+        style.key("f(z)", style.Look("#000000")),
+        style.key("slope f'(z)", style.Look("#000000", "", SLOPE)),
+    ]
 
 
 def _draw_activation(
-    axes: Axes, act: Activation, low: float, high: float, limits: tuple[float, float] | None, colour: Any
-) -> None:
+    panel: Axes, scale: Any, *, act: Activation, span: tuple[float, float, tuple[float, float] | None],
+    look: style.Look,
+) -> None:  # fmt: skip
+    low, high, limits = span
     z = np.arange(low, high, 0.01)
     a = act.f(z)
     slope = act.df(z, a)
     for kink in act.kinks:
         slope[np.abs(z - kink) < 0.006] = np.nan
     for x, y in (((low, high), (0, 0)), ((0, 0), limits or (a.min(), a.max()))):
-        axes.plot(x, y, color=style.FAINT, linewidth=0.8, label="_zero")
-    axes.plot(z, a, color=colour, linewidth=2.4, label="f(z)")
-    axes.plot(z, slope, color=colour, linewidth=2, linestyle=SLOPE.dashes, label="slope f'(z)")
-    axes.set_xlabel("z", size=style.LABEL)
-    axes.locator_params(nbins=5)
+        panel.plot(x, y, color=style.faint(panel), linewidth=0.8, label="_zero")
+    colour = style.shown(look, panel).colour
+    panel.plot(z, a, color=colour, label="f(z)")
+    panel.plot(z, slope, color=colour, linestyle=SLOPE, label="slope f'(z)")
+    panel.set_xlabel("z")
+    panel.locator_params(nbins=5)
     if limits:
-        axes.set_ylim(*limits)
+        panel.set_ylim(*limits)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from experiments.plots import style
-from experiments.plots.captions import caption
-from experiments.plots.figure_table import FIGURES
-from experiments.plots.panels import panel_sheet
+from experiments.plots import findings, style
+from experiments.plots.captions import notes
+from experiments.plots.figure_table import FIGURES, sentences
+from experiments.plots.labels import fitting_rows
+from experiments.plots.picture import Panel, Picture, Words
 from experiments.plots.views import Where, arrange, as_panels, name_of
 from experiments.search.frontier import TRAINABLE, settings, table
 from experiments.storage.records import Records
 from mlp.registry import Within
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-FOUND = style.Look("#0072B2", "o", "")
-THEORY = style.Look("#D55E00", "D", "")
+FOUND = style.Look("#332288", "o", "")
+THEORY = style.Look("#CC6677", "D", "")
 USUAL = (0.5, "test_accuracy")  # the goal of records that were not searched for
-ROW, MOST_ROWS = 0.36, 40  # inches
+MOST_ROWS = 40
 GAP = 1.5  # factor of depth at each end of the axis, where what lies beyond it is drawn
 
 
@@ -33,35 +35,47 @@ def frontier(
     accuracy: Annotated[float, Within(0, 1, above=True)] | None = None,
     metric: Literal["accuracy", "test_accuracy"] | None = None,
     where: Where = "",
-) -> Figure:
-    """How deep it goes: the depth that half of the seeds reach.
+) -> Picture:
+    """How deep it goes: the depth that half of the seeds reach, by setting.
 
-    Each network either reaches the accuracy after its last step or does not; one that diverges has not. Dot:
-    where a logistic curve in log depth passes one half. Line: its 95 % interval by profile likelihood; an
-    arrow is an open end. Diamond: theory's six depth scales (ξ_c, or ξ_∇ where there is no ξ_c) of a wide
-    plain net at its start (Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017), an arrow where they lie beyond
-    the axis; none where theory does not apply. It knows nothing of steps and learning rates.
-    """  # fmt: skip
+    Dot: the depth up to which half of the networks reach the accuracy, by a logistic curve in log depth;
+    line: its 95 % interval; an arrow is an open end. Diamond: theory's six depth scales ξ of a wide plain
+    net at its start (Schoenholz et al. 2017); it knows nothing of steps and learning rates.
+    """
     searched = records.runs.attrs.get("search")
     usual = (searched["accuracy"], searched["on"]) if searched else USUAL
     goal, on = accuracy or usual[0], metric or usual[1]
     view = as_panels(arrange(records, None, None, where, across=["depth"]))
     found = table(view.records, goal, on).head(MOST_ROWS)
     keys = settings(view.records)
-    goal_said = f" Accuracy to reach: {goal:g} of the {'training' if on == 'accuracy' else 'test'} examples."
     names = [name_of(keys, row) for row in found[keys].itertuples(index=False)]
+    spoken = [findings.spoken(keys, row) for row in found[keys].itertuples(index=False)]
     counted = found.rename(columns={"seeds": "n"})
-    sheet, grid = panel_sheet(
-        caption(frontier, view, [counted], interval=False, more=goal_said), [["depth reached"]],
-        legend=[style.key("reached by half, 95 % interval", FOUND),
-                style.key(f"theory: {TRAINABLE:g} depth scales", THEORY)],
-        space=style.Spacing(width=6.5, height=max(1.4, ROW * (len(found) + 1)),
-                            left=0.5 + 0.095 * max(map(len, names), default=0)),
-    )  # fmt: skip
-    panel = grid[0, 0]
-    _depth_axis(panel, view.records.runs["depth"].to_numpy(float))
-    _draw_rows(panel, found.to_dict("records"), names)
-    return sheet
+    rows, depths = found.to_dict("records"), view.records.runs["depth"].to_numpy(float)
+    subtitle, guide = sentences(frontier)
+    goal_said = f"Accuracy to reach: {goal:g} of the {'training' if on == 'accuracy' else 'test'} examples."
+    panel = Panel("", partial(_draw_rows, rows=rows, names=names, depths=depths), rows=1.6 * len(rows))
+    said = notes(view, [counted], interval="")
+    return Picture(
+        Words(_finding(rows, spoken, goal), subtitle, guide, (goal_said, *said)), (panel,), legend=_keys
+    )
+
+
+def _finding(rows: list[dict[str, Any]], names: list[str], goal: float) -> str:
+    """The settings that go deepest and least deep."""
+    known = [i for i, row in enumerate(rows) if np.isfinite(row["frontier"])]
+    if not known:
+        return f"No setting has a depth that half of its networks reach with an accuracy of {goal:g}"
+    best, worst = (choose(known, key=lambda i: rows[i]["frontier"]) for choose in (max, min))
+    text = f"{names[best]} learns down to {rows[best]['frontier']:.0f} layers"
+    if worst != best:
+        text += f", {names[worst]} to {rows[worst]['frontier']:.0f}"
+    return findings.sentence(text)
+
+
+def _keys() -> list[Artist]:
+    theory = f"theory: {TRAINABLE:g} depth scales"
+    return [style.key("reached by half, 95 % interval", FOUND), style.key(theory, THEORY)]
 
 
 def _depth_axis(panel: Axes, depths: np.ndarray) -> None:
@@ -72,11 +86,16 @@ def _depth_axis(panel: Axes, depths: np.ndarray) -> None:
     ticks = [m * 10**e for e in range(5) for m in (1, 2, 5) if low <= m * 10**e <= high]
     panel.set_xticks(ticks, [f"{tick}" for tick in ticks])
     panel.minorticks_off()
-    panel.set_xlabel("depth  (hidden layers)", size=style.LABEL)
+    panel.set_xlabel("depth  (hidden layers)")
 
 
-def _draw_rows(panel: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
+def _draw_rows(
+    panel: Axes, scale: Any, *, rows: list[dict[str, Any]], names: list[str], depths: np.ndarray
+) -> None:
     """One row a setting, the first at the top."""
+    _depth_axis(panel, depths)
+    kept, names = fitting_rows(panel, names)
+    rows = [rows[i] for i in kept]
     for place, row in enumerate(rows):
         _draw(panel, place, row)
     panel.set_yticks(range(len(names)), names)
@@ -88,17 +107,16 @@ def _draw_rows(panel: Axes, rows: list[dict[str, Any]], names: list[str]) -> Non
 def _draw(panel: Axes, place: int, row: dict[str, Any]) -> None:
     """One setting: its interval, its frontier and theory's."""
     least, most = panel.get_xlim()
+    measured, expected = (style.shown(look, panel).colour for look in (FOUND, THEORY))
     low, high = (float(np.clip(row[name], least, most)) for name in ("low", "high"))
-    panel.plot([low, high], [place, place], color=FOUND.colour, linewidth=2.4, label="interval")
+    panel.plot([low, high], [place, place], color=measured, linewidth=2.4, label="interval")
     for end, mark in ((low, "<"), (high, ">")):
         if end in (least, most):
-            panel.plot([end], [place], mark, color=FOUND.colour, markersize=8, clip_on=False, label="open")
-    panel.plot([row["frontier"]], [place], FOUND.marker, color=FOUND.colour, markersize=8, label="found")
+            panel.plot([end], [place], mark, color=measured, markersize=8, clip_on=False, label="open")
+    panel.plot([row["frontier"]], [place], FOUND.marker, color=measured, markersize=8, label="found")
     theory = row["theory"]
     if np.isfinite(theory) and least <= theory <= most:
-        panel.plot([theory], [place], THEORY.marker, color=THEORY.colour, markersize=7, label="theory")
+        panel.plot([theory], [place], THEORY.marker, color=expected, markersize=7, label="theory")
     elif theory == theory:
         end, mark = (most, ">") if theory > most else (least, "<")
-        panel.plot(
-            [end], [place + 0.22], mark, color=THEORY.colour, markersize=8, clip_on=False, label="theory"
-        )
+        panel.plot([end], [place + 0.22], mark, color=expected, markersize=8, clip_on=False, label="theory")

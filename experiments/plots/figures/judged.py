@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,22 +12,36 @@ import numpy as np
 from experiments.analysis import cost as timing
 from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.selection import at_last_step, own_best, steps_to
-from experiments.plots import style
-from experiments.plots.captions import caption, words
-from experiments.plots.figure_table import FIGURES, needs, without_records
+from experiments.plots import findings, style
+from experiments.plots.axes import plainly
+from experiments.plots.captions import notes
+from experiments.plots.figure_table import FIGURES, along, needs, sentences, without_records
+from experiments.plots.figures.layers import accuracy_options, main_setting
+from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
-from experiments.plots.panels import panel_sheet
-from experiments.plots.views import Column, Fields, View, Where, arrange, groups, moments, name_of, require
+from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.views import (
+    Column,
+    Fields,
+    View,
+    Where,
+    arrange,
+    groups,
+    moments,
+    name_of,
+    require,
+    rows_where,
+)
 from experiments.storage.records import Records
 from mlp.registry import Positive
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-DOT = "#0072B2"
 CHOSEN = "Each at its own best learning rate by {}, which one half of the seeds chooses for the other."
+DOT = "#332288"
 
 # At their own best ----------------------------------------------------------------------------------------
 
@@ -50,28 +66,41 @@ def _view(records: Records, column: str, *, larger: bool, **options: Any) -> Vie
 
 
 @FIGURES
+@along("depth")
 def accuracy_by_depth(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Accuracy after training against depth.
 
-    The share of training and of test examples that are classified rightly after the last update, for networks
-    of each depth; depth 0 is a linear classifier.
+    The share of test and of training examples that are classified rightly after the last update, for networks
+    of each depth; depth 0 is a linear classifier. Dashed: what one answer to all would get right.
     """
     view = _view(records, "test_accuracy", larger=True, hue=hue, facet=facet, where=where, across=["depth"])
     ends = at_end(view.records.steps, view.records.runs)
+    share = accuracy_options(view.records)
     columns = [
-        Column(f"{part} accuracy", view.medians(ends, column, "depth"), "accuracy", "depth", "share")
-        for part, column in (("training", "accuracy"), ("test", "test_accuracy"))
+        Column(f"{part} accuracy", view.medians(ends, column, "depth"), "accuracy", "depth", "share", **share)
+        for part, column in (("test", "test_accuracy"), ("training", "accuracy"))
     ]
-    return draw_lines(view, columns, accuracy_by_depth)
+    return draw_lines(view, columns, accuracy_by_depth, _deepest_best(view, columns[0]))
+
+
+def _deepest_best(view: View, column: Column) -> str:
+    """The best and the worst accuracy in the deepest networks."""
+    depth = column.curves["depth"].max()
+    found = findings.cases(column.curves[column.curves["depth"] == depth], view.keys)
+    if not found:
+        return findings.NOTHING
+    worst, best = found[0], found[-1]
+    text = f"At depth {depth:.0f} {best.name} reaches {findings.share(best.value)} test accuracy"
+    return text if best is worst else f"{text}, {worst.name} {findings.share(worst.value)}"
 
 
 @FIGURES
 @needs("displacement")
 def displacement_by_layer(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """How far the weights have come from where they were drawn.
 
     ‖w − w₀‖/‖w₀‖ of every layer after the last update. Under 0.01 (dashed) a layer is as good as where it was
@@ -80,12 +109,24 @@ def displacement_by_layer(
     view = _view(records, "loss", larger=False, hue=hue, facet=facet, where=where, default=["depth"])
     when, rows = list(moments(view).items())[-1]
     curves = view.medians(rows, "displacement", "layer")
-    column = Column(when, curves, "‖w − w₀‖ / ‖w₀‖", guide=0.01)
-    return draw_lines(view, [column], displacement_by_layer)
+    column = Column(when, curves, "‖w − w₀‖ / ‖w₀‖", guide=0.01, says={0.01: "as good as unmoved"})
+    return draw_lines(view, [column], displacement_by_layer, _come_far(view, column))
+
+
+def _come_far(view: View, column: Column) -> str:
+    """How far layer 1 has come, of the setting in which it has come least and most."""
+    key = main_setting(view, column)
+    curves = rows_where(column.curves, view.facet, key)
+    found = findings.cases(curves[curves["layer"] == 1], view.hue)
+    return findings.apart(
+        found, "layer 1 of {low.name} has come {low.value:.2g} of its weights’ size from where it was drawn",
+        "layer 1 of {low.name} has come {low.value:.2g} of its weights’ size from where it was drawn, "
+        "{high.name}’s {high.value:.2g}", setting=(view.facet, key),
+    )  # fmt: skip
 
 
 @FIGURES
-def accuracy_by_setting(records: Records, *, where: Where = "") -> Figure:
+def accuracy_by_setting(records: Records, *, where: Where = "") -> Picture:
     """Test accuracy of every setting.
 
     A dot for each seed and a bar at their median, of the share of test examples that are classified rightly
@@ -99,14 +140,25 @@ def accuracy_by_setting(records: Records, *, where: Where = "") -> Figure:
     curves = view.medians(at_end(kept.steps, kept.runs), "test_accuracy")
     rows = list(groups(values, keys))
     names = [_setting(keys, key, found) for key, found in rows]
-    title, said = caption(accuracy_by_setting, view, [curves])
-    said = said.replace("Line: median", "Bar: median").replace("; band: their range", "; dots: their range")
-    sheet, grid = panel_sheet(
-        (title, said), [["after training"]],
-        space=style.Spacing(width=5.5, height=0.3 * len(rows) + 0.3, left=0.6 + 0.088 * max(map(len, names))),
-    )  # fmt: skip
-    _draw_dots(grid[0, 0], [found["value"].to_numpy(float) for _, found in rows], names)
-    return sheet
+    values = [found["value"].to_numpy(float) for _, found in rows]
+    chance = accuracy_options(kept).get("guides", ())
+    panel = Panel(
+        "", partial(_draw_dots, values=values, names=names, chance=chance), rows=1.35 * len(rows) + 1
+    )
+    said = notes(view, [curves], "Bar: median of {}; dots: their range")
+    subtitle, guide = sentences(accuracy_by_setting)
+    return Picture(Words(_range_of(values, names), subtitle, guide, tuple(said)), (panel,))
+
+
+def _range_of(values: Sequence[np.ndarray], names: Sequence[str]) -> str:
+    """The settings of the best and the worst median."""
+    finite = [found[np.isfinite(found)] for found in values]
+    middle = {name: float(np.median(found)) for name, found in zip(names, finite, strict=True) if len(found)}
+    if not middle:
+        return findings.NOTHING
+    best, worst = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
+    text = f"Best: {best}, with a test accuracy of {findings.share(middle[best])}"
+    return text if best == worst else f"{text}; worst: {worst}, {findings.share(middle[worst])}"
 
 
 def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
@@ -117,20 +169,30 @@ def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
     return ", ".join(filter(None, [*parts, f"lr={rates}"]))
 
 
-def _draw_dots(panel: Axes, values: list[np.ndarray], names: list[str]) -> None:
+def _draw_dots(
+    panel: Axes, scale: Any, *, values: Sequence[np.ndarray], names: Sequence[str], chance: Sequence[float]
+) -> None:
     """One row a setting, the first at the top."""
+    dots = style.shown(style.Look(DOT), panel).colour
+    kept, names = fitting_rows(panel, names)
+    values = [values[i] for i in kept]
+    for level in chance:
+        panel.axvline(level, color=style.faint(panel), linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
+        panel.annotate(
+            f"chance, {level:.2g}", (level, 1), (3, -2), xycoords=("data", "axes fraction"),
+            textcoords="offset points", color=style.faint(panel), va="top",
+        )  # fmt: skip
     for row, found in enumerate(values):
         finite = found[np.isfinite(found)]
         if not len(finite):
-            words = {"size": style.TICK, "color": style.FAINT, "ha": "center", "va": "center"}
-            panel.text(0.5, row, "no finite value", **words)
+            panel.text(0.5, row, "no finite value", color=style.faint(panel), ha="center", va="center")
             continue
-        panel.plot(finite, np.full(len(finite), row), "o", color=DOT, alpha=0.5, markersize=6)
-        panel.plot([np.median(finite)] * 2, [row - 0.35, row + 0.35], color=style.INK, linewidth=2)
+        panel.plot(finite, np.full(len(finite), row), "o", color=dots, alpha=0.5)
+        panel.plot([np.median(finite)] * 2, [row - 0.35, row + 0.35], color=style.ink(panel))
     panel.set_yticks(range(len(names)), names)
-    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.set_ylim(len(names) - 0.4, -0.9)
     panel.set_xlim(-0.03, 1.03)
-    panel.set_xlabel("test accuracy", size=style.LABEL)
+    panel.set_xlabel("test accuracy")
 
 
 # Along a grid ---------------------------------------------------------------------------------------------
@@ -138,9 +200,10 @@ def _draw_dots(panel: Axes, values: list[np.ndarray], names: list[str]) -> None:
 
 @FIGURES
 @needs("one_sign_fraction_batch", "sign_agreement_batch")
+@along("batch")
 def signs_by_batch(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Signs of the gradients into a unit against the size of the batch.
 
     Of units fed by hidden ones, after the last update: the share whose incoming weights all have gradients of
@@ -158,13 +221,28 @@ def signs_by_batch(
         Column(name, view.medians(found, probe, "batch"), "share", "batch", "share")
         for probe, name in names.items()
     ]
-    return draw_lines(view, columns, signs_by_batch)
+    return draw_lines(view, columns, signs_by_batch, _one_sign(view, columns[0]))
+
+
+def _one_sign(view: View, column: Column) -> str:
+    """The share of units pushed one way only, at the smallest batch and at the largest, where it is most."""
+    curves = column.curves
+    ends = sorted(curves["batch"].unique())
+    told = []
+    for batch in dict.fromkeys((ends[0], ends[-1])) if ends else ():
+        found = findings.cases(curves[curves["batch"] == batch], view.keys)
+        if found:
+            told.append(
+                f"{findings.share(found[-1].value)} of {found[-1].name}’s units at a batch of {batch:g}"
+            )
+    return f"All incoming weights get one sign in up to {', and '.join(told)}" if told else findings.NOTHING
 
 
 @FIGURES
+@along("lr")
 def steps_by_rate(
     records: Records, *, target: Positive = 0.2, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Steps to a training loss, for every learning rate.
 
     How many updates until the training loss is at most the target. Where lines run together both settings
@@ -175,7 +253,21 @@ def steps_by_rate(
     found = steps_to(view.records, target)[["run_id", "value"]].rename(columns={"value": "steps_to"})
     curves = view.medians(found.replace(np.inf, np.nan), "steps_to", "lr")
     curves.loc[curves["missing"] > curves["n"], ["median", "low", "high"]] = np.nan
-    return draw_lines(view, [Column(f"to a loss of {target:g}", curves, "steps", "lr")], steps_by_rate)
+    column = Column(f"to a loss of {target:g}", curves, "steps", "lr")
+    return draw_lines(view, [column], steps_by_rate, _fastest(view, curves, target))
+
+
+def _fastest(view: View, curves: pd.DataFrame, target: float) -> str:
+    """The fewest steps of each setting, at its own best rate: the fastest and the slowest setting."""
+    known = curves.dropna(subset=["median"]).sort_values("median")
+    found = findings.cases(known.drop_duplicates(view.keys or ["n"]), view.keys)
+    if not found:
+        return f"No setting reaches a training loss of {target:g} in most of its seeds"
+    fast, slow = found[0], found[-1]
+    text = f"{fast.name} needs {plainly(fast.value)} steps to a loss of {target:g} at its best rate"
+    times = f": {slow.value / fast.value:.2g} times as many" if fast.value else ""
+    more = f", {slow.name} {plainly(slow.value)}{times}"
+    return findings.sentence(text if fast is slow else text + more)
 
 
 # Costs ----------------------------------------------------------------------------------------------------
@@ -183,27 +275,46 @@ def steps_by_rate(
 
 @FIGURES
 @without_records
-def activation_costs(records: Records | None) -> Figure:
-    """What the write-up's activations cost.
+def activation_costs(records: Records | None) -> Picture:
+    """What the write-up's activations cost, timed when this was drawn, on one thread.
 
-    Timed when this was drawn, on the machine that drew it, one thread; bar: median of several processes,
-    line: their range, which covers it with probability 0.97. Left: forward and backward through one element,
-    as the training loop does both. Middle: the part of a whole training step that is the activation's. Right,
-    on a logarithmic scale: the write-up's own code, in which a ReLU is a Python loop over the elements.
+    Bar: median of several processes, line: their range, which covers it with probability 0.97. One element:
+    forward and backward, as the training loop does both. Part of a step: what of a whole training step is the
+    activation's. The write-up's own code, on a logarithmic scale: there a ReLU is a Python loop.
     """
     costs = _costs()
-    colours = {text: look.colour for text, look in style.looks(timing.TIMED, "activation").items()}
-    sheet, grid = panel_sheet(
-        words(activation_costs), [[name for name, *_ in costs]],
-        legend=[style.key(text, style.Look(colour)) for text, colour in colours.items()],
-        space=style.Spacing(width=3.6, height=2.8, across=0.85),
-    )  # fmt: skip
-    for panel, (_, x, y, bars) in zip(grid[0], costs, strict=True):
-        _draw_bars(panel, bars, colours)
-        panel.set_xlabel(x, size=style.LABEL)
-        panel.set_ylabel(y, size=style.LABEL)
-    grid[0, 2].set_yscale("log")
-    return sheet
+    colours = style.looks(timing.TIMED, "activation")
+    panels = [
+        Panel(name, partial(_draw_bars, bars=bars, colours=colours, labels=(x, y), logarithmic=place == 2))
+        for place, (name, x, y, bars) in enumerate(costs)
+    ]
+    subtitle, guide = sentences(activation_costs)
+    return Picture(
+        Words(_dearest(costs[0][3]), subtitle, guide),
+        tuple(panels),
+        (0, 1, 2),
+        across=3,
+        legend=partial(_keys, colours),
+    )
+
+
+def _dearest(bars: dict[str, dict[str, timing.Times]]) -> str:
+    """The dearest activation beside ReLU, in the first group of bars."""
+    group, times = next(iter(bars.items()))
+    middle = {text: float(np.median(np.median(each, axis=-1))) for text, each in times.items()}
+    dear, cheap = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
+    where = " ".join(group.split())
+    text = (
+        f"{findings.spoken(['activation'], [dear])} costs {plainly(middle[dear])} ns per element ({where}), "
+    )
+    text += f"{middle[dear] / middle[cheap]:.2g} times as much as {findings.spoken(['activation'], [cheap])}"
+    return findings.sentence(text)
+
+
+def _keys(colours: dict[str, style.Look]) -> list[Artist]:
+    from matplotlib.patches import Patch
+
+    return [Patch(color=style.as_set(look.colour), label=text) for text, look in colours.items()]
 
 
 def _costs() -> list[tuple[str, str, str, dict[str, dict[str, timing.Times]]]]:
@@ -224,14 +335,21 @@ def _costs() -> list[tuple[str, str, str, dict[str, dict[str, timing.Times]]]]:
     ]
 
 
-def _draw_bars(panel: Axes, bars: dict[str, dict[str, timing.Times]], colours: dict[str, Any]) -> None:
+def _draw_bars(
+    panel: Axes, scale: Any, *, bars: dict[str, dict[str, timing.Times]], colours: dict[str, style.Look],
+    labels: tuple[str, str], logarithmic: bool,
+) -> None:  # fmt: skip
     """A group of bars for each entry, one bar an activation."""
     wide = 0.8 / len(colours)
     for group, times in enumerate(bars.values()):
-        for place, (text, colour) in enumerate(colours.items()):
+        for place, (text, look) in enumerate(colours.items()):
             each = np.median(times[text], axis=-1)  # of every process
             x = group + (place - (len(colours) - 1) / 2) * wide
-            panel.bar(x, np.median(each), wide * 0.92, color=colour, label=text)
-            panel.vlines(x, each.min(), each.max(), color=style.INK, linewidth=1.4)
+            panel.bar(x, np.median(each), wide * 0.92, color=style.shown(look, panel).colour, label=text)
+            panel.vlines(x, each.min(), each.max(), color=style.ink(panel), linewidth=1.4)
     panel.set_xticks(range(len(bars)), list(bars))
     panel.grid(axis="x", visible=False)
+    panel.set_xlabel(labels[0])
+    panel.set_ylabel(labels[1])
+    if logarithmic:
+        panel.set_yscale("log")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.analysis.ratios import join, median_range
-from experiments.plots import axes, style
-from experiments.plots.captions import caption
-from experiments.plots.figure_table import FIGURES, needs
-from experiments.plots.maps import colour_bar
-from experiments.plots.panels import panel_sheet
+from experiments.plots import axes, findings, style
+from experiments.plots.captions import notes
+from experiments.plots.figure_table import FIGURES, needs, sentences
+from experiments.plots.picture import Bar, Panel, Picture, Words
 from experiments.plots.views import (
     Fields,
     View,
@@ -21,9 +21,9 @@ from experiments.plots.views import (
     arrange,
     as_panels,
     deepest,
-    facets,
     name_of,
     rows_where,
+    settings_of,
 )
 from experiments.storage.records import Records
 from mlp.probes.distributions import PER_DECADE
@@ -31,9 +31,7 @@ from mlp.probes.distributions import PER_DECADE
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MOST_ROWS = 6
 LAYERS = 3  # the first, the middle and the last hidden layer
 ZERO, SUBNORMAL = -1_000_000, -1_000_001  # stand for the rows that are not half decades
 UNDER = {ZERO: "0", SUBNORMAL: "subn."}
@@ -41,32 +39,68 @@ UNDER = {ZERO: "0", SUBNORMAL: "subn."}
 
 @FIGURES
 @needs("delta")
-def distribution_over_time(records: Records, *, facet: Fields = None, where: Where = "") -> Figure:
+def distribution_over_time(records: Records, *, facet: Fields = None, where: Where = "") -> Picture:
     """Orders of magnitude over training: where each layer's numbers lie.
 
     Each column of a map is a watched step, each row half a decade of the true size, and the colour is the
-    share of the layer's numbers that lie there (white: none). Under the scale, where there are any: the share
-    that is exactly 0, and (subn.) the share that is not 0 but below the smallest normal number of the run's
-    format, which a training that does not track exponents would lose. Layer 1 is nearest the input.
+    share of the layer's numbers that lie there. Under the scale: the share that is exactly 0, and (subn.)
+    that which a training that does not track exponents would lose to the number format.
     """
     view = deepest(as_panels(arrange(records, None, facet, where)), facet, where)
     shares = {name: _shares(view, name) for name in view.records.distributions}
     scales = {name: _Scale.of(frame) for name, frame in shares.items()}
-    kept, left_out = facets(view, max(1, MOST_ROWS // len(shares)))
-    rows = [(key, name) for key in kept for name in shares]
-    parts = [rows_where(shares[name], view.facet, key) for key, name in rows]
-    layers = [_chosen(part) for part in parts]
-    sheet, grid = panel_sheet(
-        caption(distribution_over_time, view, list(shares.values()), interval=False, more=left_out),
-        [[f"layer {layer}" for layer in row] or [""] for row in layers], columns=LAYERS, title_lines=1,
-        row_names=[", ".join(filter(None, (name_of(view.facet, key), f"|{name}|"))) for key, name in rows],
-        space=style.Spacing(right=1.4, left=1.15),
-    )  # fmt: skip
     most = max(frame["median"].max() for frame in shares.values())
-    for panels, (_, name), part, row in zip(grid, rows, parts, layers, strict=True):
-        _draw_row(panels, part, row, scales[name], most)
-    colour_bar(sheet, grid, "share of the layer's numbers", style.SHARES, (0.0, most))
-    return sheet
+    bar = Bar("share of the layer's numbers", _colours, (0.0, most))
+    panels = [
+        Panel(
+            f"|{name}|, layer {layer}",
+            partial(_draw, rows=part[part["layer"] == layer], sizes=scales[name], most=most, name=name),
+            name_of(view.facet, key), bar=bar,
+        )
+        for key in settings_of(view)
+        for name in shares
+        for part in [rows_where(shares[name], view.facet, key)]
+        for layer in _chosen(part)
+    ]  # fmt: skip
+    panels = panels or [Panel("", _empty)]
+    few = [i for i, panel in enumerate(panels) if panel.setting == panels[0].setting]
+    subtitle, guide = sentences(distribution_over_time)
+    words = Words(
+        _widest(view, shares), subtitle, guide, tuple(notes(view, list(shares.values()), interval=""))
+    )
+    return Picture(
+        words,
+        tuple(panels),
+        tuple([few[0], few[-1]] if len(few) == 2 else few[:1] + few[2:3] or few),
+        across=LAYERS,
+    )
+
+
+def _empty(panel: Axes, scale: Any) -> None:
+    style.note(panel, "nothing to show")
+
+
+def _colours() -> Any:
+    from matplotlib import colormaps
+
+    return colormaps[style.SHARES]
+
+
+def _widest(view: View, shares: dict[str, pd.DataFrame]) -> str:
+    """Over how many orders of magnitude the numbers lie, and how many are exactly 0, at the most."""
+    name, frame = next(iter(shares.items()))
+    there = frame[frame["median"] > 0]
+    sizes = there.loc[there["row"] > ZERO, "row"]
+    if not len(sizes):
+        return findings.NOTHING
+    decades = (sizes.max() - sizes.min() + 1) / PER_DECADE
+    text = f"The numbers in |{name}| lie over {decades:.0f} orders of magnitude"
+    zeros = there[there["row"] == ZERO]
+    if not len(zeros):
+        return f"{text}; none is exactly 0"
+    row = zeros.loc[zeros["median"].idxmax()]
+    who = findings.spoken(view.facet, [row[field] for field in view.facet])
+    return f"{text}; in layer {row['layer']:.0f} of {who} up to {findings.share(row['median'])} are exactly 0"
 
 
 def _shares(view: View, name: str) -> pd.DataFrame:
@@ -127,19 +161,7 @@ def _chosen(rows: pd.DataFrame) -> list[int]:
     return [layers[i] for i in style.spread(len(layers), LAYERS)]
 
 
-def _draw_row(
-    panels: np.ndarray, rows: pd.DataFrame, layers: Sequence[int], scale: _Scale, most: float
-) -> None:
-    """Maps of these layers, on one scale."""
-    for panel, layer in zip(panels, layers, strict=False):
-        _draw(panel, rows[rows["layer"] == layer], scale, most)
-        panel.tick_params(labelleft=panel is panels[0])
-    panels[0].set_ylabel("size", size=style.LABEL)
-    if not layers:
-        style.note(panels[0], "nothing to show")
-
-
-def _draw(panel: Axes, rows: pd.DataFrame, scale: _Scale, most: float) -> None:
+def _draw(panel: Axes, scale: Any, *, rows: pd.DataFrame, sizes: _Scale, most: float, name: str) -> None:
     table = rows.pivot_table(index="row", columns="step", values="median", aggfunc="first")
     panel.grid(False)
 
@@ -150,13 +172,14 @@ def _draw(panel: Axes, rows: pd.DataFrame, scale: _Scale, most: float) -> None:
             cmap=style.SHARES, vmin=0, vmax=most, extent=(-0.5, table.shape[1] - 0.5, low, high),
         )  # fmt: skip
 
-    draw(range(scale.low, scale.high + 1), scale.low - 0.5, scale.high + 0.5)
-    for row, middle in scale.under.items():
-        draw([row], middle - 0.5 * scale.thick, middle + 0.5 * scale.thick)
-        top = middle + 0.6 * scale.thick
-        panel.axhline(top, color=style.FAINT, linewidth=1, dashes=(2, 2), label="_floor")
-    panel.set_ylim(scale.bottom, scale.high + 0.5)
-    panel.set_yticks(*scale.ticks())
+    draw(range(sizes.low, sizes.high + 1), sizes.low - 0.5, sizes.high + 0.5)
+    for row, middle in sizes.under.items():
+        draw([row], middle - 0.5 * sizes.thick, middle + 0.5 * sizes.thick)
+        top = middle + 0.6 * sizes.thick
+        panel.axhline(top, color=style.faint(panel), linewidth=1, dashes=(2, 2), label="_floor")
+    panel.set_ylim(sizes.bottom, sizes.high + 0.5)
+    panel.set_yticks(*sizes.ticks())
     places = style.spread(table.shape[1], 5)
     panel.set_xticks(places, [f"{table.columns[i]}" for i in places])
-    panel.set_xlabel("step  (as watched)", size=style.LABEL)
+    panel.set_xlabel("step  (as watched)")
+    panel.set_ylabel(f"size of {name}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.analysis.ratios import at_start
+from experiments.plots import findings
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.lines import draw_lines
@@ -17,7 +18,8 @@ from experiments.theory.of_records import predictions
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from experiments.plots.picture import Picture
 
 MEASURED = {**SIGNALS, "z_rms": "rms of z"}
 WITHIN = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
@@ -28,7 +30,7 @@ LEAST_SD = 1e-6  # of a log: normalised by construction, so that rounding would 
 @needs(*MEASURED)
 def theory_residual(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Measured minus predicted, by layer, at the start.
 
     The log of a norm less that which theory expects, over the standard deviation that it expects of one
@@ -45,7 +47,19 @@ def theory_residual(
         )
         for probe, name in MEASURED.items()
     ]  # fmt: skip
-    return draw_lines(said(view, columns), columns, theory_residual, facets="down")
+    return draw_lines(said(view, columns), columns, theory_residual, _within(columns))
+
+
+def _within(columns: list[Column]) -> str:
+    """How many layers' medians lie within two standard deviations, over all that theory predicts."""
+    away_from = np.concatenate([column.curves["median"].dropna().to_numpy(float) for column in columns])
+    if not len(away_from):
+        return "Theory predicts none of these settings"
+    inside, far = float((np.abs(away_from) <= 2).mean()), float(np.abs(away_from).max())
+    return (
+        f"{findings.share(inside)} of {len(away_from)} medians lie within 2 sds of "
+        f"theory, the farthest at {far:.2g}"
+    )
 
 
 def away(records: Records, start: pd.DataFrame, probe: str) -> pd.DataFrame:

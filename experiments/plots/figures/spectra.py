@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
+from experiments.plots import findings
+from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, needs
+from experiments.plots.figures.layers import main_setting
 from experiments.plots.lines import draw_lines
-from experiments.plots.views import Column, Fields, View, Where, arrange, moments
+from experiments.plots.views import Column, Fields, View, Where, arrange, moments, rows_where
 from experiments.storage.records import Records
 from mlp.probes import PROBES
 from mlp.registry import parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from experiments.plots.picture import Picture
 
 
 def _by_layer(view: View, rows: pd.DataFrame, probe: str) -> pd.DataFrame:
@@ -42,14 +48,13 @@ def jacobian_by_layer(
     hue: Fields = None,
     facet: Fields = None,
     where: Where = "",
-) -> Figure:
+) -> Picture:
     """Jacobians by layer: how far each layer and the whole network are from an isometry.
 
-    Left: J = ∂(output)/∂(input) of each hidden layer. Right: all the way to the logits, ∂logits/∂(the layer's
-    input), at layer 1 the whole network's. The mean singular value is the factor on a gradient (dashed: 1,
-    which neither vanishes nor explodes); the spread is the variance of the squared singular values over their
-    squared mean, 0 where all directions fare alike.
-    """  # fmt: skip
+    Of each hidden layer, and from its input to the logits. The mean singular value is the factor on a
+    gradient (dashed: 1, which neither vanishes nor explodes); the spread is the variance of the squared
+    singular values over their squared mean, 0 where all directions fare alike.
+    """
     view = arrange(records, hue, facet, where, default=["depth"])
     layers, runs = hidden(view.records.layers, view.records.runs), view.records.runs
     rows = at_start(layers) if when == "start" else at_end(layers, runs)
@@ -60,19 +65,41 @@ def jacobian_by_layer(
         columns.append(Column(f"{name}: spread at the {when}", spread, "spread"))
     examples = _option(layers, "jacobian_mean", "examples")
     view = _remarked(view, f"Each is the mean over the first {examples} examples.")
-    return draw_lines(view, columns, jacobian_by_layer, facets="down")
+    finding = _middle(view, columns[0], f"multiplies a gradient by {{}} per layer at the {when}")
+    return draw_lines(view, columns, jacobian_by_layer, finding, few=[0, 1])
+
+
+def _middle(view: View, column: Column, says: str) -> str:
+    """The median over layers of a quantity, of the setting that has least of it and of that with most."""
+    key = main_setting(view, column)
+    curves = rows_where(column.curves, view.facet, key)
+    curves = curves[np.isfinite(curves["median"])]
+    if not len(curves):
+        return findings.NOTHING
+    by = list(view.hue)
+    middle = (
+        curves.groupby(by)["median"].median().reset_index()
+        if by
+        else curves[["median"]].median().to_frame().T
+    )
+    found = findings.cases(middle.assign(low=middle["median"], high=middle["median"]), by)
+    low, high = found[0], found[-1]
+    text = f"{low.name} {says.format(plainly(low.value))}"
+    text += f", {high.name} by {plainly(high.value)}" if high is not low and " by " in says else ""
+    text += f", {high.name} of {plainly(high.value)}" if high is not low and " of " in says else ""
+    return findings.under(view.facet, key, text)
 
 
 @FIGURES
 @needs("gradient_snr", "gradient_cosine")
 def gradient_noise(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Gradient noise by layer: how far mini-batches agree, at the start and after training.
 
-    Left: the squared norm of the mini-batches' mean gradient over their total variance; above 1 (dashed) a
-    step is mostly signal, below mostly the luck of its batch. Right: the mean cosine between the gradients of
-    two mini-batches, 1 where all agree and 0 (dashed) where they have nothing in common.
+    Signal / noise: the squared norm of the mini-batches' mean gradient over their total variance; above 1
+    (dashed) a step is mostly signal, below mostly the luck of its batch. Cosine: the mean between the
+    gradients of two mini-batches, 1 where all agree and 0 (dashed) where they have nothing in common.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     columns = []
@@ -82,14 +109,15 @@ def gradient_noise(
         columns.append(Column(f"cosine {when}", cosine, "mean cosine", scale="linear", guides=(0.0,)))
     batch = _option(view.records.layers, "gradient_snr", "batch")
     view = _remarked(view, f"Mini-batches of {batch} examples.")
-    return draw_lines(view, columns, gradient_noise, facets="down")
+    finding = _middle(view, columns[0], "has a signal-to-noise ratio of {} in its gradient at the start")
+    return draw_lines(view, columns, gradient_noise, finding, few=[0, 2] if len(columns) > 2 else [0, 1])
 
 
 @FIGURES
 @needs("effective_rank")
 def effective_rank_by_layer(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Effective rank of the outputs by layer, at the start and after training.
 
     How many directions the hidden layer's outputs fill over the examples: exp of the entropy of their
@@ -102,4 +130,16 @@ def effective_rank_by_layer(
         Column(f"effective rank {when}", _by_layer(view, each, "effective_rank"), "effective rank", guide=1.0)
         for when, each in moments(view, rows).items()
     ]
-    return draw_lines(view, columns, effective_rank_by_layer)
+    return draw_lines(view, columns, effective_rank_by_layer, _last_rank(view, columns[0]))
+
+
+def _last_rank(view: View, column: Column) -> str:
+    """How many directions the last hidden layer's outputs fill at the start, at the least and at the most."""
+    key = main_setting(view, column)
+    curves = rows_where(column.curves, view.facet, key)
+    found = findings.cases(curves[curves["layer"] == curves["layer"].max()], view.hue)
+    return findings.apart(
+        found, "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start",
+        "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start, "
+        "{high.name}’s {high.value:.2g}", setting=(view.facet, key),
+    )  # fmt: skip

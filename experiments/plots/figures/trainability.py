@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from experiments.analysis.ratios import at_end
-from experiments.plots import axes, style
-from experiments.plots.captions import caption
-from experiments.plots.figure_table import FIGURES
-from experiments.plots.maps import HOLE, MOST_MAPS, WIDE, colour_bar
-from experiments.plots.panels import in_rows, panel_sheet
-from experiments.plots.views import Fields, Where, arrange, as_panels, facets, name_of, rows_where
+from experiments.plots import axes, findings, style
+from experiments.plots.canvas import THEMES
+from experiments.plots.captions import notes
+from experiments.plots.figure_table import FIGURES, along, sentences
+from experiments.plots.maps import WIDE
+from experiments.plots.picture import Bar, Panel, Picture, Words
+from experiments.plots.views import Fields, View, Where, arrange, as_panels, name_of, rows_where, settings_of
 from experiments.storage.records import Records
 from mlp.activations import activation
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-THEORY, CRITICAL = style.Look("#D55E00"), style.Look("#D55E00", dashes=(0, (1.5, 1.5)))
+THEORY, CRITICAL = style.Look("#CC6677"), style.Look("#CC6677", dashes=(0, (1.5, 1.5)))
 POINTS = 60  # of theory's line, which bends sharply where it diverges
 
 
 @FIGURES
+@along("depth", "init")
 def trainability_map(
     records: Records,
     *,
@@ -39,32 +40,51 @@ def trainability_map(
     where: Where = "",
     theory: bool = True,
     scales: Annotated[float, Within(0, 1000, above=True)] = 6.0,
-) -> Figure:
+) -> Picture:
     """Accuracy after training, over the variance of the weights and depth.
 
-    Each cell is the share of examples classified rightly by networks of that depth whose weights have the
-    variance σ_w² / fan-in. Theory's line is at six times (or so many as the legend says) the depth scale ξ_c
-    over which the correlation of two inputs settles: deeper, an input leaves no trace, and a plain net should
-    not train (Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017). Dotted: χ = 1, where ξ_c diverges; order
-    lies left of it, chaos right.
-    """  # fmt: skip
+    Each cell is the median of networks of that depth whose weights have the variance σ_w² / fan-in. Line:
+    six (or so many as the legend says) of theory's depth scales ξ_c; deeper, an input leaves no trace, and
+    a plain net should not train (Schoenholz et al. 2017). Dotted: χ = 1, order left of it and chaos right.
+    """
     view = as_panels(arrange(_with_weight(records), None, facet, where, across=["depth", "init"]))
     last = at_end(view.records.steps, view.records.runs)
     table = view.medians(last, metric, "weight", "depth")
-    kept, left_out = facets(view, MOST_MAPS)
-    sheet, grid = panel_sheet(
-        caption(trainability_map, view, [table], interval=False, more=left_out),
-        in_rows([name_of(view.facet, key) for key in kept], WIDE),
-        legend=_legend(scales, theory, holes=bool(table["median"].isna().any())),
-        space=style.Spacing(width=3.6, height=2.9, across=0.6, right=1.4),
-    )  # fmt: skip
-    for i, (panel, key) in enumerate(zip(grid.flat, kept, strict=False)):
-        _draw(panel, rows_where(table, view.facet, key))
-        if theory and len(table):
-            _draw_theory(panel, rows_where(view.records.runs, view.facet, key), scales)
-        panel.set_ylabel("" if i % WIDE else "depth  (hidden layers)", size=style.LABEL)
-    colour_bar(sheet, grid, metric.replace("_", " "), _colours(), (0, 1))
-    return sheet
+    keys = settings_of(view)
+    bar = Bar(metric.replace("_", " "), _colours, (0, 1))
+    panels = [
+        Panel(
+            "",
+            partial(_draw_cells, rows=rows_where(table, view.facet, key), scales=scales if theory else None,
+                        runs=rows_where(view.records.runs, view.facet, key)),
+            name_of(view.facet, key), bar=bar,
+        )
+        for key in keys
+    ]  # fmt: skip
+    subtitle, guide = sentences(trainability_map)
+    words = Words(_deepest(view, table, scales), subtitle, guide, tuple(notes(view, [table], interval="")))
+    places = range(len(panels))
+    holes = bool(table["median"].isna().any())
+    return Picture(
+        words, tuple(panels), tuple(places)[:2], across=WIDE, legend=partial(_legend, scales, theory, holes)
+    )
+
+
+TRAINED = 0.5  # the accuracy from which a network is said to have learnt
+
+
+def _deepest(view: View, table: pd.DataFrame, scales: float) -> str:
+    """The largest depth at which something learnt, and with which variance of the weights."""
+    learnt = table[table["median"] >= TRAINED]
+    if not len(learnt):
+        return f"No depth and no variance of the weights reaches an accuracy of {TRAINED:g}"
+    row = learnt.loc[learnt["depth"].idxmax()]
+    whole = f" (the deepest tried: {table['depth'].max():.0f})"
+    name = findings.spoken(view.facet, [row[field] for field in view.facet])
+    return findings.sentence(
+        f"{name} learns down to {row['depth']:.0f} layers{whole}, with weights of "
+        f"variance {row['weight']:.3g} / fan-in"
+    )
 
 
 def _with_weight(records: Records) -> Records:
@@ -81,24 +101,29 @@ def _weight(init: str, width: int, act: str) -> float:
     return width * weight_variance(init, width, width, activation(act))
 
 
-def _draw(panel: Axes, rows: pd.DataFrame) -> None:
-    """The cells, each reaching half-way to its neighbours."""
-    panel.set_xlabel("σ_w²  (variance of a weight · fan-in)", size=style.LABEL)
+def _draw_cells(
+    panel: Axes, scale: Any, *, rows: pd.DataFrame, runs: pd.DataFrame, scales: float | None
+) -> None:
+    """The cells, each reaching half-way to its neighbours, with theory's lines over them."""
     if not len(rows):
         style.note(panel, "nothing to show")
         return
     cells = rows.set_index(["depth", "weight"])["median"].unstack()  # noqa: PD010 - a pivot_table drops NaN
     depths, weights = cells.index.to_numpy(float), cells.columns.to_numpy(float)
+    dark = style.dark(panel)
     panel.grid(False)
-    panel.set_facecolor(HOLE)
+    panel.set_facecolor(THEMES["dark" if dark else "light"].hole)
     panel.pcolormesh(
         _edges(weights), _edges(depths), np.ma.masked_invalid(cells.to_numpy(float)),
-        cmap=_colours(), vmin=0, vmax=1, rasterized=True,
+        cmap=_colours(dark), vmin=0, vmax=1, rasterized=True,
     )  # fmt: skip
     axes.number_axis(panel, weights, "σ_w²  (variance of a weight · fan-in)")
     panel.set_yticks(depths[style.spread(len(depths), 7)])
     panel.set_xlim(*_edges(weights)[[0, -1]])
     panel.set_ylim(*_edges(depths)[[0, -1]])
+    panel.set_ylabel("depth  (hidden layers)")
+    if scales is not None:
+        _draw_theory(panel, runs, scales)
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
@@ -141,16 +166,18 @@ def _correlation_scale(act: str, weight: float, bias: float) -> float:
         return depth_scales(activation(act), weight, bias)["xi_c"]
 
 
-def _colours() -> Any:
+def _colours(dark: bool = False) -> Any:
     from matplotlib import colormaps
 
-    return colormaps[style.ORDERED].with_extremes(bad=HOLE)
+    return colormaps[style.ORDERED].with_extremes(bad=THEMES["dark" if dark else "light"].hole)
 
 
 def _legend(scales: float, theory: bool, holes: bool) -> list[Artist]:
+    from matplotlib import rcParams
     from matplotlib.patches import Patch
 
     found: list[Artist] = []
     if theory:
         found = [style.key(f"{scales:g} ξ_c, theory", THEORY), style.key("χ = 1, theory", CRITICAL)]
-    return [*found, *([Patch(color=HOLE, label="no finite value")] if holes else [])]
+    hole = next(theme.hole for theme in THEMES.values() if theme.ink == rcParams["text.color"])
+    return [*found, *([Patch(color=hole, label="no finite value")] if holes else [])]

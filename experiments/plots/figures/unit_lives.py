@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from experiments.analysis import lives as life
-from experiments.plots import axes, style
-from experiments.plots.captions import caption
-from experiments.plots.figure_table import FIGURES, needs
-from experiments.plots.panels import panel_sheet
-from experiments.plots.views import Column, Fields, View, Where, arrange, as_panels, facets, groups, name_of
+from experiments.plots import axes, findings, style
+from experiments.plots.captions import notes
+from experiments.plots.figure_table import FIGURES, needs, sentences
+from experiments.plots.labels import Line, label_lines
+from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.views import (
+    Column,
+    Fields,
+    View,
+    Where,
+    arrange,
+    as_panels,
+    groups,
+    name_of,
+    settings_of,
+)
 from experiments.storage.records import Records
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MOST_ROWS = 8
 BACK = (0, (4, 1.5))  # dashes of what came back
 
 
@@ -28,35 +38,77 @@ BACK = (0, (4, 1.5))  # dashes of what came back
 @needs("unit_dead")
 def unit_life(
     records: Records, *, state: Literal["dead", "inactive"] = "dead", facet: Fields = None, where: Where = ""
-) -> Figure:
+) -> Picture:
     """Lives of units: dead, died and revived, and survival, by hidden layer.
 
-    Left: the share of a layer's units that are dead (slope 0 on every example; with state=inactive: never
-    positive). Middle: deaths (solid) and revivals (dashed) so far, over the number of units. Right: of the
-    units alive just before the shock, the share that has not died since (Kaplan & Meier). Step 0 is just
-    before the shock, where there is one. A solid line that stays flat beside a dashed one at 0 is a death for
-    good.
+    Dead: slope 0 on every example (with state=inactive: never positive). Deaths (solid) and revivals
+    (dashed) are counted from the oversized step on, over the number of units. A solid line that stays flat
+    beside a dashed one at 0 is a death for good.
     """
     view = as_panels(arrange(records, None, facet, where))
     since = _since(view.records)
     columns = _columns(view, f"unit_{state}", since)
-    kept, left_out = facets(view, MOST_ROWS)
-    if "schedule" in view.facet:  # by the size of the shock, which a text's order is not
-        kept.sort(key=lambda key: life.shock_factor(key[view.facet.index("schedule")]))
-    layers = style.looks(sorted(columns[0][0].curves["layer"].unique()), "layer")
-    sheet, grid = panel_sheet(
-        caption(unit_life, view, [columns[0][0].curves], more=left_out),
-        [[drawn[0].title.replace("dead", state) for drawn in columns]] * len(kept),
-        row_names=[name_of(view.facet, key) for key in kept], legend_title="layer",
-        legend=[style.key(style.show(layer), look) for layer, look in layers.items()],
-        space=style.Spacing(across=0.75, left=1.05),
-    )  # fmt: skip
-    for row, key in zip(grid, kept, strict=True):
-        for panel, drawn in zip(row, columns, strict=True):
-            _draw(panel, [column.only(view.facet, key) for column in drawn], layers)
-    for i, drawn in enumerate(columns):
-        _scale([row[i] for row in grid], drawn)
-    return sheet
+    keys = settings_of(view)
+    looks = style.looks(sorted(columns[0][0].curves["layer"].unique()), "layer")
+    panels = [
+        Panel(
+            drawn[0].title.replace("dead", state),
+            partial(_draw, drawn=[column.only(view.facet, key) for column in drawn], looks=looks),
+            name_of(view.facet, key), drawn[0].label + drawn[0].title, drawn, _ends,
+            rows=len(looks), label=partial(_label, looks=looks),
+        )
+        for key in keys
+        for drawn in columns
+    ]  # fmt: skip
+    subtitle, guide = sentences(unit_life)
+    said = notes(view, [columns[0][0].curves])
+    finding, place = _toll(view, keys, columns[1], state)
+    return Picture(
+        Words(finding, subtitle, guide, tuple(said)), tuple(panels), (3 * place + 1, 3 * place), across=3
+    )
+
+
+def _toll(
+    view: View, keys: Sequence[tuple[Any, ...]], counted: Sequence[Column], state: str
+) -> tuple[str, int]:
+    """Of the setting in which most units die: how many did and how many came back, and which it is."""
+    sums = []
+    for key in keys:
+        deaths, back = (column.only(view.facet, key).curves for column in counted)
+        last = deaths["step"].max() if len(deaths) else 0
+        sums.append([float(part.loc[part["step"] == last, "median"].mean()) for part in (deaths, back)])
+    known = [i for i, (deaths, _) in enumerate(sums) if deaths == deaths]
+    if not known:
+        return findings.NOTHING, 0
+    worst = max(known, key=lambda i: sums[i][0])
+    deaths, back = sums[worst]
+    what = "dies" if state == "dead" else "falls inactive"
+    where = f" ({findings.spoken(view.facet, keys[worst])})" if view.facet else ""
+    if deaths == 0:
+        return f"No unit {what}{where}", worst
+    return (
+        (
+            f"{deaths:.2g} {what.removesuffix('s')}s per unit, {back:.2g} undone: "
+            f"{_undone(deaths, back)}{where}"
+        )
+        .replace("dies per unit", "deaths per unit")
+        .replace("falls inactives per unit", "spells of inactivity per unit")
+        .replace("fallss", "falls"),
+        worst,
+    )
+
+
+def _undone(deaths: float, back: float) -> str:
+    return "none comes back" if back == 0 else f"{findings.share(min(back / deaths, 1.0))} of them come back"
+
+
+def _ends(drawn: Sequence[Sequence[Column]]) -> Any:
+    """What the y axis of these panels has to hold, and of what kind it is."""
+    first = drawn[0][0]
+    frames = [
+        c.curves[["median", "low", "high"]].to_numpy(float).ravel() for columns in drawn for c in columns
+    ]
+    return first, np.concatenate(frames)
 
 
 def _since(records: Records) -> int:
@@ -95,20 +147,31 @@ def _columns(view: View, state: str, since: int) -> list[list[Column]]:
     ]
 
 
-def _draw(panel: Axes, drawn: Sequence[Column], looks: dict[Any, style.Look]) -> None:
+def _draw(panel: Axes, ends: Any, *, drawn: Sequence[Column], looks: dict[Any, style.Look]) -> None:
+    first, values = ends
+    if not any(len(column.curves) for column in drawn):
+        style.note(panel, "nothing to show")
+        return
     for column, dashes in zip(drawn, ("-", BACK), strict=False):
         for (layer,), rows in groups(column.curves, ["layer"]):
             rows = rows.sort_values("step")
             look = style.Look(looks[layer].colour, looks[layer].marker, dashes)
-            values = (rows[name].to_numpy(float) for name in ("median", "low", "high"))
-            style.band(panel, rows["step"].to_numpy(float), *values, look, f"{column.title}, layer {layer}")
+            found = (rows[name].to_numpy(float) for name in ("median", "low", "high"))
+            style.band(panel, rows["step"].to_numpy(float), *found, look, f"{column.title}, layer {layer}")
     last = max((column.curves["step"].max() for column in drawn if len(column.curves)), default=1)
+    (axes.share_axis if first.scale == "share" else axes.linear_axis)([panel], values)
     axes.step_axis(panel, int(last))
-    panel.set_xlabel("updates since the shock", size=style.LABEL)
+    panel.set_xlabel("updates since the oversized step")
+    panel.set_ylabel(first.label)
 
 
-def _scale(panels: Sequence[Axes], drawn: Sequence[Column]) -> None:
-    values = np.concatenate([c.curves[["median", "low", "high"]].to_numpy(float).ravel() for c in drawn])
-    (axes.share_axis if drawn[0].scale == "share" else axes.linear_axis)(panels, values)
-    for panel in panels:
-        panel.set_ylabel(drawn[0].label, size=style.LABEL)
+def _label(panel: Axes, *, looks: dict[Any, style.Look]) -> None:
+    """Name the solid lines by their layers."""
+    lines = []
+    for line in panel.lines:
+        _, _, layer = str(line.get_label()).partition(", layer ")
+        if layer and line.get_linestyle() == "-":
+            look = next(look for value, look in looks.items() if f"{value}" == layer)
+            x, y = (np.asarray(part, float) for part in line.get_data())
+            lines.append(Line(f"layer {layer}", look, x, y))
+    label_lines(panel, lines)

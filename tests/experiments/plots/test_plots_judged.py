@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from made_up import grid, made
+from matplotlib.figure import Figure
 
 from experiments.analysis import cost as timing
 from experiments.plots import FIGURES
@@ -11,19 +12,17 @@ from experiments.plots.figures.judged import at_own_best
 SEEDS = [0, 1, 2, 3]
 
 
-def lines(figure):
-    """{panel's title: {label: line}} of what shows data."""
+def lines(picture):
+    """{panel's title: {label: line}} of what shows data, of every panel."""
+    grid = Figure().subplots(1, len(picture.panels), squeeze=False)[0]
     return {
-        panel.get_title("left"): {
-            line.get_label(): line for line in panel.lines if not line.get_label().startswith("_")
-        }
-        for panel in figure.axes
-        if panel.get_visible()
+        panel.title: {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+        for panel, axes in zip(picture.panels, picture.draw(grid, picture.panels), strict=True)
     }
 
 
-def caption(figure):
-    return " ".join(figure.texts[1].get_text().split())
+def caption(picture):
+    return picture.alt
 
 
 def learnt(accuracy, **fields):
@@ -64,12 +63,13 @@ def test_accuracy_by_setting_has_a_dot_a_seed_and_a_bar_at_the_median():
     accuracy = {"none": 0.1, "batch": 0.9}
     fields = {"norm": ["none", "batch"], "residual": [0.0, 1.0], "seed": SEEDS}
     records = learnt(lambda run: accuracy[run.norm] + 0.01 * run.seed, **fields)
-    (panel,) = FIGURES["accuracy_by_setting"](records).axes
-    names = [label.get_text() for label in panel.get_yticklabels()]
+    (panel,) = FIGURES["accuracy_by_setting"](records).draw(Figure(figsize=(5, 5)).subplots())
+    names = [" ".join(label.get_text().split()) for label in panel.get_yticklabels()]
     remedies = ("", "residual=1, ", "norm=batch, ", "norm=batch, residual=1, ")
     assert names == [f"{remedy}lr=0.05" for remedy in remedies]
     row = names.index("norm=batch, lr=0.05")
-    dots, bar = panel.lines[2 * row : 2 * row + 2]
+    drawn = [line for line in panel.lines if line.get_label() != "_guide"]
+    dots, bar = drawn[2 * row : 2 * row + 2]
     assert sorted(dots.get_xdata()) == pytest.approx([0.9, 0.91, 0.92, 0.93])
     assert set(dots.get_ydata()) == {row}
     assert bar.get_xdata() == pytest.approx([0.915, 0.915])
@@ -99,7 +99,7 @@ def test_steps_by_rate_are_medians_and_a_rate_that_most_do_not_arrive_at_is_a_ga
     assert line.get_xdata().tolist() == [0.1, 1.0]
     assert line.get_ydata()[0] == 4.5
     assert np.isnan(line.get_ydata()[1])
-    assert figure.axes[0].get_xscale() == "log"
+    assert line.axes.get_xscale() == "log"
 
 
 def test_displacement_is_that_after_training_and_one_in_a_hundred_is_marked():
@@ -110,7 +110,7 @@ def test_displacement_is_that_after_training_and_one_in_a_hundred_is_marked():
     figure = FIGURES["displacement_by_layer"](records)
     (line,) = lines(figure)["after 300 steps"].values()
     assert line.get_ydata() == pytest.approx([0.1, 0.2, 0.3])
-    assert [guide.get_ydata()[0] for guide in figure.axes[0].lines if guide.get_label() == "_guide"] == [0.01]
+    assert [guide.get_ydata()[0] for guide in line.axes.lines if guide.get_label() == "_guide"] == [0.01]
 
 
 def test_costs_are_the_medians_of_what_was_timed(monkeypatch):
@@ -119,7 +119,11 @@ def test_costs_are_the_medians_of_what_was_timed(monkeypatch):
     steps = timing.StepTimes({text: 10 * t for text, t in times.items()}, times)
     found = timing.Costs({("float32", "in cache"): times}, dict.fromkeys(timing.WIDTHS, steps), times)
     monkeypatch.setattr(timing, "costs", lambda texts: found)
-    element, step, printed = FIGURES["activation_costs"](None).axes
+    picture = FIGURES["activation_costs"](None)
+    element, step, printed = picture.draw(Figure().subplots(1, 3))
+    assert (
+        picture.finding == "leaky_relu(slope=0.1) costs 4 ns per element (f32 in), 4 times as much as sigmoid"
+    )
     assert [bar.get_height() for bar in element.patches] == [1, 2, 3, 4]
     assert [label.get_text() for label in element.get_xticklabels()] == ["f32\nin"]
     assert {round(bar.get_height(), 6) for bar in step.patches} == {0.1}

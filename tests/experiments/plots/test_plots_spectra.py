@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from synthetic import records
 
 from experiments.analysis import ratios as analysis
@@ -14,8 +15,9 @@ from experiments.plots.figures.magnitudes import ZERO, _Scale
 R = records(activation=["sigmoid", "relu"], depth=[3, 20], seed=[0, 1, 2])
 
 
-def panels(figure):
-    return [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "colour bar"]
+def panels(picture):
+    grid = Figure().subplots(1, len(picture.panels), squeeze=False)[0]
+    return picture.draw(grid, picture.panels)
 
 
 def line(axes, name):
@@ -33,9 +35,9 @@ def test_jacobians_of_the_layers_and_to_the_logits(when, step):
     figure = FIGURES.bind(f"jacobian_by_layer(when={when})")(R)
     row = panels(figure)[:4]
     probes = ["jacobian_mean", "jacobian_spread", "end_to_end_mean", "end_to_end_spread"]
-    for axes, probe in zip(row, probes, strict=True):
+    for axes, panel, probe in zip(row, figure.panels, probes, strict=False):
         assert line(axes, "relu").get_ydata() == pytest.approx(by_layer(probe, step))
-        assert axes.get_title("left").endswith(f"at the {when}")
+        assert panel.title.endswith(f"at the {when}")
         assert any(each.get_label() == "_guide" for each in axes.lines) == ("mean" in probe)
 
 
@@ -46,7 +48,7 @@ def test_probes_are_found_whatever_their_options():
     assert line(snr, "relu").get_ydata()[:3] == pytest.approx(by_layer("gradient_snr", 0))
     assert line(cosine, "relu").get_ydata()[:3] == pytest.approx(by_layer("gradient_cosine", 0))
     assert (snr.get_yscale(), cosine.get_yscale()) == ("log", "linear")
-    assert "Mini-batches of 8 examples." in " ".join(figure.texts[1].get_text().split())
+    assert "Mini-batches of 8 examples." in figure.alt
 
 
 def test_ranks_are_those_of_the_hidden_layers():
@@ -56,8 +58,11 @@ def test_ranks_are_those_of_the_hidden_layers():
 
 
 def test_a_map_holds_the_shares_of_the_first_the_middle_and_the_last_hidden_layer():
-    shown = panels(FIGURES["distribution_over_time"](R))
-    assert [axes.get_title("left") for axes in shown] == ["layer 1", "layer 11", "layer 20"] * 2
+    picture = FIGURES["distribution_over_time"](R)
+    shown = panels(picture)
+    assert [panel.title for panel in picture.panels] == [
+        f"|delta|, layer {layer}" for layer in (1, 11, 20)
+    ] * 2
     steps = len(R.steps["step"].unique())
     for axes in shown:
         scale, zeros = axes.images

@@ -1,0 +1,197 @@
+"""Sentences that say what the records show, with the number, whichever way it came out.
+
+Each is computed from medians over seeds. Where a finding does not hold, another sentence says so: a title is
+never false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, log10
+from typing import TYPE_CHECKING, Any
+
+from experiments.plots.axes import plainly, power
+from experiments.plots.views import View, groups, rows_where
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPOKEN = {
+    "relu": "ReLU",
+    "selu": "SELU",
+    "elu": "ELU",
+    "gelu": "GELU",
+}  # in a sentence; labels stay as they are
+EVEN = 0.1  # a factor per layer this near to 1 neither vanishes nor explodes
+NOTHING = "No finite value: nothing can be said"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A setting's name in a sentence, its median and the range over its seeds."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def cases(curves: pd.DataFrame, names: Sequence[str]) -> list[Case]:
+    """The medians of a frame by the fields in `names`, the smallest first; what is not a number is left
+    out.
+    """
+    found = [
+        Case(spoken(names, key), *(float(rows[part].iloc[0]) for part in ("median", "low", "high")))
+        for key, rows in groups(curves, names)
+        if len(rows)
+    ]
+    return sorted((case for case in found if case.value == case.value), key=lambda case: case.value)
+
+
+def spoken(names: Sequence[str], values: Sequence[Any]) -> str:
+    """A setting as a sentence names it: ``ReLU``, ``ReLU at depth 5``, ``ReLU with init=he_normal``."""
+    given = dict(zip(names, values, strict=True))
+    name = SPOKEN.get(text := str(given.pop("activation", "")), text)
+    depth = f"depth {given.pop('depth'):g}" if "depth" in given else ""
+    rest = ", ".join(_value(key, value) for key, value in given.items())
+    if not name:
+        return ", ".join(filter(None, (depth, rest))) or "the network"
+    return " ".join(filter(None, (name, depth and f"at {depth}", rest and f"with {rest}")))
+
+
+BARE = (
+    "init",
+    "schedule",
+    "optimiser",
+    "dataset",
+    "loss",
+    "bias",
+)  # texts that say by themselves what they are
+
+
+def _value(field: str, value: Any) -> str:
+    if isinstance(value, str) and field in BARE:
+        return value
+    return f"{field}={value if isinstance(value, str) else f'{value:g}'}"
+
+
+def sentence(text: str) -> str:
+    """A text with a capital at its start, where that is a plain word; a call-text stays as it is written."""
+    return (
+        text[:1].upper() + text[1:] if text.split(" ")[0].removesuffix("’s").rstrip(":,").isalpha() else text
+    )
+
+
+def under(names: Sequence[str], values: Sequence[Any], text: str) -> str:
+    """A finding with the setting that it is of in front: ``At depth 50, tanh reaches …``."""
+    parts = [
+        f"at depth {value:g}" if name == "depth" else f"with {spoken([name], [value])}"
+        for name, value in zip(names, values, strict=True)
+    ]
+    return sentence(", ".join([*parts, text]))
+
+
+def amount(value: float, exponent: float | None = None) -> str:
+    """A number from 0 as a sentence says it: 0.236, 10⁻¹², nothing; `exponent` is its log10, if known."""
+    if value == 0 and exponent in (None, float("-inf")):
+        return "nothing"
+    exponent = log10(value) if exponent is None else exponent
+    return plainly(value) if -2 <= exponent < 4 else power(round(exponent))
+
+
+def share(value: float) -> str:
+    """A fraction as a sentence says it: 0.12, never 1.00 or 0.00 of what is not all or nothing."""
+    if 0 < value < 0.005:
+        return "under 0.01"
+    if 0.995 < value < 1:
+        return "over 0.99"
+    return f"{value:.2g}" if value < 0.095 else f"{value:.2f}"
+
+
+def only(curves: pd.DataFrame, names: Sequence[str], key: Sequence[Any]) -> pd.DataFrame:
+    """The rows of one setting."""
+    return rows_where(curves, names, key)
+
+
+def apart(
+    found: Sequence[Case], one: str, both: str, setting: tuple[Sequence[str], Sequence[Any]] = ((), ())
+) -> str:
+    """`both` of the smallest and the largest case, or `one` where there is one only; NOTHING without any.
+
+    The texts take {low} and {high}, cases. setting: the fields and values of the setting that it is of.
+    """
+    if not found:
+        return NOTHING
+    text = (one if len(found) == 1 else both).format(low=found[0], high=found[-1])
+    return under(*setting, text)
+
+
+def passed_back(
+    factors: Sequence[Case], ratios: dict[str, tuple[float, float]], layers: int, when: str = ""
+) -> str:
+    """What becomes of the gradient on its way back through so many hidden layers.
+
+    factors: per layer, by setting. ratios: first over last hidden layer, and its log10, by the same names.
+    """
+    gone = [name for name, (value, log) in ratios.items() if value == 0 and log == float("-inf")]
+    if gone:
+        return sentence(
+            f"{_listed(gone)} passes nothing back: in layer 1 of {layers} the gradient is exactly 0{when}"
+        )
+    known = [case for case in factors if case.value > 0 and isfinite(case.value)]
+    if not known:
+        return (
+            NOTHING
+            if layers > 1
+            else "One hidden layer: there is no way back on which a gradient could vanish"
+        )
+    worst = max(known, key=lambda case: abs(log10(case.value)))
+    best = min(known, key=lambda case: abs(log10(case.value)))
+    left = amount(*ratios[worst.name])
+    if abs(worst.value - 1) <= EVEN:
+        low, high = known[0], known[-1]
+        between = plainly(low.value) if low is high else f"{plainly(low.value)} to {plainly(high.value)}"
+        return f"No gradient vanishes: {between} of it is passed back per layer, over {layers} layers{when}"
+    text = f"{worst.name} passes back {plainly(worst.value)} per layer{when}"
+    if worst.value < 1:
+        text += f"; after {layers} layers {left} is left"
+    else:
+        text += f"; over {layers} layers the gradient grows to {left} times"
+    if best is not worst and best.name in ratios and abs(log10(best.value)) < 0.6 * abs(log10(worst.value)):
+        text += f"; {best.name} keeps {amount(*ratios[best.name])}"
+    return sentence(text)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return (
+        names[0]
+        if len(names) == 1
+        else f"{', '.join(names[:-1])} and {names[-1]}"
+        if len(names) < 4
+        else f"{names[0]} and {len(names) - 1} others"
+    )
+
+
+def gradient(view: View, key: Sequence[Any], *, end: bool = False, signal: str = "delta_norm") -> str:
+    """What becomes of the gradient in one setting of the facets, at the start or after training."""
+    from experiments.analysis.ratios import at_end, at_start, decay, first_to_last
+
+    records = view.records.of(rows_where(view.records.runs, view.facet, key)["run_id"])
+    runs = records.runs
+    depth = int(runs["depth"].max())
+    runs_deep = runs[runs["depth"] == depth]  # where the depth is told by the colour, its deepest
+    records = records.of(runs_deep["run_id"])
+    names = [name for name in view.hue if name != "depth"]
+    seen = View(records, tuple(names), view.facet)
+    pick = (lambda frame: at_end(frame, records.runs)) if end else at_start
+    columns = ["run_id", "step"]
+    factors = seen.medians(pick(decay(records, signal))[[*columns, "factor"]], "factor")
+    table = pick(first_to_last(records, signal))
+    ratios = seen.medians(table[[*columns, "ratio"]], "ratio")
+    logs = seen.medians(table[[*columns, "ratio_log10"]], "ratio_log10")
+    by_name = {
+        spoken(names, hue): (float(a["median"].iloc[0]), float(b["median"].iloc[0]))
+        for (hue, a), (_, b) in zip(groups(ratios, names), groups(logs, names), strict=True)
+    }
+    return passed_back(cases(factors, names), {n: r for n, r in by_name.items() if r[0] == r[0]}, depth, "")

@@ -1,0 +1,219 @@
+"""A picture: what a figure found, in words and in panels, and how it becomes sheets and files.
+
+A figure of the table makes a `Picture` and draws nothing. `Picture.sheets` draws it; `Picture.draw` puts its
+panels on axes of one's own, with whatever settings of matplotlib are in force there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.plots.canvas import Canvas
+from experiments.storage import files
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A colour bar that panels share: what it measures, its colour map and the values at its ends."""
+
+    label: str
+    colours: Callable[[], Any]
+    ends: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: its name and what draws it.
+
+    setting: what holds in this panel and not in others, as in ``depth=20``; "" where nothing differs.
+    group: panels of one group are drawn on one scale, which `scale` finds from all their `data`.
+    draw: called with axes and that scale; label: called with them once the axes have their place and size.
+    rows: lines of text that the panel needs the height of.
+    """
+
+    title: str
+    draw: Callable[[Axes, Any], None]
+    setting: str = ""
+    group: Hashable = None
+    data: Any = None
+    scale: Callable[[Sequence[Any]], Any] | None = None
+    rows: float = 0
+    bar: Bar | None = None
+    label: Callable[[Axes], None] | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a figure says.
+
+    finding: the title, a sentence with its number, computed from the records. subtitle: what is plotted.
+    how_to_read: a sentence or two. notes: seeds, examples, settings, lost runs, what is left out and why.
+    """
+
+    finding: str
+    subtitle: str
+    how_to_read: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alt(self) -> str:
+        """All of it, to be read out in place of the picture."""
+        parts = (self.finding, self.subtitle, self.how_to_read, *self.notes)
+        return " ".join(part if part[-1] in ".!?" else f"{part}." for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The words and panels of a figure.
+
+    few: places in `panels` of those that answer the question, the most important first; the others are drawn
+    where all are asked for (``panels=all``). across: how many panels belong side by side then, a setting's.
+    legend: its entries, for what no label beside a line can name.
+    """
+
+    words: Words
+    panels: tuple[Panel, ...]
+    few: tuple[int, ...] = ()
+    across: int = 2
+    legend: Callable[[], Sequence[Artist]] = tuple
+    canvas: Canvas = Canvas()
+
+    @property
+    def finding(self) -> str:
+        """The title: a sentence with its number."""
+        return self.canvas.words.get("title") or self.canvas.say(self.words.finding)
+
+    @property
+    def subtitle(self) -> str:
+        """What is plotted."""
+        return self.canvas.words.get("subtitle") or self.canvas.say(self.words.subtitle)
+
+    @property
+    def how_to_read(self) -> str:
+        """A sentence or two on what to look at."""
+        return self.canvas.say(self.words.how_to_read)
+
+    @property
+    def alt(self) -> str:
+        """What is read out in place of the picture."""
+        return self.canvas.say(self.words.alt)
+
+    def on(self, **look: Any) -> Picture:
+        """Return the picture on another canvas: ``picture.on(style="slide", theme="dark")``."""
+        return replace(self, canvas=replace(self.canvas, **look))
+
+    @property
+    def chosen(self) -> list[Panel]:
+        """The panels that are drawn: those that answer the question, or all of them."""
+        if self.canvas.every or not self.few:
+            return list(self.panels)
+        return [self.panels[place] for place in self.few[: self.canvas.type.most]]
+
+    def draw(self, axes: Axes | Iterable[Axes], panels: Sequence[Panel] | None = None) -> list[Axes]:
+        """Draw panels, by default those that answer the question, on axes of one's own; return the axes.
+
+        Panels for which there are no axes are left out.
+        """
+        found = [axes] if hasattr(axes, "plot") else list(axes)
+        shown = list(zip(found, self.chosen if panels is None else panels, strict=False))
+        shared = scales(self.chosen if panels is None else panels)
+        for each, panel in shown:
+            panel.draw(each, shared[panel.group])
+            if panel.label:
+                panel.label(each)
+        return found[: len(shown)]
+
+    @cached_property
+    def sheets(self) -> list[Figure]:
+        """The picture drawn: one figure, or several where all panels are asked for."""
+        from experiments.plots.sheets import sheets_of
+
+        return sheets_of(self)
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The axes of the panels, as drawn."""
+        return [axes for sheet in self.sheets for axes in sheet.axes if axes.get_label() != "colour bar"]
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """Return the picture as files by file name, and its words as `name`.json.
+
+        Equal pictures give equal bytes: no date, no version, and SVG ids drawn from the name.
+        """
+        from experiments.plots.panel_tables import panel_tables
+
+        stems = [name, *(f"{name}_{number}" for number in range(2, len(self.sheets) + 1))]
+        found = {
+            f"{stem}.{kind}": image(sheet, kind, stem)
+            for stem, sheet in zip(stems, self.sheets, strict=True)
+            for kind in self.canvas.kinds
+        }
+        told = {
+            "finding": self.finding, "subtitle": self.subtitle, "how_to_read": self.how_to_read,
+            "alt": self.alt, "files": list(found),
+            "tables": [table for sheet in self.sheets for table in panel_tables(sheet)],
+        }  # fmt: skip
+        return found | {f"{name}.json": (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode()}
+
+    def save(self, folder: str | Path, name: str) -> list[Path]:
+        """Write `files` into a folder, each whole or not at all; return their paths. Errors: StoreError."""
+        paths = {Path(folder) / file: data for file, data in self.files(name).items()}
+        for path, data in paths.items():
+            files.write(path, data, path.parent)
+        return list(paths)
+
+    def _repr_png_(self) -> bytes:
+        """Show the first sheet in a notebook."""
+        return image(self.sheets[0], "png", "figure")
+
+
+def beside(words: Words, *pictures: Picture) -> Picture:
+    """One picture of the first panels of several, in turn, and then of all their others."""
+    few = [picture.panels[place] for picture in pictures for place in picture.few[:1]]
+    others = [
+        panel for picture in pictures for panel in picture.panels if not any(panel is one for one in few)
+    ]
+    legend = lambda: [key for picture in pictures for key in picture.legend()]  # noqa: E731
+    return Picture(words, (*few, *others), tuple(range(len(few))), legend=legend)
+
+
+def scales(panels: Iterable[Panel]) -> dict[Hashable, Any]:
+    """Return the scale of each group of panels."""
+    groups: dict[Hashable, list[Panel]] = {}
+    for panel in panels:
+        groups.setdefault(panel.group, []).append(panel)
+    return {
+        group: found[0].scale([panel.data for panel in found]) if found[0].scale else None
+        for group, found in groups.items()
+    }
+
+
+METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+}
+
+
+def image(sheet: Figure, kind: str, name: str) -> bytes:
+    """Return a drawn figure as the bytes of a file."""
+    from experiments.plots.style import own_look
+
+    data = BytesIO()
+    with own_look(**{"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}):
+        sheet.savefig(
+            data, format=kind, dpi=sheet.get_dpi(), metadata=METADATA[kind],
+            facecolor=sheet.get_facecolor(),
+        )  # fmt: skip
+    return data.getvalue()
