@@ -78,8 +78,8 @@ def render(page: Page) -> str:
     cards = _with_ids(page.cards)
     counts = Counter(card.verdict.status for card in cards)
     return environment.get_template("page.html").render(
-        page=replace(page, cards=cards), marks=MARKS, counts=counts, style=_own("page.css"), dark_lines=DARK_LINES,
-        scripts=scripts() if page.explorer else (),
+        page=replace(page, cards=cards), marks=MARKS, counts=counts, style=_own("page.css"),
+        dark_lines=DARK_LINES, scripts=scripts() if page.explorer else (),
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from experiments.storage.drawn import file_names
 # Colours of a light figure that are the page's, and so change with it; those of maps stay what they are.
 LIGHT = THEMES["light"]
 PAGE_COLOURS = {
-    LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line", LIGHT.paper: "--card",
+    LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line",
+    LIGHT.paper: "--card",
 }  # fmt: skip
 LINES = {colour.lower(): f"--on{colour[1:].lower()}" for colour in style.ON_DARK if colour != "#000000"}
 DARK_LINES = {name: style.ON_DARK[colour.upper()] for colour, name in LINES.items()}  # for the page's style
