@@ -144,7 +144,7 @@ def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.Da
 def figure(table: pd.DataFrame) -> Picture:
     """× plain of every engine, a panel for each shape and dtype, a mark for each activation."""
     from experiments.plots import Picture, Words
-    from experiments.plots.picture import Panel
+    from experiments.plots.panels import Panel
     from experiments.plots.style import key, looks
 
     shown = table[table["x_plain"].notna()]

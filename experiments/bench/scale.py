@@ -133,7 +133,7 @@ def on_paper(table: pd.DataFrame, runs: float) -> pd.DataFrame:
 def figure(table: pd.DataFrame) -> Picture:
     """Each measurement against the number of runs, and on to `ON_PAPER` along a line."""
     from experiments.plots import Picture, Words
-    from experiments.plots.picture import Panel
+    from experiments.plots.panels import Panel
     from experiments.plots.style import key, looks
 
     marks = looks([f"{alike} a stack" for alike in table["a_stack"].unique()])

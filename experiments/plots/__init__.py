@@ -1,7 +1,7 @@
 """Records -> pictures; never pyplot, never a file read, nothing trained.
 
-For a report, `draw` keeps figures in the store of an experiment and draws none again that has not
-changed. Each has its pictures (SVG, and PNG for where no SVG is shown) and beside them `STEM.json` with these keys:
+For a report, `draw` keeps figures in the store of an experiment and draws none again that has not changed.
+Each has its pictures (SVG, and PNG for where no SVG is shown) and beside them `STEM.json` with these keys:
 
 * finding: the title, a sentence with its number, computed from the records; subtitle: what is plotted;
 * how_to_read: a sentence or two; alt: all of it, with seeds, settings and what is left out, to be read out;
@@ -26,7 +26,7 @@ Every figure takes, besides its own options, `panels` (few, all), `style` (scree
 
 The figures are in `figures/`, one file a subject, and `figure_table` names them. `views` chooses curves and
 panels, `overlay` finds what theory expects of them, `lines` and `maps` fill panels, `labels` names lines
-where they end, `findings` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas`
+where they end, `titles` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas`
 are what comes out and how it looks.
 """
 
@@ -34,6 +34,7 @@ from experiments.plots import figures
 from experiments.plots.album import draw
 from experiments.plots.canvas import Canvas
 from experiments.plots.figure_table import FIGURES
-from experiments.plots.picture import Picture, Words
+from experiments.plots.panels import Words
+from experiments.plots.picture import Picture
 
 __all__ = ["FIGURES", "Canvas", "Picture", "Words", "draw", "figures"]

@@ -48,7 +48,7 @@ class Type:
     formats: tuple[Format, ...]
 
 
-# On a screen: SVG for the report, PNG for all that shows no SVG. A slide is 13⅓ × 7½ inches, as the slides of the
+# On a screen: SVG for the report, PNG for all that shows no SVG. A slide is 13⅓ × 7½ inches, as those of the
 # usual programs are: at 1920 × 1080 a point is two pixels.
 STYLES = {
     "screen": Type(16, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 120, ("png", "svg")),

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.analysis.ratios import probe_column
 from experiments.plots.canvas import Canvas, Format, Size, Style, Theme
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import require
 from experiments.storage.records import Records
 from mlp.registry import Registry, RegistryError, doc_of

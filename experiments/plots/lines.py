@@ -14,7 +14,8 @@ from experiments.plots import axes, style
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import sentences
 from experiments.plots.labels import Line, broken, label_lines
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import Column, View, groups, name_of, settings_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from experiments.plots import axes, style
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import sentences
-from experiments.plots.picture import Bar, Panel, Picture, Words
+from experiments.plots.panels import Bar, Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import Column, View, name_of, settings_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ panels on axes of one's own, with whatever settings of matplotlib are in force t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -15,62 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.plots.canvas import Canvas
+from experiments.plots.panels import Content, Panel, Words, scales
+from experiments.plots.sheets import sheets_of
 from experiments.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A colour bar that panels share: what it measures, its colour map and the values at its ends."""
-
-    label: str
-    colours: Callable[[], Any]
-    ends: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel: its name and what draws it.
-
-    setting: what holds in this panel and not in others, as in ``depth=20``; "" where nothing differs.
-    group: panels of one group are drawn on one scale, which `scale` finds from all their `data`.
-    draw: called with axes and that scale; label: called with them once the axes have their place and size.
-    rows: lines of text that the panel needs the height of.
-    """
-
-    title: str
-    draw: Callable[[Axes, Any], None]
-    setting: str = ""
-    group: Hashable = None
-    data: Any = None
-    scale: Callable[[Sequence[Any]], Any] | None = None
-    rows: float = 0
-    bar: Bar | None = None
-    label: Callable[[Axes], None] | None = None
-
-
-@dataclass(frozen=True)
-class Words:
-    """What a figure says.
-
-    finding: the title, a sentence with its number, computed from the records. subtitle: what is plotted.
-    how_to_read: a sentence or two. notes: seeds, examples, settings, lost runs, what is left out and why.
-    """
-
-    finding: str
-    subtitle: str
-    how_to_read: str = ""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def alt(self) -> str:
-        """All of it, to be read out in place of the picture."""
-        parts = (self.finding, self.subtitle, self.how_to_read, *self.notes)
-        return " ".join(part if part[-1] in ".!?" else f"{part}." for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -137,9 +89,11 @@ class Picture:
     @cached_property
     def sheets(self) -> list[Figure]:
         """The picture drawn: one figure, or several where all panels are asked for."""
-        from experiments.plots.sheets import sheets_of
-
-        return sheets_of(self)
+        content = Content(
+            self.finding, self.subtitle, self.how_to_read, tuple(map(self.canvas.say, self.words.notes)),
+            tuple(self.chosen), self.across, self.legend,
+        )  # fmt: skip
+        return sheets_of(content, self.canvas)
 
     @property
     def axes(self) -> list[Axes]:
@@ -186,17 +140,6 @@ def beside(words: Words, *pictures: Picture) -> Picture:
     ]
     legend = lambda: [key for picture in pictures for key in picture.legend()]  # noqa: E731
     return Picture(words, (*few, *others), tuple(range(len(few))), legend=legend)
-
-
-def scales(panels: Iterable[Panel]) -> dict[Hashable, Any]:
-    """Return the scale of each group of panels."""
-    groups: dict[Hashable, list[Panel]] = {}
-    for panel in panels:
-        groups.setdefault(panel.group, []).append(panel)
-    return {
-        group: found[0].scale([panel.data for panel in found]) if found[0].scale else None
-        for group, found in groups.items()
-    }
 
 
 METADATA = {

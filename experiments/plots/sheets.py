@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.plots import style
 from experiments.plots.canvas import Canvas
 from experiments.plots.labels import HIGH
-from experiments.plots.picture import Panel, Picture, scales
+from experiments.plots.panels import Content, Panel, scales
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -26,13 +26,12 @@ MOST_SAID = 3  # lines of small type below a figure; the rest stands in its alt 
 Block = tuple[list[str], float, dict[str, Any]]  # lines, their size and how they are set
 
 
-def sheets_of(picture: Picture) -> list[Figure]:
+def sheets_of(content: Content, canvas: Canvas) -> list[Figure]:
     """Draw a picture: one sheet, or as many as all its panels need, whole settings together."""
-    panels = picture.chosen
-    shared = scales(panels)
-    across = picture.across if picture.canvas.every else picture.canvas.type.across
-    with style.own_look(**picture.canvas.settings()):
-        return [_sheet(picture, part, shared, across) for part in _parts(panels, across)]
+    shared = scales(content.panels)
+    across = content.across if canvas.every else canvas.type.across
+    with style.own_look(**canvas.settings()):
+        return [_sheet(content, canvas, part, shared, across) for part in _parts(content.panels, across)]
 
 
 def _parts(panels: Sequence[Panel], across: int) -> list[Sequence[Panel]]:
@@ -41,14 +40,19 @@ def _parts(panels: Sequence[Panel], across: int) -> list[Sequence[Panel]]:
     return [panels[i : i + size] for i in range(0, len(panels), size)] or [[]]
 
 
-def _sheet(picture: Picture, panels: Sequence[Panel], shared: dict[Any, Any], across: int) -> Figure:
+def _sheet(
+    content: Content, canvas: Canvas, panels: Sequence[Panel], shared: dict[Any, Any], across: int
+) -> Figure:
     from matplotlib.figure import Figure
 
-    canvas = picture.canvas
     columns = max(1, min(across, len(panels)))
     rows = max(1, ceil(len(panels) / columns))
     wide, high = _inches(canvas, panels, columns, rows)
-    head, foot, keys = _head(picture, panels, wide), _foot(picture, wide), list(picture.legend())
+    head, foot, keys = (
+        _head(content, canvas, panels, wide),
+        _foot(content, canvas, wide),
+        list(content.legend()),
+    )
     top, bottom = _height(head) + 2 * EDGE, _height(foot) + EDGE * bool(foot) + _line(canvas) * bool(keys)
     total = canvas.inches[1] or high + top + bottom
     figure = Figure(figsize=(wide, total), dpi=canvas.type.dots)
@@ -109,26 +113,25 @@ def _line(canvas: Canvas) -> float:
     return 1.6 * canvas.type.small / 72
 
 
-def _head(picture: Picture, panels: Sequence[Panel], wide: float) -> list[Block]:
+def _head(content: Content, canvas: Canvas, panels: Sequence[Panel], wide: float) -> list[Block]:
     """The finding, and what is plotted with what holds in all panels."""
-    kind = picture.canvas.type
+    kind = canvas.type
     settings = {panel.setting for panel in panels if panel.title}
     common = f"; {settings.pop()}" if len(settings) == 1 and "" not in settings else ""
-    finding = wrapped(picture.finding, wide - 2 * EDGE, kind.title, BOLD)
-    plotted = wrapped(picture.subtitle + picture.canvas.say(common), wide - 2 * EDGE, kind.label, PLAIN)
+    finding = wrapped(content.finding, wide - 2 * EDGE, kind.title, BOLD)
+    plotted = wrapped(content.subtitle + canvas.say(common), wide - 2 * EDGE, kind.label, PLAIN)
     return [
         (finding, kind.title, {"weight": "bold"}),
-        (plotted, kind.label, {"color": picture.canvas.colours.faint}),
+        (plotted, kind.label, {"color": canvas.colours.faint}),
     ]
 
 
-def _foot(picture: Picture, wide: float) -> list[Block]:
+def _foot(content: Content, canvas: Canvas, wide: float) -> list[Block]:
     """How to read it, and the notes for which there is room; a slide and a paper have these elsewhere."""
-    canvas = picture.canvas
     if canvas.style != "screen":
         return []
     size, lines = canvas.type.small, list[str]()
-    for text in (picture.how_to_read, *map(canvas.say, picture.words.notes)):
+    for text in (content.how_to_read, *content.notes):
         joined = wrapped(" ".join([*lines, text]), wide - 2 * EDGE, size, PLAIN)
         lines = joined if len(joined) <= MOST_SAID else lines
     return [(lines, size, {"color": canvas.colours.faint})] if lines else []

@@ -196,12 +196,17 @@ def as_set(colour: str) -> str:
 
 def shown(look: Look, axes: Axes) -> Look:
     """Return a look in the colour that it has on these axes, whose background may be dark."""
+    return replace(look, colour=colour_on(look, dark=dark(axes)))
+
+
+def colour_on(look: Look, *, dark: bool) -> Any:
+    """Return the colour of a look on a light or dark background."""
     if isinstance(look.colour, Shade):
         from matplotlib import colormaps
 
-        low, high = ENDS["dark" if dark(axes) else "light"]
-        return replace(look, colour=tuple(colormaps[ORDERED](low + look.colour.place * (high - low))))
-    return replace(look, colour=ON_DARK.get(look.colour, look.colour)) if dark(axes) else look
+        low, high = ENDS["dark" if dark else "light"]
+        return tuple(colormaps[ORDERED](low + look.colour.place * (high - low)))
+    return ON_DARK.get(look.colour, look.colour) if dark else look.colour
 
 
 def on_page(look: Look) -> tuple[str, str]:

@@ -168,7 +168,11 @@ SMALL = {"question": "?", "name": "album", "base": {"dataset": "moons(n=200)", "
 
 
 def files(root):
-    return {path.name for path in (root / "album" / "figures").iterdir()}
+    """The pictures; their words lie beside them."""
+    found = {path.name for path in (root / "album" / "figures").iterdir()}
+    words = {name for name in found if name.endswith(".json")}
+    assert {name.removesuffix(".json") for name in words} == {name.split(".")[0] for name in found}
+    return found - words
 
 
 def test_a_figure_that_fails_in_any_way_is_named_and_costs_nothing_else(album, tmp_path):

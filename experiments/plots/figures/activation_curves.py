@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from experiments.plots import findings, style
+from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, sentences, without_records
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.storage.records import Records
 from mlp.activations import ACTIVATIONS, Activation
 
@@ -77,12 +78,12 @@ def _finding(acts: dict[str, Activation]) -> str:
     """The smallest of the largest slopes, beside the largest."""
     flat = min(acts, key=lambda text: acts[text].max_slope)
     steep = max(acts, key=lambda text: acts[text].max_slope)
-    name = findings.spoken(["activation"], [flat])
+    name = titles.spoken(["activation"], [flat])
     text = f"{name}’s slope is at most {plainly(acts[flat].max_slope)}"
     if acts[steep].max_slope > acts[flat].max_slope:
-        other = findings.spoken(["activation"], [steep])
+        other = titles.spoken(["activation"], [steep])
         text += f", {other}’s at most {plainly(acts[steep].max_slope)}"
-    return findings.sentence(text) + ": each layer multiplies the gradient by it"
+    return titles.sentence(text) + ": each layer multiplies the gradient by it"
 
 
 def _keys() -> list[Artist]:

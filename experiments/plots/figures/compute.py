@@ -10,10 +10,11 @@ import numpy as np
 
 from experiments.analysis.budget import PROBES, TERMS, budget
 from experiments.analysis.ratios import at_start
-from experiments.plots import axes, findings, style
+from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, sentences
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Column,
     Fields,
@@ -95,12 +96,12 @@ def _finding(view: View, curves: dict[str, Column]) -> str:
         if value == value:
             middle[key] = value
     if not middle:
-        return findings.NOTHING
+        return titles.NOTHING
     key = max(middle, key=lambda key: abs(middle[key]))
     parts = {term: curves[term].only(view.facet, key).curves["median"] for term in TERMS}
     slope, weights = (float(np.exp(parts[term].median())) for term in ("slope", "weights"))
-    name = findings.spoken(view.facet, key)
-    return findings.sentence(
+    name = titles.spoken(view.facet, key)
+    return titles.sentence(
         f"{name} multiplies the gradient by {axes.plainly(float(np.exp(middle[key])))} per layer: "
         f"slopes by {axes.plainly(slope)}, weights by {axes.plainly(weights)}"
     )

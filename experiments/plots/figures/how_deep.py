@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from experiments.plots import findings, style
+from experiments.plots import style, titles
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, sentences
 from experiments.plots.labels import fitting_rows
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import Where, arrange, as_panels, name_of
 from experiments.search.frontier import TRAINABLE, settings, table
 from experiments.storage.records import Records
@@ -49,7 +50,7 @@ def frontier(
     found = table(view.records, goal, on).head(MOST_ROWS)
     keys = settings(view.records)
     names = [name_of(keys, row) for row in found[keys].itertuples(index=False)]
-    spoken = [findings.spoken(keys, row) for row in found[keys].itertuples(index=False)]
+    spoken = [titles.spoken(keys, row) for row in found[keys].itertuples(index=False)]
     counted = found.rename(columns={"seeds": "n"})
     rows, depths = found.to_dict("records"), view.records.runs["depth"].to_numpy(float)
     subtitle, guide = sentences(frontier)
@@ -70,7 +71,7 @@ def _finding(rows: list[dict[str, Any]], names: list[str], goal: float) -> str:
     text = f"{names[best]} learns down to {rows[best]['frontier']:.0f} layers"
     if worst != best:
         text += f", {names[worst]} to {rows[worst]['frontier']:.0f}"
-    return findings.sentence(text)
+    return titles.sentence(text)
 
 
 def _keys() -> list[Artist]:

@@ -12,14 +12,15 @@ import numpy as np
 from experiments.analysis import cost as timing
 from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.selection import at_last_step, own_best, steps_to
-from experiments.plots import findings, style
+from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, needs, sentences, without_records
 from experiments.plots.figures.layers import accuracy_options, main_setting
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Column,
     Fields,
@@ -88,12 +89,12 @@ def accuracy_by_depth(
 def _deepest_best(view: View, column: Column) -> str:
     """The best and the worst accuracy in the deepest networks."""
     depth = column.curves["depth"].max()
-    found = findings.cases(column.curves[column.curves["depth"] == depth], view.keys)
+    found = titles.cases(column.curves[column.curves["depth"] == depth], view.keys)
     if not found:
-        return findings.NOTHING
+        return titles.NOTHING
     worst, best = found[0], found[-1]
-    text = f"At depth {depth:.0f} {best.name} reaches {findings.share(best.value)} test accuracy"
-    return text if best is worst else f"{text}, {worst.name} {findings.share(worst.value)}"
+    text = f"At depth {depth:.0f} {best.name} reaches {titles.share(best.value)} test accuracy"
+    return text if best is worst else f"{text}, {worst.name} {titles.share(worst.value)}"
 
 
 @FIGURES
@@ -117,8 +118,8 @@ def _come_far(view: View, column: Column) -> str:
     """How far layer 1 has come, of the setting in which it has come least and most."""
     key = main_setting(view, column)
     curves = rows_where(column.curves, view.facet, key)
-    found = findings.cases(curves[curves["layer"] == 1], view.hue)
-    return findings.apart(
+    found = titles.cases(curves[curves["layer"] == 1], view.hue)
+    return titles.apart(
         found, "layer 1 of {low.name} has come {low.value:.2g} of its weights’ size from where it was drawn",
         "layer 1 of {low.name} has come {low.value:.2g} of its weights’ size from where it was drawn, "
         "{high.name}’s {high.value:.2g}", setting=(view.facet, key),
@@ -155,10 +156,10 @@ def _range_of(values: Sequence[np.ndarray], names: Sequence[str]) -> str:
     finite = [found[np.isfinite(found)] for found in values]
     middle = {name: float(np.median(found)) for name, found in zip(names, finite, strict=True) if len(found)}
     if not middle:
-        return findings.NOTHING
+        return titles.NOTHING
     best, worst = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
-    text = f"Best: {best}, with a test accuracy of {findings.share(middle[best])}"
-    return text if best == worst else f"{text}; worst: {worst}, {findings.share(middle[worst])}"
+    text = f"Best: {best}, with a test accuracy of {titles.share(middle[best])}"
+    return text if best == worst else f"{text}; worst: {worst}, {titles.share(middle[worst])}"
 
 
 def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
@@ -230,12 +231,12 @@ def _one_sign(view: View, column: Column) -> str:
     ends = sorted(curves["batch"].unique())
     told = []
     for batch in dict.fromkeys((ends[0], ends[-1])) if ends else ():
-        found = findings.cases(curves[curves["batch"] == batch], view.keys)
+        found = titles.cases(curves[curves["batch"] == batch], view.keys)
         if found:
             told.append(
-                f"{findings.share(found[-1].value)} of {found[-1].name}’s units at a batch of {batch:g}"
+                f"{titles.share(found[-1].value)} of {found[-1].name}’s units at a batch of {batch:g}"
             )
-    return f"All incoming weights get one sign in up to {', and '.join(told)}" if told else findings.NOTHING
+    return f"All incoming weights get one sign in up to {', and '.join(told)}" if told else titles.NOTHING
 
 
 @FIGURES
@@ -260,14 +261,14 @@ def steps_by_rate(
 def _fastest(view: View, curves: pd.DataFrame, target: float) -> str:
     """The fewest steps of each setting, at its own best rate: the fastest and the slowest setting."""
     known = curves.dropna(subset=["median"]).sort_values("median")
-    found = findings.cases(known.drop_duplicates(view.keys or ["n"]), view.keys)
+    found = titles.cases(known.drop_duplicates(view.keys or ["n"]), view.keys)
     if not found:
         return f"No setting reaches a training loss of {target:g} in most of its seeds"
     fast, slow = found[0], found[-1]
     text = f"{fast.name} needs {plainly(fast.value)} steps to a loss of {target:g} at its best rate"
     times = f": {slow.value / fast.value:.2g} times as many" if fast.value else ""
     more = f", {slow.name} {plainly(slow.value)}{times}"
-    return findings.sentence(text if fast is slow else text + more)
+    return titles.sentence(text if fast is slow else text + more)
 
 
 # Costs ----------------------------------------------------------------------------------------------------
@@ -304,11 +305,9 @@ def _dearest(bars: dict[str, dict[str, timing.Times]]) -> str:
     middle = {text: float(np.median(np.median(each, axis=-1))) for text, each in times.items()}
     dear, cheap = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
     where = " ".join(group.split())
-    text = (
-        f"{findings.spoken(['activation'], [dear])} costs {plainly(middle[dear])} ns per element ({where}), "
-    )
-    text += f"{middle[dear] / middle[cheap]:.2g} times as much as {findings.spoken(['activation'], [cheap])}"
-    return findings.sentence(text)
+    text = f"{titles.spoken(['activation'], [dear])} costs {plainly(middle[dear])} ns per element ({where}), "
+    text += f"{middle[dear] / middle[cheap]:.2g} times as much as {titles.spoken(['activation'], [cheap])}"
+    return titles.sentence(text)
 
 
 def _keys(colours: dict[str, style.Look]) -> list[Artist]:

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.analysis.chance import chance_level
 from experiments.analysis.lives import shock_step
 from experiments.analysis.ratios import at_end, at_start, first_to_last, hidden, probe_column
-from experiments.plots import findings
+from experiments.plots import titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, along, needs
 from experiments.plots.lines import draw_lines
@@ -69,7 +69,7 @@ def gradient_by_layer(
         for when, rows in moments(view).items()
         for signal, name in signals.items()
     ]  # fmt: skip
-    finding = findings.gradient(view, main_setting(view, columns[0]))
+    finding = titles.gradient(view, main_setting(view, columns[0]))
     few = [0, 2] if len(columns) > 2 else [0, 1]
     return draw_lines(said(view, columns) if theory else view, columns, gradient_by_layer, finding, few=few)
 
@@ -101,23 +101,23 @@ def gradient_over_training(
 def _recovery(view: View, signal: str) -> str:
     """Whether training brings back the gradient of the setting that has least of it at the start."""
     table = first_to_last(view.records, signal)[["run_id", "step", "ratio_log10"]]
-    start = findings.cases(view.medians(at_start(table), "ratio_log10"), view.facet)
+    start = titles.cases(view.medians(at_start(table), "ratio_log10"), view.facet)
     if not start:
-        return findings.NOTHING
+        return titles.NOTHING
     worst = start[0]
     last = {
         c.name: c
-        for c in findings.cases(view.medians(at_end(table, view.records.runs), "ratio_log10"), view.facet)
+        for c in titles.cases(view.medians(at_end(table, view.records.runs), "ratio_log10"), view.facet)
     }
     if worst.value > -1:
         return (
             "No gradient vanishes at the start: "
-            f"{findings.amount(10.0**worst.value, worst.value)} of it or more reaches layer "
+            f"{titles.amount(10.0**worst.value, worst.value)} of it or more reaches layer "
             "1"
         )
     before = _ratio(worst.value)
     if worst.name not in last or not (view.records.runs["steps"] > 0).any():
-        return findings.sentence(f"{worst.name} lets {before} of its gradient through to layer 1")
+        return titles.sentence(f"{worst.name} lets {before} of its gradient through to layer 1")
     after, name = last[worst.name], worst.name
     if after.value > worst.value + 1:
         return (
@@ -135,7 +135,7 @@ def _recovery(view: View, signal: str) -> str:
 
 
 def _ratio(log: float) -> str:
-    return "nothing" if log == -np.inf else findings.amount(10.0 ** max(log, -300), log)
+    return "nothing" if log == -np.inf else titles.amount(10.0 ** max(log, -300), log)
 
 
 @FIGURES
@@ -169,9 +169,9 @@ def _deep_ratio(view: View, ratios: pd.DataFrame) -> str:
     runs = view.records.runs
     deep = runs.loc[runs["depth"] == runs["depth"].max(), "run_id"]
     rows = at_start(ratios[ratios["run_id"].isin(deep)])[["run_id", "step", "ratio_log10"]]
-    found = findings.cases(view.medians(rows, "ratio_log10"), view.keys)
+    found = titles.cases(view.medians(rows, "ratio_log10"), view.keys)
     if not found:
-        return findings.NOTHING
+        return titles.NOTHING
     least, most, depth = found[0], found[-1], int(runs["depth"].max())
     if least.value > -1 and most.value < 1:
         return f"At depth {depth}, no gradient vanishes: {_ratio(least.value)} of it or more reaches layer 1"
@@ -222,20 +222,18 @@ def _worst_shares(view: View, columns: Sequence[Column]) -> str:
         if not len(known):
             continue
         row = known.loc[known["median"].idxmax()]
-        name = findings.spoken(view.facet, [row[field] for field in view.facet])
+        name = titles.spoken(view.facet, [row[field] for field in view.facet])
         if row["median"] <= 0:
             parts.append("no unit dies" if what == "dead" else "none saturates")
         elif what == "dead":
             parts.append(
-                f"up to {findings.share(row['median'])} of {name}’s units are dead, in layer "
-                f"{row['layer']:.0f}"
+                f"up to {titles.share(row['median'])} of {name}’s units are dead, in layer {row['layer']:.0f}"
             )
         else:
             parts.append(
-                f"{findings.share(row['median'])} of {name}’s slopes are saturated, in layer "
-                f"{row['layer']:.0f}"
+                f"{titles.share(row['median'])} of {name}’s slopes are saturated, in layer {row['layer']:.0f}"
             )
-    return findings.sentence("; ".join(parts)) if parts else findings.NOTHING
+    return titles.sentence("; ".join(parts)) if parts else titles.NOTHING
 
 
 @FIGURES
@@ -294,9 +292,9 @@ def _kept(view: View, column: Column, signal: str) -> str:
         rows = rows.sort_values("layer")
         values = rows["median"].to_numpy(float)
         if len(values) > 1 and np.isfinite(values[[0, -1]]).all() and values[0] > 0:
-            changes[findings.spoken(view.hue, hue)] = (values[0], values[-1], int(rows["layer"].iloc[-1]))
+            changes[titles.spoken(view.hue, hue)] = (values[0], values[-1], int(rows["layer"].iloc[-1]))
     if not changes:
-        return findings.NOTHING
+        return titles.NOTHING
     logs = {name: np.log(last / first) if last > 0 else -np.inf for name, (first, last, _) in changes.items()}
     name = max(logs, key=lambda name: abs(logs[name]))
     first, last, layer = changes[name]
@@ -307,8 +305,8 @@ def _kept(view: View, column: Column, signal: str) -> str:
         )
     verb = "falls" if last < first else "rises"
     return (
-        f"The variance of {name}’s {signal} {verb} from {findings.amount(first)} in "
-        f"layer 1 to {findings.amount(last)} in layer {layer}"
+        f"The variance of {name}’s {signal} {verb} from {titles.amount(first)} in "
+        f"layer 1 to {titles.amount(last)} in layer {layer}"
     )
 
 
@@ -364,21 +362,21 @@ def learnt(view: View, column: Column) -> str:
     key = main_setting(view, column)
     curves = rows_where(column.curves, view.facet, key)
     last = curves[curves["step"] == curves["step"].max()] if len(curves) else curves
-    found = findings.cases(last, view.hue)
+    found = titles.cases(last, view.hue)
     if not found:
-        return findings.NOTHING
+        return titles.NOTHING
     level = column.guides[0] if column.guides else 0.0
     kind = column.title.removesuffix(" accuracy")
     worst, best = found[0], found[-1]
     if level and best.value <= level + NEAR:
-        text = f"nothing is learnt: the best {kind} accuracy is {findings.share(best.value)}, at chance"
-        return findings.under(view.facet, key, text)
-    text = f"{best.name} reaches {findings.share(best.value)} {kind} accuracy"
+        text = f"nothing is learnt: the best {kind} accuracy is {titles.share(best.value)}, at chance"
+        return titles.under(view.facet, key, text)
+    text = f"{best.name} reaches {titles.share(best.value)} {kind} accuracy"
     if worst is not best and level and worst.value <= level + NEAR:
-        text += f"; {worst.name} stays at chance, {findings.share(worst.value)}"
+        text += f"; {worst.name} stays at chance, {titles.share(worst.value)}"
     elif worst is not best:
-        text += f", {worst.name} {findings.share(worst.value)}"
-    return findings.under(view.facet, key, text)
+        text += f", {worst.name} {titles.share(worst.value)}"
+    return titles.under(view.facet, key, text)
 
 
 @FIGURES
@@ -412,13 +410,13 @@ def _moved(view: View, column: Column) -> str:
     """The smallest update of layer 1, beside the rule of thumb."""
     key = main_setting(view, column)
     curves = rows_where(column.curves, view.facet, key)
-    found = findings.cases(curves[curves["layer"] == 1], view.hue)
+    found = titles.cases(curves[curves["layer"] == 1], view.hue)
     if not found:
-        return findings.NOTHING
+        return titles.NOTHING
     least, most = found[0], found[-1]
     if least.value >= HEALTHY_UPDATE / 10:
         text = f"layer 1 learns in every setting: an update is {plainly(least.value)} of its weights or more"
-        return findings.under(view.facet, key, text)
-    text = f"an update moves {least.name}’s layer 1 by {findings.amount(least.value)} of its weights"
-    text += f", {most.name}’s by {findings.amount(most.value)}" if most is not least else ""
-    return findings.under(view.facet, key, text)
+        return titles.under(view.facet, key, text)
+    text = f"an update moves {least.name}’s layer 1 by {titles.amount(least.value)} of its weights"
+    text += f", {most.name}’s by {titles.amount(most.value)}" if most is not least else ""
+    return titles.under(view.facet, key, text)

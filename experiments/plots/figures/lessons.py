@@ -13,14 +13,15 @@ import numpy as np
 
 from experiments.analysis import lives as life
 from experiments.analysis.ratios import at_start, decay, hidden
-from experiments.plots import axes, findings, style
+from experiments.plots import axes, style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, sentences
 from experiments.plots.figures.layers import NEAR, SIGNALS, accuracy_options, shock_mark
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
-from experiments.plots.picture import Panel, Picture, Words, beside
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture, beside
 from experiments.plots.views import (
     Column,
     Field,
@@ -84,15 +85,15 @@ def _deepest_that_learns(view: View, accuracy: Column, share: dict[str, Any]) ->
     """The setting in which what is learnt differs most between the lines."""
     apart = {}
     for key in settings_of(view):
-        found = findings.cases(_last(rows_where(accuracy.curves, view.facet, key)), view.hue)
+        found = titles.cases(_last(rows_where(accuracy.curves, view.facet, key)), view.hue)
         apart[key] = found[-1].value - found[0].value if found else -1.0
     return max(reversed(list(apart)), key=lambda key: round(apart[key], 2))
 
 
 def _fails(view: View, key: Sequence[Any], accuracy: Column, share: dict[str, Any]) -> str:
     """What becomes of the gradient, and whether the setting that loses most of it learns."""
-    gradient = findings.gradient(view, key)
-    found = findings.cases(_last(rows_where(accuracy.curves, view.facet, key)), view.hue)
+    gradient = titles.gradient(view, key)
+    found = titles.cases(_last(rows_where(accuracy.curves, view.facet, key)), view.hue)
     if not found:
         return gradient
     text = gradient.split(";")[0]
@@ -101,10 +102,10 @@ def _fails(view: View, key: Sequence[Any], accuracy: Column, share: dict[str, An
     if worst.name.lower() in gradient.split(" passes")[0].lower() and level and worst.value <= level + NEAR:
         left = gradient.split(";")[1].strip() if ";" in gradient else ""
         end = f"{left}, and nothing is learnt" if left else "nothing is learnt"
-        other = f"; {best.name} reaches {findings.share(best.value)}" if best is not worst else ""
+        other = f"; {best.name} reaches {titles.share(best.value)}" if best is not worst else ""
         return f"{text}; {end}{other}"
-    text = f"{text}; {best.name} learns to an accuracy of {findings.share(best.value)}"
-    return text if best is worst else f"{text}, {worst.name} to {findings.share(worst.value)}"
+    text = f"{text}; {best.name} learns to an accuracy of {titles.share(best.value)}"
+    return text if best is worst else f"{text}, {worst.name} to {titles.share(worst.value)}"
 
 
 # Deaths and recoveries ------------------------------------------------------------------------------------
@@ -166,24 +167,24 @@ def _toll(
 ) -> str:
     """How many units the largest step kills, and what share of them is back at the end, by layer."""
     acts = view.records.runs["activation"].unique()
-    name = findings.spoken(["activation"], acts) if len(acts) == 1 else findings.spoken(view.facet, key)
+    name = titles.spoken(["activation"], acts) if len(acts) == 1 else titles.spoken(view.facet, key)
     if not len(later):
-        return findings.sentence(f"a step {factor:g} times as large as usual kills none of {name}’s units")
+        return titles.sentence(f"a step {factor:g} times as large as usual kills none of {name}’s units")
     first = table[table["step"] == table["step"].min()].groupby("run_id")["killed"].sum()
     runs = view.records.runs.set_index("run_id").loc[first.index]
     killed = float((first / (runs["depth"] * runs["width"])).median())
     last = later[later["step"] == later["step"].max()].sort_values("layer")
     back = {int(layer): 1 - value for layer, value in zip(last["layer"], last["median"], strict=True)}
-    text = f"A step {factor:g} times as large as usual kills {findings.share(killed)} of {name}’s units; "
+    text = f"A step {factor:g} times as large as usual kills {titles.share(killed)} of {name}’s units; "
     most, least = max(back, key=back.__getitem__), min(back, key=back.__getitem__)
     if back[most] == 0:
         return text + "none of them comes back"
-    text += f"{findings.share(back[most])} of these come back in layer {most}"
+    text += f"{titles.share(back[most])} of these come back in layer {most}"
     return text if most == least else text + f", {_none(back[least])} in layer {least}"
 
 
 def _none(value: float) -> str:
-    return "none" if value == 0 else findings.share(value)
+    return "none" if value == 0 else titles.share(value)
 
 
 # Initialisation -------------------------------------------------------------------------------------------
@@ -305,18 +306,18 @@ def _decides(view: View, back: pd.DataFrame, rows: str) -> str:
     """Of the line for which the choice matters most: the worst and the best choice, and their factors."""
     apart = {}
     for hue, part in groups(back, view.hue):
-        found = [findings.Case(row.row, row.median, row.low, row.high) for row in part.itertuples()]
+        found = [titles.Case(row.row, row.median, row.low, row.high) for row in part.itertuples()]
         found = [case for case in found if case.value > 0]
         if found:
             off = sorted(found, key=lambda case: abs(np.log(case.value)))
             apart[hue] = off[-1], off[0]
     if not apart:
-        return findings.NOTHING
-    saved = {hue: pair for hue, pair in apart.items() if abs(pair[1].value - 1) <= findings.EVEN} or apart
+        return titles.NOTHING
+    saved = {hue: pair for hue, pair in apart.items() if abs(pair[1].value - 1) <= titles.EVEN} or apart
     hue = max(saved, key=lambda hue: abs(np.log(saved[hue][0].value)) - abs(np.log(saved[hue][1].value)))
     worst, best = saved[hue]
-    name, what = findings.spoken(view.hue, hue), "Initialisation" if rows == "init" else rows
-    if abs(worst.value - best.value) <= findings.EVEN:
+    name, what = titles.spoken(view.hue, hue), "Initialisation" if rows == "init" else rows
+    if abs(worst.value - best.value) <= titles.EVEN:
         return (
             f"{what} does not decide: {name} passes back {plainly(best.value)} to "
             f"{plainly(worst.value)} per layer"

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import join, median_range
-from experiments.plots import axes, findings, style
+from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, sentences
-from experiments.plots.picture import Bar, Panel, Picture, Words
+from experiments.plots.panels import Bar, Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Fields,
     View,
@@ -92,15 +93,15 @@ def _widest(view: View, shares: dict[str, pd.DataFrame]) -> str:
     there = frame[frame["median"] > 0]
     sizes = there.loc[there["row"] > ZERO, "row"]
     if not len(sizes):
-        return findings.NOTHING
+        return titles.NOTHING
     decades = (sizes.max() - sizes.min() + 1) / PER_DECADE
     text = f"The numbers in |{name}| lie over {decades:.0f} orders of magnitude"
     zeros = there[there["row"] == ZERO]
     if not len(zeros):
         return f"{text}; none is exactly 0"
     row = zeros.loc[zeros["median"].idxmax()]
-    who = findings.spoken(view.facet, [row[field] for field in view.facet])
-    return f"{text}; in layer {row['layer']:.0f} of {who} up to {findings.share(row['median'])} are exactly 0"
+    who = titles.spoken(view.facet, [row[field] for field in view.facet])
+    return f"{text}; in layer {row['layer']:.0f} of {who} up to {titles.share(row['median'])} are exactly 0"
 
 
 def _shares(view: View, name: str) -> pd.DataFrame:

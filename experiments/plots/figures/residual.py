@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.analysis.ratios import at_start
-from experiments.plots import findings
+from experiments.plots import titles
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.lines import draw_lines
@@ -57,7 +57,7 @@ def _within(columns: list[Column]) -> str:
         return "Theory predicts none of these settings"
     inside, far = float((np.abs(away_from) <= 2).mean()), float(np.abs(away_from).max())
     return (
-        f"{findings.share(inside)} of {len(away_from)} medians lie within 2 sds of "
+        f"{titles.share(inside)} of {len(away_from)} medians lie within 2 sds of "
         f"theory, the farthest at {far:.2g}"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
-from experiments.plots import findings
+from experiments.plots import titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.figures.layers import main_setting
@@ -75,19 +75,19 @@ def _middle(view: View, column: Column, says: str) -> str:
     curves = rows_where(column.curves, view.facet, key)
     curves = curves[np.isfinite(curves["median"])]
     if not len(curves):
-        return findings.NOTHING
+        return titles.NOTHING
     by = list(view.hue)
     middle = (
         curves.groupby(by)["median"].median().reset_index()
         if by
         else curves[["median"]].median().to_frame().T
     )
-    found = findings.cases(middle.assign(low=middle["median"], high=middle["median"]), by)
+    found = titles.cases(middle.assign(low=middle["median"], high=middle["median"]), by)
     low, high = found[0], found[-1]
     text = f"{low.name} {says.format(plainly(low.value))}"
     text += f", {high.name} by {plainly(high.value)}" if high is not low and " by " in says else ""
     text += f", {high.name} of {plainly(high.value)}" if high is not low and " of " in says else ""
-    return findings.under(view.facet, key, text)
+    return titles.under(view.facet, key, text)
 
 
 @FIGURES
@@ -137,8 +137,8 @@ def _last_rank(view: View, column: Column) -> str:
     """How many directions the last hidden layer's outputs fill at the start, at the least and at the most."""
     key = main_setting(view, column)
     curves = rows_where(column.curves, view.facet, key)
-    found = findings.cases(curves[curves["layer"] == curves["layer"].max()], view.hue)
-    return findings.apart(
+    found = titles.cases(curves[curves["layer"] == curves["layer"].max()], view.hue)
+    return titles.apart(
         found, "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start",
         "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start, "
         "{high.name}’s {high.value:.2g}", setting=(view.facet, key),

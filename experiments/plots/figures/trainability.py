@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from experiments.analysis.ratios import at_end
-from experiments.plots import axes, findings, style
+from experiments.plots import axes, style, titles
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, sentences
 from experiments.plots.maps import WIDE
-from experiments.plots.picture import Bar, Panel, Picture, Words
+from experiments.plots.panels import Bar, Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import Fields, View, Where, arrange, as_panels, name_of, rows_where, settings_of
 from experiments.storage.records import Records
 from mlp.activations import activation
@@ -80,8 +81,8 @@ def _deepest(view: View, table: pd.DataFrame, scales: float) -> str:
         return f"No depth and no variance of the weights reaches an accuracy of {TRAINED:g}"
     row = learnt.loc[learnt["depth"].idxmax()]
     whole = f" (the deepest tried: {table['depth'].max():.0f})"
-    name = findings.spoken(view.facet, [row[field] for field in view.facet])
-    return findings.sentence(
+    name = titles.spoken(view.facet, [row[field] for field in view.facet])
+    return titles.sentence(
         f"{name} learns down to {row['depth']:.0f} layers{whole}, with weights of "
         f"variance {row['weight']:.3g} / fan-in"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.plots import findings
+from experiments.plots import titles
 from experiments.plots.axes import power
 from experiments.plots.figure_table import FIGURES, needs
 from experiments.plots.figures.layers import NORM, SIGNALS, main_setting
@@ -57,11 +57,11 @@ def _lost(view: View, column: Column) -> str:
         if len(zeros) and true is not None:
             of = rows_where(true, view.hue, hue)
             most = of.loc[of["layer"].isin(zeros["layer"]), "median"].max()
-            name = findings.spoken(view.hue, hue).removeprefix("dtype=")
+            name = titles.spoken(view.hue, hue).removeprefix("dtype=")
             size = f"truly {power(round(most))} or less" if np.isfinite(most) else "as it truly is"
             told.append(f"{name} reports 0 in {len(zeros)} of {len(rows)} layers, {size}")
     said = "; ".join(told) if told else "no norm is lost: every plain one is above 0"
-    return findings.under(view.facet, key, said)
+    return titles.under(view.facet, key, said)
 
 
 def _logs(rows: pd.DataFrame, signal: str) -> pd.DataFrame:

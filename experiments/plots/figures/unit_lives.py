@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from experiments.analysis import lives as life
-from experiments.plots import axes, findings, style
+from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, sentences
 from experiments.plots.labels import Line, label_lines
-from experiments.plots.picture import Panel, Picture, Words
+from experiments.plots.panels import Panel, Words
+from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Column,
     Fields,
@@ -79,11 +80,11 @@ def _toll(
         sums.append([float(part.loc[part["step"] == last, "median"].mean()) for part in (deaths, back)])
     known = [i for i, (deaths, _) in enumerate(sums) if deaths == deaths]
     if not known:
-        return findings.NOTHING, 0
+        return titles.NOTHING, 0
     worst = max(known, key=lambda i: sums[i][0])
     deaths, back = sums[worst]
     what = "dies" if state == "dead" else "falls inactive"
-    where = f" ({findings.spoken(view.facet, keys[worst])})" if view.facet else ""
+    where = f" ({titles.spoken(view.facet, keys[worst])})" if view.facet else ""
     if deaths == 0:
         return f"No unit {what}{where}", worst
     return (
@@ -99,7 +100,7 @@ def _toll(
 
 
 def _undone(deaths: float, back: float) -> str:
-    return "none comes back" if back == 0 else f"{findings.share(min(back / deaths, 1.0))} of them come back"
+    return "none comes back" if back == 0 else f"{titles.share(min(back / deaths, 1.0))} of them come back"
 
 
 def _ends(drawn: Sequence[Sequence[Column]]) -> Any:

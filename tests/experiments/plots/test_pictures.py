@@ -18,7 +18,7 @@ from synthetic import records
 from experiments.plots import FIGURES, Picture, sheets, style
 from experiments.plots.canvas import STYLES, Canvas
 from experiments.plots.labels import Line, broken, label_lines, spaced
-from experiments.plots.picture import Panel, Words
+from experiments.plots.panels import Panel, Words
 from mlp.registry import RegistryError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ import pytest
 from made_up import grid, made
 from synthetic import records
 
-from experiments.plots import FIGURES, findings
+from experiments.plots import FIGURES, titles
 
 SEEDS = [0, 1, 2]
 
@@ -223,7 +223,7 @@ def test_deaths_and_recoveries_are_those_of_the_units_that_the_step_killed(dead,
     ("value", "said"), [(0.236, "0.236"), (1.2e-12, "10⁻¹²"), (0.0, "nothing"), (0.05, "0.05"), (3e5, "10⁵")]
 )
 def test_amounts_are_short_and_zero_is_nothing(value, said):
-    assert findings.amount(value) == said
+    assert titles.amount(value) == said
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_amounts_are_short_and_zero_is_nothing(value, said):
     [(0.0, "0"), (1.0, "1.00"), (0.999, "over 0.99"), (0.001, "under 0.01"), (0.123, "0.12"), (0.05, "0.05")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(value, said):
-    assert findings.share(value) == said
+    assert titles.share(value) == said
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(value, said):
     ],
 )
 def test_settings_are_spoken_as_a_sentence_names_them(names, values, said):
-    assert findings.spoken(names, values) == said
+    assert titles.spoken(names, values) == said
 
 
 def test_without_a_number_nothing_is_claimed():
@@ -259,4 +259,4 @@ def test_without_a_number_nothing_is_claimed():
         "learning_curves",
         "update_ratio",
     ):
-        assert finding(name, r) == findings.NOTHING
+        assert finding(name, r) == titles.NOTHING
