@@ -209,18 +209,6 @@ def colour_on(look: Look, *, dark: bool) -> Any:
     return ON_DARK.get(look.colour, look.colour) if dark else look.colour
 
 
-def on_page(look: Look) -> tuple[str, str]:
-    """Return a look's colour on light and on dark paper as ``#rrggbb``, for what matplotlib does not draw."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    if isinstance(look.colour, Shade):
-        places = (low + look.colour.place * (high - low) for low, high in (ENDS["light"], ENDS["dark"]))
-        light, dark = (to_hex(colormaps[ORDERED](place)) for place in places)
-        return light, dark
-    return to_hex(look.colour), to_hex(ON_DARK.get(look.colour, look.colour))
-
-
 def ink(axes: Axes) -> Any:
     """The colour of text on these axes."""
     return axes.xaxis.label.get_color()

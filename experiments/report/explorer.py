@@ -107,9 +107,20 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
         "name": name,
         "number": not any(isinstance(value, str) for value in values),
         "values": [style.show(value) for value in values],
-        "colours": [style.on_page(looks[value]) for value in values],  # on light and on dark paper
+        "colours": [_on_page(looks[value]) for value in values],
         "marks": [MARKS.get(looks[value].marker, "circle") for value in values],
     }
+
+
+def _on_page(look: style.Look) -> list[str]:
+    """The colour of a look on light and on dark paper, as ``#rrggbb``."""
+    colours = (style.colour_on(look, dark=dark) for dark in (False, True))
+    return [
+        colour.lower()
+        if isinstance(colour, str)
+        else "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
+        for colour in colours
+    ]
 
 
 def _settings(runs: pd.DataFrame, values: Mapping[str, Sequence[Any]]) -> tuple[list[list[int]], list[int]]:
