@@ -50,7 +50,7 @@ def _of_lines(axes: Axes) -> Table | None:
 def _named_lines(axes: Axes) -> dict[str, Line2D]:
     """The lines of data that were given a name, and those of theory, which are drawn in the same order.
 
-    matplotlib's own names for lines without one begin with _child.
+    Names that begin with an underscore are of lines that help the eye, or are matplotlib's own.
     """
     lines = [(str(line.get_label()), line) for line in axes.lines]
     found = {name: line for name, line in lines if name and not name.startswith("_")}

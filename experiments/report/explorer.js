@@ -38,7 +38,7 @@
   }
   const lookOf = (setting) => {
     const value = HUE < 0 ? 0 : DATA.settings[setting][HUE];
-    return HUE < 0 ? { colour: "#0072B2", mark: "circle" } : { colour: FIELDS[HUE].colours[value], mark: FIELDS[HUE].marks[value] };
+    return HUE < 0 ? { colour: ink(), mark: "circle" } : { colour: FIELDS[HUE].colours[value][dark.matches ? 1 : 0], mark: FIELDS[HUE].marks[value] };
   };
 
   function toAddress() {
@@ -90,7 +90,7 @@
 
   // ---- panels --------------------------------------------------------------------------------------------
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const ink = () => css("--text");
+  const ink = () => css("--text"), dark = matchMedia("(prefers-color-scheme: dark)");
   const crosshair = new Bokeh.Span({ dimension: "height", line_width: 1, line_alpha: 0.6 });
 
   function makePanel(measure, byLayer) {
@@ -285,7 +285,7 @@
     const inputs = field.values.map((value, k) => element("input", { type: "radio", name: `explore-${field.name}`, value: k }));
     inputs.forEach((input, k) => input.addEventListener("change", () => change(() => { state.setting = sameAs(state.setting, i, k); })));
     controls.push(() => inputs.forEach((input, k) => { input.checked = k === DATA.settings[state.setting][i]; }));
-    const swatch = (k) => { const s = element("span", { className: "swatch" }); s.style.background = i === HUE ? field.colours[k] : "none"; return s; };
+    const swatch = (k) => element("span", { className: "swatch", style: `--light: ${field.colours[k][0]}; --dark: ${field.colours[k][1]}` });
     return element("fieldset", {}, element("legend", {}, field.name), ...inputs.map((input, k) => element("label", {}, input, ...(i === HUE ? [swatch(k)] : []), field.values[k])));
   }
   function box(label, key) {
@@ -360,7 +360,7 @@
     $("explorer").dataset.ready = "yes";
     if (there) $("explorer").scrollIntoView();
     const repaint = () => { paint(); refresh(); };
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+    dark.addEventListener("change", repaint);
     addEventListener("beforeprint", repaint);
     addEventListener("hashchange", () => { if (fromAddress()) { refresh(); $("explorer").scrollIntoView(); } });
     $("explorer-numbers").addEventListener("toggle", tell);

@@ -107,7 +107,7 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
         "name": name,
         "number": not any(isinstance(value, str) for value in values),
         "values": [style.show(value) for value in values],
-        "colours": [style.colour_on(looks[value], dark=False) for value in values],
+        "colours": [[style.colour_on(looks[value], dark=dark) for dark in (False, True)] for value in values],
         "marks": [MARKS.get(looks[value].marker, "circle") for value in values],
     }
 

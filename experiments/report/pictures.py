@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.plots import style
+from experiments.plots.album import narrow_names
 from experiments.plots.canvas import THEMES
 from experiments.storage.drawn import file_names
 
+# Colours of a light figure that are the page's, and so change with it; those of maps stay what they are.
 LIGHT = THEMES["light"]
-# Colours of a light figure that are the page's in dark; those of lines and maps stay what they are.
 PAGE_COLOURS = {
     LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line",
     LIGHT.paper: "--card",
 }  # fmt: skip
-COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
+LINES = {colour.lower(): f"--on{colour[1:].lower()}" for colour in style.ON_DARK if colour != "#000000"}
+DARK_LINES = {name: style.ON_DARK[colour.upper()] for colour, name in LINES.items()}  # for the page's style
+COLOUR = re.compile("|".join({**PAGE_COLOURS, **LINES}), re.IGNORECASE)
 PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
 NEEDLESS = re.compile(r"(\.\d\d)\d+")  # digits of a place, in points, beyond a hundredth
 PREVIEW_WIDTH, PREVIEW_COLOURS = 1200, 256
@@ -67,14 +71,12 @@ def pictures(folder: Path, figures: Sequence[str], prefix: str = "") -> list[Pic
         home = folder / "figures"
         told = _told(home / f"{stem}.json")
         wide = [name for name in told.get("files", ()) if name.endswith(".svg")]
-        narrow = [path.name for path in sorted(home.glob(f"{stem}_narrow*.svg"))]
+        narrow = [name.replace(stem, f"{stem}_narrow", 1) for name in wide]  # as `album` calls them
+        narrow = [name for name in narrow if (home / name).exists()]
         if wide:
             words = {key: told.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
             sides = {
-                side: [
-                    _drawing((home / name).read_text(encoding="utf-8"), f"{prefix}{place}{side[0]}{i}-")
-                    for i, name in enumerate(names)
-                ]
+                side: [_drawing(home / name, f"{prefix}{place}{side[0]}{i}-") for i, name in enumerate(names)]
                 for side, names in (("wide", wide), ("narrow", narrow))
             }
             found.append(Picture(**words, **sides, tables=told.get("tables", ())))
@@ -90,8 +92,9 @@ def _told(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _drawing(drawn: str, ids: str) -> Drawing:
+def _drawing(path: Path, ids: str) -> Drawing:
     """Make a file that matplotlib wrote a part of a page; errors: ValueError where it is no such file."""
+    drawn = path.read_text(encoding="utf-8")
     head = re.search(r"<svg\b[^>]*>", drawn)
     box = re.search(r'viewBox="([-\d. ]+)"', head[0]) if head else None
     if head is None or box is None:
@@ -111,7 +114,9 @@ def _as_part(body: str, ids: str) -> str:
 
 
 def _variable(colour: str) -> str:
-    return next(name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower())
+    """The page's own colour; that of a line is itself where the page does not set another, in dark."""
+    page = next((name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower()), None)
+    return page or f"{LINES[colour.lower()]}, {colour}"
 
 
 def preview(folder: Path, figures: Sequence[str]) -> bytes | None:

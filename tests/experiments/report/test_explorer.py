@@ -52,7 +52,7 @@ def test_a_setting_is_told_by_the_fields_that_vary(found):
         ("activation", False, ["sigmoid", "relu"]),
         ("depth", True, ["2", "4"]),
     ]
-    assert data["fields"][0]["colours"] == ["#0072B2", "#D55E00"]  # those of the figures
+    assert data["fields"][0]["colours"] == [["#0072B2", "#4DA6E0"], ["#D55E00", "#FF8A47"]]
     assert data["settings"] == [[0, 0], [0, 1], [1, 0], [1, 1]]
     depths = {tuple(data["settings"][run["setting"]])[1]: run["depth"] for run in data["runs"]}
     assert depths == {0: 2, 1: 4}
