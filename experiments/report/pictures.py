@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from experiments.plots import style
-from experiments.plots.album import narrow_names
 from experiments.plots.canvas import THEMES
 from experiments.storage.drawn import file_names
 
