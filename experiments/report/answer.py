@@ -19,7 +19,11 @@ def answer(verdicts: Sequence[Verdict], finding: str, summary: pd.DataFrame | No
 
     Each is left out where there is nothing to say; that with a number comes first.
     """
-    told = [_of_verdicts(verdicts), finding, _of_summary(summary) if summary is not None else ""]
+    told = [
+        _of_verdicts(verdicts),
+        f"{finding}." if finding else "",
+        _of_summary(summary) if summary is not None else "",
+    ]
     return [text for text in told if text]
 
 
