@@ -241,7 +241,14 @@
     const cells = (tag, row) => element("tr", {}, ...row.map((text, i) => element(i ? tag : "th", { className: i ? "n" : "", scope: tag === "th" ? "col" : i ? "" : "row" }, text)));
     return element("table", {}, element("caption", {}, caption), element("thead", {}, cells("th", head)), element("tbody", {}, ...rows.map((row) => cells("td", row))));
   }
+  const swatch = (colours) => element("span", { className: "swatch", style: `--light: ${colours[0]}; --dark: ${colours[1]}` });
+  function key() { // which colour is what, also where no button says it, and on paper
+    const name = ({ setting, held }) => (held ? `held: ${nameOf(setting)}` : state.all && HUE >= 0 ? FIELDS[HUE].values[DATA.settings[setting][HUE]] : nameOf(setting));
+    const colours = ({ setting, held }) => (held || HUE < 0 ? ["var(--text)", "var(--text)"] : FIELDS[HUE].colours[DATA.settings[setting][HUE]]);
+    return shown().sort((a, b) => a.setting - b.setting).map((c) => element("span", {}, swatch(colours(c)), name(c)));
+  }
   function tell() {
+    $("explorer-key").replaceChildren(...key());
     const runs = runsOf(state.setting), s = (key) => range(summary(runs.map((run) => stepValue(key, run, state.step))), curve[key].log);
     $("explorer-told").textContent = `${nameOf(state.setting)}, step ${STEPS[state.step]}, ${count(runs.length, "seed")}: loss ${s("loss")} nats, training accuracy ${s("accuracy")}.`;
     $("explorer-compared").replaceChildren(...(state.held === null ? [] : compared()));
@@ -285,8 +292,7 @@
     const inputs = field.values.map((value, k) => element("input", { type: "radio", name: `explore-${field.name}`, value: k }));
     inputs.forEach((input, k) => input.addEventListener("change", () => change(() => { state.setting = sameAs(state.setting, i, k); })));
     controls.push(() => inputs.forEach((input, k) => { input.checked = k === DATA.settings[state.setting][i]; }));
-    const swatch = (k) => element("span", { className: "swatch", style: `--light: ${field.colours[k][0]}; --dark: ${field.colours[k][1]}` });
-    return element("fieldset", {}, element("legend", {}, field.name), ...inputs.map((input, k) => element("label", {}, input, ...(i === HUE ? [swatch(k)] : []), field.values[k])));
+    return element("fieldset", {}, element("legend", {}, field.name), ...inputs.map((input, k) => element("label", {}, input, ...(i === HUE ? [swatch(field.colours[k])] : []), field.values[k])));
   }
   function box(label, key) {
     const input = element("input", { type: "checkbox" });
@@ -359,9 +365,7 @@
     await Bokeh.embed.add_document_standalone(doc, $("explorer-panels"), targets);
     $("explorer").dataset.ready = "yes";
     if (there) $("explorer").scrollIntoView();
-    const repaint = () => { paint(); refresh(); };
-    dark.addEventListener("change", repaint);
-    addEventListener("beforeprint", repaint);
+    dark.addEventListener("change", () => { paint(); refresh(); });
     addEventListener("hashchange", () => { if (fromAddress()) { refresh(); $("explorer").scrollIntoView(); } });
     $("explorer-numbers").addEventListener("toggle", tell);
   }

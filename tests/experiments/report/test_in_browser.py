@@ -79,9 +79,11 @@ def focused(page):
                    "document.activeElement.name || document.activeElement.textContent)")  # fmt: skip
 
 
-def test_it_opens_from_a_file_without_a_complaint_and_at_once(page):
+def test_it_opens_from_a_file_without_a_complaint_and_at_once(fresh):
+    page = fresh
     assert page.complaints() == []
     assert page.js("document.querySelectorAll('.panel').length") == 7
+    assert page.js("document.getElementById('explorer-key').innerText").split() == ["sigmoid", "relu"]
     assert page.js(
         "[...document.querySelectorAll('.panel')].every(p => p.getBoundingClientRect().height > 200)"
     )
