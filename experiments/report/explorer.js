@@ -105,7 +105,7 @@
       x: new Bokeh.Range1d({ start: 0, end: 1 }), y: new Bokeh.Range1d({ start: 0, end: 1 }),
     };
     const plot = panel.plot = Bokeh.Plotting.figure({
-      height: 250, sizing_mode: "stretch_width", min_width: 200, toolbar_location: null, tools: "",
+      height: 250, sizing_mode: "stretch_width", min_width: 200, min_border_right: 18, toolbar_location: null, tools: "",
       x_range: panel.x, y_range: panel.y, x_axis_label: byLayer ? "layer, counted from the input" : "step",
     });
     const of = (field) => ({ field });
