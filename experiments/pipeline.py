@@ -24,7 +24,7 @@ from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
 from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
-from experiments.sweeps.blas import maker_while_training
+from experiments.sweeps.blas import blas, maker_while_training
 from experiments.sweeps.plan import ExecutionOptions, Sweep, settled, survey
 from experiments.sweeps.progress import Progress
 from experiments.sweeps.sweep import executor, train
@@ -311,9 +311,10 @@ def summarised(records: Records) -> pd.DataFrame:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep the caller's settings out: how NumPy treats errors, and warnings that are turned into errors.
+    """Keep the caller's settings out: NumPy's threads, how it treats errors, warnings that become errors.
 
-    Such warnings are raised at the end, when nothing can be lost by them any more.
+    Such warnings are raised at the end, when nothing can be lost by them any more. With one thread the sums
+    of theory keep their order; several wait for one another over products this small.
     """
     import numpy as np
 
@@ -321,7 +322,8 @@ def undisturbed() -> Iterator[None]:
     with warnings.catch_warnings(record=strict) as caught:
         if strict:
             warnings.simplefilter("default")
-        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+        quietly = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+        with quietly, blas().limit(limits=1, user_api="blas"):
             yield
     for each in caught or ():
         warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

@@ -19,6 +19,7 @@ from experiments.pipeline import undisturbed
 from experiments.plots import FIGURES
 from experiments.plots.album import drawn
 from experiments.plots.figure_table import with_look
+from experiments.sweeps.blas import blas
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = {
@@ -113,6 +114,18 @@ def test_nothing_of_the_shells_reaches_in(usual, tmp_path, options, environment)
         subprocess.run([sys.executable, *options, "-c", CODE], env=os.environ | environment, check=True)
 
     same(written(tmp_path, run), usual)
+
+
+def test_theory_and_diagnosis_use_one_thread_whatever_the_caller_has_set():
+    """Two threads took 240 times as long over the small products of theory while another process ran."""
+    with blas().limit(limits=2, user_api="blas"):
+        with undisturbed():
+            assert threads() == {1}
+        assert threads() == {2}
+
+
+def threads() -> set[int]:
+    return {pool["num_threads"] for pool in blas().info() if pool["user_api"] == "blas"}
 
 
 def test_a_warning_that_is_an_error_is_raised_when_nothing_can_be_lost_by_it():
