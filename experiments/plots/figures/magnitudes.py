@@ -91,7 +91,7 @@ def _colours() -> Any:
 
 
 def _apart(view: View, shares: dict[str, pd.DataFrame], key: Sequence[Any]) -> str:
-    """Of the setting that is shown: where most numbers lie at the start, in the first and last hidden layer."""
+    """Where most numbers of a setting lie at the start, in the first and the last hidden layer."""
     name, frame = next(iter(shares.items()))
     rows = rows_where(frame, view.facet, key)
     layers = _chosen(rows)
