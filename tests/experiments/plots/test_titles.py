@@ -267,9 +267,9 @@ def test_without_a_number_nothing_is_claimed():
     [
         (
             {"tanh": 30, "relu": 3},
-            "Tanh learns at the deepest tried, beyond {} layers, ReLU down to 4 layers",
+            "Tanh learns at the deepest tried, beyond {} layers, ReLU down to 3 layers",
         ),
-        ({"relu": 3}, "ReLU learns down to 4 layers"),
+        ({"relu": 3}, "ReLU learns down to 3 layers"),
         ({"relu": 0}, "ReLU learns not even at the shallowest tried, {} layers or less"),
     ],
 )
