@@ -105,14 +105,18 @@ def _in_look(name: str, figures: list[str], given: Namespace) -> list[str]:
 
 def _words(path: Path) -> dict[str, str]:
     """Read a reader's own words: a YAML mapping of texts; errors: ConfigError."""
-    import yaml
+    from experiments.config.yaml_strict import read
+    from experiments.storage.files import content
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError([f"--words {path}: cannot be read: {str(error).splitlines()[0]}"]) from None
-    texts = [text for each in found.items() for text in each] if isinstance(found, dict) else [None]
-    if not all(isinstance(text, str) for text in texts):
+        root, faults = read(content(path), str(path))
+    except OSError as error:
+        raise ConfigError([f"--words {path}: cannot be read: {error.strerror or error}"]) from None
+    if faults:
+        raise ConfigError([f"--words {fault}" for fault in faults])
+    nodes = root.value if root and isinstance(root.value, dict) else {"": None}
+    found = {key: node.value if node else None for key, node in nodes.items()}
+    if not all(isinstance(text, str) for text in found.values()):
         raise ConfigError([f"--words {path}: not a mapping of texts to texts, as in layer: Schicht"])
     return found
 

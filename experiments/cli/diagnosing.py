@@ -9,6 +9,7 @@ from experiments import config
 from experiments.cli.status import OK
 from experiments.config import ConfigError, Experiment
 from experiments.pipeline import experiment_of, run_experiment, stored_experiment, stored_records
+from experiments.storage.drawn import Gallery
 from experiments.storage.records import Records
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
@@ -54,7 +55,8 @@ def _diagnose(given: Namespace) -> int:
         table, tried = confirm(table, records.runs, jobs=given.jobs or 0)
         store.write("cures.csv", tried.to_csv(index=False).encode())
         names.append("cures.csv")
-    store.write("diagnosis.csv", table.to_csv(index=False).encode())
+    gallery = Gallery(store, records)  # so that a later run.py keeps the cures that were tried
+    gallery.keep("diagnosis.csv", {"diagnosis.csv": table.to_csv(index=False).encode()})
     fields = list(table.columns[: table.columns.get_loc("rank")])
     for row in table.to_dict("records"):
         if row["rank"] == 1 and fields:

@@ -1,7 +1,8 @@
 """Records -> pictures; never pyplot, never a file read, nothing trained.
 
 For a report, `draw` keeps figures in the store of an experiment and draws none again that has not changed.
-Each has its pictures (SVG, and PNG for where no SVG is shown) and beside them `STEM.json` with these keys:
+Each has its pictures (SVG, PNG for where no SVG is shown, a narrow SVG) and beside them `STEM.json` with
+these keys:
 
 * finding: the title, a sentence with its number, computed from the records; subtitle: what is plotted;
 * how_to_read: a sentence or two; alt: all of it, with seeds, settings and what is left out, to be read out;

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from experiments.config import Experiment
 from experiments.plots import style
 from experiments.plots.figure_table import FIGURES
+from experiments.plots.picture import Picture
 from experiments.storage.drawn import Gallery, file_names
 from experiments.storage.files import StoreError
 from experiments.storage.records import Records
+from mlp.registry import RegistryError
 
 
 def draw(
@@ -50,7 +53,12 @@ def drawn(
     words: what stands in place of the figure's own words, as in `Canvas`.
     """
     with style.own_look():
-        made = FIGURES.bind(text)(records).on(words=words).files(stem)
+        picture: Picture = FIGURES.bind(text)(records).on(words=words)
+        made = picture.files(stem)
+        if f"{stem}.svg" in made:  # for the report, which is also read on a telephone
+            with suppress(RegistryError):  # a figure of one's own is drawn in one way only
+                narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")
+                made |= {name: data for name, data in narrow.items() if name.endswith(".svg")}
     return {f"figures/{name}": data for name, data in made.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from experiments.plots import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
+BARS = ("<colorbar>", "colour bar")  # axes that are no panels
 ZERO = -np.inf  # stands for an exact zero on any axis
-UNTOLD = {"_floor", "_mark", "_zeros", "_zero"}  # lines that help the eye and have no numbers
 MOST_ROWS = 26  # of a table; more are thinned evenly, and the table says so
 
 Table = dict[str, Any]  # title: str, head: a list of names, rows: lists of texts
@@ -26,36 +28,45 @@ def panel_tables(figure: Figure) -> list[Table]:
 
     A line's table has a row for each place along x. What is drawn on the floor for exact zeros is told as 0.
     """
-    found = [_of_lines(axes) or _of_map(axes) for axes in figure.axes if axes.get_visible()]
+    panels = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() not in BARS]
+    found = [_of_lines(axes) or _of_map(axes) for axes in panels]
     return [table for table in found if table]
 
 
 def _of_lines(axes: Axes) -> Table | None:
-    lines = {str(line.get_label()): line for line in axes.lines if _is_named(str(line.get_label()))}
-    if not lines:
-        return None
     floor = next((line.get_ydata()[0] for line in axes.lines if line.get_label() == "_floor"), None)
+    values = {name: _points(line, floor) for name, line in _named_lines(axes).items()}
+    if not values:
+        return None
     told = _power if _shows_powers(axes) else number
-    values: dict[str, dict[float, float]] = {}
-    for label, line in lines.items():
-        x, y = (np.ma.filled(np.ma.asarray(part, float), np.nan) for part in line.get_data())
-        values[label] = dict(zip(x.tolist(), np.where(y == floor, ZERO, y).tolist(), strict=True))
-    places = sorted({x for each in values.values() for x in each})
-    names = _names(axes)
+    words = _words_at_ticks(axes)
     rows = [
-        [
-            names.get(x, number(x)),
-            *("0" if (y := each.get(x, np.nan)) == ZERO else told(y) for each in values.values()),
-        ]
-        for x in places
+        [words.get(x, number(x)), *(_cell(each.get(x, np.nan), told) for each in values.values())]
+        for x in sorted({x for each in values.values() for x in each})
     ]
-    head = [axes.get_xlabel() or "x", *(label.lstrip("_") for label in values)]
-    return _thinned(_title(axes), head, rows)
+    return _thinned(_title(axes), [" ".join(axes.get_xlabel().split()) or "x", *values], rows)
 
 
-def _is_named(label: str) -> bool:
-    """Whether a line was given a name; matplotlib's own for one without begin with _child."""
-    return bool(label) and label not in UNTOLD and not label.startswith("_child")
+def _named_lines(axes: Axes) -> dict[str, Line2D]:
+    """The lines of data that were given a name, and those of theory, which are drawn in the same order.
+
+    Names that begin with an underscore are of lines that help the eye, or are matplotlib's own.
+    """
+    lines = [(str(line.get_label()), line) for line in axes.lines]
+    found = {name: line for name, line in lines if name and not name.startswith("_")}
+    theory = [line for name, line in lines if name == "_predicted"]
+    of = list(found) if len(found) == len(theory) else [str(i + 1) for i in range(len(theory))]
+    return found | {f"theory, {name}": line for name, line in zip(of, theory, strict=True)}
+
+
+def _points(line: Line2D, floor: float | None) -> dict[float, float]:
+    """A line's y by x; what lies on the floor is ZERO."""
+    x, y = (np.ma.filled(np.ma.asarray(part, float), np.nan) for part in line.get_data())
+    return dict(zip(x.tolist(), np.where(y == floor, ZERO, y).tolist(), strict=True))
+
+
+def _cell(value: float, told: Callable[[float], str]) -> str:
+    return "0" if value == ZERO else told(value)
 
 
 def _shows_powers(axes: Axes) -> bool:
@@ -70,7 +81,7 @@ def _power(exponent: float) -> str:
     )
 
 
-def _names(axes: Axes) -> dict[float, str]:
+def _words_at_ticks(axes: Axes) -> dict[float, str]:
     """The words at the ticks of an x axis that has words."""
     labels = {
         float(t): text.get_text() for t, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=False)
@@ -93,7 +104,7 @@ def _of_map(axes: Axes) -> Table | None:
     down = [number(float(y)) for y in (edges[:-1, 0, 1] + edges[1:, 0, 1]) / 2]
     kept = style.spread(len(across), MOST_ROWS // 2)
     rows = [[name, *(number(float(row[i])) for i in kept)] for name, row in zip(down, cells, strict=True)]
-    corner = f"{axes.get_ylabel() or 'y'} by {axes.get_xlabel() or 'x'}"
+    corner = " ".join(f"{axes.get_ylabel() or 'y'} by {axes.get_xlabel() or 'x'}".split())
     return _thinned(_title(axes), [corner, *(across[i] for i in kept)], rows)
 
 

@@ -199,13 +199,14 @@ def shown(look: Look, axes: Axes) -> Look:
     return replace(look, colour=colour_on(look, dark=dark(axes)))
 
 
-def colour_on(look: Look, *, dark: bool) -> Any:
-    """Return the colour of a look on a light or dark background."""
+def colour_on(look: Look, *, dark: bool) -> str:
+    """Return the colour of a look on a light or dark background, as ``#rrggbb``."""
     if isinstance(look.colour, Shade):
         from matplotlib import colormaps
+        from matplotlib.colors import to_hex
 
         low, high = ENDS["dark" if dark else "light"]
-        return tuple(colormaps[ORDERED](low + look.colour.place * (high - low)))
+        return to_hex(colormaps[ORDERED](low + look.colour.place * (high - low)))
     return ON_DARK.get(look.colour, look.colour) if dark else look.colour
 
 

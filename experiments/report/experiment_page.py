@@ -31,9 +31,9 @@ LEAST_FOR_EXPLORER = 300_000
 MOST_ROWS = 200  # of the summary; summary.csv has all
 HEADINGS = {  # of the summary's quantities
     "delta_ratio_start": "‖delta‖, first over last hidden layer, start",
-    "delta_ratio_end": "the same, end",
+    "delta_ratio_end": "‖delta‖, first over last hidden layer, end",
     "decay_start": "factor of ‖delta‖ per layer, start",
-    "decay_theory": "theory's",
+    "decay_theory": "factor per layer, theory, start",
     "dead": "share of dead units, end",
     "saturated": "share of saturated slopes, end",
     "accuracy": "training accuracy, end",
@@ -80,7 +80,7 @@ def _write(
 
 def _left_for_explorer(shown: Sequence[Picture]) -> float:
     """How many bytes the explorer's numbers may have, so that the page stays under `MOST_BYTES`."""
-    taken = sum(len(it.svg.encode()) + len(str(it.tables)) for it in shown) + sum(map(len, scripts()))
+    taken = sum(it.bytes for it in shown) + sum(map(len, scripts()))
     return max(MOST_BYTES - OTHER_BYTES - taken, LEAST_FOR_EXPLORER)
 
 
@@ -88,7 +88,8 @@ def _summary(table: pd.DataFrame | None) -> Table | None:
     """The summary as a table of texts, median and range in one cell."""
     if table is None or not len(table):
         return None
-    keys = list(table.columns[: table.columns.get_loc("n")])
+    every = table.columns[: table.columns.get_loc("n")]
+    keys = [key for key in every if len(table[key].drop_duplicates()) > 1]
     counts = ["n", *(name for name in COUNTS if table[name].any())]
     quantities = [name for name in HEADINGS if name in table and table[name].notna().any()]
     rows = [

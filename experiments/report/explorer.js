@@ -5,7 +5,6 @@
   const $ = (id) => document.getElementById(id);
   const DATA = JSON.parse($("explorer-data").textContent);
   const FIELDS = DATA.fields, STEPS = DATA.steps, HUE = FIELDS.findIndex((f) => f.name === DATA.hue);
-  const MARKS = ["circle", "square", "triangle", "diamond", "inverted_triangle", "plus", "x", "star"];
   const FRAME = 500; // milliseconds for a step while training is played
 
   const unpack = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -18,8 +17,7 @@
   });
 
   // ---- state: one setting, a step, what is shown, and a setting that is held to compare with --------------
-  const start = Math.max(0, DATA.settings.length - 1);
-  const state = { setting: start, step: STEPS.length - 1, all: HUE >= 0, seeds: false, theory: true, held: null };
+  const state = { setting: 0, step: STEPS.length - 1, all: HUE >= 0, seeds: false, theory: true, held: null };
 
   const nameOf = (setting) =>
     FIELDS.map((f, i) => (f.name === "activation" ? "" : `${f.name} `) + f.values[DATA.settings[setting][i]])
@@ -29,6 +27,7 @@
       .map((row, i) => [row.filter((v, k) => v === DATA.settings[setting][k]).length, i, row])
       .filter(([, , row]) => row[field] === value)
       .sort((a, b) => b[0] - a[0] || a[1] - b[1])[0][1];
+  state.setting = FIELDS.reduce((setting, f, i) => sameAs(setting, i, f.number ? f.values.length - 1 : DATA.settings[setting][i]), 0);
   const alike = (a, b) => DATA.settings[a].every((v, k) => k === HUE || v === DATA.settings[b][k]);
 
   function shown() { // the settings that are drawn, the chosen one last and thus on top
@@ -39,7 +38,7 @@
   }
   const lookOf = (setting) => {
     const value = HUE < 0 ? 0 : DATA.settings[setting][HUE];
-    return { colour: HUE < 0 ? "#0072B2" : FIELDS[HUE].colours[value], mark: MARKS[value % MARKS.length] };
+    return HUE < 0 ? { colour: ink(), mark: "circle" } : { colour: FIELDS[HUE].colours[value][dark.matches ? 1 : 0], mark: FIELDS[HUE].marks[value] };
   };
 
   function toAddress() {
@@ -68,6 +67,7 @@
   const runsOf = (setting) => DATA.runs.filter((run) => run.setting === setting);
   const layerValue = (key, run, step, layer) => LAYERS[key][run.offset + step * (run.depth + 1) + layer - 1];
   const stepValue = (key, run, step) => CURVES[key][run.place * STEPS.length + step];
+  const curve = Object.fromEntries(DATA.curves.map((c) => [c.key, c]));
   function summary(values) { // median and range of what is known; `least`: the smallest that is not −∞
     const v = values.filter((x) => !Number.isNaN(x)).sort((a, b) => a - b), m = v.length >> 1;
     if (!v.length) return { n: 0, median: NaN, low: NaN, high: NaN, least: NaN };
@@ -90,7 +90,7 @@
 
   // ---- panels --------------------------------------------------------------------------------------------
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const ink = () => css("--text");
+  const ink = () => css("--text"), dark = matchMedia("(prefers-color-scheme: dark)");
   const crosshair = new Bokeh.Span({ dimension: "height", line_width: 1, line_alpha: 0.6 });
 
   function makePanel(measure, byLayer) {
@@ -124,41 +124,54 @@
   }
 
   // The curve of a setting in a panel: places along x, and at each the values of all seeds.
-  function curveOf(panel, setting) {
+  function curveOf(panel, setting, step = state.step) {
     const runs = runsOf(setting), last = runs[0].depth + (panel.hidden ? 0 : 1);
     const xs = panel.byLayer ? Array.from({ length: last }, (_, i) => i + 1) : STEPS.map((_, i) => i);
-    const value = panel.byLayer ? (run, x) => layerValue(panel.key, run, state.step, x) : (run, x) => stepValue(panel.key, run, x);
+    const value = panel.byLayer ? (run, x) => layerValue(panel.key, run, step, x) : (run, x) => stepValue(panel.key, run, x);
     const of = xs.map((x) => runs.map((run) => value(run, x)));
     return { xs: panel.byLayer ? xs : STEPS, each: runs.map((_, i) => of.map((v) => v[i])), all: of.map(summary), runs };
   }
 
-  // An axis that stays the same while training is played: all that these settings ever reach.
+  // An axis that stays the same while training is played: over all medians of these settings at any step. Of
+  // their ranges it holds what lies no farther away than that again, so that one wild seed cannot flatten all.
   function fitY(panel, curves) {
     if (!panel.log) {
-      const most = panel.key === "loss" ? Math.max(...curves.flatMap(({ curve }) => curve.all.map((s) => s.high)).filter(Number.isFinite), 0) : 1;
-      Object.assign(panel.y, { start: -0.04 * (most || 1), end: 1.06 * (most || 1) });
+      Object.assign(panel.y, { start: -0.04, end: 1.06 });
       return;
     }
-    let low = Infinity, high = -Infinity, zeros = false;
-    for (const { setting } of curves) for (const run of runsOf(setting)) {
-      const from = run.offset, values = LAYERS[panel.key].subarray(from, from + STEPS.length * (run.depth + 1));
-      for (const v of values) {
-        if (v === -Infinity) zeros = true;
-        else if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
-      }
+    const steps = panel.byLayer ? STEPS.map((_, i) => i) : [state.step];
+    const reached = curves.flatMap(({ setting }) => steps.flatMap((step) => curveOf(panel, setting, step).all));
+    const zeros = reached.some((s) => s.low === -Infinity);
+    const medians = reached.flatMap((s) => [s.median]).filter(Number.isFinite);
+    let low = Math.min(...medians), high = Math.max(...medians);
+    if (!medians.length) [low, high] = [0, 1];
+    const far = Math.max(1, high - low);
+    for (const s of reached) {
+      if (s.least >= low - far) low = Math.min(low, s.least);
+      if (s.high <= high + far) high = Math.max(high, s.high);
     }
-    if (low > high) [low, high] = [0, 1];
-    low = Math.floor(low); high = Math.max(Math.ceil(high), low + 1);
-    const stride = Math.max(1, Math.ceil((high - low) / 5)), ticks = [];
-    for (let t = Math.ceil(low / stride) * stride; t <= high; t += stride) ticks.push(t);
-    const labels = new Map(ticks.map((t) => [t, `10${raised(t)}`]));
-    const floor = low - 0.12 * (high - low) - 0.3;
+    if (high - low < 1) [low, high] = [low - 0.5, high + 0.5];
+    const { ticks, labels } = powers(low, high), floor = low - 0.12 * (high - low) - 0.1;
     if (zeros) { ticks.unshift(floor); labels.set(floor, "0"); }
     Object.assign(panel.plot.yaxes[0].ticker, { ticks });
     panel.plot.yaxes[0].major_label_overrides = labels;
     Object.assign(panel.floor, { location: floor, visible: zeros });
-    Object.assign(panel.y, { start: (zeros ? floor : low) - 0.06 * (high - low), end: high + 0.04 * (high - low) });
+    Object.assign(panel.y, { start: (zeros ? floor : low) - 0.06 * (high - low), end: high + 0.06 * (high - low) });
     panel.ground = floor;
+  }
+  function powers(low, high) { // ticks of an axis of exponents: powers of ten, or 1, 2 and 5 times them where these are few
+    const stride = Math.max(1, Math.ceil((high - low) / 5)), ticks = [], labels = new Map();
+    for (let e = Math.ceil(low / stride) * stride; e <= high; e += stride) { ticks.push(e); labels.set(e, e === 0 ? "1" : e === 1 ? "10" : `10${raised(e)}`); }
+    if (ticks.length < 3) for (let e = Math.floor(low); e <= high; e += 1) for (const m of [2, 5]) {
+      const at = e + Math.log10(m);
+      if (at >= low && at <= high) { ticks.push(at); labels.set(at, number(m * 10 ** e)); }
+    }
+    return { ticks, labels };
+  }
+  function layerTicks(last) {
+    const stride = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((s) => last <= 6 * s) ?? 1000;
+    const inner = Array.from({ length: Math.floor(last / stride) }, (_, i) => (i + 1) * stride);
+    return [1, ...inner.filter((k) => k > 1 && last - k >= 0.6 * stride), last];
   }
 
   function draw(panel) {
@@ -167,6 +180,7 @@
     const y = (v) => (v === -Infinity ? panel.ground : v); // an exact zero lies on its floor
     const last = Math.max(...curves.map(({ curve }) => curve.xs.at(-1)));
     Object.assign(panel.x, panel.byLayer ? { start: 0.5, end: last + 0.5 } : { start: -0.02 * last, end: 1.02 * last || 1 });
+    if (panel.byLayer) Object.assign(panel.plot.xaxes[0].ticker, { ticks: layerTicks(last) });
     panel.now.location = STEPS[state.step];
     panel.lines.data = {
       xs: curves.map(({ curve }) => curve.xs), ys: curves.map(({ curve }) => curve.all.map((s) => y(s.median))),
@@ -228,7 +242,7 @@
     return element("table", {}, element("caption", {}, caption), element("thead", {}, cells("th", head)), element("tbody", {}, ...rows.map((row) => cells("td", row))));
   }
   function tell() {
-    const runs = runsOf(state.setting), s = (key) => range(summary(runs.map((run) => stepValue(key, run, state.step))));
+    const runs = runsOf(state.setting), s = (key) => range(summary(runs.map((run) => stepValue(key, run, state.step))), curve[key].log);
     $("explorer-told").textContent = `${nameOf(state.setting)}, step ${STEPS[state.step]}, ${count(runs.length, "seed")}: loss ${s("loss")} nats, training accuracy ${s("accuracy")}.`;
     $("explorer-compared").replaceChildren(...(state.held === null ? [] : compared()));
     if ($("explorer-numbers").open) $("explorer-tables").replaceChildren(...shown().map(({ setting }) => numbersOf(setting)));
@@ -241,8 +255,7 @@
   }
   const COMPARED = [ // what two settings are compared by, seed by seed; a ratio is told as a quotient
     ["‖delta‖ of layer 1 over the last hidden layer's", (run) => ("delta" in LAYERS && run.depth > 1 ? layerValue("delta", run, state.step, 1) - layerValue("delta", run, state.step, run.depth) : NaN), true],
-    ["loss", (run) => stepValue("loss", run, state.step), false],
-    ["training accuracy", (run) => stepValue("accuracy", run, state.step), false],
+    ...DATA.curves.map((c) => [c.title, (run) => stepValue(c.key, run, state.step), c.log]),
   ];
   function compared() {
     const pairs = runsOf(state.setting).map((run) => [run, runsOf(state.held).find((other) => other.seed === run.seed)]).filter(([, b]) => b);
@@ -272,7 +285,7 @@
     const inputs = field.values.map((value, k) => element("input", { type: "radio", name: `explore-${field.name}`, value: k }));
     inputs.forEach((input, k) => input.addEventListener("change", () => change(() => { state.setting = sameAs(state.setting, i, k); })));
     controls.push(() => inputs.forEach((input, k) => { input.checked = k === DATA.settings[state.setting][i]; }));
-    const swatch = (k) => { const s = element("span", { className: "swatch" }); s.style.background = i === HUE ? field.colours[k] : "none"; return s; };
+    const swatch = (k) => element("span", { className: "swatch", style: `--light: ${field.colours[k][0]}; --dark: ${field.colours[k][1]}` });
     return element("fieldset", {}, element("legend", {}, field.name), ...inputs.map((input, k) => element("label", {}, input, ...(i === HUE ? [swatch(k)] : []), field.values[k])));
   }
   function box(label, key) {
@@ -316,7 +329,10 @@
   }
 
   const PANELS = [...DATA.measures.map((m) => makePanel(m, true)), ...DATA.curves.map((m) => makePanel(m, false))];
-  for (const panel of PANELS) if (panel.log) panel.plot.yaxes[0].ticker = new Bokeh.FixedTicker({ ticks: [] });
+  for (const { plot, log, byLayer } of PANELS) {
+    if (log) plot.yaxes[0].ticker = new Bokeh.FixedTicker({ ticks: [] });
+    if (byLayer) plot.xaxes[0].ticker = new Bokeh.FixedTicker({ ticks: [] });
+  }
   function refresh() {
     controls.forEach((show) => show());
     PANELS.forEach(draw);
@@ -344,7 +360,7 @@
     $("explorer").dataset.ready = "yes";
     if (there) $("explorer").scrollIntoView();
     const repaint = () => { paint(); refresh(); };
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+    dark.addEventListener("change", repaint);
     addEventListener("beforeprint", repaint);
     addEventListener("hashchange", () => { if (fromAddress()) { refresh(); $("explorer").scrollIntoView(); } });
     $("explorer-numbers").addEventListener("toggle", tell);

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 BYTES = 4 * 4 / 3  # of a float32 in base64
+# The markers of the figures as bokeh calls them.
+MARKS = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond", "v": "inverted_triangle",
+         "P": "plus", "X": "x", "*": "star", "d": "triangle_pin", "|": "hex"}  # fmt: skip
 BAND = 1.0  # sds of one network, as in the figures
 FEWEST_STEPS, FEWEST_SEEDS = 4, 3  # kept before the next thing is thinned
 # Measures by layer: key, title, column of `layers` and whether it is drawn as a power of ten.
@@ -37,7 +40,7 @@ BY_LAYER = (
     ("dead", "share of dead units", "dead_fraction", False),
     ("saturated", "share of saturated slopes", "saturated_fraction", False),
 )
-OVER_STEPS = (("loss", "loss, in nats"), ("accuracy", "training accuracy"))
+OVER_STEPS = (("loss", "loss, in nats", True), ("accuracy", "training accuracy", False))
 PREDICTED = {"delta": "delta_log10", "dw": "dw_log10", "variance": "z_var"}
 
 
@@ -82,7 +85,7 @@ def explorer_data(records: Records, most_bytes: float) -> dict[str, Any] | None:
         "measures": [
             {"key": key, "title": title, "log": log, "hidden": not log} for key, title, _, log in columns
         ],
-        "curves": [{"key": key, "title": title} for key, title in OVER_STEPS],
+        "curves": [{"key": key, "title": title, "log": log} for key, title, log in OVER_STEPS],
         "layers": _packed_layers(records, kept, columns),
         "over_steps": _packed_steps(records, kept),
         "theory": _theory(records, kept.runs, of_run, len(settings)),
@@ -104,17 +107,9 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
         "name": name,
         "number": not any(isinstance(value, str) for value in values),
         "values": [style.show(value) for value in values],
-        "colours": [_hex(style.colour_on(looks[value], dark=False)) for value in values],
+        "colours": [[style.colour_on(looks[value], dark=dark) for dark in (False, True)] for value in values],
+        "marks": [MARKS.get(looks[value].marker, "circle") for value in values],
     }
-
-
-def _hex(colour: Any) -> str:
-    """A colour of `style` as a page writes it: it is that already, or red, green and blue from 0 to 1."""
-    return (
-        colour
-        if isinstance(colour, str)
-        else "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
-    )
 
 
 def _settings(runs: pd.DataFrame, values: Mapping[str, Sequence[Any]]) -> tuple[list[list[int]], list[int]]:
@@ -185,12 +180,12 @@ def _column(records: Records, name: str) -> str | None:
     return found or probe_column(records.layers, name.replace("_norm", "_log10"))
 
 
-def _log10(layers: pd.DataFrame, name: str) -> Array:
+def _log10(frame: pd.DataFrame, name: str) -> Array:
     """log10 of a column, from its recorded logs where there are some; −inf for an exact zero."""
     recorded = name.replace("_norm", "_log10")
-    if name.endswith("_norm") and recorded in layers:
-        return layers[recorded].to_numpy(float)
-    values = layers[name].to_numpy(float)
+    if name.endswith("_norm") and recorded in frame:
+        return frame[recorded].to_numpy(float)
+    values = frame[name].to_numpy(float)
     return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
 
 
@@ -217,9 +212,10 @@ def _packed_steps(records: Records, kept: Thinned) -> dict[str, str]:
     run, step = _places(records.steps, kept)
     there = (run >= 0) & (step >= 0)
     packed = {}
-    for key, _ in OVER_STEPS:
+    for key, _, log in OVER_STEPS:
+        values = _log10(records.steps, key) if log else records.steps[key].to_numpy(float)
         filled = np.full((len(kept.runs), len(kept.steps)), np.nan)
-        filled[run[there], step[there]] = records.steps[key].to_numpy(float)[there]
+        filled[run[there], step[there]] = values[there]
         packed[key] = _packed(filled)
     return packed
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.analysis import wording
 from experiments.report.card import Card
-from experiments.report.pictures import Picture
+from experiments.report.pictures import DARK_LINES, Picture
 
 number = partial(wording.number, padded=True)  # as all tables of a report write it
 
@@ -79,7 +79,7 @@ def render(page: Page) -> str:
     counts = Counter(card.verdict.status for card in cards)
     return environment.get_template("page.html").render(
         page=replace(page, cards=cards), marks=MARKS, counts=counts, style=_own("page.css"),
-        scripts=scripts() if page.explorer else (),
+        dark_lines=DARK_LINES, scripts=scripts() if page.explorer else (),
     )  # fmt: skip
 
 

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.plots import style
 from experiments.plots.canvas import THEMES
 from experiments.storage.drawn import file_names
 
+# Colours of a light figure that are the page's, and so change with it; those of maps stay what they are.
 LIGHT = THEMES["light"]
-# Colours of a light figure that are the page's in dark; those of lines and maps stay what they are.
 PAGE_COLOURS = {
     LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line",
     LIGHT.paper: "--card",
 }  # fmt: skip
-COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
+LINES = {colour.lower(): f"--on{colour[1:].lower()}" for colour in style.ON_DARK if colour != "#000000"}
+DARK_LINES = {name: style.ON_DARK[colour.upper()] for colour, name in LINES.items()}  # for the page's style
+COLOUR = re.compile("|".join({**PAGE_COLOURS, **LINES}), re.IGNORECASE)
 PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
 NEEDLESS = re.compile(r"(\.\d\d)\d+")  # digits of a place, in points, beyond a hundredth
 PREVIEW_WIDTH, PREVIEW_COLOURS = 1200, 256
@@ -26,39 +29,61 @@ PIXELS = 4 / 3  # of a page, in a point
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure as part of a page: `svg` is markup of our own making; `width` and `height` are in pixels."""
+class Drawing:
+    """A part of a page that is drawn: `svg` is markup of our own making, width and height are in pixels."""
 
     svg: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as part of a page, drawn for wide screens and, if it can be, for narrow ones.
+
+    tables: the numbers behind it, each with a title, a head and rows of texts.
+    """
+
+    wide: Sequence[Drawing]
     finding: str
     subtitle: str = ""
     how_to_read: str = ""
     alt: str = ""
+    narrow: Sequence[Drawing] = ()
     tables: Sequence[dict[str, Any]] = ()
-    width: int = 0
-    height: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """About as many as it takes in the page."""
+        drawn = sum(len(each.svg.encode()) for each in (*self.wide, *self.narrow))
+        return drawn + len(str(self.tables)) + 3 * len(self.alt)
 
 
 def pictures(folder: Path, figures: Sequence[str], prefix: str = "") -> list[Picture]:
-    """Return the pictures of an experiment's folder, one a sheet, in the order of its figures.
+    """Return the pictures of an experiment's folder in the order of its figures.
 
     A figure that is not there could not be drawn, which the run has said. `prefix` makes the ids of their
     parts differ from those of other experiments in the same page.
     """
     found = []
-    for stem in file_names(dict.fromkeys(figures)).values():
-        words = _words(folder / "figures" / f"{stem}.json")
-        sheets = [name for name in words.get("files", ()) if name.endswith(".svg")]
-        for number, name in enumerate(sheets):
-            drawn = (folder / "figures" / name).read_text(encoding="utf-8")
-            told = {key: words.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
-            tables = words.get("tables", ()) if number == 0 else ()
-            found.append(_placed(drawn, f"{prefix}f{len(found)}-", told, tables))
+    for place, stem in enumerate(file_names(dict.fromkeys(figures)).values()):
+        home = folder / "figures"
+        told = _told(home / f"{stem}.json")
+        wide = [name for name in told.get("files", ()) if name.endswith(".svg")]
+        narrow = [name.replace(stem, f"{stem}_narrow", 1) for name in wide]  # as `album` calls them
+        narrow = [name for name in narrow if (home / name).exists()]
+        if wide:
+            words = {key: told.get(key, "") for key in ("finding", "subtitle", "how_to_read", "alt")}
+            sides = {
+                side: [_drawing(home / name, f"{prefix}{place}{side[0]}{i}-") for i, name in enumerate(names)]
+                for side, names in (("wide", wide), ("narrow", narrow))
+            }
+            found.append(Picture(**words, **sides, tables=told.get("tables", ())))
     return found
 
 
-def _words(path: Path) -> dict[str, Any]:
-    """What a figure says of itself; nothing where it was not drawn."""
+def _told(path: Path) -> dict[str, Any]:
+    """What a file says of a figure; nothing where it was not drawn."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -66,15 +91,15 @@ def _words(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _placed(drawn: str, ids: str, words: dict[str, str], tables: Sequence[dict[str, Any]]) -> Picture:
+def _drawing(path: Path, ids: str) -> Drawing:
+    """Make a file that matplotlib wrote a part of a page; errors: ValueError where it is no such file."""
+    drawn = path.read_text(encoding="utf-8")
     head = re.search(r"<svg\b[^>]*>", drawn)
     box = re.search(r'viewBox="([-\d. ]+)"', head[0]) if head else None
     if head is None or box is None:
         raise ValueError("a figure's file is not an SVG with a viewBox")
-    width, height = (float(part) for part in box[1].split()[2:])
-    body = drawn[head.end() : drawn.rindex("</svg>")]
-    width, height = round(PIXELS * width), round(PIXELS * height)
-    return Picture(_as_part(body, ids), **words, tables=tables, width=width, height=height)
+    width, height = (round(PIXELS * float(part)) for part in box[1].split()[2:])
+    return Drawing(_as_part(drawn[head.end() : drawn.rindex("</svg>")], ids), width, height)
 
 
 def _as_part(body: str, ids: str) -> str:
@@ -88,7 +113,9 @@ def _as_part(body: str, ids: str) -> str:
 
 
 def _variable(colour: str) -> str:
-    return next(name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower())
+    """The page's own colour; that of a line is itself where the page does not set another, in dark."""
+    page = next((name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower()), None)
+    return page or f"{LINES[colour.lower()]}, {colour}"
 
 
 def preview(folder: Path, figures: Sequence[str]) -> bytes | None:

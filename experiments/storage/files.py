@@ -40,7 +40,7 @@ ADVICE = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _DENIED),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EINVAL), _BLOCKED),
 }
-NO_FILE = "a pipe or a device, not a file"
+NO_FILE = "a pipe, a device or a link to itself, not a file"
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # refuse a lock file that is a link: writing would change its target
 LONGEST_NAME = 200  # bytes; systems allow 255, and a draft's name is longer than its file's
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # errors of a file system without locks
@@ -63,7 +63,12 @@ def content(path: Path) -> bytes:
 
     Reading a pipe would wait for ever, and a device such as /dev/zero has no end.
     """
-    mode = os.stat(path).st_mode
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.EINVAL, NO_FILE, str(path)) from None
+        raise
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, NO_FILE, str(path))
     return path.read_bytes()

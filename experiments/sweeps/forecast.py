@@ -22,7 +22,8 @@ _RECORDING = Recording(probes=())
 # Work is counted in float32 FLOP of the matrix products that `machine_speed` times, other work as the FLOP
 # that could be done meanwhile. The constants were fitted to the processor time of 48 random stacks of 2 to
 # 20,000 features, 2 to 500 classes and 0 to 30 layers of 4 to 512 units, at 62 GFLOP/s: 6.2e7 FLOP per ms.
-# `tests/experiments/sweeps/test_forecast.py` compares them with stacks that they were not fitted to.
+# READ, CURVED, PARAMETER and CALLS were then set on the 24 shapes of `test_forecast.py`, so that these are no
+# independent check.
 STACK = 1.2e9  # to set a stack up and to store it
 CALLS = 8e6  # of Python and NumPy, per layer and step
 LOOK_CALLS = 3e6  # per layer, watched step and probe; a look without probes makes those of MORE_CALLS probes

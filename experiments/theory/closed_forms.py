@@ -37,7 +37,8 @@ def spread(act: Activation, q: Any = 1.0) -> Array:
     """
     slope = slope_of(act)
     second = mean(squared(slope), q, act.kinks)
-    return np.asarray(3 * mean(squared(squared(slope)), q, act.kinks) / second**2 - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where q is, or where no slope is left
+        return np.asarray(3 * mean(squared(squared(slope)), q, act.kinks) / second**2 - 1)
 
 
 def log_norm_band(spread: float, layers: float, width: float) -> tuple[float, float]:

@@ -82,8 +82,9 @@ def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trai
     assert "delta first/last, start" in first.stdout
     results = Path("results/drawn")
     figure = [f"figures/gradient_by_layer.{kind}" for kind in ("png", "svg", "json")]
+    figure.append("figures/gradient_by_layer_narrow.svg")
     written = ["summary.csv", *figure, "report.html", "diagnosis.csv"]
-    assert lines[-7:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
+    assert lines[-8:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
     assert all((results / name).stat().st_size for name in written)
     assert len(pd.read_parquet(results / "runs")) == 8
     assert len(pd.read_parquet(results / "steps")) == 8 * 4
@@ -248,7 +249,7 @@ def test_figures_are_drawn_again_from_what_is_stored():
     picture = Path("results/drawn/figures/gradient_by_layer.png")
     bytes_before = picture.read_bytes()
     picture.unlink()
-    names = {f"gradient_by_layer.{kind}" for kind in ("png", "svg", "json")}
+    names = {f"gradient_by_layer{end}" for end in (".png", ".svg", ".json", "_narrow.svg")}
     assert {path.name for path in plot("drawn")} == names
     assert picture.read_bytes() == bytes_before
     assert [path.name for path in plot("drawn", ["learning_curves"])][0] == "learning_curves.png"

@@ -211,7 +211,7 @@ def _log_ratios(records: Records) -> pd.DataFrame:
     layers = at_start(records.layers)
     first = layers[layers["layer"] == 1].set_index("run_id")["z_rms"]
     ratios = start_ratios(records)
-    return ratios.assign(q=ratios["run_id"].map(first) ** 2)
+    return ratios.assign(q=ratios["run_id"].map(first).astype(float) ** 2)
 
 
 def _expected(rows: pd.DataFrame) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from inspect import Parameter, signature
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from synthetic import records
 
@@ -459,7 +459,7 @@ def test_what_varies_in_the_activations_place_becomes_the_colour():
     r = records(lr=[0.01, 0.1, 1.0], seed=[0, 1], steps=0)
     axes = axes_of(FIGURES["gradient_by_layer"](r))["", "‖delta‖ at the start"]
     assert list(curves(axes)) == ["lr=0.01", "lr=0.1", "lr=1"]
-    light = [np.dot(line.get_color()[:3], [0.2, 0.7, 0.1]) for line in curves(axes).values()]
+    light = [np.dot(to_rgb(line.get_color()), [0.2, 0.7, 0.1]) for line in curves(axes).values()]
     assert light == sorted(light)  # an ordered map: the larger the lighter
 
 

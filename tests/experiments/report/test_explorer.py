@@ -43,7 +43,7 @@ def test_every_number_is_that_of_its_run_step_and_layer(found):
     assert at == len(logs) == len(shares)
     assert np.isneginf(logs).any()  # an exact zero is stored as one
     losses = unpacked(data["over_steps"]["loss"]).reshape(len(data["runs"]), -1)
-    np.testing.assert_allclose(losses.ravel(), found.steps["loss"], rtol=1e-6)
+    np.testing.assert_allclose(10 ** losses.ravel(), found.steps["loss"], rtol=1e-6)
 
 
 def test_a_setting_is_told_by_the_fields_that_vary(found):
@@ -52,7 +52,7 @@ def test_a_setting_is_told_by_the_fields_that_vary(found):
         ("activation", False, ["sigmoid", "relu"]),
         ("depth", True, ["2", "4"]),
     ]
-    assert data["fields"][0]["colours"] == ["#0072B2", "#D55E00"]  # those of the figures
+    assert data["fields"][0]["colours"] == [["#0072B2", "#4DA6E0"], ["#D55E00", "#FF8A47"]]
     assert data["settings"] == [[0, 0], [0, 1], [1, 0], [1, 1]]
     depths = {tuple(data["settings"][run["setting"]])[1]: run["depth"] for run in data["runs"]}
     assert depths == {0: 2, 1: 4}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from synthetic import records
 from experiments.report import Page, Picture, render
 from experiments.report.explorer import explorer_data
 from experiments.report.page import Table
+from experiments.report.pictures import Drawing
 
 RECORDS = records(activation=["sigmoid", "relu"], depth=[2, 4, 6], seed=[0, 1, 2], steps=20)
 DRAWN = (
     '<path d="M 0 0 L 480 360" style="stroke: var(--text)"/><text x="9" y="20" font-size="11">layer</text>'
 )
 PICTURE = Picture(
-    DRAWN, "It falls", alt="A line falls.", width=640, height=480,
+    [Drawing(DRAWN, 640, 480)], "It falls", alt="A line falls.",
     tables=[{"title": "depth 2", "head": ["layer", "sigmoid"], "rows": [["1", "0.25"]]}],
 )  # fmt: skip
 WIDE = Table(
@@ -39,8 +41,9 @@ def window():
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     page = Page(
-        "Does it fall?", ["It does."], explorer=explorer_data(RECORDS, 10**6), pictures=[PICTURE] * 3,
-        summary=WIDE, facts={"seeds": "0, 1, 2"}, config="sweep: {}", commands=["make run CONFIG=x.yaml"],
+        "Does it fall?", ["It does."], explorer=explorer_data(RECORDS, 10**6),
+        pictures=[PICTURE, replace(PICTURE, narrow=PICTURE.wide)],
+        summary=WIDE, facts={"seeds": "0, 1, 2"}, config="sweep: {}", commands=["scripts/run.py x.yaml"],
     )  # fmt: skip
     path.write_text(render(page), encoding="utf-8")
     return path.as_uri()
@@ -117,8 +120,8 @@ def test_every_control_is_reached_and_used_by_keyboard(fresh):
     assert reached[:7] == ["explore-activation", "depth", "step", "explorer-play", "all", "seeds", "theory"]
     assert reached[7] == "explorer-hold"
     now = state(page)
-    assert (now["activation"], now["depth"], now["step"], now["show"]) == ("sigmoid", "4", "1", "seeds")
-    assert (now["held.activation"], now["held.depth"]) == ("sigmoid", "4")
+    assert (now["activation"], now["depth"], now["step"], now["show"]) == ("relu", "4", "1", "seeds")
+    assert (now["held.activation"], now["held.depth"]) == ("relu", "4")
     assert "seed 2" in page.js("document.getElementById('explorer-compared').innerText")
     assert page.complaints() == []
 

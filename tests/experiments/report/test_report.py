@@ -13,6 +13,7 @@ from experiments.claims import table as verdict_table
 from experiments.config import from_mapping
 from experiments.report import Card, Page, Picture, cards, readme_table, render, with_table
 from experiments.report.page import interval, number
+from experiments.report.pictures import Drawing
 from experiments.report.readme import BEGIN, END
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,7 +31,8 @@ VERDICT = Verdict(
     "W04_gradient_shrinks",
 )
 TABLE = {"title": "depth 2", "head": ["layer", "sigmoid"], "rows": [["1", "0.25"]]}
-PICTURE = Picture("<g/>", "Norms", "Norms by layer", "Read it so.", "Norms by layer.", [TABLE], 640, 480)
+DRAWN = (Drawing("<g/>", 640, 480),)
+PICTURE = Picture(DRAWN, "Norms", "Norms by layer", "Read it so.", "Norms by layer.", DRAWN, [TABLE])
 CARD = Card(
     "W04", "W04_gradient_shrinks", "It shrinks.", "The norm.", "Not always.", VERDICT,
     "Does it?", "configs/write_up/w04.yaml", (PICTURE,),
@@ -96,7 +98,8 @@ def test_nothing_is_fetched_from_anywhere():
 def test_every_picture_has_words_and_every_link_a_target():
     tags = page(CARD, replace(CARD, id="W05")).tags
     ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
-    assert all(attributes["aria-label"] for tag, attributes in tags if tag == "svg")
+    assert all(a["aria-label"] for _, a in tags if a.get("role") == "img")
+    assert [a["class"] for tag, a in tags if tag == "svg"] == ["wide", "narrow"] * 2
     targets = {a["href"][1:] for tag, a in tags if tag == "a"}
     assert targets <= ids
     assert {"W04", "W05", "verdicts"} <= targets

@@ -1,6 +1,7 @@
 """Killed anywhere, a sweep goes on; in the end its tables are those of one left alone, bit for bit."""
 
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -165,6 +166,28 @@ def test_a_sweep_whose_worker_is_killed_does_not_even_stop(undisturbed):
 @pytest.mark.parametrize("seed", range(SEED, SEED + 4))
 def test_sixteen_kills_at_random_moments(undisturbed, seed):
     assert kill_often(16, random.Random(seed), [kill_driver, kill_driver, kill_worker]) >= 4
+    check_the_end(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_of_a_process_that_trains(undisturbed):
+    """Forked from this one, so that no kill falls into the seconds in which a new process imports."""
+    draw, context = random.Random(SEED), multiprocessing.get_context("fork")
+    kills = resumed = 0
+    while kills < 100:
+        if len(finished()) == RUNS:
+            shutil.rmtree("results/killed")
+        resumed += 0 < len(finished()) < RUNS
+        sweep = context.Process(target=experiments.run, args=("killed.yaml",))
+        sweep.start()
+        stored, end = parts() + draw.randint(0, 6), time.monotonic() + 60
+        while sweep.is_alive() and parts() < stored and time.monotonic() < end:
+            sweep.join(0.002)
+        sweep.join(0.1 * draw.random())
+        sweep.kill()
+        sweep.join()
+        kills += sweep.exitcode == -signal.SIGKILL
+    assert resumed > 50
     check_the_end(undisturbed)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import config
 from experiments.config import Run
-from experiments.sweeps.executors import Workers, outcomes, watchdog
+from experiments.sweeps.executors import Dask, Workers, outcomes, watchdog
 from experiments.sweeps.executors.watchdog import SHORTEST, SLACK, TICK, WHY, Pace, Watch, supervised
 from experiments.sweeps.runner import run_stack
 
@@ -120,6 +120,15 @@ def test_a_worker_whose_stack_hangs_ends_itself_and_the_others_go_on():
         found = {o.stack: o for o in outcomes(["hang", "fine"], impatient, pool)}
     assert found["fine"].result == "fine"
     assert found["hang"].error.strip().endswith(WHY)
+
+
+@pytest.mark.slow
+def test_a_stack_that_hangs_on_a_cluster_ends_its_worker_and_the_others_go_on():
+    pytest.importorskip("distributed")
+    with Dask("local:2") as pool:
+        found = {o.stack: o for o in outcomes(["hang", "fine"], impatient, pool)}
+    assert found["fine"].result == "fine"
+    assert "KilledWorker" in found["hang"].error
 
 
 def test_what_was_stopped_for_a_while_has_not_hung():
