@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +13,6 @@ from experiments.plots.picture import Picture
 from experiments.storage.drawn import Gallery, file_names
 from experiments.storage.files import StoreError
 from experiments.storage.records import Records
-from mlp.registry import RegistryError
 
 
 def draw(
@@ -55,10 +53,9 @@ def drawn(
     with style.own_look():
         picture: Picture = FIGURES.bind(text)(records).on(words=words)
         made = picture.files(stem)
-        if f"{stem}.svg" in made:  # for the report, which is also read on a telephone
-            with suppress(RegistryError):  # a figure of one's own is drawn in one way only
-                narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")
-                made |= {name: data for name, data in narrow.items() if name.endswith(".svg")}
+        if f"{stem}.svg" in made and not picture.finished:  # for the report, also read on a telephone
+            narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")
+            made |= {name: data for name, data in narrow.items() if name.endswith(".svg")}
     return {f"figures/{name}": data for name, data in made.items()}
 
 

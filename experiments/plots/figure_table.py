@@ -83,9 +83,8 @@ def with_look(function: Callable[..., Picture | Figure]) -> Callable[..., Pictur
 def _finished(drawn: Figure, function: Callable[..., Any], canvas: Canvas) -> Picture:
     """Return a picture of a matplotlib Figure that a function of a user's own has drawn."""
     subtitle, guide = sentences(function)
-    picture = Picture(Words(subtitle, "", guide), (Panel("", _untouched),), canvas=canvas)
-    picture.__dict__["sheets"] = [drawn]  # the cached property: it is drawn already
-    return picture
+    words = Words(subtitle, "", guide)
+    return Picture(words, (Panel("", _untouched),), canvas=canvas, finished=(drawn,))
 
 
 def _untouched(axes: Axes, scale: Any) -> None:

@@ -16,7 +16,7 @@ from experiments.plots.figure_table import sentences
 from experiments.plots.labels import Line, broken, label_lines
 from experiments.plots.panels import Panel, Words
 from experiments.plots.picture import Picture
-from experiments.plots.views import Column, View, groups, name_of, settings_of
+from experiments.plots.views import BARE, Column, View, groups, name_of, settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,10 +229,10 @@ def _draw_x(panel: Axes, column: Column, view: View) -> None:
 
 
 def name_of_hue(view: View, hue: Sequence[Any]) -> str:
-    """The name of a line: values speak for themselves, but for numbers and "none", whose field is named."""
+    """The name of a line: values that say what they are stand alone, of others the field is named."""
     parts = []
     for field, value in zip(view.hue, hue, strict=True):
-        named = isinstance(value, str) and value != "none"
+        named = isinstance(value, str) and value != "none" and field in BARE
         parts.append(view.short(field)[value] if named else f"{field}={style.show(value)}")
     return ", ".join(parts)
 

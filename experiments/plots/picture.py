@@ -31,6 +31,7 @@ class Picture:
 
     few: places in `panels` of those that answer the question, the most important first; the others are drawn
     where all are asked for (``panels=all``). across: how many panels belong side by side then, a setting's.
+    finished: what a function of a user's own has drawn already; nothing can be changed in it.
     legend: its entries, for what no label beside a line can name.
     """
 
@@ -40,6 +41,7 @@ class Picture:
     across: int = 2
     legend: Callable[[], Sequence[Artist]] = tuple
     canvas: Canvas = Canvas()
+    finished: tuple[Figure, ...] = ()
 
     @property
     def finding(self) -> str:
@@ -89,6 +91,8 @@ class Picture:
     @cached_property
     def sheets(self) -> list[Figure]:
         """The picture drawn: one figure, or several where all panels are asked for."""
+        if self.finished:
+            return list(self.finished)
         content = Content(
             self.finding, self.subtitle, self.how_to_read, tuple(map(self.canvas.say, self.words.notes)),
             tuple(self.chosen), self.across, self.legend,

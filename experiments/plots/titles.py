@@ -12,7 +12,7 @@ from math import isfinite, log10
 from typing import TYPE_CHECKING, Any
 
 from experiments.plots.axes import plainly, power
-from experiments.plots.views import View, groups, rows_where
+from experiments.plots.views import BARE, View, groups, rows_where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,18 +60,9 @@ def spoken(names: Sequence[str], values: Sequence[Any]) -> str:
     return " ".join(filter(None, (name, depth and f"at {depth}", rest and f"with {rest}")))
 
 
-BARE = (
-    "init",
-    "schedule",
-    "optimiser",
-    "dataset",
-    "loss",
-    "bias",
-)  # texts that say by themselves what they are
-
-
+# Texts that say by themselves what they are.
 def _value(field: str, value: Any) -> str:
-    if isinstance(value, str) and field in BARE:
+    if isinstance(value, str) and field in BARE and value != "none":
         return value
     return f"{field}={value if isinstance(value, str) else f'{value:g}'}"
 
@@ -85,10 +76,10 @@ def sentence(text: str) -> str:
 
 def under(names: Sequence[str], values: Sequence[Any], text: str) -> str:
     """A finding with the setting that it is of in front: ``At depth 50, tanh reaches …``."""
-    parts = [
-        f"at depth {value:g}" if name == "depth" else f"with {spoken([name], [value])}"
-        for name, value in zip(names, values, strict=True)
-    ]
+    given = list(zip(names, values, strict=True))
+    parts = [f"at depth {value:g}" for name, value in given if name == "depth"]
+    others = [spoken([name], [value]) for name, value in given if name != "depth"]
+    parts += [f"with {', '.join(others)}"] * bool(others)
     return sentence(", ".join([*parts, text]))
 
 
@@ -159,7 +150,8 @@ def passed_back(
     else:
         text += f"; over {layers} layers the gradient grows to {left} times"
     if best is not worst and best.name in ratios and abs(log10(best.value)) < 0.6 * abs(log10(worst.value)):
-        text += f"; {best.name} keeps {amount(*ratios[best.name])}"
+        kept = ratios[best.name]
+        text += f"; {best.name} keeps {amount(*kept)}" + (" times as much" if kept[0] > 1 else "")
     return sentence(text)
 
 
@@ -194,4 +186,11 @@ def gradient(view: View, key: Sequence[Any], *, end: bool = False, signal: str =
         spoken(names, hue): (float(a["median"].iloc[0]), float(b["median"].iloc[0]))
         for (hue, a), (_, b) in zip(groups(ratios, names), groups(logs, names), strict=True)
     }
-    return passed_back(cases(factors, names), {n: r for n, r in by_name.items() if r[0] == r[0]}, depth, "")
+    known = {name: ratio for name, ratio in by_name.items() if ratio[0] == ratio[0]}
+    found = passed_back(cases(factors, names), known, depth)
+    apart = [
+        place for place, name in enumerate(view.facet) if name != "depth"
+    ]  # the depth is told in the sentence
+    if not apart or found == NOTHING:
+        return found
+    return under([view.facet[i] for i in apart], [key[i] for i in apart], found[:1].lower() + found[1:])

@@ -28,6 +28,9 @@ Scale = Literal["log", "log10", "linear", "share"]
 
 LARGEST_POWER = 307  # of ten, that a normal float64 and its inverse reach
 
+# Fields whose texts say by themselves what they are; others are named, as in norm=batch.
+BARE = ("activation", "init", "schedule", "optimiser", "dataset", "loss", "dtype")
+
 # Choosing and arranging -----------------------------------------------------------------------------------
 
 

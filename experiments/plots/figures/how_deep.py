@@ -63,15 +63,26 @@ def frontier(
 
 
 def _finding(rows: list[dict[str, Any]], names: list[str], goal: float) -> str:
-    """The settings that go deepest and least deep."""
-    known = [i for i, row in enumerate(rows) if np.isfinite(row["frontier"])]
-    if not known:
+    """The settings that go deepest and least deep; an interval without an end goes beyond what was tried."""
+    reached = {i: _reached(row) for i, row in enumerate(rows) if _reached(row) is not None}
+    if not reached:
         return f"No setting has a depth that half of its networks reach with an accuracy of {goal:g}"
-    best, worst = (choose(known, key=lambda i: rows[i]["frontier"]) for choose in (max, min))
-    text = f"{names[best]} learns down to {rows[best]['frontier']:.0f} layers"
+    best, worst = (choose(reached, key=lambda i: reached[i][0]) for choose in (max, min))
+    text = f"{names[best]} learns {reached[best][1]}"
     if worst != best:
-        text += f", {names[worst]} to {rows[worst]['frontier']:.0f}"
+        text += f", {names[worst]} {reached[worst][1]}"
     return titles.sentence(text)
+
+
+def _reached(row: dict[str, Any]) -> tuple[float, str] | None:
+    """How deep a setting goes, for comparing and in words; None where nothing is known."""
+    if np.isfinite(row["frontier"]):
+        return row["frontier"], f"down to {row['frontier']:.0f} layers"
+    if row["high"] == np.inf and np.isfinite(row["low"]):
+        return np.inf, f"at the deepest tried, beyond {row['low']:.0f} layers"
+    if np.isfinite(row["high"]):
+        return -1.0, f"not even at the shallowest tried, {row['high']:.0f} layers or less"
+    return None
 
 
 def _keys() -> list[Artist]:

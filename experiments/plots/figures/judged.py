@@ -88,13 +88,17 @@ def accuracy_by_depth(
 
 def _deepest_best(view: View, column: Column) -> str:
     """The best and the worst accuracy in the deepest networks."""
-    depth = column.curves["depth"].max()
-    found = titles.cases(column.curves[column.curves["depth"] == depth], view.keys)
+    key = main_setting(view, column)
+    curves = rows_where(column.curves, view.facet, key)
+    depth = curves["depth"].max()
+    found = titles.cases(curves[curves["depth"] == depth], view.hue)
     if not found:
         return titles.NOTHING
     worst, best = found[0], found[-1]
-    text = f"At depth {depth:.0f} {best.name} reaches {titles.share(best.value)} test accuracy"
-    return text if best is worst else f"{text}, {worst.name} {titles.share(worst.value)}"
+    text = f"{best.name} reaches {titles.share(best.value)} test accuracy"
+    if best is not worst:
+        text += f", {worst.name} {titles.share(worst.value)}"
+    return titles.under(["depth", *view.facet], [depth, *key], text)
 
 
 @FIGURES

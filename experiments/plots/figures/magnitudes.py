@@ -67,7 +67,10 @@ def distribution_over_time(records: Records, *, facet: Fields = None, where: Whe
     few = [i for i, panel in enumerate(panels) if panel.setting == panels[0].setting]
     subtitle, guide = sentences(distribution_over_time)
     words = Words(
-        _widest(view, shares), subtitle, guide, tuple(notes(view, list(shares.values()), interval=""))
+        _apart(view, shares, settings_of(view)[0]),
+        subtitle,
+        guide,
+        tuple(notes(view, list(shares.values()), interval="")),
     )
     return Picture(
         words,
@@ -87,21 +90,22 @@ def _colours() -> Any:
     return colormaps[style.SHARES]
 
 
-def _widest(view: View, shares: dict[str, pd.DataFrame]) -> str:
-    """Over how many orders of magnitude the numbers lie, and how many are exactly 0, at the most."""
+def _apart(view: View, shares: dict[str, pd.DataFrame], key: Sequence[Any]) -> str:
+    """Where most numbers of a setting lie at the start, in the first and the last hidden layer."""
     name, frame = next(iter(shares.items()))
-    there = frame[frame["median"] > 0]
-    sizes = there.loc[there["row"] > ZERO, "row"]
-    if not len(sizes):
+    rows = rows_where(frame, view.facet, key)
+    layers = _chosen(rows)
+    start = rows[(rows["step"] == 0) & (rows["row"] > ZERO)]
+    told = []
+    for layer in dict.fromkeys(layers[:1] + layers[-1:]):
+        part = start[(start["layer"] == layer) & (start["median"] > 0)]
+        if len(part):
+            decade = part.loc[part["median"].idxmax(), "row"] / PER_DECADE
+            told.append(f"around {axes.power(round(decade))} in layer {layer}")
+    if not told:
         return titles.NOTHING
-    decades = (sizes.max() - sizes.min() + 1) / PER_DECADE
-    text = f"The numbers in |{name}| lie over {decades:.0f} orders of magnitude"
-    zeros = there[there["row"] == ZERO]
-    if not len(zeros):
-        return f"{text}; none is exactly 0"
-    row = zeros.loc[zeros["median"].idxmax()]
-    who = titles.spoken(view.facet, [row[field] for field in view.facet])
-    return f"{text}; in layer {row['layer']:.0f} of {who} up to {titles.share(row['median'])} are exactly 0"
+    text = f"at the start |{name}| lies {' and '.join(told)}"
+    return titles.under(view.facet, key, text)
 
 
 def _shares(view: View, name: str) -> pd.DataFrame:

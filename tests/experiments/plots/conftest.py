@@ -9,7 +9,7 @@ from experiments.plots.figures import residual
 from experiments.theory import Prediction
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _no_theory() -> Iterator[None]:
     def untold(records):
         runs = records.runs

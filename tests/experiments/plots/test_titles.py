@@ -260,3 +260,23 @@ def test_without_a_number_nothing_is_claimed():
         "update_ratio",
     ):
         assert finding(name, r) == titles.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        (
+            {"tanh": 30, "relu": 3},
+            "Tanh learns at the deepest tried, beyond {} layers, ReLU down to 3 layers",
+        ),
+        ({"relu": 3}, "ReLU learns down to 3 layers"),
+        ({"relu": 0}, "ReLU learns not even at the shallowest tried, {} layers or less"),
+    ],
+)
+def test_a_depth_beyond_those_that_were_tried_is_no_number(reached, said):
+    runs = grid(activation=list(reached), depth=[1, 2, 5, 20], seed=SEEDS, steps=5)
+    r = made(runs, lambda run, step: {"test_accuracy": 0.9 if run.depth <= reached[run.activation] else 0.1})
+    found = finding("frontier", r)
+    before, _, after = said.partition("{}")
+    assert found.startswith(before)
+    assert found.endswith(after)
