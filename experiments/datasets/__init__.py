@@ -1,10 +1,21 @@
 """Data sets by name: bundled, published, generated, or the user's own file.
 
-`catalogue` has the names; `generators` draw, `published` finds and fetches, `tables` reads a user's file,
-`preparation` divides and scales, `readers` opens any file within limits.
+`catalogue` has the names; `generators` draw, `published` finds and fetches, `tables` reads a user's file
+(`delimited` its lines, `archives` its arrays, `columns` what they mean), `preparation` divides and scales,
+`readers` opens any file within limits.
 """
 
-from experiments.datasets.catalogue import DATASETS, Dataset, DatasetName, fingerprint, load, training_size
+from experiments.datasets.catalogue import (
+    DATASETS,
+    Dataset,
+    DatasetName,
+    decisions,
+    fingerprint,
+    load,
+    training_size,
+)
 from experiments.datasets.readers import DataError
 
-__all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
+__all__ = [
+    "DATASETS", "DataError", "Dataset", "DatasetName", "decisions", "fingerprint", "load", "training_size",
+]  # fmt: skip
