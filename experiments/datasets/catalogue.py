@@ -128,7 +128,12 @@ def decisions(text: str) -> tuple[str, ...]:
     Which column is the label, what the classes are and how many examples each has, how texts and gaps are
     treated, what is left out: for the manifest and the report.
     """
-    return load(text).decisions if _source(text).own else ()
+    return load(text).decisions if is_own(text) else ()
+
+
+def is_own(text: str) -> bool:
+    """Return whether these are a user's data, a file or given from Python."""
+    return _source(text).own
 
 
 @lru_cache(maxsize=KEPT)
