@@ -57,6 +57,14 @@ def run(parser: Parser) -> None:
     add("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
     add("--from", dest="manifest", metavar="PATH", help="run a manifest.json again")
     add("--name", help="its folder in results/ (default: the file's name and what changed)")
+    add(
+        "--with",
+        dest="parts",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="parts of your own: a .py file",
+    )
     add("--plan", action="store_true", help="say what would be trained and how long it takes")
     _add_jobs(parser)
     add("--dask", metavar="ADDRESS", help="tcp://scheduler:8786, or local:4 to start workers")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from experiments.config import ConfigError, Experiment
+from experiments.config.part_files import load_parts
+from experiments.datasets import give
 from experiments.pipeline import Source, experiment_of, run_experiment
 from experiments.sweeps.plan import ExecutionOptions
 from experiments.sweeps.progress import Silent
+from mlp.registry import parse_call
 
 if TYPE_CHECKING:
     from experiments.storage.records import Records
@@ -23,6 +28,8 @@ def run(
     overrides: Iterable[str] = (),
     *,
     name: str | None = None,
+    parts: Iterable[str | Path] = (),
+    data: Mapping[str, Any] | None = None,
     jobs: int | None = 1,
     dask: str | None = None,
     limit: float | None = None,
@@ -38,15 +45,34 @@ def run(
     ``depth=[2,4]``. `name` is that of the folder in results/, by which `load` finds the answer. Without it,
     that of a file is the file's and what overrides change in it, and that of a dict a hash of its contents;
     it stands in ``records.runs.attrs["experiment"]``.
+    `parts` are Python files that register parts of your own; those that a notebook's cell registers need not
+    be named. `data` are data sets by name, which the key `dataset` then takes: (x, y) as arrays, a pandas
+    frame, or what a loader of scikit-learn returns (see `experiments.datasets.give`).
     A run that crashes is a row with status "crashed", and a FailureWarning tells of it, as of any figure that
     failed. The other options are those of `ExecutionOptions`; `quiet=False` shows progress.
     Errors: ConfigError, DataError, StoreError; KeyboardInterrupt after the running stacks are stored.
     """
     from experiments.cli.terminal import terminal
 
+    load_parts(parts)
+    for given, examples in (data or {}).items():
+        give(given, examples)
     options = ExecutionOptions(jobs, dask, limit, fail_fast, rerun_failed, fresh, only_mine)
     progress = Silent() if quiet else terminal()
-    outcome = run_experiment(experiment_of(source, overrides, name), options, progress)
+    experiment = experiment_of(source, overrides, name)
+    _check_used(experiment, data or {})
+    outcome = run_experiment(experiment, options, progress)
     for line in outcome.failures:
         warnings.warn(line, FailureWarning, stacklevel=2)
     return outcome.records
+
+
+def _check_used(experiment: Experiment, data: Mapping[str, Any]) -> None:
+    """Check that the runs use the data sets that were given; errors: ConfigError."""
+    swept = experiment.sweep.get("dataset") or experiment.zip.get("dataset") or (experiment.base.dataset,)
+    used = {parse_call(text)[0] for text in swept}
+    if unused := [name for name in data if name not in used]:
+        how = f"base: {{dataset: {unused[0]}}}"
+        raise ConfigError(
+            [f"data: no run uses {', '.join(unused)}; the runs use {', '.join(used)}; say {how}"]
+        )

@@ -71,7 +71,7 @@ class Terminal:
             self.say(f"{runs}, {state}: nothing else to train")
             return
         state += f", {missing} to train" if stored or sweep.crashed else ""
-        alone = f", which alone has {', '.join(sweep.own)}" if sweep.own else ""
+        alone = f", for {sweep.own}" if sweep.own else ""
         where = f"with {count(sweep.workers, 'worker')}" if sweep.workers else f"in this process{alone}"
         time = f"about {duration(sweep.seconds())} {where}"
         after = f"then about {duration(sweep.finishing_seconds())} for the summary, figures and claims"

@@ -157,9 +157,9 @@ _NOISE = ("gradient_snr", "gradient_cosine")
 
 def _of_data(experiment: Experiment) -> list[str]:
     """What a user should look at in the data files that are named."""
-    from experiments.datasets import load
+    from experiments.datasets import is_own, load
 
     texts = experiment.sweep.get("dataset") or experiment.zip.get("dataset") or (experiment.base.dataset,)
-    own = [text for text in dict.fromkeys(texts) if parse_call(text)[0] == "file"]
+    own = [text for text in dict.fromkeys(texts) if is_own(text)]
     notes = {text: load(text).notes for text in own}
     return [f"dataset: {text}: {note}" for text, note in notes.items() if note]

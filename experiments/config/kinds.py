@@ -8,11 +8,13 @@ error has to be on the screen.
 from __future__ import annotations
 
 import re
+import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from inspect import Parameter, signature
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from experiments.config.tree import shown
@@ -61,7 +63,14 @@ def resolve(kind: str, text: str) -> str:
     bound = names.bind(text)
     needs = [p for p in signature(bound).parameters.values() if p.default is Parameter.empty]
     if not needs:  # a factory, which checks its options' ranges; a data set's looks for its files, unread
-        bound()
+        try:
+            bound()
+        except ValueError:
+            raise
+        except Exception as error:  # of a part that somebody is writing
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}, line {frame.lineno}"
+            raise ValueError(f"{kind} {text} fails ({place}): {type(error).__name__}: {error}") from None
     return names.canonical(text)
 
 

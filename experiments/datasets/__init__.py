@@ -1,10 +1,24 @@
 """Data sets by name: bundled, published, generated, or the user's own file.
 
-`catalogue` has the names; `generators` draw, `published` finds and fetches, `tables` reads a user's file,
+`catalogue` has the names; `generators` draw, `published` finds and fetches, `given` takes what a notebook
+has, `tables` reads a user's file (`delimited` its lines, `archives` its arrays, `columns` what they mean),
 `preparation` divides and scales, `readers` opens any file within limits.
 """
 
-from experiments.datasets.catalogue import DATASETS, Dataset, DatasetName, fingerprint, load, training_size
+from experiments.datasets.catalogue import (
+    DATASETS,
+    Dataset,
+    DatasetName,
+    decisions,
+    fingerprint,
+    is_own,
+    load,
+    training_size,
+)
+from experiments.datasets.given import give
 from experiments.datasets.readers import DataError
 
-__all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
+__all__ = [
+    "DATASETS", "DataError", "Dataset", "DatasetName", "decisions", "fingerprint", "give", "is_own", "load",
+    "training_size",
+]  # fmt: skip

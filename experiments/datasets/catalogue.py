@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from experiments.datasets import published
 from experiments.datasets.generators import GENERATORS, check_drawn
 from experiments.datasets.preparation import (
+    Gaps,
     Parts,
     Preparation,
     Scale,
@@ -43,19 +44,22 @@ from experiments.datasets.preparation import (
     SplitSeed,
     Test,
     check_within,
+    divided,
     fair_order,
     held_out,
 )
 from experiments.datasets.readers import DataError, check_file, file_digest
-from experiments.datasets.tables import check_table, look_again, read_table
+from experiments.datasets.tables import check_table, read_table
 from mlp.registry import Count, Registry, Within
 
-__all__ = ["DATASETS", "DataError", "Dataset", "DatasetName", "fingerprint", "load", "training_size"]
+__all__ = [
+    "DATASETS", "DataError", "Dataset", "DatasetName", "decisions", "fingerprint", "load", "training_size",
+]  # fmt: skip
 
 DATASETS = Registry("dataset", {"two_moons": "moons", "make_moons": "moons", "make_blobs": "blobs"})
 DatasetName = Annotated[str, DATASETS]  # the type of an option that is a data set's call-text
 Position = Annotated[int, Within(-1_000_000, 1_000_000)]  # of a column; a negative one counts from the last
-READING = 2  # raised whenever the same file would be read as other numbers: runs on it get other ids
+READING = 3  # raised whenever the same file would be read as other numbers: runs on it get other ids
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 
@@ -78,6 +82,7 @@ class Dataset:
     classes: int
     name: str  # the canonical call-text
     notes: str = ""  # what the name does not say and a user should look at
+    decisions: tuple[str, ...] = ()  # what was decided in reading a user's data, these notes included
     fingerprint: str = ""  # of what these arrays were read from, as `fingerprint` gives it
 
 
@@ -89,6 +94,7 @@ class Source:
     preparation: Preparation
     training: int | None  # the number of training examples; None where only reading can tell
     files: tuple[str, ...] = ()
+    own: bool = False  # whether these are a user's data, of which it is to be said how they were read
     fetch: Callable[[], None] = lambda: None
     fingerprint: Callable[[], str] = lambda: ""
     notes: str = ""
@@ -116,6 +122,20 @@ def fingerprint(text: str) -> str:
     return _fingerprint(DATASETS.canonical(text), _stamps(source))
 
 
+def decisions(text: str) -> tuple[str, ...]:
+    """Return what was decided in reading a user's data, a sentence each; nothing of built-in data.
+
+    Which column is the label, what the classes are and how many examples each has, how texts and gaps are
+    treated, what is left out: for the manifest and the report.
+    """
+    return load(text).decisions if is_own(text) else ()
+
+
+def is_own(text: str) -> bool:
+    """Return whether these are a user's data, a file or given from Python."""
+    return _source(text).own
+
+
 @lru_cache(maxsize=KEPT)
 def _load(name: str, stamps: Stamps) -> Dataset:
     source = _source(name)
@@ -131,7 +151,7 @@ def _load(name: str, stamps: Stamps) -> Dataset:
     if _stamps(source) != stamps:
         raise DataError(f"{name}: was changed while it was read")
     notes = "; ".join(filter(None, [source.notes, *parts.notes]))
-    return Dataset(*arrays, parts.classes, name, notes, found)
+    return Dataset(*arrays, parts.classes, name, notes, parts.decisions, found)
 
 
 @lru_cache
@@ -253,30 +273,31 @@ def file(
     *,
     path: str = "",
     target: str | Position | None = None,
+    drop: list[str | Position] | str | Position | None = None,
+    gaps: Gaps = "median",
     test: Test = 0.2,
     scale: Scale = "standard",
     shift: Shift = 0.0,
     alternate: bool = False,
     split_seed: SplitSeed = 0,
 ) -> Source:
-    """The user's .csv, .npz or .parquet; `target` is the labels' column (the last) or array ("y")."""
+    """The user's own text, Parquet or NPZ table; `target` is the labels' column, `drop` those to leave out.
+
+    Texts become inputs of 0 or 1. gaps: "median" fills a missing number with that of the training part,
+    "drop" leaves the example out, "refuse" reads no table that has one.
+    """
     if not path:
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
     check_table(path)
     preparation = Preparation(scale, shift, split_seed, alternate)
-
-    def read() -> Parts:
-        x, y = read_table(path, target)
-        parts = preparation.divide(x, y, test)
-        unseen = sorted(set(parts.y_test.tolist()) - set(parts.y.tolist()))
-        alone = [f"no training example is of class {', '.join(map(str, unseen))}"] if unseen else []
-        return parts._replace(notes=(*look_again(x, y, target), *alone))
+    dropped = drop if isinstance(drop, list) else [] if drop is None else [drop]
 
     return Source(
-        read,
+        lambda: divided(read_table(path, target, dropped), preparation, test, gaps),
         preparation,
         training=None,
         files=(path,),
+        own=True,
         fingerprint=lambda: hashlib.sha256(f"{READING} {file_digest(path)}".encode()).hexdigest()[:16],
     )
 

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.datasets.columns import Table
 from experiments.datasets.readers import DataError
 from mlp.registry import Within
 
 Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
 Shift = Annotated[float, Within(-1_000_000, 1_000_000)]  # beyond, the inputs are lost to rounding
 SplitSeed = Annotated[int, Within(0, 2**64)]
+Gaps = Literal["median", "drop", "refuse"]
 Test = Annotated[float, Within(0, 1, above=True, below=True)]  # the share of examples that is held out
 ROUNDING = 4 * np.finfo(np.float64).eps  # of its size: a feature that varies by less is constant
 ROUNDED_MEAN = 1e-9  # of the deviation: a mean that is left after the mean was taken off is taken off again
@@ -33,6 +35,11 @@ class Parts(NamedTuple):
     y_test: NDArray[np.int64]
     classes: int
     notes: tuple[str, ...] = ()  # what a user should look at
+    decisions: tuple[str, ...] = ()  # what was decided in reading and dividing, these notes included
+
+    def noted(self, sentence: str) -> Parts:
+        """Return the same with one more decision that a user should look at."""
+        return self._replace(notes=(*self.notes, sentence), decisions=(*self.decisions, sentence))
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,52 @@ class Preparation:
         if not (np.isfinite(x).all() and np.isfinite(x_test).all()):
             raise DataError(BEYOND)
         return x, x_test
+
+
+def divided(table: Table, preparation: Preparation, test: float, gaps: Gaps) -> Parts:
+    """Return a user's table divided, its gaps treated, with what was decided; errors: DataError."""
+    x, y = table.x, table.y
+    has_gap = np.isnan(x).any(axis=1)
+    gone = int(has_gap.sum())
+    if gone and gaps == "refuse":
+        raise DataError(f"{gone:,} examples have a gap; gaps=median fills them, gaps=drop leaves them out")
+    if gone and gaps == "drop":
+        x, y = x[~has_gap], y[~has_gap]
+        if not len(x):
+            raise DataError("every example has a gap; gaps=median fills them")
+    if table.x_test is None or table.y_test is None:
+        parts = preparation.divide(x, y, test)
+    else:
+        train = fair_order(y, preparation.rng("split"))
+        tested = fair_order(table.y_test, preparation.rng("test"))
+        parts = Parts(x[train], y[train], table.x_test[tested], table.y_test[tested], 0)
+    parts = parts._replace(classes=len(table.classes), decisions=table.decisions, notes=table.notes)
+    if gone and gaps == "drop":
+        parts = parts.noted(f"{gone:,} of {len(has_gap):,} examples are left out for their gaps")
+    if unseen := sorted(set(parts.y_test.tolist()) - set(parts.y.tolist())):
+        parts = parts.noted(f"no training example is of class {', '.join(table.classes[i] for i in unseen)}")
+    return without_gaps(parts)
+
+
+def without_gaps(parts: Parts) -> Parts:
+    """Return the parts with each gap (NaN) filled by the median of its column in the training part.
+
+    A column that has gaps alone in the training part becomes 0.
+    """
+    gaps = [np.isnan(part) for part in (parts.x, parts.x_test)]
+    count = sum(int(gap.sum()) for gap in gaps)
+    if not count:
+        return parts
+    columns = np.flatnonzero(gaps[0].any(axis=0) | gaps[1].any(axis=0))
+    for column in columns:
+        known = parts.x[~gaps[0][:, column], column]
+        for part, gap in zip((parts.x, parts.x_test), gaps, strict=True):
+            part[gap[:, column], column] = np.median(known) if len(known) else 0.0
+    where = f"{len(columns):,} of {parts.x.shape[1]:,} inputs"
+    return parts.noted(
+        f"{count:,} gaps in {where} are filled with the median of the training examples; "
+        "gaps=drop leaves out the examples that have one"
+    )
 
 
 def check_within(option: str, value: float, low: float, high: float) -> None:

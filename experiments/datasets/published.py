@@ -41,7 +41,7 @@ class Publication:
 PUBLISHED = {
     "fashion_mnist": Publication(  # Xiao, Rasul & Vollgraf 2017; sums taken from the files
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        ("fashion-mnist", "fashion_mnist"),
+        ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "FashionMNIST"),
         (
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
             "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -51,7 +51,7 @@ PUBLISHED = {
     ),
     "mnist": Publication(  # LeCun, Cortes & Burges 1998; the sums of the two train files as others state them
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        ("mnist", "mnist-t10k", "mnist_t10k"),
+        ("mnist", "mnist-t10k", "mnist_t10k", "MNIST/raw", "MNIST"),
         (
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -108,9 +108,16 @@ def _folders(name: str) -> list[Path]:
 
 
 def _pairs(folder: Path) -> tuple[Pair, Pair]:
-    """The paths of a set's files in a folder: plain where they lie unpacked, else with .gz."""
-    plain = [str(folder / file) for file in FILES]
-    paths = [path if os.path.isfile(path) else f"{path}.gz" for path in plain]
+    """Return the paths of a set's files in a folder: plain where they lie unpacked, else with .gz.
+
+    Some mirrors write ``train-images.idx3-ubyte``, and some names are in capitals.
+    """
+    there = {name.lower(): name for name in os.listdir(folder)} if folder.is_dir() else {}
+    paths = []
+    for file in FILES:
+        forms = [f"{name}{end}" for end in ("", ".gz") for name in (file, file.replace("-idx", ".idx"))]
+        found = next((there[form] for form in forms if form in there), f"{file}.gz")
+        paths.append(str(folder / found))
     return Pair(*paths[:2]), Pair(*paths[2:])
 
 

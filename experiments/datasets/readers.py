@@ -7,12 +7,12 @@ as one DataError that names the file and the place.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import math
 import os
 import stat
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
@@ -89,7 +89,7 @@ def reading(path: str, kind: str) -> Iterator[None]:
         raise DataError(f"{shown(path)}: cannot be read as {kind}: {shown(str(reason))}") from None
 
 
-def read_at_most(stream: IO[bytes], most: int) -> bytearray:
+def read_at_most(stream: IO[bytes] | gzip.GzipFile, most: int) -> bytearray:
     """Read the next `most` bytes, or fewer if the stream ends, in chunks of whatever size it delivers."""
     taken = bytearray()
     while len(taken) < most and (part := stream.read(min(CHUNK, most - len(taken)))):
@@ -154,13 +154,11 @@ def _contents(stream: IO[bytes], most: int) -> bytearray:
         stream.seek(0)
         return read_at_most(stream, most)
     stream.seek(0)
-    unpacker, contents = zlib.decompressobj(wbits=31), bytearray()  # 31: a gzip wrapper, its checksum checked
-    while len(contents) < most and not unpacker.eof:
-        part = unpacker.unconsumed_tail or stream.read(CHUNK)
-        if not part:
-            raise EOFError("the packed data is cut short")
-        contents += unpacker.decompress(part, most - len(contents))
-    return contents
+    try:
+        with gzip.GzipFile(fileobj=stream) as unpacked:  # of one member or several; checksums are checked
+            return read_at_most(unpacked, most)
+    except EOFError:
+        raise EOFError("the packed data is cut short") from None
 
 
 def _shape(header: bytearray, path: str) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ PROJECT = tuple(str(Path(__file__).resolve().parents[2] / name) for name in ("ml
 STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 INSTALLED = {"site-packages", "dist-packages"}  # the folders of libraries
 WORD = re.compile(r"[A-Za-z_]\w*")
+_adopted: dict[str, str] = {}  # of a worker: what the process that sent it the parts says of them
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic)
 
 
@@ -41,6 +42,8 @@ def digests() -> dict[str, str]:
 
     Kept until `look_again`, so that a part that changes its own data while it runs keeps its name meanwhile.
     """
+    if _adopted:
+        return dict(_adopted)
     found: dict[str, list[str]] = {}
     for module, table in TABLES.values():
         names = getattr(sys.modules.get(module), table, {})  # a table not yet imported has no parts of a user
@@ -53,6 +56,27 @@ def digests() -> dict[str, str]:
 def look_again() -> None:
     """Forget the digests: before a plan is made, or results are loaded, the parts are looked at anew."""
     digests.cache_clear()
+
+
+def adopt(known: dict[str, str]) -> None:
+    """Take these digests for those of this process: a worker's, of the parts that it was sent."""
+    _adopted.clear()
+    _adopted.update(known)
+    look_again()
+
+
+def place_of(part: Any) -> str:
+    """Return where a part stands, as ``my_parts.py, line 12``."""
+    for function in _wrapped(part):
+        code = function.__code__
+        if not _is_of_library(code.co_filename):
+            return f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
+    return "given from Python"
+
+
+def is_of_user(file: str | None) -> bool:
+    """Return whether a module's file is neither this project's, nor Python's, nor an installed package's."""
+    return bool(file) and not _is_of_library(str(file))
 
 
 def is_own(part: Callable[..., Any]) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 
 from experiments import config
 from experiments.config import Experiment
-from experiments.datasets import fingerprint
+from experiments.datasets import decisions, fingerprint
 from experiments.storage.files import StoreError, content, explained
 from experiments.storage.identity import SCHEMA
 from experiments.storage.store import MANIFEST, Store
@@ -33,7 +33,9 @@ PATIENCE = 10  # seconds to wait for git
 def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] | None) -> dict[str, Any]:
     """Return what the manifest says of the question: its config, its number of runs and its data.
 
-    `prints` are the fingerprints of the data sets. Of a search, `runs` counts the first round.
+    `prints` are the fingerprints of the data sets. "data_decisions" has a sentence for everything that was
+    decided in reading a user's own data: the label, the classes, words, gaps, what is left out. Of a search,
+    `runs` counts the first round.
     """
     keys = config.to_mapping(experiment)
     return {
@@ -44,6 +46,7 @@ def question_facts(experiment: Experiment, runs: int, prints: Mapping[str, str] 
         "config_sha256": hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest(),
         "runs": runs,
         "data": dict(prints or {}),
+        "data_decisions": {text: said for text in prints or {} if (said := decisions(text))},
     }
 
 

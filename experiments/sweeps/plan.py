@@ -10,8 +10,8 @@ from experiments.config import ConfigError, Experiment, Run
 from experiments.config.matching import only_checks
 from experiments.storage.identity import fingerprints, named, recorded
 from experiments.storage.makers import of_others
-from experiments.storage.own_parts import used_by
 from experiments.storage.sharing import Place, held_elsewhere
+from experiments.storage.shipping import NotSent, packed
 from experiments.storage.store import Store
 from experiments.sweeps.blas import maker_while_training, not_limited
 from experiments.sweeps.counting import Say, counted
@@ -83,7 +83,8 @@ class Sweep:
     prints: Mapping[str, str] | None = None  # fingerprints of the data sets, which are part of the run ids
     elsewhere: Mapping[Place, list[str]] = field(default_factory=dict)  # done runs of other experiments
     crashed: int = 0  # how many of the done runs have only crashed: they have no numbers
-    own: Sequence[str] = ()  # parts registered by the user in this process, which no worker has
+    packed: bytes = b""  # the parts that the user has registered in this process, for the workers
+    own: str = ""  # which of them cannot be sent to a worker and why, so that this process trains
     cluster: bool = False  # whether a Dask cluster trains
     warning: str = ""  # why the numbers may differ in the last bits from one execution to another
 
@@ -158,9 +159,8 @@ def survey(
     speed = machine_speed() if missing else 1.0
     sweep = Sweep(experiment, runs, done, speed, _workers(options), prints=prints, elsewhere=elsewhere)
     sweep = replace(sweep, crashed=crashed, cluster=bool(options.dask)).without(done, say)
-    sweep = replace(sweep, own=_own_parts(experiment, missing), warning=not_limited() if missing else "")
-    if sweep.own and options.dask:
-        raise ConfigError([f"--dask: its workers do not have {_named(sweep.own)}; leave out --dask"])
+    sweep = replace(sweep, warning=not_limited() if missing else "")
+    sweep = _with_parts(sweep, experiment, missing, options)
     if sweep.own:
         return replace(sweep, workers=0)
     worth = options.jobs or options.dask or sweep.cost(sweep.stacks) / speed > WORTH_WORKERS
@@ -192,14 +192,22 @@ def settled(store: Store, options: ExecutionOptions) -> tuple[set[str], set[str]
     return sound, crashed
 
 
-def _own_parts(experiment: Experiment, runs: Iterable[Run]) -> tuple[str, ...]:
-    """Return the names of the parts among these runs' that were registered in this process."""
-    texts = {str(value) for run in runs for value in vars(run).values()}
-    return tuple(used_by([*texts, *recorded(experiment.recording)]))
+def _with_parts(
+    sweep: Sweep, experiment: Experiment, missing: Iterable[Run], options: ExecutionOptions
+) -> Sweep:
+    """Return the plan with the user's parts packed for its workers, or with the reason why none is used.
 
-
-def _named(own: Sequence[str]) -> str:
-    return f"{', '.join(own)}, registered in this process alone"
+    Errors: ConfigError where a part cannot be sent to a Dask cluster.
+    """
+    if not (sweep.workers or options.dask):
+        return sweep
+    texts = {str(value) for run in missing for value in vars(run).values()}
+    try:
+        return replace(sweep, packed=packed([*texts, *recorded(experiment.recording)]))
+    except NotSent as error:
+        if options.dask:
+            raise ConfigError([f"--dask: {error}; leave out --dask"]) from None
+        return replace(sweep, own=str(error))
 
 
 def _workers(options: ExecutionOptions) -> int:

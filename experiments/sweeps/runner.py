@@ -15,6 +15,7 @@ from experiments.config import Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
 from experiments.storage.makers import maker
 from experiments.storage.records import Records
+from experiments.storage.shipping import unpack
 from experiments.sweeps.blas import blas
 from mlp.network import create
 from mlp.probes import PROBES, UNIT_PROBES
@@ -35,6 +36,7 @@ def run_stack(
     recording: Recording,
     prints: Mapping[str, str] | None = None,
     beat: Callable[[int], None] = lambda steps: None,
+    own: bytes = b"",
 ) -> Records:
     """Train together runs that differ only in the fields `stacks.STACKED`, with one BLAS thread.
 
@@ -43,8 +45,10 @@ def run_stack(
     of the result is this process as a maker.
     `prints` are the expected fingerprints by data set. `beat` is called when a part of the work is done, with
     the number of training steps in the next part, 0 where that is a measurement.
-    Errors: DataError, also where a fingerprint differs.
+    `own` are the user's parts, packed for a worker. Errors: DataError, also where a fingerprint differs.
     """
+    if own:
+        unpack(own)
     data = datasets.load(runs[0].dataset)
     if prints is not None and data.fingerprint != prints[runs[0].dataset]:
         raise datasets.DataError(f"{data.name}: {CHANGED}")

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.analysis.wording import count
+from experiments.storage import shipping
 from experiments.storage.store import ASIDE, Store
 from experiments.sweeps.forecast import Forecast
 from experiments.sweeps.plan import ExecutionOptions, Stack, Sweep
@@ -23,7 +24,8 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
     if not sweep.stacks:
         return Here()
     if options.dask:
-        return Dask(options.dask, options.limit, sweep.prints)
+        shared = {text: known for text, known in (sweep.prints or {}).items() if not shipping.names([text])}
+        return Dask(options.dask, options.limit, shared)
     return Workers(sweep.workers, options.limit) if sweep.workers else Here()
 
 
@@ -41,7 +43,8 @@ def train(
     from experiments.sweeps.runner import run_stack
 
     names = {run: name for name, run in sweep.runs.items()}
-    work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints)
+    own = b"" if isinstance(pool, Here) else sweep.packed
+    work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints, own=own)
     if not (options.limit or isinstance(pool, Here)):
         work = partial(supervised, work)
     forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)

@@ -18,6 +18,7 @@ from experiments.config import ConfigError
 from experiments.sweeps.executors.attempts import LONGEST_LIMIT, WorkerLost
 from experiments.sweeps.executors.crew import KEPT, Crew
 from experiments.sweeps.executors.environment import environment, of_worker
+from experiments.sweeps.executors.processes import without_main
 
 LOCAL = re.compile(r"local:(\d{1,9})", re.ASCII)
 ADDRESS = re.compile(
@@ -165,7 +166,7 @@ def _start(address: str) -> Any:
     count = address.partition(":")[2]
     # Dask must not retry: `outcomes` counts the attempts, for every executor in the same way.
     once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    with once, environment(of_worker()):
+    with once, environment(of_worker()), without_main():
         return LocalCluster(
             n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL",
             scheduler_kwargs={"dashboard_address": ANY_PORT},

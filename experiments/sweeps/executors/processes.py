@@ -99,7 +99,7 @@ class _Worker:
         context = _context()
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _without_main():
+        with without_main():
             self.process.start()
         theirs.close()  # otherwise the pipe stays open and a worker's death goes unnoticed
 
@@ -132,7 +132,7 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Start a process that does not run the caller's main module again.
 
     A worker needs nothing of it, and could not run it where it is a notebook, comes from standard input, or

@@ -120,7 +120,7 @@ def test_a_probe_set_may_be_cut_from_the_front():
         ("xor(split_seed=-1)", RegistryError, "split_seed is -1, which is not a whole number from 0 to 1"),
         ("file", DataError, "file: needs a path, as in file(path='measurements.csv', target='kind')"),
         ("file(path='no.csv')", DataError, "no.csv: no such file"),
-        ("file(path='no.txt')", DataError, "no.txt: its name ends in none of .csv, .npz, .parquet"),
+        ("file(path='no.xls')", DataError, "no.xls: its name ends in none of .csv, .tsv, .txt, .data"),
         ("file(path=no.csv, test=2)", RegistryError, "test is 2, which is not a number above 0 and below 1"),
     ],
 )
@@ -136,8 +136,18 @@ def test_a_table_that_may_not_be_meant_so_is_remarked_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [(i, i * 7 % 10, (i * 37) % 101, i % 3) for i in range(60)]
     files = {
-        "indexed.csv": (",a,b,y\n", rows, "input 0 (the first is 0) counts the rows"),
-        "first.csv": ("", [(c + 0, a, b) for _, a, b, c in rows], "the first has 3: if those are the labels"),
+        "indexed.csv": (",a,b,y\n", rows, "column 0 (the first is 0) is left out: it counts the rows"),
+        "counting.csv": ("row,a,y\n", [(i, a, c) for i, a, _, c in rows], "column 'row' counts the rows"),
+        "twin.csv": (
+            "a,b,y\n",
+            [(a, c * 2.5, c) for _, a, _, c in rows],
+            "column 'b' tells the label outright",
+        ),
+        "first.csv": (
+            "",
+            [(c, b, b + 7) for _, a, b, c in rows],
+            "column 0 (the first is 0) is taken for the",
+        ),
         "sound.csv": ("a,b,y\n", [row[1:] for row in rows], ""),
         "few.csv": ("a,b,y\n", [(1.5, 2, 0), (2.5, 1, 0), (3.5, 1, 1), (4.5, 1, 0), (9, 1, 0)], ""),
     }
@@ -357,8 +367,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken_for_either(tmp_path, 
     path.write_text("1,2,0\n3,4,1\n" * 20)
     read = datasets.read_table
 
-    def read_slowly(name, target):
-        found = read(name, target)
+    def read_slowly(name, target, drop):
+        found = read(name, target, drop)
         path.write_text("1,2,0\n3,5,1,\n" * 20)
         return found
 

@@ -79,6 +79,19 @@ def test_found_in_each_folder(place, folder):
     assert [published.count(pair, otherwise=-1) for pair in pairs] == [10, 5]
 
 
+@pytest.mark.parametrize(
+    ("folder", "spelled"),
+    [("data/MNIST/raw", str), ("data/MNIST", str), ("data", lambda name: name.replace("-idx", ".idx")),
+     ("data/mnist", str.upper)],
+)  # fmt: skip
+def test_found_in_the_layouts_of_torchvision_and_of_mirrors(place, folder, spelled):
+    there = place(folder)
+    for name in CONTENTS:
+        (there / f"{name}.gz").rename(there / spelled(f"{name}.gz"))
+    x, y = published.read_pair("mnist", published.locate("mnist")[1])
+    assert (x.shape, y.tolist()) == ((5, 4), [3, 1, 4, 1, 5])
+
+
 def test_an_unpacked_file_goes_before_a_packed_one(place):
     there = place("data/mnist")
     (there / "train-images-idx3-ubyte").write_bytes(CONTENTS["train-images-idx3-ubyte"])

@@ -1,0 +1,391 @@
+"""The columns of a table -> inputs and labels: which column is the label, and how each other one is encoded.
+
+Whatever is decided here is said in a sentence, which goes into the manifest and the report; what cannot be
+decided is asked back in one message that names the columns to choose from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.datasets.delimited import GAPS, is_number, number
+from experiments.datasets.readers import DataError, shown
+from mlp.registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGEST_CLASSES = 1000  # more different labels than that are measurements, not labels
+LARGEST_LABEL = 2.0**53  # below it, float64 tells any two whole numbers apart
+LARGEST_CATEGORIES = 100  # more different texts than that make too many inputs of one column
+SURELY, REPEATED = 3, 3  # so few numbers are labels; more have to occur three times each in the mean
+TINY = 10  # rows; of so few it cannot be told whether a value occurs again
+FEW = 20  # different whole numbers of a column that may well be labels
+NAMED = 12  # classes or columns that a sentence names
+USUAL = ("target", "label", "labels", "class", "y", "species", "kind", "outcome", "diagnosis", "survived")
+INDEX = ("", "id", "index", "rownames", "unnamed: 0")
+
+Target = str | int | None
+Place = Callable[[int, int], str]  # (row, column) -> where that is, in the user's words
+
+
+class Table(NamedTuple):
+    """The examples of a table: x (n, d) with NaN for a gap, y (n,) from 0 to the number of classes - 1.
+
+    decisions: what was decided, a sentence each. notes: those of them that a user should look at.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.int64]
+    classes: tuple[str, ...]
+    decisions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    x_test: NDArray[np.float64] | None = None  # the test part, where the publisher has divided the set
+    y_test: NDArray[np.int64] | None = None
+
+
+class Columns:
+    """The columns of a frame, each with its name in words, and what was said of them."""
+
+    def __init__(
+        self, frame: pd.DataFrame, names: Sequence[str] | None, path: str, place: Place, decimal: str = "."
+    ) -> None:
+        """Take a frame whose columns are numbered from 0; `names` is None where the table names none."""
+        self.path, self.place, self.decimal = path, place, decimal
+        self.named = names is not None
+        self.names = list(names) if names is not None else [""] * frame.shape[1]
+        self.cells = {i: _tidied(frame[i], decimal) for i in range(frame.shape[1])}
+        self.decisions: list[str] = []
+        self.notes: list[str] = []
+
+    def word(self, column: int) -> str:
+        """Return a column as a sentence names it."""
+        return repr(shown(self.names[column])) if self.names[column] else f"{column} (the first is 0)"
+
+    def note(self, sentence: str) -> None:
+        """Keep a decision that a user should look at."""
+        self.decisions.append(sentence)
+        self.notes.append(sentence)
+
+    def find(self, wanted: Target) -> int:
+        """Return the position of a column by name or position (−1 the last); errors: DataError."""
+        names, path = self.names, shown(self.path)
+        if isinstance(wanted, int):
+            if not -len(names) <= wanted < len(names):
+                raise DataError(f"{path}: has no column {wanted}, only 0 to {len(names) - 1:,}")
+            return wanted % len(names)
+        if names.count(str(wanted)) == 1:
+            return names.index(str(wanted))
+        if wanted in names:
+            raise DataError(f"{path}: has {names.count(wanted)} columns {wanted!r}; give a position")
+        known = [name for name in names if name]
+        hint = did_you_mean(str(wanted), known)
+        there = (
+            f"It has {shown(', '.join(known[:50]))}"
+            if known
+            else "Its columns have no names; give a position"
+        )
+        raise DataError(f"{path}: has no column {wanted!r}.{hint} {there}")
+
+
+def table_of(columns: Columns, target: Target, drop: Sequence[str | int]) -> Table:
+    """Return the examples of a table; errors: DataError for what cannot be read, or has to be asked back."""
+    if len(columns.cells) < 2:
+        raise DataError(f"{columns.place(0, 0)}: is the only column; inputs and a label are needed")
+    for wanted in drop:
+        columns.cells.pop(columns.find(wanted), None)
+    if drop:
+        columns.decisions.append(f"left out as drop= says: {', '.join(map(str, drop))}")
+    chosen = None if target is None else columns.find(target)
+    if chosen is not None and chosen not in columns.cells:
+        raise DataError(f"{shown(columns.path)}: column {columns.word(chosen)} is both target and dropped")
+    for column in columns.cells:
+        _check_no_stray(columns, column)
+    _leave_out_useless(columns, keep=chosen)
+    if chosen is None:
+        chosen = _chosen(columns)
+    y, classes, known = _labels(columns, chosen)
+    _remark_on_twins(columns, chosen, known)
+    x = _inputs(columns, chosen)
+    if not x.shape[1]:
+        raise DataError(f"{shown(columns.path)}: no column is left for the inputs")
+    return Table(x[known], y, classes, tuple(columns.decisions), tuple(columns.notes))
+
+
+# Which column is what -------------------------------------------------------------------------------------
+
+
+def _tidied(values: pd.Series, decimal: str) -> pd.Series:
+    """Return a column of numbers, of truth values, or of texts without blanks around them; a gap is missing.
+
+    A column whose every cell is a number, in whatever spelling, becomes a column of numbers.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
+        return values
+    texts = values.astype(object).map(lambda cell: None if pd.isna(cell) else str(cell).strip())
+    texts = texts.astype(object).where(~texts.str.lower().isin(GAPS), None)
+    known = texts.dropna()
+    if len(known) and all(is_number(cell, decimal) for cell in known):
+        return texts.map(lambda cell: np.nan if cell is None else number(cell, decimal)).astype(np.float64)
+    return texts
+
+
+def _leave_out_useless(columns: Columns, keep: int | None) -> None:
+    """Leave out, and say so, empty columns, an index that was saved with the table, and names of rows."""
+    for column, values in list(columns.cells.items()):
+        reason = _why_useless(columns, column, values)
+        if reason and column != keep:
+            del columns.cells[column]
+            columns.note(f"column {columns.word(column)} is left out: {reason}")
+
+
+def _why_useless(columns: Columns, column: int, values: pd.Series) -> str:
+    if values.isna().all():
+        return "it is empty"
+    is_index = columns.named and columns.names[column].lower() in INDEX
+    if is_number_column(values):
+        counts = len(values) > 2 and bool((np.diff(values.to_numpy(np.float64)) == 1).all())
+        if counts and is_index:
+            return "it counts the rows, as an index that was saved with the table"
+        if counts and len(values) > FEW:
+            word = columns.word(column)
+            columns.note(f"column {word} counts the rows and is an input: if it is an index, say drop=")
+        return ""
+    different = values.nunique()
+    if is_text(values) and (is_index or not is_repeated(values)):
+        return f"its {different:,} different texts name the rows"
+    return ""
+
+
+def is_repeated(values: pd.Series) -> bool:
+    """Return whether the values of a column occur twice or more in the mean, or are too few to tell."""
+    known = int(values.notna().sum())
+    return known <= TINY or 2 * values.nunique() <= known
+
+
+def is_number_column(values: pd.Series) -> bool:
+    """Return whether a column holds numbers; truth values are none."""
+    return not is_text(values) and values.dtype != bool
+
+
+def is_text(values: pd.Series) -> bool:
+    """Return whether a column holds texts."""
+    return values.dtype.kind not in "biuf"
+
+
+WORDS, SOME, MANY, NO = 3, 2, 1, 0  # how likely a column holds labels: words, some whole numbers, many, no
+
+
+def _rank(values: pd.Series) -> int:
+    known = values.dropna()
+    different = known.nunique()
+    if not 2 <= different <= LARGEST_CLASSES:
+        return NO
+    if not is_number_column(values):
+        return WORDS if is_repeated(values) else NO
+    if not (np.isfinite(known) & (known == np.floor(known))).all():
+        return NO
+    if different <= FEW and (different <= SURELY or REPEATED * different <= len(known)):
+        return SOME
+    return MANY if REPEATED * different <= len(known) else NO
+
+
+def _chosen(columns: Columns) -> int:
+    """Return the column of the labels; errors: DataError where several may be meant.
+
+    It is the one with a usual name; else the only one that is likeliest to hold labels, unless the last might
+    do, too; else, where no column holds words, the last one if it may hold labels.
+    """
+    ranks = {column: _rank(values) for column, values in columns.cells.items()}
+    last, highest = max(ranks), max(ranks.values())
+    best = [column for column, rank in ranks.items() if rank == highest]
+    usual = [column for column in ranks if columns.names[column].lower() in USUAL and ranks[column]]
+    if len(usual) == 1:
+        return _said(columns, usual[0], "by its name")
+    if highest == NO and len(columns.cells[last]) > TINY:
+        raise DataError(_measurement(columns, last))
+    if not usual and (highest == NO or (last in best and (highest < WORDS or len(best) == 1))):
+        return _said(columns, last, "the last")
+    if not usual and len(best) == 1 and ranks[last] <= MANY:
+        columns.notes.append(f"column {columns.word(best[0])} is taken for the labels; if not, say target=")
+        return _said(columns, best[0], "the only one that looks like labels")
+    likely = usual or [column for column, rank in ranks.items() if rank >= min(SOME, highest)]
+    raise DataError(_question(columns, likely))
+
+
+def _question(columns: Columns, likely: Sequence[int]) -> str:
+    """Ask for the target, with the columns that may be meant."""
+    named = [f"{columns.word(column)} ({columns.cells[column].nunique()} values)" for column in likely]
+    first = columns.names[likely[0]] or likely[0]
+    return (
+        f"{shown(columns.path)}: which column holds the labels? Say target=, as in target={first!r}; these "
+        f"may: {listed(named)}"
+    )
+
+
+def _measurement(columns: Columns, last: int) -> str:
+    """Say that no column looks like labels."""
+    values = columns.cells[last]
+    return (
+        f"{shown(columns.path)}: no column looks like labels: the last, {columns.word(last)}, has "
+        f"{values.nunique():,} different values in {count_of(len(values), 'row')}, as a measurement has. "
+        "Say target= if another or this one is meant"
+    )
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return the items in one line, the first NAMED of them by name."""
+    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    return f"{', '.join(items[:NAMED])}{more}"
+
+
+def _said(columns: Columns, column: int, why: str) -> int:
+    columns.decisions.append(f"the labels are column {columns.word(column)}, {why}")
+    return column
+
+
+# Labels ---------------------------------------------------------------------------------------------------
+
+
+def _labels(columns: Columns, column: int) -> tuple[NDArray[np.int64], tuple[str, ...], NDArray[np.bool_]]:
+    """Return the labels that are there, the names of the classes, and which rows have a label, (n,)."""
+    values = columns.cells[column]
+    known = values.notna().to_numpy()
+    if not known.all():
+        gone = count_of(int((~known).sum()), "row")
+        columns.note(f"left out for want of a label: {gone}")
+    return *numbered(values[known].to_numpy(), columns, column, np.flatnonzero(known)), known
+
+
+def numbered(
+    labels: NDArray[np.generic], columns: Columns, column: int, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return labels as 0, 1, 2, … in their order, and what each of these stands for; errors: DataError."""
+    if labels.dtype != object:
+        labels = whole_numbers(labels, lambda row: columns.place(int(rows[row]), column))
+    classes, y = np.unique(labels, return_inverse=True)
+    check_classes(classes, columns.path)
+    names = tuple(map(str, classes.tolist()))
+    columns.decisions += class_sentences(y, names)
+    return y.astype(np.int64), names
+
+
+def whole_numbers(labels: NDArray[np.generic], place: Callable[[int], str]) -> NDArray[np.generic]:
+    """Return labels of whole numbers or truth values; errors: DataError at the first that is neither."""
+    if labels.dtype.kind in "iub":
+        return labels
+    numbers = labels.astype(np.float64)
+    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < LARGEST_LABEL)  # false for NaN too
+    if not whole.all():
+        row = int(np.argmin(whole))
+        size = " of less than 2^53" if abs(numbers[row]) >= LARGEST_LABEL else ""
+        raise DataError(f"{place(row)}: the label {numbers[row]} is not a whole number{size}")
+    return numbers.astype(np.int64)
+
+
+def check_classes(classes: NDArray[np.generic], path: str) -> None:
+    """Check that there are from 2 to LARGEST_CLASSES different labels; errors: DataError."""
+    if len(classes) < 2:
+        raise DataError(
+            f"{shown(path)}: every example has the label {shown(str(classes[0]))}; two or more are needed"
+        )
+    if len(classes) > LARGEST_CLASSES:
+        raise DataError(
+            f"{shown(path)}: {len(classes):,} different labels; at most {LARGEST_CLASSES:,} are read. "
+            "Is the target a measurement?"
+        )
+
+
+def class_sentences(y: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+    """Say how the classes are numbered, how many examples each has, and what a constant answer scores."""
+    counts = np.bincount(y, minlength=len(names))
+    classes = [f"{i} = {shown(name)} ({counts[i]:,})" for i, name in enumerate(names)]
+    largest = int(counts.argmax())
+    share = f"{counts[largest] / counts.sum():.1%}"
+    return [
+        f"classes and their examples: {listed(classes)}",
+        f"the largest class, {shown(names[largest])}, has {share} of the examples: that is the accuracy of "
+        "always answering it",
+    ]
+
+
+def count_of(number: int, thing: str) -> str:
+    """Return a number with its thing: ``1 row``, ``3 rows``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _remark_on_twins(columns: Columns, target: int, known: NDArray[np.bool_]) -> None:
+    """Say which other columns tell the label outright, value by value."""
+    import pandas as pd
+
+    labels = columns.cells[target][known]
+    for column, values in columns.cells.items():
+        if column == target or values[known].nunique() != labels.nunique():
+            continue
+        pairs = pd.DataFrame({"a": values[known], "b": labels}).drop_duplicates()
+        if len(pairs) == labels.nunique() and pairs["a"].notna().all():
+            word = columns.word(column)
+            columns.note(
+                f"column {word} tells the label outright, value by value: if it is no input, say drop="
+            )
+
+
+# Inputs ---------------------------------------------------------------------------------------------------
+
+
+def _inputs(columns: Columns, target: int) -> NDArray[np.float64]:
+    """Return every column but the label as numbers, (n, d): texts as one input of 0 or 1 for each value."""
+    parts, encoded = [], []
+    for column, values in columns.cells.items():
+        if column == target:
+            continue
+        if not is_text(values):
+            numbers = values.to_numpy(np.float64, na_value=np.nan)
+            _check_not_infinite(numbers, columns, column)
+            parts.append(numbers[:, None])
+            continue
+        parts.append(_one_hot(columns, column))
+        encoded.append(f"{columns.word(column)} ({parts[-1].shape[1]})")
+    if encoded:
+        said = f"texts become inputs of 0 or 1, one for each value: {listed(encoded)}"
+        columns.decisions.append(said)
+    return np.concatenate(parts, axis=1) if parts else np.empty((len(columns.cells[target]), 0))
+
+
+def _one_hot(columns: Columns, column: int) -> NDArray[np.float64]:
+    """Return (n, values) of 0 and 1, the values in alphabetical order; a gap is a value too, the last."""
+    import pandas as pd
+
+    values = columns.cells[column]
+    if values.nunique() > LARGEST_CATEGORIES:
+        word, name = columns.word(column), columns.names[column] or column
+        raise DataError(
+            f"{shown(columns.path)}: column {word} holds {values.nunique():,} different texts; at most "
+            f"{LARGEST_CATEGORIES} become inputs. Leave it out: drop={name!r}"
+        )
+    return pd.get_dummies(values, dummy_na=bool(values.isna().any()), dtype=np.float64).to_numpy()
+
+
+def _check_no_stray(columns: Columns, column: int) -> None:
+    """Refuse a column of texts of which at least half are numbers; errors: DataError at the first other."""
+    values = columns.cells[column].dropna()
+    if not is_text(values):
+        return
+    marks = np.array([is_number(cell, columns.decimal) for cell in values])
+    if marks.any() and 2 * marks.sum() >= len(marks):
+        row = int(values.index[int(np.argmin(marks))])
+        cell = values.iloc[int(np.argmin(marks))]
+        raise DataError(f"{columns.place(row, column)}: {cell[:40]!r} is not a number")
+
+
+def _check_not_infinite(numbers: NDArray[np.float64], columns: Columns, column: int) -> None:
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        row = int(np.argmax(infinite))
+        raise DataError(f"{columns.place(row, column)}: {numbers[row]} is not a finite number")

@@ -1,0 +1,115 @@
+"""Data from Python as a data set by name: arrays, a pandas frame, or what scikit-learn's loaders return."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from experiments.datasets.archives import Pair, as_examples
+from experiments.datasets.catalogue import DATASETS, Source
+from experiments.datasets.columns import Columns, Table, Target, check_classes, class_sentences, table_of
+from experiments.datasets.preparation import Gaps, Preparation, Scale, Shift, SplitSeed, Test, divided
+from experiments.datasets.readers import DataError
+
+
+def give(name: str, data: Any, target: Target = None) -> None:
+    """Register data as the data set `name`, which then is a value of `dataset`; errors: DataError.
+
+    data: (x, y) with x (n, …) and y (n,), each an array or of pandas; a frame, whose column `target` holds
+    the labels and is found as that of a file is; or a scikit-learn Bunch. Words, truth values and gaps are
+    treated as those of a file (`columns`). A data set of this name that was given before is replaced. Its
+    contents, not its name alone, are part of a run's identity.
+    """
+    if not name.isidentifier():
+        raise DataError(f"data: {name!r} cannot be the name of a data set: letters, digits and _ make a name")
+    table = _table(name, data, target)
+    DATASETS(_factory(name, table))
+
+
+def _table(name: str, data: Any, target: Target) -> Table:
+    if hasattr(data, "data") and hasattr(data, "target"):  # a Bunch of scikit-learn
+        names = getattr(data, "target_names", None)
+        table = _table(name, (data.data, data.target), None)
+        if names is not None and len(names) == len(table.classes) and np.ndim(names) == 1:
+            table = table._replace(classes=tuple(map(str, names)))
+        return table
+    if isinstance(data, tuple | list) and len(data) == 2:
+        x, y = data
+        return (
+            _of_frame(name, x.assign(target=_bare(y)), "target") if _is_frame(x) else _of_arrays(name, x, y)
+        )
+    if _is_frame(data):
+        return _of_frame(name, data, target)
+    raise DataError(
+        f"data {name!r}: {type(data).__name__} is none of what can be given: (x, y), a pandas frame, or "
+        "what a loader of scikit-learn returns"
+    )
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "columns") and hasattr(data, "assign")
+
+
+def _bare(y: Any) -> Any:
+    """Return labels without an index, by which pandas would pair them."""
+    return np.asarray(y).reshape(len(y), -1)[:, 0]
+
+
+def _of_frame(name: str, frame: Any, target: Target) -> Table:
+    names = [str(column) for column in frame.columns]
+
+    def place(row: int, column: int) -> str:
+        return f"data {name!r}, row {row:,} (the first is 0), column {names[column]}"
+
+    frame = frame.reset_index(drop=True).set_axis(range(len(names)), axis=1)
+    return table_of(Columns(frame, names, f"data {name!r}", place), target, ())
+
+
+def _of_arrays(name: str, x: Any, y: Any) -> Table:
+    if hasattr(x, "toarray"):
+        raise DataError(f"data {name!r}: x is a sparse matrix; give x.toarray()")
+    inputs, labels = np.asarray(x), np.asarray(y)
+    labels = labels.astype(str) if labels.dtype == object else labels
+    if inputs.dtype.kind not in "biuf" or labels.dtype.kind not in "biufUS":
+        held = f"{inputs.dtype} and {labels.dtype}"
+        raise DataError(f"data {name!r}: holds {held}, not numbers; a frame may have words")
+    rows, labels = as_examples(inputs.astype(np.float64), labels, f"data {name!r}", Pair("x", "y"))
+    classes, numbers = np.unique(labels, return_inverse=True)
+    check_classes(classes, f"data {name!r}")
+    names = tuple(map(str, classes.tolist()))
+    return Table(rows, numbers.astype(np.int64), names, tuple(class_sentences(numbers, names)))
+
+
+def _factory(name: str, table: Table) -> Callable[..., Source]:
+    """Return the function that describes the data set, as those of the catalogue do."""
+    digest = hashlib.sha256(repr((table.x.shape, table.classes)).encode())
+    for part in (table.x, table.y):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    known = digest.hexdigest()[:16]
+
+    def factory(
+        *,
+        gaps: Gaps = "median",
+        test: Test = 0.2,
+        scale: Scale = "standard",
+        shift: Shift = 0.0,
+        alternate: bool = False,
+        split_seed: SplitSeed = 0,
+    ) -> Source:
+        preparation = Preparation(scale, shift, split_seed, alternate)
+        return Source(
+            lambda: divided(table, preparation, test, gaps),
+            preparation,
+            training=None,
+            own=True,
+            fingerprint=lambda: known,
+        )
+
+    factory.__name__ = name
+    factory.__doc__ = f"Given from Python: {len(table.y):,} examples of {len(table.classes)} classes."
+    factory.again = partial(_factory, name, table)  # type: ignore[attr-defined]  # for workers: `shipping`
+    return factory

@@ -1,0 +1,243 @@
+"""Tables as people keep them: which column is the label, and what becomes of words, gaps and row numbers.
+
+Each small table has the shape of a public one, which its comment names; the numbers are made up.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.datasets import DataError, catalogue, decisions, load
+from experiments.datasets.preparation import Parts, without_gaps
+from experiments.datasets.tables import read_table
+
+KINDS = ["ant", "bee", "cat"]
+ROWS = [(f"{i * i % 7}.5", f"{i * 3 % 5}.25", KINDS[i % 3]) for i in range(30)]
+X = np.array([[float(a), float(b)] for a, b, _ in ROWS])
+Y = np.arange(30) % 3
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file of the working folder and return its name."""
+    monkeypatch.chdir(tmp_path)
+    catalogue._load.cache_clear()
+    catalogue._fingerprint.cache_clear()
+
+    def _write(name: str, contents: bytes | str) -> str:
+        (tmp_path / name).write_bytes(contents.encode() if isinstance(contents, str) else contents)
+        return name
+
+    return _write
+
+
+def text(rows=ROWS, head: str = "", separator: str = ",") -> str:
+    """Rows as text, below a first line."""
+    return head + "".join(separator.join(map(str, row)) + "\n" for row in rows)
+
+
+def message(path: str, **options) -> str:
+    with pytest.raises(DataError) as error:
+        read_table(path, **options)
+    return str(error.value)
+
+
+PACKED = text(head="a,b,kind\n").encode()
+NUMBERED = [(a, b, i % 3) for i, (a, b, _) in enumerate(ROWS)]
+SHAPES = {
+    "headless.data": text(),  # UCI's iris.data: the classes in words, in the last column
+    "named.csv": text(head="a,b,kind\n"),
+    "tabs.TSV": text(head="a\tb\tkind\n", separator="\t"),
+    "pipes.txt": text(head="a|b|kind\n", separator="|"),
+    "blanks.dat": text([("  " + a, b, kind) for a, b, kind in ROWS], separator="   "),  # UCI's seeds
+    "comma.csv": text(head="a;b;kind\n", separator=";").replace(".", ","),  # a German spreadsheet's
+    "v1.2.final.CSV": text(head="a,b,kind\n"),
+    "packed.csv.gz": gzip.compress(PACKED),
+    "members.csv.gz": gzip.compress(PACKED[:100]) + gzip.compress(PACKED[100:]),
+    "index.csv": pd.DataFrame(ROWS, columns=["a", "b", "kind"]).to_csv(),  # pandas without index=False
+    "r.csv": text([(f'"row {i}"', *row) for i, row in enumerate(ROWS)], head='"a","b","kind"\n'),  # R
+    "r.txt": text([(f"obs{i}", *row) for i, row in enumerate(ROWS)], "a b kind\n", " "),  # R's write.table
+    "summary.csv": text(NUMBERED, head="30,2,ant,bee,cat\n"),  # scikit-learn's wine_data.csv
+    "savetxt.txt": text(NUMBERED, head="# measured in May\n# a b y\n", separator=" "),  # numpy.savetxt
+    "first.csv": text([(kind, a, b) for a, b, kind in ROWS], head="diagnosis,a,b\n"),  # UCI's wdbc
+    "id.csv": text([(i + 1, *row) for i, row in enumerate(ROWS)], head="Id,a,b,Species\n"),  # Kaggle's iris
+    "empty.csv": text([(*row, "") for row in ROWS], head="a,b,species,\n"),  # a trailing separator
+    "bom.csv": "\ufeff" + text(head="a,b,kind\n").replace("\n", "\r\n"),
+    "utf16.txt": text(head="a\tb\tkind\n", separator="\t").encode("utf-16"),  # Excel's "Unicode text"
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_of_a_table_is_the_same_examples(write, name):
+    table = read_table(write(name, SHAPES[name]))
+    np.testing.assert_array_equal(table.x, X, strict=True)
+    np.testing.assert_array_equal(table.y, Y)
+    assert table.classes in (tuple(KINDS), ("0", "1", "2"))
+    assert any(sentence.startswith("classes and their examples: 0 = ") for sentence in table.decisions)
+    assert any("33.3%" in sentence for sentence in table.decisions)
+    left_out = name in ("index.csv", "r.csv", "r.txt", "id.csv", "empty.csv")
+    assert any("is left out" in sentence for sentence in table.notes) == left_out
+    assert set(table.notes) <= {*table.decisions, *(n for n in table.notes if "is taken for" in n)}
+
+
+def test_words_become_inputs_of_0_and_1_and_a_gap_a_value_of_its_own(write):
+    colours = ["red", "blue", "NA", "red", "blue", "red"] * 5
+    rows = [(colour, i % 4 + 0.5, i % 2 == 0, KINDS[i % 3]) for i, colour in enumerate(colours)]
+    table = read_table(write("a.csv", text(rows, head="colour,size,male,kind\n")), target="kind")
+    expected = [[c == "blue", c == "red", c == "NA", size, male] for c, size, male, _ in rows]
+    np.testing.assert_array_equal(table.x, np.array(expected, float))
+    assert "texts become inputs of 0 or 1, one for each value: 'colour' (3)" in table.decisions
+
+
+@pytest.mark.parametrize("labels", [("yes", "no"), ("True", "False"), (1, -1), (1.0, 2.0), ("b", "g")])
+def test_labels_of_every_kind_are_numbered_in_their_order(write, labels):
+    rows = [(i * 7 % 11 + 0.5, labels[i % 2]) for i in range(20)]
+    y = read_table(write("a.csv", text(rows, head="a,b\n"))).y
+    order = sorted(labels)
+    np.testing.assert_array_equal(y, [order.index(labels[i % 2]) for i in range(20)])
+
+
+def test_columns_are_left_out_by_name_and_position(write):
+    path = write("a.csv", text([(i % 7, *row) for i, row in enumerate(ROWS)], head="batch,a,b,kind\n"))
+    assert read_table(path).x.shape == (30, 3)
+    for drop in (["batch"], [0], [-4]):
+        np.testing.assert_array_equal(read_table(path, drop=drop).x, X)
+    assert message(path, drop=["bach"]).startswith("a.csv: has no column 'bach'. Did you mean 'batch'?")
+    assert message(path, target="kind", drop=["kind"]) == "a.csv: column 'kind' is both target and dropped"
+    assert len(load("file(path=a.csv, drop=[batch, b])").x[0]) == 1
+
+
+# What is asked back ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "said"),
+    [
+        (  # seaborn's titanic: several columns of words, the label in none of the usual places
+            "survives,sex,alone\n",
+            [(i % 2, "mf"[i % 2], ["yes", "no"][i % 3 == 0]) for i in range(30)],
+            "a.csv: which column holds the labels? Say target=, as in target='survives'; these "
+            "may: 'survives' (2 values), 'sex' (2 values), 'alone' (2 values)",
+        ),
+        (  # UCI's mushrooms: nothing but words, and no names
+            "",
+            [("pe"[i % 2], "xbf"[i % 3], "sy"[i // 2 % 2]) for i in range(30)],
+            "a.csv: which column holds the labels? Say target=, as in target=0; these may: "
+            "0 (the first is 0) (2 values), 1 (the first is 0) (3 values), 2 (the first is 0) (2 values)",
+        ),
+        (  # a table for regression
+            "a,price\n",
+            [(i * 1.5, i * i * 0.25) for i in range(30)],
+            "a.csv: no column looks like labels: the last, 'price', has 30 different values in 30 rows, as a "
+            "measurement has. Say target= if another or this one is meant",
+        ),
+    ],
+)  # fmt: skip
+def test_which_column_is_the_label_is_asked_where_several_may_be(write, head, rows, said):
+    path = write("a.csv", text(rows, head=head))
+    assert message(path) == said
+    if "price" not in head:
+        assert read_table(path, target=0).classes in (("0", "1"), ("e", "p"))
+
+
+def test_a_column_of_too_many_words_is_asked_about(write):
+    rows = [(f"town {i % 110}", i % 4 + 0.5, i % 2) for i in range(330)]
+    assert message(write("a.csv", text(rows, head="town,size,y\n"))) == (
+        "a.csv: column 'town' holds 110 different texts; at most 100 become inputs. Leave it out: drop='town'"
+    )
+
+
+def test_a_stray_word_in_a_column_of_numbers_is_no_category(write):
+    rows = [*ROWS[:20], ("7.5o", *ROWS[20][1:]), *ROWS[20:]]
+    path = write("a.csv", text(rows, head="a,b,kind\n\n"))
+    assert message(path) == "a.csv, line 23, column a: '7.5o' is not a number"
+
+
+# Gaps -----------------------------------------------------------------------------------------------------
+
+
+def with_gaps() -> str:
+    rows = [list(row) for row in ROWS]
+    rows[3][0], rows[8][1], rows[9][1], rows[12][2] = "", "?", "NaN", "NA"
+    return text(rows, head="a,b,kind\n")
+
+
+def test_gaps_are_filled_with_the_median_of_the_training_part(write):
+    write("a.csv", with_gaps())
+    data = load("file(path=a.csv, scale=none)")
+    assert len(data.x) + len(data.x_test) == 29
+    assert np.isfinite(data.x).all()
+    assert np.isfinite(data.x_test).all()
+    assert "left out for want of a label: 1 row" in data.notes
+    assert "3 gaps in 2 of 2 inputs are filled with the median of the training examples" in data.notes
+
+
+def test_the_median_is_that_of_the_training_part():
+    nan = np.nan
+    x, x_test = np.array([[1, nan, nan], [3, 5, nan], [8, 7, nan]]), np.array([[nan, 100, 4.0]])
+    parts = without_gaps(Parts(x, np.array([0, 1, 1]), x_test, np.array([0]), 2))
+    np.testing.assert_array_equal(parts.x, [[1, 6, 0], [3, 5, 0], [8, 7, 0]])
+    np.testing.assert_array_equal(parts.x_test, [[3, 100, 4]])
+    assert parts.notes[0].startswith("5 gaps in 3 of 3 inputs are filled")
+
+
+def test_gaps_may_be_dropped_or_refused(write):
+    write("a.csv", with_gaps())
+    data = load("file(path=a.csv, gaps=drop)")
+    assert len(data.x) + len(data.x_test) == 26
+    assert "3 of 29 examples are left out for their gaps" in data.notes
+    with pytest.raises(DataError, match="3 examples have a gap; gaps=median fills them, gaps=drop leaves"):
+        load("file(path=a.csv, gaps=refuse)")
+
+
+def test_decisions_are_said_of_a_users_data_alone(write):
+    write("a.csv", with_gaps())
+    assert "the labels are column 'kind', by its name" in decisions("file(path=a.csv)")
+    assert set(load("file(path=a.csv)").notes.split("; ")) & set(decisions("file(path=a.csv)"))
+    assert decisions("digits") == ()
+
+
+# NPZ ------------------------------------------------------------------------------------------------------
+
+
+def npz(**arrays) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels"),
+    [("x", "y"), ("X", "Y"), ("data", "target"), ("features", "labels"), ("arr_0", "arr_1"),
+     ("X_train", "y_train"), ("train_x", "train_y"), ("train_images", "train_labels")],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", [(30,), (30, 1), "one-hot", "words"])
+def test_npz_by_the_names_people_give(write, inputs, labels, shape):
+    named = {"one-hot": np.eye(3)[Y], "words": np.array(KINDS)[Y]}
+    y = named[shape] if isinstance(shape, str) else Y.reshape(shape)
+    table = read_table(write("a.npz", npz(**{inputs: X, labels: y})))
+    np.testing.assert_array_equal(table.x, X)
+    np.testing.assert_array_equal(table.y, Y)
+
+
+def test_npz_keeps_the_publishers_division(write):
+    """As of Keras' mnist.npz; a validation part, as in MedMNIST, is named and left."""
+    write("a.npz", npz(x_train=X[:20], y_train=Y[:20], x_test=X[20:], y_test=Y[20:], x_val=X, y_val=Y))
+    data = load("file(path=a.npz, scale=none, test=0.5)")
+    assert (len(data.x), len(data.x_test)) == (20, 10)
+    assert {tuple(row) for row in data.x_test} <= {tuple(row) for row in X[20:]}
+    said = decisions("file(path=a.npz, scale=none, test=0.5)")
+    assert "arrays that are not read: x_val, y_val" in said
+    assert "the test examples are 'x_test': test= divides nothing" in said
+
+
+def test_parquet_of_words_and_categories(write):
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": pd.Categorical(np.array(KINDS)[Y])})
+    table = read_table(write("a.parquet", frame.to_parquet()))
+    np.testing.assert_array_equal(table.x, X)
+    assert table.classes == tuple(KINDS)
