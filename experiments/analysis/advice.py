@@ -54,6 +54,36 @@ def clip_values(records: Records) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "percentile", "clip", "clipped", "lr_factor"])
 
 
+def clip_advice(table: pd.DataFrame) -> list[str]:
+    """Return a sentence for each setting of `clip_values`: a value that only shortens rare, large steps."""
+    fields = list(table.columns[: table.columns.get_loc("percentile")])
+    found = []
+    for key, group in _groups(table, fields):
+        by = group.set_index("percentile")
+        typical, rare, largest = by.loc[50, "clip"], by.loc[95, "clip"], by.loc[100, "clip"]
+        found.append(
+            f"{_named(fields, key)}: clip={rare:.3g} shortens {by.loc[95, 'clipped']:.0%} of the watched "
+            f"steps. Half of the gradient norms lie below {typical:.3g}, the largest is {largest:.3g}. With "
+            f"clip={typical / 10:.3g} the typical step would be ten times as short, which amounts to a tenth "
+            "of the learning rate."
+        )
+    return found or ["No run finished, so there are no gradient norms to choose a value of clip from."]
+
+
+def seeds_advice(table: pd.DataFrame) -> list[str]:
+    """Return a sentence for each pair of settings of `seeds_needed`."""
+    if table.empty:
+        return [
+            "Two settings with at least three seeds in common are needed to say how many seeds are enough."
+        ]
+    return [
+        f"{row['a']} against {row['b']}: the test accuracy differs by {row['difference']:+.3g} (mean over "
+        f"{row['seeds']} seeds; the standard deviation of the paired differences is {row['sd']:.2g}). To see "
+        f"a difference of 0.01, {row['to see 0.01']} seeds are needed; of 0.05, {row['to see 0.05']}."
+        for row in table.to_dict("records")
+    ]
+
+
 def seeds_needed(records: Records, value: str = "test_accuracy") -> pd.DataFrame:
     """Return how many seeds tell two settings apart, from the paired differences of the seeds at hand.
 

@@ -17,10 +17,13 @@ from experiments.sweeps.plan import ExecutionOptions
 
 def diagnose_command(given: Namespace) -> int:
     """Do what `diagnose` was asked for; return the exit status."""
-    if not given.experiment and not given.benchmark:
+    if not given.experiment and not given.benchmark and not given.dead_units:
         raise ConfigError(["name a config, a folder in results/, or --normal KEY=VALUE …"])
-    work = _benchmark if given.benchmark else _normal if given.normal else _diagnose
-    return work(given)
+    if given.benchmark:
+        return _benchmark(given)
+    if given.normal or given.dead_units:
+        return _normal(given) if given.normal else _dead_units(given)
+    return _advise(given) if given.clip or given.seeds else _diagnose(given)
 
 
 def _normal(given: Namespace) -> int:
@@ -38,6 +41,42 @@ def _normal(given: Namespace) -> int:
         say(f"\n{measure} by layer: median (2.5 % to 97.5 % of networks)")
         for row in rows.itertuples():
             say(f"  layer {row.layer:>3}  {row.median:10.3g}  ({row.low:.3g} to {row.high:.3g})")
+    return OK
+
+
+def _dead_units(given: Namespace) -> int:
+    """Say how many dead units per layer are too many: impose them, train, print; nothing is written."""
+    from experiments.cli.terminal import terminal
+    from experiments.diagnosis.dose import dose_response, too_many
+    from experiments.sweeps.plan import grid
+
+    texts = [text for text in [given.experiment, *given.overrides] if text]
+    if not any(text.startswith("seed=") for text in texts):
+        texts.append("seed=[0,1,2,3,4]")
+    experiment = config.from_mapping({"question": "How many dead units are too many?"}, overrides=texts)
+    table = dose_response(list(grid(experiment)), jobs=given.jobs or 0)
+    say = terminal().say
+    say("\n".join(too_many(table)))
+    say("\n" + table.to_string(index=False, float_format="{:.3g}".format))
+    return OK
+
+
+def _advise(given: Namespace) -> int:
+    """Print and write which value to clip at, and how many seeds a difference needs."""
+    from experiments.analysis.advice import clip_advice, clip_values, seeds_advice, seeds_needed
+    from experiments.cli.terminal import terminal
+
+    say = terminal().say
+    store, records = _records(given)
+    asked = [("clip.csv", clip_values, clip_advice)] if given.clip else []
+    asked += [("seeds.csv", seeds_needed, seeds_advice)] if given.seeds else []
+    for name, table_of, advice_of in asked:
+        table = table_of(records)
+        say("\n" + "\n".join(advice_of(table)))
+        if len(table):
+            say("\n" + table.to_string(index=False, float_format="{:.3g}".format))
+        path = store.write(name, table.to_csv(index=False).encode())
+        say(f"written: {path}")
     return OK
 
 
@@ -80,30 +119,42 @@ def _records(given: Namespace) -> tuple[Store, Records]:
 
 
 def _benchmark(given: Namespace) -> int:
-    """Measure how often the diagnosis is right, on both halves, and write results/diagnosis."""
+    """Measure how often the diagnosis is right, on the halves asked for, and write results/diagnosis."""
     import time
 
+    import pandas as pd
+
     from experiments.cli.terminal import terminal
-    from experiments.diagnosis.benchmark import HALVES, benchmark, scores
-    from experiments.report.benchmark_page import benchmark_page
+    from experiments.diagnosis.benchmark import HALVES, benchmark
+    from experiments.diagnosis.scores import roc, scores
+    from experiments.plots.style import images
+    from experiments.report.benchmark_page import FIGURE, benchmark_page, roc_figure
     from experiments.storage import files
     from experiments.storage.store import results_root
 
-    console, say = (each := terminal()).console, each.say
-    began, done, tables = time.monotonic(), 0, {}
+    say, began, done = terminal().say, time.monotonic(), 0
+    folder, names = results_root() / "diagnosis", {half: half.replace("-", "_") for half in HALVES}
 
-    def advance(runs: int) -> None:
+    def advance(networks: int) -> None:
         nonlocal done
-        done += runs
-        console.print(f"\r{done} networks in {time.monotonic() - began:.0f} s", end="")
+        done += networks
+        say(f"{done} networks in {time.monotonic() - began:.0f} s")
 
-    folder = results_root() / "diagnosis"
-    for half in HALVES:
-        tables[half] = benchmark(given.benchmark, half, jobs=given.jobs or 0, advance=advance)
-        name = f"{half.replace('-', '_')}.csv"
-        files.write(folder / name, tables[half].to_csv(index=False, float_format="%.4g").encode(), folder)
+    for half in [given.half] if given.half else HALVES:
+        table = benchmark(given.benchmark, half, jobs=given.jobs or 0, advance=advance)
+        for name, frame in ((names[half], table), (f"roc_{names[half]}", roc(table))):
+            text = frame.to_csv(index=False, float_format="%.4g")
+            files.write(folder / f"{name}.csv", text.encode(), folder)
+    known = {half: folder / f"{name}.csv" for half, name in names.items()}
+    tables = {
+        half: pd.read_csv(path, keep_default_na=False, na_values={"layer": [""], "fresh_gain": [""]})
+        for half, path in known.items()
+        if path.exists()
+    }
     files.write(folder / "README.md", benchmark_page(tables).encode(), folder)
+    picture = f"{FIGURE}.svg"
+    files.write(folder / picture, images(roc_figure(tables), FIGURE)[picture], folder)
     for half, table in tables.items():
-        say(f"\n\n{half}\n{scores(table).to_string(index=False)}")
+        say(f"\n{half}\n{scores(table).to_string(index=False)}")
     say(f"\nwritten: {folder}")
     return OK

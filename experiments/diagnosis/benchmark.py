@@ -1,35 +1,43 @@
-"""How often the diagnosis is right: healthy configs, operators that break one thing, measured truth.
+"""How often the diagnosis is right: healthy settings, operators and lesions that break them, measured truth.
 
-A broken setting counts as ill only if it hurts: its training accuracy lies under that of the setting it was
-made from on every seed, by more than `HURTS` in the median. One that does not hurt is a further healthy case.
-Operators and seeds are divided into a half that thresholds were chosen on and a half that is looked at once.
+Healthy settings are drawn, and kept if they learn as well as the yardstick on seeds of their own. A broken
+setting is *ill* if it hurts: its training accuracy lies under that of the setting it was made from on every
+seed, by more than `HURTS` in the median. One that costs at most `HARMLESS` is a further healthy setting; what
+lies between is counted as neither. Operators and seeds are divided into a half that thresholds were chosen on
+and a half that is looked at once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import share_interval
 from experiments.config import Recording, Run
+from experiments.diagnosis.confirmation import changed, helps, reached_by
+from experiments.diagnosis.cures import cures
 from experiments.diagnosis.findings import of_setting
-from experiments.diagnosis.mechanisms import falls_short
+from experiments.diagnosis.lesions import LESIONS, Lesion
+from experiments.diagnosis.mechanisms import falls_short, shortfall
 from experiments.diagnosis.operators import OPERATORS
-from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS, RuleSet
+from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS, alarmed_from, first_alarm
 from experiments.diagnosis.signals import NEEDED, Signals, signals
 from experiments.diagnosis.yardstick import yardstick
+from experiments.sweeps.executors import Here, Workers, cores, ending
 from experiments.sweeps.in_memory import train_in_memory
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HURTS = 0.05  # of training accuracy, in the median over seeds
+HURTS, HARMLESS = 0.05, 0.02  # of training accuracy, in the median over seeds
 SEEDS = 3
-RECORDING = Recording(probes=tuple(dict.fromkeys([*NEEDED, *PROBES_READ])), watch=12, probe_set=512)
+CURED = 1  # ill setting of each base whose cures are tried, on the same and then on fresh seeds
+MOST_TRIED = 3  # cures of one setting
+CURED_DEPTH = 10  # deeper networks are left out of that: it would take most of the time
+RECORDING = Recording(probes=tuple(dict.fromkeys([*NEEDED, *PROBES_READ])), watch=12, probe_set=256)
 DATASETS = ("digits", "moons", "spirals", "circles", "blobs")
 INITS = {
     "relu": "he_normal", "leaky_relu(slope=0.1)": "he_normal", "gelu": "he_normal", "silu": "he_normal",
@@ -38,33 +46,41 @@ INITS = {
 }  # fmt: skip
 TRAININGS = (("sgd", 0.1), ("sgd", 0.3), ("momentum", 0.03), ("adam", 0.003), ("adam", 0.001))
 HALVES = {"development": 0, "held-out": 1}
+PURPOSES = {"diagnosed": 0, "screened": 20, "fresh": 40}  # first seed of each, plus 100 in the second half
+FIELDS = ("activation", "depth", "width", "dataset", "init", "norm", "residual", "optimiser", "lr")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A setting as it was drawn (operator "") or broken by an operator; the same seeds for both."""
+    """A setting as it was drawn (operator ""), broken by an operator, or with a lesion."""
 
-    base: Run
     operator: str
     run: Run
+    lesion: Lesion | None = None
 
-    def seeds(self, half: str) -> list[Run]:
-        """The runs of this setting: other seeds in either half."""
-        first = 100 * HALVES[half]
-        return [replace(self.run, seed=first + k) for k in range(SEEDS)]
+    @property
+    def truths(self) -> frozenset[str]:
+        """The mechanisms that name what was done."""
+        return self.lesion.truths if self.lesion else OPERATORS[self.operator].truths
+
+
+def seeds(run: Run, half: str, purpose: str = "diagnosed") -> list[Run]:
+    """Return the runs of a setting; no seed serves two halves or purposes."""
+    first = 100 * HALVES[half] + PURPOSES[purpose]
+    return [replace(run, seed=first + k) for k in range(SEEDS)]
 
 
 def draw(rng: np.random.Generator) -> Run:
     """Draw a setting that should be healthy: depth and training within what people use."""
     name = str(rng.choice(list(INITS)))
-    norm, residual = [("none", 0.0)] * 4 + [("layer", 0.0), ("batch", 0.0), ("none", 1.0)], 0
-    norm, residual = norm[rng.integers(len(norm))]
-    depths = [1, 2, 3, 5, 8, 10] if norm == "none" and not residual else [5, 10, 20]
+    norms = [("none", 0.0)] * 4 + [("layer", 0.0), ("batch", 0.0), ("none", 1.0)]
+    norm, residual = norms[rng.integers(len(norms))]
+    depths = [1, 2, 3, 5, 8, 10] if norm == "none" and not residual else [5, 10]
     optimiser, lr = TRAININGS[rng.integers(len(TRAININGS))]
     return Run(
         activation=name, init=INITS[name], depth=int(rng.choice(depths)),
-        width=int(rng.choice([16, 32, 64, 128])), dataset=str(rng.choice(DATASETS)), norm=norm,
-        residual=residual, optimiser=optimiser, lr=lr, steps=400,
+        width=int(rng.choice([16, 32, 64])), dataset=str(rng.choice(DATASETS)), norm=norm,
+        residual=residual, optimiser=optimiser, lr=lr, steps=300,
         batch=64, dtype="float32",
     )  # fmt: skip
 
@@ -74,15 +90,108 @@ def operators(half: str) -> list[str]:
     return list(OPERATORS)[HALVES[half] :: 2]
 
 
-def cases(bases: Sequence[Run], half: str) -> list[Case]:
-    """Every base with itself and with each operator of this half that applies to it."""
-    found = [Case(base, "", base) for base in bases]
-    for base in bases:
-        for name in operators(half):
-            broken = OPERATORS[name].change(base)
-            if broken is not None and broken != base:
-                found.append(Case(base, name, broken))
+def lesions(half: str) -> list[str]:
+    """The kinds of lesion of one half."""
+    return list(LESIONS)[HALVES[half] :: 2]
+
+
+def cases(base: Run, half: str) -> list[Case]:
+    """Return the base itself and what each operator and lesion of this half makes of it.
+
+    A lesion is put into the second layer, the last, and all of them; where neither a normalisation nor skip
+    connections make up for it.
+    """
+    broken = [Case(name, run) for name in operators(half) if (run := OPERATORS[name].change(base))]
+    found = [Case("", base), *(case for case in broken if case.run != base)]
+    if base.norm == "none" and not base.residual and base.depth >= 3:
+        places = (2, base.depth, 0)
+        found += [Case(kind, base, Lesion(kind, layer)) for kind in lesions(half) for layer in places]
     return found
+
+
+# One base ---------------------------------------------------------------------------------------------------
+
+
+def of_base(base: Run, half: str) -> list[dict[str, Any]]:
+    """Return a row for each case of a base; none if it is not healthy on the seeds kept for asking that."""
+    best = yardstick(base.dataset, base.loss, base.batch)
+    if any(falls_short(s, best) for s in _signals(seeds(base, half, "screened"), None)):
+        return []
+    todo = cases(base, half)
+    found = _of_cases(todo, half)
+    whole = _accuracy(found[todo[0]])
+    rows = [_row(case, found[case], whole - _accuracy(found[case])) for case in todo]
+    ill = [k for k, row in enumerate(rows) if row["ill"] and row["first"] != "healthy"]
+    ill = [k for k in ill if not todo[k].lesion and todo[k].run.depth <= CURED_DEPTH]
+    for k in np.random.default_rng(base.depth + base.width).permutation(ill)[:CURED]:
+        rows[k] |= _cured(rows[k]["first"], todo[k].run, found[todo[k]], half)
+    return rows
+
+
+def _signals(runs: Sequence[Run], lesion: Lesion | None) -> list[Signals]:
+    found = {s.run: s for s in signals(train_in_memory(runs, RECORDING, lesion=lesion), lesion)}
+    return [found[run] for run in runs]
+
+
+def _of_cases(todo: Sequence[Case], half: str) -> dict[Case, list[Signals]]:
+    """The signals of every case on its seeds; what has no lesion is trained together."""
+    plain = [case for case in todo if case.lesion is None]
+    flat = _signals([run for case in plain for run in seeds(case.run, half)], None)
+    found = {case: flat[SEEDS * k : SEEDS * (k + 1)] for k, case in enumerate(plain)}
+    return found | {case: _signals(seeds(case.run, half), case.lesion) for case in todo if case.lesion}
+
+
+def _accuracy(runs: Sequence[Signals]) -> np.ndarray:
+    """Training accuracy of each run; one that diverged guesses the commonest class."""
+    return np.nan_to_num([s.final_accuracy for s in runs], nan=runs[0].data.majority)
+
+
+def _row(case: Case, runs: Sequence[Signals], drop: np.ndarray) -> dict[str, Any]:
+    best = yardstick(case.run.dataset, case.run.loss, case.run.batch)
+    findings = of_setting(runs, best)
+    lost = float(np.median(drop)) if case.operator else 0.0
+    ill = bool(lost > HURTS and (drop > 0).all())
+    first = findings[0]["mechanism"]
+    row = {name: getattr(case.run, name) for name in FIELDS} | {
+        "operator": case.operator, "ill": ill, "healthy": lost <= HARMLESS, "drop": lost,
+        "first": first, "named": " ".join(each["mechanism"] for each in findings),
+        "right": first in case.truths if ill else first == "healthy",
+        "shortfall": float(np.median([shortfall(s, best) for s in runs])),
+        "layer": case.lesion.layer if case.lesion else None, "layer_found": _near(case, findings),
+        "confirmed": "", "fresh_gain": np.nan, "fresh_helps": "",
+    }  # fmt: skip
+    for rules in RULE_SETS:
+        row |= {rules.name: first_alarm(rules, runs), f"{rules.name} dial": alarmed_from(rules, runs)}
+    return row
+
+
+def _near(case: Case, findings: Sequence[dict[str, Any]]) -> str:
+    """Whether the layers of the first finding all lie within one of the lesion's: "yes", "no" or ""."""
+    if not case.lesion or not case.lesion.layer or findings[0]["mechanism"] == "healthy":
+        return ""
+    first, last = findings[0]["layer_first"], findings[0]["layer_last"]
+    return "yes" if abs(first - case.lesion.layer) <= 1 and abs(last - case.lesion.layer) <= 1 else "no"
+
+
+def _cured(mechanism: str, run: Run, diagnosed: Sequence[Signals], half: str) -> dict[str, Any]:
+    """Try the cures in turn on the seeds that were diagnosed, and the first that helps on fresh ones."""
+    for cure in cures(mechanism, run)[:MOST_TRIED]:
+        better = changed(run, cure)
+        if helps(_reached(better, half, "diagnosed") - _accuracy(diagnosed)):
+            gain = _reached(better, half, "fresh") - _reached(run, half, "fresh")
+            outcome = "yes" if helps(gain) else "no"
+            return {"confirmed": cure, "fresh_gain": float(np.median(gain)), "fresh_helps": outcome}
+    return {"confirmed": "none"}
+
+
+def _reached(run: Run, half: str, purpose: str) -> np.ndarray:
+    """The accuracy that a setting reaches, seed by seed."""
+    runs = seeds(run, half, purpose)
+    found = reached_by(runs, "accuracy", jobs=1)
+    return np.array([found[each] for each in runs])
+
+
+# All bases --------------------------------------------------------------------------------------------------
 
 
 def benchmark(
@@ -90,82 +199,44 @@ def benchmark(
 ) -> pd.DataFrame:
     """Draw healthy settings, break them, diagnose all; one row per setting.
 
-    `bases` is how many healthy settings are wanted; as many are drawn until so many learn as well as the
-    yardstick on every seed. Columns: the fields of Run that vary, operator, ill (it hurts), drop (median loss
-    of accuracy), first (the mechanism named first), named (all, separated by blanks), right.
+    `bases` is how many healthy settings are wanted: the first that are healthy in the order of drawing.
+    `advance` is called with the number of networks diagnosed with each of them. Columns: the fields of Run
+    that vary, operator, ill (it hurts), healthy (it does not; both False: in between), drop (median loss of
+    accuracy), first (the mechanism named first), named (all, separated by blanks), right, shortfall (median
+    over seeds; ours alarms above 1), layer (of a lesion; 0: all) and layer_found (yes, no), confirmed (the
+    first cure that helped, or none), fresh_gain and fresh_helps (that cure on fresh seeds), then each rule
+    set's first alarm and the smallest of its dials at which it alarms.
     """
     import pandas as pd
 
-    healthy = _healthy(bases, half, np.random.default_rng([seed, HALVES[half]]), jobs, advance)
-    rows, accuracy = [], {}
-    todo = cases(healthy, half)
-    found = _signals([run for case in todo for run in case.seeds(half)], jobs, advance)
-    for case in todo:
-        runs = [found[run] for run in case.seeds(half)]
-        reached = np.nan_to_num([s.final_accuracy for s in runs], nan=runs[0].data.majority)
-        if not case.operator:
-            accuracy[case.base] = reached
-        rows.append(_row(case, runs, accuracy[case.base] - reached))
+    rows: list[dict[str, Any]] = []
+    found = 0
+    for each in _in_order(_drawn(seed, half), half, jobs or cores()):
+        if each:
+            rows += [{"base": found} | row for row in each]
+            found += 1
+            advance(SEEDS * len(each))
+        if found == bases:
+            break
     return pd.DataFrame(rows)
 
 
-def _healthy(
-    wanted: int, half: str, rng: np.random.Generator, jobs: int, advance: Callable[[int], None]
-) -> list[Run]:
-    """Draw settings until so many learn as well as the yardstick on every seed."""
-    kept: list[Run] = []
-    while len(kept) < wanted:
-        drawn = list(dict.fromkeys(draw(rng) for _ in range(2 * wanted)))
-        new = [Case(run, "", run) for run in drawn if run not in kept]
-        found = _signals([run for case in new for run in case.seeds(half)], jobs, advance)
-        for case in new:
-            best = yardstick(case.run.dataset, case.run.loss, case.run.batch)
-            if not any(falls_short(found[run], best) for run in case.seeds(half)):
-                kept.append(case.base)
-    return kept[:wanted]
+def _drawn(seed: int, half: str) -> Iterator[Run]:
+    """Different settings, without end."""
+    rng, seen = np.random.default_rng([seed, HALVES[half]]), set()
+    while True:
+        if (run := draw(rng)) not in seen:
+            seen.add(run)
+            yield run
 
 
-def _signals(runs: Sequence[Run], jobs: int, advance: Callable[[int], None]) -> dict[Run, Signals]:
-    todo = list(dict.fromkeys(runs))
-    return {s.run: s for s in signals(train_in_memory(todo, RECORDING, jobs=jobs, advance=advance))}
-
-
-def _row(case: Case, runs: Sequence[Signals], drop: np.ndarray) -> dict[str, Any]:
-    best = yardstick(case.run.dataset, case.run.loss, case.run.batch)
-    named = [row["mechanism"] for row in of_setting(runs, best)]
-    ill = bool(case.operator) and bool((drop > 0).all() and np.median(drop) > HURTS)
-    truths = OPERATORS[case.operator].truths if ill else {"healthy"}
-    fields = ("activation", "depth", "width", "dataset", "init", "norm", "residual", "optimiser", "lr")
-    return {name: getattr(case.base, name) for name in fields} | {
-        "operator": case.operator, "ill": ill, "drop": float(np.median(drop)), "first": named[0],
-        "named": " ".join(named), "right": named[0] in truths,
-    } | {rules.name: _first_alarm(rules, runs) for rules in RULE_SETS}  # fmt: skip
-
-
-def _first_alarm(rules: RuleSet, runs: Sequence[Signals]) -> str:
-    """What a rule set names first in most of the runs; healthy only where it is silent in most."""
-    firsts = Counter(next(iter(rules.alarms(s)), "healthy") for s in runs)
-    return firsts.most_common(1)[0][0]
-
-
-def scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return detection, false alarms and type@1 of ours and of every rule set.
-
-    Columns: by, score, share, low and high (95 % interval), hits, n. A rule set's type counts as right where
-    its first alarm, in our words, is one of the operator's truths.
-    """
-    import pandas as pd
-
-    rows = []
-    for by in ("first", *(rules.name for rules in RULE_SETS)):
-        ill, alarmed = table["ill"], table[by] != "healthy"
-        right = [name in OPERATORS[op].truths for name, op in table.loc[ill, [by, "operator"]].to_numpy()]
-        counts = {
-            "detection": (alarmed & ill).sum(), "false alarms": (alarmed & ~ill).sum(), "type@1": sum(right),
-        }  # fmt: skip
-        for name, hits in counts.items():
-            n = int((~ill).sum() if name == "false alarms" else ill.sum())
-            share = hits / n if n else np.nan
-            ends = share_interval(int(hits), n)
-            rows.append(("ours" if by == "first" else by, name, share, *ends, int(hits), n))
-    return pd.DataFrame(rows, columns=["by", "score", "share", "low", "high", "hits", "n"])
+def _in_order(settings: Iterator[Run], half: str, workers: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of each setting in the order of drawing; a few are worked on at a time."""
+    pool = Here() if workers == 1 else Workers(workers)
+    ahead = 1 if workers == 1 else 4 * workers  # so that no worker waits for a slow setting
+    with ending(pool):
+        waiting: list[Future[list[dict[str, Any]]]] = []
+        while True:
+            while len(waiting) < ahead:
+                waiting.append(pool.submit(of_base, next(settings), half))
+            yield waiting.pop(0).result()

@@ -17,6 +17,8 @@ from experiments.sweeps.in_memory import train_in_memory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlp.network import Network
+
 MOST = 6  # cures of one finding
 HELPS = 0.03  # of accuracy: a smaller gain is not worth a change
 TRIED = ("cure", "accuracy_before", "accuracy", "gain", "gain_low", "gain_high", "seeds", "helps")
@@ -84,16 +86,27 @@ def _try(
         rows.append({
             "cure": cure, "accuracy_before": float(np.median(before)), "accuracy": float(np.median(after)),
             "gain": float(np.median(gain)), "gain_low": float(gain.min()), "gain_high": float(gain.max()),
-            "seeds": len(seeds), "helps": bool(np.median(gain) > HELPS and gain.min() > 0),
+            "seeds": len(seeds), "helps": helps(gain),
         })  # fmt: skip
     return rows
 
 
+def helps(gain: np.ndarray) -> bool:
+    """Whether gains of accuracy, one a seed, are worth a change: none is a loss, and the median is clear."""
+    return bool(np.median(gain) > HELPS and gain.min() > 0)
+
+
 def reached_by(
-    runs: Sequence[Run], column: str, *, jobs: int = 0, advance: Callable[[int], None] = lambda runs: None
+    runs: Sequence[Run],
+    column: str,
+    *,
+    jobs: int = 0,
+    advance: Callable[[int], None] = lambda runs: None,
+    lesion: Callable[[Network], None] | None = None,
 ) -> dict[Run, float]:
     """Return each run's accuracy after its last update; of one that diverged, that of the commonest class."""
-    found = train_in_memory(runs, Recording(probes=(), watch=2), jobs=jobs, advance=advance)
+    recording = Recording(probes=(), watch=2)
+    found = train_in_memory(runs, recording, jobs=jobs, advance=advance, lesion=lesion)
     ends = found.steps.sort_values("step").groupby("run_id")[column].last()
     return {
         (run := run_of(row)): float(ends[row["run_id"]])

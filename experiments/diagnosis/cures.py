@@ -40,7 +40,7 @@ def critical_init(run: Run) -> str:
 
 def _gradient(run: Run) -> list[str]:
     """What brings a gradient through a deep network."""
-    found = [critical_init(run)]
+    found = [*_plain_biases(run), critical_init(run)]
     if run.norm == "none":
         found.append("norm=batch")
     if not run.residual and run.depth > 1:
@@ -62,10 +62,13 @@ def _faster(run: Run) -> list[str]:
     return [*rates, critical_init(run)]
 
 
+def _plain_biases(run: Run) -> list[str]:
+    return [] if run.bias == "zeros" else ["bias=zeros"]
+
+
 def _units(run: Run) -> list[str]:
-    biases = [] if run.bias == "zeros" else ["bias=zeros"]
     leaky = ["activation=leaky_relu(slope=0.1)"] if run.activation == "relu" else []
-    return [*biases, critical_init(run), *leaky, *_slower(run), "norm=batch"]
+    return [*_plain_biases(run), critical_init(run), *leaky, *_slower(run), "norm=batch"]
 
 
 def _longer(run: Run) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from experiments.analysis.ratios import share_interval, varying
 from experiments.diagnosis.cures import cures
 from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, find
+from experiments.diagnosis.plain_reasons import reasons
 from experiments.diagnosis.signals import Signals, signals
 from experiments.diagnosis.yardstick import Yardstick, yardstick
 
@@ -82,7 +83,8 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
         else:
             evidence = [each[name] for each in found if name in each]
             cause = ranked[0] if name in symptoms else ""
-            rows.append(_row(rank, name, evidence, seeds, cause))
+            why = [] if rank > 1 else reasons([s for s, each in zip(seeds, found, strict=True) if each])
+            rows.append(_row(rank, name, evidence, seeds, cause, why))
     return rows
 
 
@@ -101,11 +103,16 @@ def _healthy(
 
 
 def _row(
-    rank: int, name: str, evidence: list[Evidence], seeds: Sequence[Signals], cause: str
+    rank: int,
+    name: str,
+    evidence: list[Evidence],
+    seeds: Sequence[Signals],
+    cause: str,
+    why: Sequence[str],
 ) -> dict[str, Any]:
     e = _middle(evidence)
     tried = cures(name, seeds[0].run)
-    sentence = _sentence(name, e, len(evidence), len(seeds), cause, tried[0] if tried else "")
+    sentence = _sentence(name, e, len(evidence), len(seeds), cause, tried[0] if tried else "", why)
     return _empty(rank, name, len(evidence), len(seeds), sentence) | {
         "layer_first": e.layer_first, "layer_last": e.layer_last, "step": e.step, "value": e.value,
         "reference_low": e.low, "reference_high": e.high, "unit": e.unit, "cure": tried[0] if tried else "",
@@ -138,13 +145,16 @@ def _middle(evidence: Sequence[Evidence]) -> Evidence:
     return replace(middle, **layers)
 
 
-def _sentence(name: str, e: Evidence, count: int, seeds: int, cause: str, cure: str) -> str:
+def _sentence(
+    name: str, e: Evidence, count: int, seeds: int, cause: str, cure: str, why: Sequence[str]
+) -> str:
     """What was found, in how many seeds, what healthy would be and what to change."""
     head = NAMES[name].capitalize()
     follows = f", which follows from {NAMES[cause]}" if cause and cause != "healthy" else ""
     parts = [f"{head} in {_of_seeds(count, seeds)}{follows}: {e.words}."]
     if np.isfinite(e.low) or np.isfinite(e.high):
         parts.append(f"Healthy: {_range(e.low, e.high)} ({e.unit}).")
+    parts += why
     if cure and not cause:
         parts.append(f"Try {cure}.")
     return " ".join(parts)

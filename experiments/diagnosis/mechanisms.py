@@ -26,9 +26,13 @@ MECHANISMS = Registry("mechanism")
 SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
 SHORT_OF_ACCURACY = 0.05
 SHORT_WITH_LOSS = 0.02  # of accuracy, where the loss is short as well
+ABOVE_CHANCE = 0.1  # of test accuracy, by which a yardstick has to beat the commonest class to judge by it
 DEAD = 0.7  # of a layer's units: half of them would be where all examples look alike
 HALF = 0.5  # of the units that could be saturated
 OF_UNITS = ("dead_units", "saturated_units")
+BEFORE_UNITS = (  # seen at the start, or done by one update: what units do later follows from it
+    "vanishing_gradient", "exploding_gradient", "collapsed_signal", "learning_rate_too_large",
+)  # fmt: skip
 TWINS = 0.99  # share of units with the weights of another
 LARGEST_RMS, SMALLEST_RMS = 5.0, 0.1  # of the inputs; standardised ones have 1
 OFF_CENTRE = 2.0  # mean over standard deviation of the inputs
@@ -36,6 +40,9 @@ CLIPPED = 0.1  # of the gradient's norm is left
 SHRUNK = 0.5  # of the weights' norm is left
 VIOLENT = 0.3  # ‖step‖/‖w‖ of one update
 GENTLE = 1e-3  # ‖step‖/‖w‖ of one update, in the layer that moves most (Karpathy's rule of thumb)
+ROSE = 0.05  # of the prior's loss: a rise of the loss between watched steps that is no noise
+HARMED_UNITS = 0.3  # of a layer's units or slopes
+FAR_FROM_CHANCE = 10.0  # times the loss at chance, at the start
 TRAVEL = 1.0  # ‖w‖: what the updates of the layer that moves most add up to in a run that learns
 GAP = 0.1  # of accuracy between training and test set
 ALIKE = 1e-4  # share of a layer's mean square that differs between examples
@@ -55,16 +62,30 @@ class Evidence:
     words: str
 
 
-def falls_short(s: Signals, best: Yardstick) -> bool:
-    """Whether the run learnt clearly less than the yardstick on its training examples.
+def shortfall(s: Signals, best: Yardstick) -> float:
+    """Return how far the run stayed behind the yardstick: above 1 is clearly too far.
 
-    Clearly is a twentieth of the examples, or a fiftieth where the loss, too, stayed well above the
-    yardstick's.
+    1 is a twentieth of the training examples, or a fiftieth where the loss, too, stayed well above the
+    yardstick's. A run that is as good as the yardstick on a test set that can be predicted has none (0), and
+    one that diverged has an infinite one.
     """
     missing = best.accuracy - s.final_accuracy
-    if not missing < SHORT_OF_ACCURACY:  # NaN: it diverged
-        return True
-    return s.learnt < best.learnt - SHORT_OF_LOSS and missing > SHORT_WITH_LOSS
+    if np.isnan(missing):
+        return np.inf
+    if _as_good_on_test(s, best):
+        return 0.0
+    both = min((best.learnt - s.learnt) / SHORT_OF_LOSS, missing / SHORT_WITH_LOSS)
+    return max(missing / SHORT_OF_ACCURACY, both, 0.0)
+
+
+def _as_good_on_test(s: Signals, best: Yardstick) -> bool:
+    predictable = best.test_accuracy > s.data.majority + ABOVE_CHANCE
+    return bool(predictable and s.test_accuracy[-1] >= best.test_accuracy - SHORT_WITH_LOSS)
+
+
+def falls_short(s: Signals, best: Yardstick) -> bool:
+    """Whether the run learnt clearly less than the yardstick."""
+    return shortfall(s, best) > 1
 
 
 @np.errstate(all="ignore")  # a run that diverged is NaN; every rule says what it makes of it
@@ -75,9 +96,10 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
         return {"overfitting": found} if found else {}
     found = {name: rule(s, best) for name, rule in MECHANISMS.items()}
     kept = {name: evidence for name, evidence in found.items() if evidence is not None}
-    if "learning_rate_too_large" in kept:  # units that die or saturate under way are what it has done
-        after = [name for name in OF_UNITS if name in kept and kept[name].step > 0]
-        kept = {name: kept[name] for name in [*(n for n in kept if n not in after), *after]}
+    later = [name for name in OF_UNITS if name in kept and (kept[name].step > 0 or s.run.residual)]
+    if later and (s.run.residual or any(name in kept for name in BEFORE_UNITS)):
+        # what units do under way has a cause, and a skip connection leads past them
+        kept = {name: kept[name] for name in [*(n for n in kept if n not in later), *later]}
     return kept or {"undecided": _undecided(s)}
 
 
@@ -203,6 +225,12 @@ def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
     at, first, last, when = found
     share = float(dead[at].max())
     words = f"up to {share:.0%} of the units of {_named(first, last)} are dead {when}"
+    if first < last and s.hidden("a_rms")[at, first - 1] == 0:
+        words = (
+            f"all units of layer {first} are dead {when} and give 0, so that {_named(first + 1, last)} "
+            f"{'gets' if last == first + 1 else 'get'} no signal"
+        )
+        last = first
     return Evidence(first, last, int(s.steps[at]), share, 0.0, DEAD, "share of units", words)
 
 
@@ -234,6 +262,21 @@ def _ratio(s: Signals) -> np.ndarray:
         return logs - logs[-1]
 
 
+def _break(logs: np.ndarray) -> int:
+    """Return the hidden layer (from 1) below which most of a change over layers happens, or 0 if it is even.
+
+    logs (depth,) are logarithms of a size per layer. Most is more than half of the change from end to end
+    between two neighbours, and at least five times what the other pairs change by in the median.
+    """
+    gaps = logs[1:] - logs[:-1]
+    if len(gaps) < 2 or not np.isfinite(gaps).all():
+        return 0
+    at = int(np.abs(gaps).argmax())
+    rest = float(np.median(np.abs(np.delete(gaps, at))))
+    total = abs(float(logs[-1] - logs[0]))
+    return at + 2 if abs(gaps[at]) > max(0.5 * total, 5 * rest) else 0
+
+
 @MECHANISMS
 def vanishing_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     """‖delta‖ falls from the last to the first hidden layer by more than a network of this depth bears."""
@@ -244,21 +287,38 @@ def vanishing_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     if not low[0]:
         return None
     first, last = _layers(low)
-    value = float(np.exp(ratio[0]))
     words = (
         f"the gradient of layer 1 is {_power(ratio[0])} of the last hidden layer's before the first update "
-        f"(‖delta‖), so {_named(first, last)} hardly learn"
+        f"(‖delta‖), so {_named(first, last)} hardly {'learns' if first == last else 'learn'}"
     )
-    return Evidence(
-        first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words
-    )
+    if at := _break(ratio):
+        first, last = at - 1, at
+        words += f"; most of it is lost on the way back from layer {at} to layer {at - 1}"
+    return _of_ratio(first, last, ratio[0], band, words)
+
+
+def _of_ratio(first: int, last: int, log_value: float, band: float, words: str) -> Evidence:
+    """Evidence of ‖delta₁‖/‖delta_L‖, of which the logarithm is given, as is that of its healthy range."""
+    value, low, high = np.exp([min(log_value, 700), -band, band]).tolist()
+    return Evidence(first, last, 0, value, low, high, "‖delta₁‖/‖delta_L‖", words)
 
 
 @MECHANISMS
 def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
-    """‖delta‖ grows from the last to the first hidden layer by more than a network of this depth bears."""
-    if s.depth < 2:
-        return None
+    """‖delta‖ or the signal grows over the layers by more than a network of this depth bears, or at once."""
+    grows = _grows(s) if s.depth > 1 else None
+    if grows or not s.loss[0] > FAR_FROM_CHANCE * s.data.prior_loss:
+        return grows
+    value = float(s.loss[0] / s.data.prior_loss)
+    words = (
+        f"the outputs are so large before the first update that the loss is {s.loss[0]:.3g}, {value:.2g} "
+        "times its value at chance"
+    )
+    return Evidence(1, s.depth + 1, 0, value, 0.0, FAR_FROM_CHANCE, "loss over loss at chance", words)
+
+
+def _grows(s: Signals) -> Evidence | None:
+    """Evidence of a ‖delta‖ that grows from the last layer to the first, or of a signal that grows."""
     ratio, band = _ratio(s), _band(s)
     forward = np.nan_to_num(np.log(np.maximum(s.hidden("a_rms")[0], 1e-300)), posinf=700)
     grown = float(forward[-1] - forward[0])
@@ -268,15 +328,18 @@ def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
             f"the gradient of layer 1 is {_power(ratio[0])} times the last hidden layer's before the first "
             f"update (‖delta‖)"
         )
-        value = float(np.exp(min(ratio[0], 700)))
-        return Evidence(
-            first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "‖delta₁‖/‖delta_L‖", words
-        )
+        if at := _break(ratio):
+            first, last = at - 1, at
+            words += f"; most of the growth is on the way back from layer {at} to layer {at - 1}"
+        return _of_ratio(first, last, ratio[0], band, words)
     if grown > band:
         first, last = _layers(forward - forward[0] > band)
         words = f"the signal grows {_power(grown)} times from the first to the last hidden layer"
-        value = float(np.exp(min(grown, 700)))
-        return Evidence(first, last, 0, value, float(np.exp(-band)), float(np.exp(band)), "rms of a", words)
+        if at := _break(forward):
+            first, last = at, at
+            words += f", most of it in layer {at}"
+        value, low, high = np.exp([min(grown, 700), -band, band]).tolist()
+        return Evidence(first, last, 0, value, low, high, "rms of a", words)
     return None
 
 
@@ -289,6 +352,9 @@ def collapsed_signal(s: Signals, best: Yardstick) -> Evidence | None:
     first, last = _layers(alike)
     value = float(s.start.spread[-1])
     words = f"of the signal of {_named(first, last)} only {value:.1e} differs between examples"
+    if at := _break(np.log(np.maximum(s.start.spread, 1e-300))):
+        first = last = at
+        words += f"; it is lost in layer {at}"
     return Evidence(first, last, 0, value, ALIKE, 1.0, "share of the mean square", words)
 
 
@@ -309,11 +375,24 @@ def _peak(s: Signals) -> tuple[int, float]:
     return peak, float(factors[peak] / max(factors[watched[-1]], 1e-300)) if len(watched) else 1.0
 
 
+def _harmed(s: Signals) -> bool:
+    """Whether the loss has risen on the way, or units have died or saturated since the start.
+
+    Updates as large as the weights are harmless where the weights began far too small.
+    """
+    if s.diverged_at is not None:
+        return True
+    rise = float((s.loss - np.minimum.accumulate(s.loss)).max())
+    lost = [np.nan_to_num(s.hidden(f"{name}_fraction")) for name in ("dead", "saturated")]
+    grown = max(float((each - each[0]).max(initial=0.0)) for each in lost)
+    return rise > ROSE * s.data.prior_loss or grown > HARMED_UNITS
+
+
 @MECHANISMS
 def learning_rate_too_large(s: Signals, best: Yardstick) -> Evidence | None:
     """Updates of the size of the weights, or a loss above its start: the steps overshoot."""
     ratios = _moves_most(s)
-    violent = np.flatnonzero(ratios > VIOLENT)
+    violent = np.flatnonzero(ratios > VIOLENT) if _harmed(s) else np.array([], int)
     peak, times = _peak(s)
     before = ratios[s.steps[:-1] <= peak]
     shocked = times > 10 and len(before) and before[-1] < VIOLENT < before[-1] * times

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from experiments.config import Run
 from mlp.registry import call_text, parse_call
 
+DEEPEST = 25  # layers; deeper networks would take most of the benchmark's time
 Change = Callable[[Run], Run | None]
 
 
@@ -54,7 +55,7 @@ def _gain(run: Run, factor: float) -> Run:
 @breaks("vanishing_gradient", "collapsed_signal")
 def weights_too_small(run: Run) -> Run | None:
     """The weights drawn four times too small."""
-    return _gain(run, 0.25) if run.norm == "none" else None
+    return _gain(run, 0.25) if run.norm == "none" and not run.residual else None
 
 
 @breaks("exploding_gradient", "saturated_units", "non_finite", "learning_rate_too_large")
@@ -80,7 +81,7 @@ def sigmoid_instead(run: Run) -> Run | None:
 )
 def five_times_as_deep(run: Run) -> Run | None:
     """Five times as many layers."""
-    return replace(run, depth=5 * run.depth) if run.depth else None
+    return replace(run, depth=5 * run.depth) if 0 < run.depth <= DEEPEST // 5 else None
 
 
 def _rate(run: Run, factor: float) -> Run:
@@ -167,3 +168,9 @@ def stopped_early(run: Run) -> Run | None:
 def bare(run: Run) -> Run | None:
     """Without its normalisation or its skip connections."""
     return replace(run, norm="none", residual=0.0) if run.norm != "none" or run.residual else None
+
+
+@breaks("collapsed_signal", "dead_units", "saturated_units", "vanishing_gradient", "exploding_gradient")
+def wide_biases(run: Run) -> Run | None:
+    """Biases thirty times as large as the signal."""
+    return replace(run, bias="normal(std=30)") if run.norm == "none" else None

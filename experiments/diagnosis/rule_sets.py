@@ -8,7 +8,8 @@ alarm is translated into our word for the mechanism where there is one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ PROBES_READ = (
     "input_beyond_fraction(low=-9.4999, high=9.4999)", "input_beyond_fraction(low=-23.0, high=16.99999)",
 )  # fmt: skip
 Rule = Callable[[Signals, float], bool]
+DIALS = (0.0, *(10.0**k for k in range(-4, 9)))  # 0 silences the alarm that the dial moves
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,31 @@ class RuleSet:
     source: str
     rules: tuple[tuple[str, Rule], ...]
 
+    @property
+    def has_dial(self) -> bool:
+        """Whether the tool has a bound on a vanishing gradient: the constant that the dial multiplies."""
+        return "vanishing_gradient" in dict(self.rules)
+
     def alarms(self, s: Signals, dial: float = 1.0) -> list[str]:
         """Return the mechanisms that the tool would name, in its order; none for a healthy network."""
         with np.errstate(all="ignore"):
             return list(dict.fromkeys(mechanism for mechanism, rule in self.rules if rule(s, dial)))
+
+
+def first_alarm(rules: RuleSet, runs: Sequence[Signals]) -> str:
+    """Return what a rule set names first in most of the runs; healthy only where it is silent in most."""
+    firsts = Counter(next(iter(rules.alarms(s)), "healthy") for s in runs)
+    return firsts.most_common(1)[0][0]
+
+
+def alarmed_from(rules: RuleSet, runs: Sequence[Signals]) -> float:
+    """Return the smallest of DIALS at which a rule set alarms, in the median over runs.
+
+    A larger dial never silences an alarm. NaN for a rule set that has no dial.
+    """
+    if not rules.has_dial:
+        return float("nan")
+    return float(np.median([next((d for d in DIALS if rules.alarms(s, d)), 2 * DIALS[-1]) for s in runs]))
 
 
 def _finite(s: Signals) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from experiments.theory.inputs import Inputs
 from experiments.theory.of_records import inputs_of
 from mlp.activations import Array
 from mlp.losses import LOSSES
-from mlp.network import create
+from mlp.network import Network, create
 from mlp.probes.jacobian import forward
 
 if TYPE_CHECKING:
@@ -125,8 +125,11 @@ class Signals:
         return ((ratios[1:] + ratios[:-1]) / 2 * width).sum(axis=0)
 
 
-def signals(records: Records) -> list[Signals]:
-    """Return the signals of every run that has rows; errors: ConfigError where runs or probes are missing."""
+def signals(records: Records, lesion: Callable[[Network], None] | None = None) -> list[Signals]:
+    """Return the signals of every run that has rows; `lesion` is what the runs were trained with.
+
+    Errors: ConfigError where runs or probes are missing.
+    """
     if not len(records.runs):
         raise ConfigError(["a diagnosis is of networks, and this experiment has none: it asks for checks"])
     missing = [name for name in NEEDED if name not in records.layers]
@@ -137,13 +140,15 @@ def signals(records: Records) -> list[Signals]:
     steps = dict(list(records.steps.groupby("run_id", sort=False)))
     layers = dict(list(records.layers.groupby("run_id", sort=False)))
     return [
-        _of_run(row, steps[row["run_id"]], layers[row["run_id"]])
+        _of_run(row, steps[row["run_id"]], layers[row["run_id"]], lesion)
         for row in records.runs.to_dict("records")
         if row["run_id"] in layers
     ]
 
 
-def _of_run(row: Mapping[str, Any], steps: Any, layers: Any) -> Signals:
+def _of_run(
+    row: Mapping[str, Any], steps: Any, layers: Any, lesion: Callable[[Network], None] | None
+) -> Signals:
     run = run_of(row)
     rows = layers.sort_values(["step", "layer"])
     shape = (-1, run.depth + 1)
@@ -160,7 +165,7 @@ def _of_run(row: Mapping[str, Any], steps: Any, layers: Any) -> Signals:
         layers={name: rows[name].to_numpy(float).reshape(shape) for name in rows.columns[3:]},
         diverged_at=None if row["status"] != "diverged" else int(diverged),
         data=data_facts(run.dataset, run.loss),
-        start=_start(run),
+        start=_start(run, lesion),
     )
 
 
@@ -203,7 +208,7 @@ def _alike(inputs: Inputs) -> float:
 
 
 @np.errstate(all="ignore")
-def _start(run: Run) -> Start:
+def _start(run: Run, lesion: Callable[[Network], None] | None) -> Start:
     """Draw the run's network again, as it was before the first update, and look at its first examples."""
     data = datasets.load(run.dataset)
     sizes = (data.x.shape[1], *[run.width] * run.depth, data.classes)
@@ -211,6 +216,8 @@ def _start(run: Run) -> Start:
         sizes, run.activation, seeds=[run.seed], init=[run.init], bias=[run.bias], dtype=run.dtype,
         norm=run.norm, residual=run.residual,
     )  # fmt: skip
+    if lesion is not None:
+        lesion(net)
     tape = forward(net, data.x[:EXAMPLES].astype(net.params.dtype))
     outputs = [saved.a[0].astype(np.float64) for saved in tape.saved]
     return Start(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from experiments.config import Recording, Run
 from experiments.storage.records import Records
 from experiments.sweeps.executors import Here, Workers, cores, ending
 from experiments.sweeps.runner import run_stack
 from experiments.sweeps.stacks import stacks
+from mlp.network import Network
 
 
 def train_in_memory(
@@ -17,8 +19,11 @@ def train_in_memory(
     *,
     jobs: int = 1,
     advance: Callable[[int], None] = lambda runs: None,
+    lesion: Callable[[Network], None] | None = None,
 ) -> Records:
     """Train the runs and return their records; the numbers are those of a stored sweep, bit for bit.
+
+    A `lesion` changes the drawn networks in place before they are trained; with several jobs it is pickled.
 
     jobs: worker processes, 0 for one per core. `advance` is called with the number of runs of every stack
     that has ended. An exception of a run is raised.
@@ -26,9 +31,10 @@ def train_in_memory(
     workers = jobs or cores()
     parts = stacks(runs, recording, workers)
     pool = Here() if workers == 1 or len(parts) == 1 else Workers(workers)
+    work = partial(run_stack, lesion=lesion)
     found = []
     with ending(pool):
-        for part, future in [(part, pool.submit(run_stack, part, recording)) for part in parts]:
+        for part, future in [(part, pool.submit(work, part, recording)) for part in parts]:
             found.append(future.result())
             advance(len(part))
     return Records.concat(found)

@@ -17,7 +17,7 @@ from experiments.storage.makers import maker
 from experiments.storage.records import Records
 from experiments.storage.shipping import unpack
 from experiments.sweeps.blas import blas
-from mlp.network import create
+from mlp.network import Network, create
 from mlp.probes import PROBES, UNIT_PROBES
 from mlp.probes.distributions import DISTRIBUTIONS, histograms
 from mlp.trace import LayerTrace
@@ -37,12 +37,14 @@ def run_stack(
     prints: Mapping[str, str] | None = None,
     beat: Callable[[int], None] = lambda steps: None,
     own: bytes = b"",
+    lesion: Callable[[Network], None] | None = None,
 ) -> Records:
     """Train together runs that differ only in the fields `stacks.STACKED`, with one BLAS thread.
 
     A run's rows are the same, bit for bit, alone or in any stack, order or process. Only `seconds` differs:
     it is the stack's time divided by its runs, without the reading of the data set. ``runs.attrs["maker"]``
     of the result is this process as a maker.
+    `lesion` may change the drawn networks in place before they are trained.
     `prints` are the expected fingerprints by data set. `beat` is called when a part of the work is done, with
     the number of training steps in the next part, 0 where that is a measurement.
     `own` are the user's parts, packed for a worker. Errors: DataError, also where a fingerprint differs.
@@ -56,7 +58,9 @@ def run_stack(
     with blas().limit(limits=1, user_api="blas"):
         columns = _Columns(runs, recording, data.fingerprint)
         watched = watched_steps(recording.watch, runs[0].steps)
-        for snap, following in zip(_train(runs, recording, data), (*watched[1:], watched[-1]), strict=False):
+        for snap, following in zip(
+            _train(runs, recording, data, lesion), (*watched[1:], watched[-1]), strict=False
+        ):
             beat(0)
             columns.add(snap)
             beat(following - snap.step)
@@ -66,7 +70,12 @@ def run_stack(
     return records
 
 
-def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> Iterator[Snapshot]:
+def _train(
+    runs: Sequence[Run],
+    recording: Recording,
+    data: datasets.Dataset,
+    lesion: Callable[[Network], None] | None,
+) -> Iterator[Snapshot]:
     """Train the stack and yield a snapshot at each watched step."""
     shared = runs[0]
     seeds = [run.seed for run in runs]
@@ -80,6 +89,8 @@ def _train(runs: Sequence[Run], recording: Recording, data: datasets.Dataset) ->
         norm=shared.norm,
         residual=shared.residual,
     )
+    if lesion is not None:
+        lesion(net)
     return train(
         net,
         Data(data.x, data.y, data.x_test, data.y_test),

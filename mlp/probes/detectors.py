@@ -90,8 +90,9 @@ def binned_saturation_fraction(t: LayerTrace) -> Measure:
     a = t.a.astype(np.float64)
     low, high = a.min(axis=(-2, -1), keepdims=True), a.max(axis=(-2, -1), keepdims=True)
     scaled = 2 * (a - low) / (high - low) - 1
-    place = np.clip(np.nan_to_num((scaled + 1) / 2 * BINS), 0, BINS - 1).astype(int)
-    rho = np.zeros(scaled.shape[::2])
-    for b in range(BINS):
-        rho += np.abs(np.where(place == b, scaled, 0.0).sum(axis=-2))
+    place = np.clip(np.nan_to_num((scaled + 1) / 2 * BINS), 0, BINS - 1).astype(np.intp)
+    runs, units = scaled.shape[0], scaled.shape[-1]
+    unit = np.arange(runs * units).reshape(runs, 1, units)
+    sums = np.bincount((unit * BINS + place).ravel(), scaled.ravel(), minlength=runs * units * BINS)
+    rho = np.abs(sums).reshape(runs, units, BINS).sum(axis=-1)
     return known(t, share(rho / scaled.shape[-2] > FULL))

@@ -1,0 +1,117 @@
+"""How many dead units are too many: kill a share of every layer's units and see what is still learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.config import ConfigError, Run
+from experiments.diagnosis.benchmark import HARMLESS
+from experiments.diagnosis.confirmation import reached_by
+from mlp.network import Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 0.875, 0.9375)
+FATAL = -1e9  # a bias that no signal outweighs: the unit's slope is 0 on every example, for ever
+
+
+@dataclass(frozen=True)
+class DeadUnits:
+    """Kills the first `units` units of every hidden layer of a network, in place."""
+
+    units: int
+
+    def __call__(self, net: Network) -> None:
+        """Set the biases so that the units pass no gradient on any example."""
+        for layer in net.layers[: net.depth]:
+            layer.b[..., : self.units] = FATAL
+
+
+def dose_response(
+    settings: Sequence[Run],
+    shares: Sequence[float] = SHARES,
+    *,
+    jobs: int = 0,
+    advance: Callable[[int], None] = lambda runs: None,
+) -> pd.DataFrame:
+    """Return what each setting learns with a share of the units of every hidden layer dead from the start.
+
+    Columns: the fields that vary, dead (units per layer), share, seeds, accuracy (training, median over
+    seeds), low, high (range over seeds), cost (median paired loss against no dead units), narrower (median
+    accuracy of a network that has only the living units, drawn for that width). What dead units cost beyond
+    the width that they take away is narrower − accuracy: the weights were drawn for the full width, so the
+    signal shrinks from layer to layer. Settings that differ in the seed alone are one row.
+    Errors: ConfigError for an activation without dead units or with normalisation, which undoes the biases.
+    """
+    import pandas as pd
+
+    _check(settings)
+    fields = [name for name in _fields(settings) if name != "seed"]
+    rows = []
+    for key in dict.fromkeys(tuple(getattr(run, name) for name in fields) for run in settings):
+        runs = [run for run in settings if tuple(getattr(run, name) for name in fields) == key]
+        rows += [(*key, *row) for row in _of_setting(runs, shares, jobs)]
+        advance(len(runs) * 2 * len(shares))
+    columns = ("dead", "share", "seeds", "accuracy", "low", "high", "cost", "narrower")
+    return pd.DataFrame(rows, columns=[*fields, *columns])
+
+
+def _of_setting(runs: Sequence[Run], shares: Sequence[float], jobs: int) -> list[tuple[float, ...]]:
+    """The doses of runs that differ in the seed alone."""
+    width = runs[0].width
+    doses = sorted({0, *(min(round(share * width), width - 1) for share in shares)})
+    narrow = [replace(run, width=width - dead) for dead in doses for run in runs]
+    alone = reached_by(narrow, "accuracy", jobs=jobs)
+    whole, rows = np.array([alone[run] for run in runs]), []
+    for dead in doses:
+        found = reached_by(runs, "accuracy", jobs=jobs, lesion=DeadUnits(dead))
+        got = np.array([found[run] for run in runs])
+        less = np.median([alone[replace(run, width=width - dead)] for run in runs])
+        cost = np.median(whole - got)
+        rows.append((dead, dead / width, len(runs), np.median(got), got.min(), got.max(), cost, less))
+    return rows
+
+
+def too_many(table: pd.DataFrame) -> list[str]:
+    """Return a sentence per setting: how many dead units per layer it bears, and what more of them cost."""
+    fields = list(table.columns[: table.columns.get_loc("dead")])
+    found = []
+    for key, group in table.groupby(fields, sort=False) if fields else [((), table)]:
+        costly = group[group["cost"] > HARMLESS]
+        name = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True)) or "This setting"
+        if costly.empty:
+            last = group.iloc[-1]
+            found.append(
+                f"{name}: even {last['share']:.0%} of dead units per layer cost at most {HARMLESS:g} of "
+                "accuracy."
+            )
+            continue
+        first = costly.iloc[0]
+        before = group[group["share"] < first["share"]].iloc[-1]
+        found.append(
+            f"{name}: {before['share']:.0%} of dead units per layer cost {max(0, before['cost']):.2f} of "
+            f"accuracy, {first['share']:.0%} cost {first['cost']:.2f} ({first['accuracy']:.2f} is left; a "
+            f"network of the living units alone reaches {first['narrower']:.2f})."
+        )
+    return found
+
+
+def _check(settings: Sequence[Run]) -> None:
+    bad = {run.norm for run in settings} - {"none"}
+    if bad:
+        raise ConfigError([f"norm={bad.pop()}: dead units cannot be imposed, because it undoes the biases"])
+    other = {run.activation for run in settings if run.activation.split("(")[0] != "relu"}
+    if other:
+        raise ConfigError(
+            [f"activation={other.pop()}: only relu has dead units to impose; take activation=relu"]
+        )
+
+
+def _fields(settings: Sequence[Run]) -> list[str]:
+    names = vars(settings[0])
+    return [name for name in names if len({getattr(run, name) for run in settings}) > 1]
