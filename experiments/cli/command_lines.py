@@ -85,6 +85,8 @@ def diagnose(parser: Parser) -> None:
     add("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=20 or lr=0.01")
     add("--confirm", action="store_true", help="train the proposed cures and say what they bring")
     add("--normal", action="store_true", help="say what is normal before any training")
+    add("--reference", action="store_true", help="say how usual the networks are before training")
+    add("--check-normal", type=whole(1), default=0, metavar="N", help="of N more networks each: how many fit")
     add("--clip", action="store_true", help="say which value of clip would do what")
     add("--seeds", action="store_true", help="say how many seeds a difference needs")
     add("--dead-units", action="store_true", help="say how many dead units per layer are too many")

@@ -14,16 +14,18 @@ from experiments.storage.records import Records
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
 
+CHECKED = 10  # healthy settings of which the reference ranges are checked
+
 
 def diagnose_command(given: Namespace) -> int:
     """Do what `diagnose` was asked for; return the exit status."""
-    if not given.experiment and not given.benchmark and not given.dead_units:
+    if not (given.experiment or given.benchmark or given.dead_units or given.check_normal):
         raise ConfigError(["name a config, a folder in results/, or --normal KEY=VALUE …"])
-    if given.benchmark:
-        return _benchmark(given)
+    if given.benchmark or given.check_normal:
+        return _benchmark(given) if given.benchmark else _check_normal(given)
     if given.normal or given.dead_units:
         return _normal(given) if given.normal else _dead_units(given)
-    return _advise(given) if given.clip or given.seeds else _diagnose(given)
+    return _advise(given) if given.clip or given.seeds or given.reference else _diagnose(given)
 
 
 def _normal(given: Namespace) -> int:
@@ -62,14 +64,16 @@ def _dead_units(given: Namespace) -> int:
 
 
 def _advise(given: Namespace) -> int:
-    """Print and write which value to clip at, and how many seeds a difference needs."""
+    """Print and write what to clip at, how many seeds a difference needs, how usual the networks are."""
     from experiments.analysis.advice import clip_advice, clip_values, seeds_advice, seeds_needed
     from experiments.cli.terminal import terminal
+    from experiments.diagnosis.reference import against_reference, reference_advice
 
     say = terminal().say
     store, records = _records(given)
     asked = [("clip.csv", clip_values, clip_advice)] if given.clip else []
     asked += [("seeds.csv", seeds_needed, seeds_advice)] if given.seeds else []
+    asked += [("reference.csv", against_reference, reference_advice)] if given.reference else []
     for name, table_of, advice_of in asked:
         table = table_of(records)
         say("\n" + "\n".join(advice_of(table)))
@@ -116,6 +120,35 @@ def _records(given: Namespace) -> tuple[Store, Records]:
         return Store(experiment.name), records
     store = Store(Path(given.experiment).name)
     return store, stored_records(store, stored_experiment(store))
+
+
+def _check_normal(given: Namespace) -> int:
+    """Measure which share of further healthy networks the reference ranges hold; write it as a table."""
+    import pandas as pd
+
+    from experiments.cli.terminal import terminal
+    from experiments.diagnosis.benchmark import healthy_settings
+    from experiments.diagnosis.reference import held
+    from experiments.storage import files
+    from experiments.storage.store import results_root
+
+    parts = [
+        held(run, given.check_normal, given.networks, jobs=given.jobs or 1).assign(
+            activation=run.activation, depth=run.depth, width=run.width, dataset=run.dataset, norm=run.norm
+        )
+        for run in healthy_settings(CHECKED)
+    ]
+    table = pd.concat(parts)
+    folder = results_root() / "diagnosis"
+    files.write(folder / "reference.csv", table.to_csv(index=False).encode(), folder)
+    by = table.groupby("measure", sort=False)[["inside", "n"]].sum()
+    say = terminal().say
+    say((by["inside"] / by["n"]).round(4).to_string())
+    say(
+        f"{table['inside'].sum() / table['n'].sum():.1%} of the values of {CHECKED * given.check_normal} "
+        f"networks lie in the range of {given.networks} others (it should hold 95 %). Written: {folder}"
+    )
+    return OK
 
 
 def _benchmark(given: Namespace) -> int:

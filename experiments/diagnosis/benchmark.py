@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HURTS, HARMLESS = 0.05, 0.02  # of training accuracy, in the median over seeds
 SEEDS = 3
 CURED = 1  # ill setting of each base whose cures are tried, on the same and then on fresh seeds
-MOST_TRIED = 3  # cures of one setting
+MOST_TRIED = 4  # cures of one setting
 CURED_DEPTH = 10  # deeper networks are left out of that: it would take most of the time
 RECORDING = Recording(probes=tuple(dict.fromkeys([*NEEDED, *PROBES_READ])), watch=12, probe_set=256)
 DATASETS = ("digits", "moons", "spirals", "circles", "blobs")
@@ -114,8 +114,7 @@ def cases(base: Run, half: str) -> list[Case]:
 
 def of_base(base: Run, half: str) -> list[dict[str, Any]]:
     """Return a row for each case of a base; none if it is not healthy on the seeds kept for asking that."""
-    best = yardstick(base.dataset, base.loss, base.batch)
-    if any(falls_short(s, best) for s in _signals(seeds(base, half, "screened"), None)):
+    if not _is_healthy(base, half):
         return []
     todo = cases(base, half)
     found = _of_cases(todo, half)
@@ -175,9 +174,11 @@ def _near(case: Case, findings: Sequence[dict[str, Any]]) -> str:
 
 def _cured(mechanism: str, run: Run, diagnosed: Sequence[Signals], half: str) -> dict[str, Any]:
     """Try the cures in turn on the seeds that were diagnosed, and the first that helps on fresh ones."""
+    before = _accuracy(diagnosed)
+    missing = yardstick(run.dataset, run.loss, run.batch).accuracy - float(np.median(before))
     for cure in cures(mechanism, run)[:MOST_TRIED]:
         better = changed(run, cure)
-        if helps(_reached(better, half, "diagnosed") - _accuracy(diagnosed)):
+        if helps(_reached(better, half, "diagnosed") - before, missing):
             gain = _reached(better, half, "fresh") - _reached(run, half, "fresh")
             outcome = "yes" if helps(gain) else "no"
             return {"confirmed": cure, "fresh_gain": float(np.median(gain)), "fresh_helps": outcome}
@@ -228,6 +229,22 @@ def _drawn(seed: int, half: str) -> Iterator[Run]:
         if (run := draw(rng)) not in seen:
             seen.add(run)
             yield run
+
+
+def healthy_settings(wanted: int, seed: int = 0) -> list[Run]:
+    """Return the first settings drawn for the development half that are healthy on seeds kept for that."""
+    found: list[Run] = []
+    for run in _drawn(seed, "development"):
+        if _is_healthy(run, "development"):
+            found.append(run)
+        if len(found) == wanted:
+            break
+    return found
+
+
+def _is_healthy(base: Run, half: str) -> bool:
+    best = yardstick(base.dataset, base.loss, base.batch)
+    return not any(falls_short(s, best) for s in _signals(seeds(base, half, "screened"), None))
 
 
 def _in_order(settings: Iterator[Run], half: str, workers: int) -> Iterator[list[dict[str, Any]]]:

@@ -11,6 +11,7 @@ from experiments import config
 from experiments.config import Recording, Run, keys_of
 from experiments.diagnosis.cures import cures
 from experiments.diagnosis.signals import data_facts
+from experiments.diagnosis.yardstick import yardstick
 from experiments.storage.records import run_of
 from experiments.sweeps.in_memory import train_in_memory
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST = 6  # cures of one finding
 HELPS = 0.03  # of accuracy: a smaller gain is not worth a change
+CLOSES = 1 / 3  # of the distance to the yardstick: what gains less leaves the network ill
 TRIED = ("cure", "accuracy_before", "accuracy", "gain", "gain_low", "gain_high", "seeds", "helps")
 
 
@@ -79,6 +81,8 @@ def _try(
     everything = list(dict.fromkeys([*seeds, *(run for runs in cured.values() for run in runs)]))
     reached = reached_by(everything, column, jobs=jobs, advance=advance)
     before = np.array([reached[run] for run in seeds])
+    best = getattr(yardstick(seeds[0].dataset, seeds[0].loss, seeds[0].batch), column)
+    missing = max(0.0, best - float(np.median(before)))
     rows = []
     for cure, runs in cured.items():
         after = np.array([reached[run] for run in runs])
@@ -86,14 +90,17 @@ def _try(
         rows.append({
             "cure": cure, "accuracy_before": float(np.median(before)), "accuracy": float(np.median(after)),
             "gain": float(np.median(gain)), "gain_low": float(gain.min()), "gain_high": float(gain.max()),
-            "seeds": len(seeds), "helps": helps(gain),
+            "seeds": len(seeds), "helps": helps(gain, missing),
         })  # fmt: skip
     return rows
 
 
-def helps(gain: np.ndarray) -> bool:
-    """Whether gains of accuracy, one a seed, are worth a change: none is a loss, and the median is clear."""
-    return bool(np.median(gain) > HELPS and gain.min() > 0)
+def helps(gain: np.ndarray, missing: float = 0.0) -> bool:
+    """Whether gains of accuracy, one a seed, are worth a change: every seed gains, and the median is clear.
+
+    Clear is more than HELPS, and a third of what the network is `missing`.
+    """
+    return bool(np.median(gain) > max(HELPS, CLOSES * missing) and gain.min() > 0)
 
 
 def reached_by(
@@ -135,4 +142,4 @@ def _said(row: dict[str, Any], helps: bool) -> str:
     )
     if helps:
         return f"Tried: with {row['cure']} the {numbers}."
-    return f"None of the cures tried helps on every seed; the best, {row['cure']}: the {numbers}."
+    return f"None of the cures tried helps enough on every seed; the best, {row['cure']}: the {numbers}."

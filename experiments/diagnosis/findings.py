@@ -72,6 +72,9 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
     causes = Counter(next(iter(each), "healthy") for each in found)
     order = ["healthy", *MECHANISMS, "undecided"]
     ranked = sorted(causes, key=lambda name: (-causes[name], name == "healthy", order.index(name)))
+    if ranked[0] == "undecided" and (known := [n for n in ranked if n not in ("healthy", "undecided")]):
+        ranked.remove(known[0])
+        ranked.insert(0, known[0])  # a cause in some seeds says more than none in the others
     symptoms = Counter(name for each in found for name in list(each)[1:] if name not in causes)
     ranked += sorted(symptoms, key=lambda name: (-symptoms[name], order.index(name)))
     rows = []

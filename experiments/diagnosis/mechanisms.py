@@ -433,8 +433,15 @@ def learning_rate_too_small(s: Signals, best: Yardstick) -> Evidence | None:
 
 @MECHANISMS
 def too_few_steps(s: Signals, best: Yardstick) -> Evidence | None:
-    """The loss still falls at the last step."""
-    if len(s.steps) < 4 or s.diverged_at is not None:
+    """The loss still falls at the last step, or all updates together are too few to move a layer."""
+    if s.diverged_at is not None:
+        return None
+    ratios = _moves_most(s)
+    if len(ratios) and s.moved.max() < TRAVEL and np.median(ratios) >= GENTLE:
+        value = float(s.moved.max())
+        words = f"all {s.steps[-1]} updates together move no layer by more than {value:.2g} of its size"
+        return Evidence(1, s.depth + 1, int(s.steps[-1]), value, TRAVEL, np.inf, "Σ‖step‖/‖w‖", words)
+    if len(s.steps) < 4:
         return None
     half = int(np.searchsorted(s.steps, s.steps[-1] / 2))
     fell = float(s.loss[half] - s.loss[-1]) / s.data.prior_loss

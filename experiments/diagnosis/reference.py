@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.analysis.ratios import first_to_last, hidden
+from experiments.analysis.ratios import first_to_last, hidden, varying
 from experiments.config import Recording, Run
+from experiments.storage.records import run_of
 from experiments.sweeps.in_memory import train_in_memory
 from experiments.theory.closed_forms import spread
 from mlp.activations import activation as activation_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from experiments.storage.records import Records
 
 NETWORKS = 200
 FIRST_SEED = 10**6  # seeds of reference networks: none that a user would choose
@@ -39,26 +42,29 @@ E_FOLDS = (
 class Reference:
     """Measures of many networks of one setting at step 0.
 
-    values has a row for each network and layer with the columns seed, layer and MEASURES; ratio (networks,)
+    drawn has a row for each network and layer with the columns seed, layer and MEASURES; ratio (networks,)
     is ‖delta‖ of the first hidden layer over the last's; healthy is the range of that ratio in which a
     network of this depth still trains.
     """
 
     run: Run
-    values: pd.DataFrame
+    drawn: pd.DataFrame
     ratio: np.ndarray
     healthy: tuple[float, float]
 
     def table(self) -> pd.DataFrame:
-        """Return layer, measure, low (2.5 %), median and high (97.5 % of networks)."""
-        quantiles = self.values.drop(columns="seed").groupby("layer").quantile([LOW, 0.5, HIGH])
+        """Return layer, measure, low (2.5 %), median and high (97.5 % of networks).
+
+        update_ratio, of the first update, is left out where the learning rate has a schedule.
+        """
+        quantiles = self.drawn.drop(columns="seed").groupby("layer").quantile([LOW, 0.5, HIGH])
         long = quantiles.stack().unstack(1).reset_index()  # noqa: PD010, PD013  (quantiles become columns)
         long.columns = ["layer", "measure", "low", "median", "high"]
-        return long
+        return long.dropna(ignore_index=True)
 
     def percentile(self, measure: str, layer: int, value: float) -> float:
         """Return the share of networks whose value lies below this one, half of those that equal it."""
-        drawn = self.values.loc[self.values["layer"] == layer, measure].to_numpy(float)
+        drawn = self.drawn.loc[self.drawn["layer"] == layer, measure].to_numpy(float)
         drawn = drawn[~np.isnan(drawn)]
         return float(((drawn < value).sum() + 0.5 * (drawn == value).sum()) / max(len(drawn), 1))
 
@@ -97,12 +103,82 @@ def reference(
     run: Run, networks: int = NETWORKS, *, jobs: int = 1, advance: Callable[[int], None] = lambda runs: None
 ) -> Reference:
     """Draw networks of the run's setting and measure them before any training. Errors: DataError."""
-    runs = [replace(run, steps=0, seed=FIRST_SEED + k) for k in range(networks)]
+    steps = 1 if run.schedule == "constant" else 0  # the first update, whose size is one of the measures
+    runs = [replace(run, steps=steps, seed=FIRST_SEED + k) for k in range(networks)]
     recording = Recording(probes=(*MEASURES, "delta_log10"), watch=(0,))
     records = train_in_memory(runs, recording, jobs=jobs, advance=advance)
+    records = replace(records, layers=records.layers[records.layers["step"] == 0])
     named = records.layers.merge(records.runs[["run_id", "seed"]], on="run_id", validate="many_to_one")
     values = hidden(named, records.runs)[["seed", "layer", *MEASURES]]
     ratio = np.array([])
     if run.depth >= 2:
         ratio = np.exp(log(10) * first_to_last(records)["ratio_log10"].to_numpy(float))
     return Reference(run, values, ratio, healthy_ratio(run.activation, run.depth, run.width))
+
+
+def against_reference(records: Records, networks: int = NETWORKS, *, jobs: int = 1) -> pd.DataFrame:
+    """Return where the networks of the records stood before training, among networks drawn for each setting.
+
+    One row per setting, hidden layer and measure: the varying fields, layer, measure, value (median over
+    seeds), low and high (of 95 % of the drawn networks), percentile (share of them below the value), usual
+    (the value lies in that range) and healthy (the setting's ‖delta₁‖/‖delta_depth‖ lies where networks of
+    its depth train; None below two layers). A value can be usual and its setting ill. Errors: DataError.
+    """
+    import pandas as pd
+
+    fields = varying(records.runs)
+    starts = records.layers[records.layers["step"] == 0].merge(records.runs[["run_id", *fields]], on="run_id")
+    rows = []
+    for key, group in starts.groupby(fields, sort=False) if fields else [((), starts)]:
+        run = run_of(records.runs[records.runs["run_id"] == group["run_id"].iloc[0]].iloc[0].to_dict())
+        found = reference(run, networks, jobs=jobs)
+        ratio = float(np.nanmedian(found.ratio)) if len(found.ratio) else None
+        healthy = None if ratio is None else found.healthy[0] <= ratio <= found.healthy[1]
+        for each in found.table().itertuples():
+            if each.measure not in group:
+                continue
+            value = float(group.loc[group["layer"] == each.layer, each.measure].median())
+            percentile = found.percentile(each.measure, each.layer, value)
+            usual = each.low <= value <= each.high
+            rows.append(
+                (*key, each.layer, each.measure, value, each.low, each.high, percentile, usual, healthy)
+            )
+    columns = ("layer", "measure", "value", "low", "high", "percentile", "usual", "healthy")
+    return pd.DataFrame(rows, columns=[*fields, *columns])
+
+
+def reference_advice(table: pd.DataFrame) -> list[str]:
+    """Return a sentence per setting of `against_reference`: what is unusual, and whether usual is healthy."""
+    fields = list(table.columns[: table.columns.get_loc("layer")])
+    found = []
+    for key, group in table.groupby(fields, sort=False) if fields else [((), table)]:
+        name = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True)) or "These networks"
+        odd, healthy = group[~group["usual"]], group["healthy"].iloc[0]
+        state = "healthy" if healthy else "not healthy at this depth"
+        state = "that of too few layers to judge" if healthy is None else state
+        worst = odd.loc[(odd["percentile"] - 0.5).abs().idxmax()] if len(odd) else None
+        said = "" if worst is None else (
+            f" The farthest out is {worst['measure']} of layer {worst['layer']}: {worst['value']:.3g}, where "
+            f"{worst['low']:.3g} to {worst['high']:.3g} is usual."
+        )  # fmt: skip
+        found.append(
+            f"{name}: {len(group) - len(odd)} of {len(group)} values before training are usual for such "
+            f"networks (95 % are expected to be). What is usual here is {state}.{said}"
+        )
+    return found
+
+
+def held(run: Run, others: int, networks: int = NETWORKS, *, jobs: int = 1) -> pd.DataFrame:
+    """Return which share of `others` further networks the reference range of a setting holds.
+
+    Columns: layer, measure, inside, n. A range of constants (no dead unit in any network) is left out.
+    """
+    found = reference(run, networks + others, jobs=jobs)
+    first = found.drawn["seed"] < FIRST_SEED + networks
+    ranges = replace(found, drawn=found.drawn[first]).table().query("low < high")
+    fresh = found.drawn[~first]
+    inside = [
+        fresh.loc[fresh["layer"] == row.layer, row.measure].between(row.low, row.high).sum()
+        for row in ranges.itertuples()
+    ]
+    return ranges[["layer", "measure"]].assign(inside=inside, n=others)

@@ -19,8 +19,8 @@ def relu():
 
 
 def test_other_networks_lie_in_the_range_as_often_as_it_says(relu):
-    """Of 100 further networks 95 are expected within; 88 is four standard deviations of both draws away."""
-    other = reference(Run(**{**RELU.__dict__, "width": 32}), networks=200).values
+    """95 % of 40 further networks are expected within; 85 % is three standard deviations of 40 draws away."""
+    other = reference(Run(**{**RELU.__dict__, "width": 32}), networks=140).drawn
     other = other[other["seed"] >= FIRST_SEED + 100]
     table = relu.table().set_index(["layer", "measure"])
     for layer in (1, 6):
@@ -43,7 +43,7 @@ def test_the_median_is_theorys(relu):
 
 
 def test_a_percentile_is_where_a_value_lies(relu):
-    drawn = np.sort(relu.values.loc[relu.values["layer"] == 3, "delta_norm"])
+    drawn = np.sort(relu.drawn.loc[relu.drawn["layer"] == 3, "delta_norm"])
     assert relu.percentile("delta_norm", 3, drawn[0] / 2) == 0
     assert relu.percentile("delta_norm", 3, drawn[-1] * 2) == 1
     assert relu.percentile("delta_norm", 3, drawn[49]) == pytest.approx(0.495)
@@ -63,3 +63,32 @@ def test_the_healthy_range_is_three_e_folds_and_twice_the_spread_over_networks()
     assert high == pytest.approx(exp(3 + (5 * 20 / 100) ** 0.5))
     assert low == pytest.approx(1 / high)
     assert healthy_ratio("identity", 1, 10)[1] == pytest.approx(exp(3))
+
+
+def test_records_are_told_how_usual_they_are():
+    """Networks of the setting are usual in 95 % of their values; weights ten times as large are not."""
+    from experiments.config import Recording
+    from experiments.diagnosis.reference import MEASURES, against_reference, reference_advice
+    from experiments.sweeps.in_memory import train_in_memory
+
+    runs = [Run(**RELU.__dict__ | {"seed": k, "steps": 1, "depth": 2, "width": 16}) for k in range(3)]
+    odd = [Run(**run.__dict__ | {"init": "scaled_normal(gain=14)"}) for run in runs]
+    recording = Recording(probes=MEASURES, watch=(0, 1))
+    found = against_reference(train_in_memory(runs, recording), networks=40)
+    assert len(found) == 2 * len(MEASURES)  # layers and measures, the first update's among them
+    assert found["usual"].mean() > 0.8  # a median of three is nearer to the middle than one value
+    assert found["healthy"].all()
+    assert "16 values before training are usual" in reference_advice(found)[0]
+    other = train_in_memory(odd, recording)
+    other.runs["init"] = "he_normal"  # as if it had said so
+    strange = against_reference(other, networks=40)
+    assert strange.loc[strange["measure"] == "z_rms", "percentile"].eq(1).all()
+    assert "The farthest out is" in reference_advice(strange)[0]
+
+
+def test_further_networks_are_counted_in_the_range_of_others():
+    from experiments.diagnosis.reference import held
+
+    table = held(Run(**RELU.__dict__ | {"depth": 2, "width": 16}), 60, 60)
+    assert (table["n"] == 60).all()
+    assert 0.85 < table["inside"].sum() / table["n"].sum() < 1  # 95 % is expected of the mean over draws
