@@ -123,7 +123,7 @@ def of_base(base: Run, half: str) -> list[dict[str, Any]]:
     ill = [k for k, row in enumerate(rows) if row["ill"] and row["first"] != "healthy"]
     ill = [k for k in ill if not todo[k].lesion and todo[k].run.depth <= CURED_DEPTH]
     for k in np.random.default_rng(base.depth + base.width).permutation(ill)[:CURED]:
-        rows[k] |= _cured(rows[k]["first"], todo[k].run, found[todo[k]], half)
+        rows[k] |= _cured(rows[k]["first"], rows[k]["value"], todo[k].run, found[todo[k]], half)
     return rows
 
 
@@ -153,7 +153,8 @@ def _row(case: Case, runs: Sequence[Signals], drop: np.ndarray) -> dict[str, Any
     first = findings[0]["mechanism"]
     row = {name: getattr(case.run, name) for name in FIELDS} | {
         "operator": case.operator, "ill": ill, "healthy": lost <= HARMLESS, "drop": lost,
-        "first": first, "named": " ".join(each["mechanism"] for each in findings),
+        "first": first, "value": findings[0]["value"],
+        "named": " ".join(each["mechanism"] for each in findings),
         "right": first in case.truths if ill else first == "healthy",
         "shortfall": float(np.median([shortfall(s, best) for s in runs])),
         "layer": case.lesion.layer if case.lesion else None, "layer_found": _near(case, findings),
@@ -172,11 +173,11 @@ def _near(case: Case, findings: Sequence[dict[str, Any]]) -> str:
     return "yes" if abs(first - case.lesion.layer) <= 1 and abs(last - case.lesion.layer) <= 1 else "no"
 
 
-def _cured(mechanism: str, run: Run, diagnosed: Sequence[Signals], half: str) -> dict[str, Any]:
+def _cured(mechanism: str, value: float, run: Run, diagnosed: Sequence[Signals], half: str) -> dict[str, Any]:
     """Try the cures in turn on the seeds that were diagnosed, and the first that helps on fresh ones."""
     before = _accuracy(diagnosed)
     missing = yardstick(run.dataset, run.loss, run.batch).accuracy - float(np.median(before))
-    for cure in cures(mechanism, run)[:MOST_TRIED]:
+    for cure in cures(mechanism, run, value)[:MOST_TRIED]:
         better = changed(run, cure)
         if helps(_reached(better, half, "diagnosed") - before, missing):
             gain = _reached(better, half, "fresh") - _reached(run, half, "fresh")
@@ -203,10 +204,10 @@ def benchmark(
     `bases` is how many healthy settings are wanted: the first that are healthy in the order of drawing.
     `advance` is called with the number of networks diagnosed with each of them. Columns: the fields of Run
     that vary, operator, ill (it hurts), healthy (it does not; both False: in between), drop (median loss of
-    accuracy), first (the mechanism named first), named (all, separated by blanks), right, shortfall (median
-    over seeds; ours alarms above 1), layer (of a lesion; 0: all) and layer_found (yes, no), confirmed (the
-    first cure that helped, or none), fresh_gain and fresh_helps (that cure on fresh seeds), then each rule
-    set's first alarm and the smallest of its dials at which it alarms.
+    accuracy), first (the mechanism named first), value (its number), named (all, separated by blanks), right,
+    shortfall (median over seeds; ours alarms above 1), layer (of a lesion; 0: all) and layer_found (yes, no),
+    confirmed (the first cure that helped, or none), fresh_gain and fresh_helps (that cure on fresh seeds),
+    then each rule set's first alarm and the smallest of its dials at which it alarms.
     """
     import pandas as pd
 

@@ -55,7 +55,7 @@ def confirm(
         if row["rank"] != 1 or row["mechanism"] == "healthy":
             continue
         seeds = _seeds(runs, fields, row)
-        rows = _try(row["mechanism"], seeds, jobs, advance)
+        rows = _try(row["mechanism"], row["value"], seeds, jobs, advance)
         tried += [{name: row[name] for name in [*fields, "mechanism"]} | each for each in rows]
         if rows:
             _note(findings, index, rows)
@@ -72,11 +72,11 @@ def _seeds(runs: pd.DataFrame, fields: Sequence[str], row: Any) -> list[Run]:
 
 
 def _try(
-    mechanism: str, seeds: Sequence[Run], jobs: int, advance: Callable[[int], None]
+    mechanism: str, value: float, seeds: Sequence[Run], jobs: int, advance: Callable[[int], None]
 ) -> list[dict[str, Any]]:
     """What each cure brings, in the order in which they are proposed."""
     column = "test_accuracy" if mechanism == "overfitting" else "accuracy"
-    proposed = cures(mechanism, seeds[0])[:MOST]
+    proposed = cures(mechanism, seeds[0], value)[:MOST]
     cured = {cure: [changed(run, cure) for run in seeds] for cure in proposed}
     everything = list(dict.fromkeys([*seeds, *(run for runs in cured.values() for run in runs)]))
     reached = reached_by(everything, column, jobs=jobs, advance=advance)

@@ -7,18 +7,28 @@ separated by a blank, as on a command line.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isnan
+from math import inf, isnan, nan
 
 from experiments.config import Run
 from experiments.diagnosis.yardstick import scaled
 from experiments.theory.critical import critical
 
 Cures = Callable[[Run], list[str]]
+STEADY = 0.01  # ‖step‖/‖w‖ of an update, in the middle of the healthy range
+NARROW = 16  # units; in narrower layers all of them may die together
 
 
-def cures(mechanism: str, run: Run) -> list[str]:
-    """Return the overrides that can cure this mechanism in this run, the smallest change first."""
-    return [text for text in dict.fromkeys(_CURES.get(mechanism, lambda run: [])(run)) if text]
+def cures(mechanism: str, run: Run, value: float = nan) -> list[str]:
+    """Return the overrides that can cure this mechanism in this run, the smallest change first.
+
+    `value` is what was measured of it: of an update that is too large or small, ‖step‖/‖w‖, from which the
+    learning rate follows that makes it `STEADY`.
+    """
+    found = _CURES.get(mechanism, lambda run: [])(run)
+    if mechanism in ("learning_rate_too_large", "learning_rate_too_small") and 0 < value < inf and run.lr:
+        steady = run.lr * STEADY / value
+        found = [*(text for text in found if "schedule" in text), f"lr={steady:.1g}", *found]
+    return [text for text in dict.fromkeys(found) if text]
 
 
 def critical_init(run: Run) -> str:
@@ -67,8 +77,9 @@ def _plain_biases(run: Run) -> list[str]:
 
 
 def _units(run: Run) -> list[str]:
+    wider = [f"width={2 * NARROW}"] if run.width < NARROW else []
     leaky = ["activation=leaky_relu(slope=0.1)"] if run.activation == "relu" else []
-    return [*_plain_biases(run), critical_init(run), *leaky, *_slower(run), "norm=batch"]
+    return [*_plain_biases(run), critical_init(run), *wider, *leaky, *_slower(run), "norm=batch"]
 
 
 def _longer(run: Run) -> list[str]:
@@ -82,7 +93,9 @@ _CURES: dict[str, Cures] = {
     "decay_too_strong": lambda run: ["weight_decay=0"],
     "non_finite": _gradient,
     "dead_units": _units,
-    "saturated_units": lambda run: [critical_init(run) or "init=lecun_normal", *_gradient(run)],
+    "saturated_units": lambda run: [
+        *_plain_biases(run), critical_init(run) or "init=lecun_normal", *_gradient(run)
+    ],
     "vanishing_gradient": _gradient,
     "exploding_gradient": lambda run: [*_gradient(run), *_slower(run)],
     "collapsed_signal": _gradient,

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.analysis.ratios import share_interval, varying
 from experiments.diagnosis.cures import cures
-from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, find
+from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, find, plain
 from experiments.diagnosis.plain_reasons import reasons
 from experiments.diagnosis.signals import Signals, signals
 from experiments.diagnosis.yardstick import Yardstick, yardstick
@@ -114,7 +114,7 @@ def _row(
     why: Sequence[str],
 ) -> dict[str, Any]:
     e = _middle(evidence)
-    tried = cures(name, seeds[0].run)
+    tried = cures(name, seeds[0].run, e.value)
     sentence = _sentence(name, e, len(evidence), len(seeds), cause, tried[0] if tried else "", why)
     return _empty(rank, name, len(evidence), len(seeds), sentence) | {
         "layer_first": e.layer_first, "layer_last": e.layer_last, "step": e.step, "value": e.value,
@@ -153,7 +153,7 @@ def _sentence(
 ) -> str:
     """What was found, in how many seeds, what healthy would be and what to change."""
     head = NAMES[name].capitalize()
-    follows = f", which follows from {NAMES[cause]}" if cause and cause != "healthy" else ""
+    follows = f", a consequence of {NAMES[cause]}" if cause and cause != "healthy" else ""
     parts = [f"{head} in {_of_seeds(count, seeds)}{follows}: {e.words}."]
     if np.isfinite(e.low) or np.isfinite(e.high):
         parts.append(f"Healthy: {_range(e.low, e.high)} ({e.unit}).")
@@ -165,8 +165,10 @@ def _sentence(
 
 def _range(low: float, high: float) -> str:
     if not np.isfinite(high):
-        return f"at least {low:.2g}"
-    return f"at most {high:.2g}" if low == 0 or not np.isfinite(low) else f"{low:.2g} to {high:.2g}"
+        return f"at least {plain(low)}"
+    if low == 0 or not np.isfinite(low):
+        return f"at most {plain(high)}"
+    return f"{plain(low)} to {plain(high)}"
 
 
 def _of_seeds(count: int, seeds: int) -> str:

@@ -12,6 +12,7 @@ from math import log
 
 import numpy as np
 
+from experiments.analysis.wording import count
 from experiments.diagnosis.reference import healthy_ratio
 from experiments.diagnosis.signals import Signals
 from experiments.diagnosis.yardstick import Yardstick
@@ -146,8 +147,8 @@ def symmetric_units(s: Signals, best: Yardstick) -> Evidence | None:
         return None
     first, last = _layers(alike)
     share = float(s.start.twins[first - 1])
-    words = f"in {_named(first, last)} {share:.0%} of the units start with the weights of another unit"
-    return Evidence(first, last, 0, share, 0.0, TWINS, "share of units", words)
+    words = f"in {_named(first, last)}, {share:.0%} of the units start with the weights of another unit"
+    return Evidence(first, last, 0, share, 0.0, 0.0, "share of units", words)
 
 
 @MECHANISMS
@@ -212,7 +213,7 @@ def _first_over(s: Signals, share: np.ndarray, bound: float) -> tuple[int, int, 
     if not over.any():
         return None
     at = int(np.flatnonzero(over.any(axis=1))[0])
-    when = "before the first update" if s.steps[at] == 0 else f"after {s.steps[at]} updates"
+    when = "before the first update" if s.steps[at] == 0 else f"after {count(int(s.steps[at]), 'update')}"
     return at, *_layers(over[at]), when
 
 
@@ -307,12 +308,13 @@ def _of_ratio(first: int, last: int, log_value: float, band: float, words: str) 
 def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     """‖delta‖ or the signal grows over the layers by more than a network of this depth bears, or at once."""
     grows = _grows(s) if s.depth > 1 else None
-    if grows or not s.loss[0] > FAR_FROM_CHANCE * s.data.prior_loss:
+    alike = s.depth and s.start.spread[-1] < ALIKE  # large outputs that are all the same are that first
+    if grows or alike or not s.loss[0] > FAR_FROM_CHANCE * s.data.prior_loss:
         return grows
     value = float(s.loss[0] / s.data.prior_loss)
     words = (
-        f"the outputs are so large before the first update that the loss is {s.loss[0]:.3g}, {value:.2g} "
-        "times its value at chance"
+        f"the outputs are so large before the first update that the loss is {plain(s.loss[0])}, which is "
+        f"{plain(value)} times its value at chance"
     )
     return Evidence(1, s.depth + 1, 0, value, 0.0, FAR_FROM_CHANCE, "loss over loss at chance", words)
 
@@ -351,7 +353,8 @@ def collapsed_signal(s: Signals, best: Yardstick) -> Evidence | None:
         return None
     first, last = _layers(alike)
     value = float(s.start.spread[-1])
-    words = f"of the signal of {_named(first, last)} only {value:.1e} differs between examples"
+    differs = f"only {value:.1e} differs" if value else "nothing differs"
+    words = f"of the signal of {_named(first, last)} {differs} between examples"
     if at := _break(np.log(np.maximum(s.start.spread, 1e-300))):
         first = last = at
         words += f"; it is lost in layer {at}"
@@ -401,7 +404,7 @@ def learning_rate_too_large(s: Signals, best: Yardstick) -> Evidence | None:
         return None
     if shocked:
         value = float(before[-1] * times)
-        words = f"the schedule makes the update after step {peak} {times:.3g} times as large"
+        words = f"the schedule makes the update after step {peak} {plain(times)} times as large"
         return Evidence(1, s.depth + 1, peak, value, GENTLE / 10, VIOLENT, "‖step‖/‖w‖", words)
     at = int(violent[0]) if len(violent) else int(np.nanargmax(np.nan_to_num(s.loss, nan=-1)))
     return _overshoot(s, min(at, len(ratios) - 1), ratios)
@@ -411,12 +414,12 @@ def _overshoot(s: Signals, at: int, ratios: np.ndarray) -> Evidence:
     """The evidence of an update that is too large, at this watched step."""
     value = float(ratios[at])
     layer = int(np.argmax(np.nan_to_num(s.layers["update_ratio"][at]))) + 1
-    words = f"the update after step {s.steps[at]} moves layer {layer} by {value:.2g} of its size"
+    words = f"the update after step {s.steps[at]} moves layer {layer} by {plain(value)} times its size"
     worst = float(np.nanmax(s.loss)) if np.isfinite(s.loss).any() else np.nan
     if s.diverged_at:
         words += f", and the loss is no longer finite at step {s.diverged_at}"
     elif worst > 1.5 * s.loss[0]:
-        words += f", and the loss rises to {worst:.3g} from {s.loss[0]:.3g}"
+        words += f", and the loss rises to {plain(worst)} from {plain(s.loss[0])}"
     return Evidence(layer, layer, int(s.steps[at]), value, GENTLE / 10, VIOLENT, "‖step‖/‖w‖", words)
 
 
@@ -427,7 +430,8 @@ def learning_rate_too_small(s: Signals, best: Yardstick) -> Evidence | None:
     if not len(ratios) or not np.median(ratios) < GENTLE or s.moved.max() > TRAVEL:
         return None
     value = float(np.median(ratios))
-    words = f"no layer moves by more than {value:.1e} of its size per update (median over the watched steps)"
+    most = f"by more than {value:.1e} of its size" if value else "at all"
+    words = f"no layer moves {most} per update (median over the watched steps)"
     return Evidence(1, s.depth + 1, 0, value, GENTLE, VIOLENT, "‖step‖/‖w‖", words)
 
 
@@ -466,6 +470,11 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
         "examples"
     )
     return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, "accuracy", words)
+
+
+def plain(value: float) -> str:
+    """Return a number to three digits, without an exponent from a thousandth to a million."""
+    return f"{float(f'{value:.3g}'):g}"
 
 
 def _power(log_value: float) -> str:

@@ -34,23 +34,24 @@ def zero_gradient(s: Signals) -> str:
 
 def why_zero(s: Signals, layer: int, at: int) -> str:
     """Return the reason why the weight gradient of a layer (from 1) is exactly 0 at a watched step."""
-    dead = np.flatnonzero(s.hidden("dead_fraction")[at, layer - 1 :] == 1) + layer
-    weightless = np.flatnonzero(s.layers["w_norm"][at, layer:] == 0) + layer + 1
+    dead = np.flatnonzero(s.hidden("dead_fraction")[at] == 1) + 1
+    weightless = np.flatnonzero(s.layers["w_norm"][at] == 0) + 1
     if s.loss[at] == 0:
         return "the loss is 0, so there is nothing left to correct"
+    if len(weightless):
+        return f"the weights of layer {weightless[0]} are 0, and neither signal nor gradient passes them"
+    if len(dead):
+        return f"every unit of layer {dead[0]} is dead, and no gradient passes it"
     if s.data.rms == 0 if layer == 1 else s.hidden("a_rms")[at, layer - 2] == 0:
         return "what enters it is 0 on every example"
-    if len(dead):
-        return f"every unit of layer {dead[-1]} is dead, so that no gradient passes it"
-    if len(weightless):
-        return f"the weights of layer {weightless[-1]} are 0, so that no gradient passes them"
     return f"it is too small for {s.run.dtype} (underflow), though the gradient itself is not 0"
 
 
 def first_non_finite(s: Signals) -> str:
     """Say which number of which layer is the first that is not finite, at the first watched step with one.
 
-    Forward from layer 1 to the output, then the loss, then backward; "" for a run that stayed finite.
+    Forward from layer 1 to the output, then the loss, then backward; "" for a run that stayed finite, or of
+    which no watched step is not.
     """
     if s.diverged_at is None:
         return ""
@@ -66,7 +67,7 @@ def first_non_finite(s: Signals) -> str:
             for column, name in BACKWARD:
                 if np.isnan(s.layers[column][at, layer - 1]) or s.layers[column][at, layer - 1] == np.inf:
                     return _first(name, layer, step)
-    return f"The loss is no longer finite at step {s.diverged_at}."
+    return ""
 
 
 def _first(name: str, layer: int, step: int) -> str:

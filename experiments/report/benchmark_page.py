@@ -11,7 +11,7 @@ from experiments.diagnosis.lesions import LESIONS
 from experiments.diagnosis.operators import OPERATORS
 from experiments.diagnosis.rule_sets import RULE_SETS
 from experiments.diagnosis.scores import beaten, judged, roc, scores
-from experiments.plots.style import IN_TURN, INK
+from experiments.plots.style import IN_TURN
 from mlp.registry import doc_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIGURE = "roc"
+FIGURE, OURS = "roc", "black"
 HEAD = f"""\
 # How often the diagnosis is right
 
@@ -146,4 +146,4 @@ def _panel(panel: Axes, table: pd.DataFrame) -> None:
 def _looks() -> dict[str, tuple[str, str]]:
     """A colour and a marker for ours and each rule set."""
     others = zip((rules.name for rules in RULE_SETS), IN_TURN, strict=False)
-    return {"ours": (INK, "*")} | {name: (colour, marker) for name, (colour, marker) in others}
+    return {"ours": (OURS, "*")} | {name: (colour, marker) for name, (colour, marker) in others}

@@ -75,7 +75,7 @@ def test_units_that_a_violent_update_killed_follow_from_it():
     cause, symptom = of_setting([s], BEST)
     assert (cause["mechanism"], cause["step"]) == ("learning_rate_too_large", 2)
     assert symptom["mechanism"] == "dead_units"
-    assert "follows from too large a learning rate" in symptom["sentence"]
+    assert "a consequence of too large a learning rate" in symptom["sentence"]
 
 
 def test_a_row_has_every_column_and_every_mechanism_a_name():
