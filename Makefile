@@ -38,7 +38,7 @@ bench: $(READY)          ## this engine beside the alternatives that are install
 	$(PY) scripts/bench.py $(ARGS)
 
 benchmark-diagnosis: $(READY)  ## how often the diagnosis is right: results/diagnosis/README.md
-	$(PY) scripts/diagnose.py --benchmark 40 $(ARGS)
+	$(PY) scripts/diagnose.py --benchmark 28 $(ARGS)
 
 docs: $(READY)           ## every generated table of a page, and the schema of configs
 	$(PY) -m experiments.config.schema

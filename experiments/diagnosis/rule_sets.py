@@ -96,6 +96,7 @@ def _debugger_saturated(s: Signals, dial: float) -> bool:
 
 
 def _debugger_initialisation(s: Signals, dial: float) -> bool:
+    """Two of the three signs of a poor start; the span of the gradients' percentiles is not recorded."""
     variances = s.layers["w_var"][0]
     uneven = variances.max() > 10 * variances.min()
     return bool(uneven) or _loss_still(s, 10, 0.0)
@@ -184,9 +185,14 @@ DEEPDIAGNOSIS = RuleSet(
         ("learning_rate_too_large", lambda s, dial: _any(_plain_step(s) > 1e-1)),
         ("learning_rate_too_small", lambda s, dial: _any(_plain_step(s) < 1e-5)),
         ("unscaled_inputs", lambda s, dial: s.data.largest > 1),
-        ("too_few_steps", lambda s, dial: _loss_still(s, 5, 0.0)),
+        ("too_few_steps", lambda s, dial: _loss_still(s, 5, 0.0) or _constant(s.accuracy, 20)),
     ),
 )
+
+
+def _constant(values: Array, times: int) -> bool:
+    """Whether the last so many values are all the same."""
+    return len(values) >= times and np.ptp(values[-times:]) == 0
 
 
 def _plain_step(s: Signals) -> Array:

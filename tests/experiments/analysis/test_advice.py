@@ -1,10 +1,17 @@
 """Which value to clip at and how many seeds to run, from numbers worked out by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic import records
 
-from experiments.analysis.advice import clip_values, gradient_norms, seeds_needed
+from experiments.analysis.advice import (
+    clip_advice,
+    clip_values,
+    gradient_norms,
+    seeds_advice,
+    seeds_needed,
+)  # fmt: skip
 
 
 def test_the_gradient_norm_is_the_root_of_the_sum_over_layers():
@@ -54,3 +61,24 @@ def test_the_number_of_seeds_follows_from_the_paired_spread():
 
 def test_two_seeds_are_too_few_to_say():
     assert seeds_needed(records(activation=["relu", "tanh"], depth=1, seed=[0, 1])).empty
+
+
+def test_advice_is_a_sentence_with_the_numbers_of_its_table():
+    clip = pd.DataFrame({
+        "depth": 3, "percentile": [50, 90, 95, 99, 100], "clip": [1.0, 2.0, 3.0, 4.0, 5.0],
+        "clipped": [0.5, 0.1, 0.05, 0.01, 0.0], "lr_factor": 0.9,
+    })  # fmt: skip
+    assert clip_advice(clip) == [
+        "depth 3: clip=3 shortens 5% of the watched steps. Half of the gradient norms lie below 1, the "
+        "largest is 5. With clip=0.1 the typical step would be ten times as short, which amounts to a tenth "
+        "of the learning rate."
+    ]
+    assert "No run finished" in clip_advice(clip.iloc[:0])[0]
+    seeds = pd.DataFrame({
+        "a": ["depth 2"], "b": ["depth 3"], "seeds": 5, "difference": [0.02], "sd": [0.01],
+        "to see 0.005": [32], "to see 0.01": [8], "to see 0.02": [2], "to see 0.05": [2],
+    })  # fmt: skip
+    (said,) = seeds_advice(seeds)
+    assert "the test accuracy differs by +0.02 (mean over 5 seeds; the standard deviation" in said
+    assert said.endswith("To see a difference of 0.01, 8 seeds are needed; of 0.05, 2.")
+    assert "at least three seeds" in seeds_advice(seeds.iloc[:0])[0]

@@ -6,7 +6,7 @@ from made import STEPS, signals
 
 from experiments.config import Run
 from experiments.diagnosis.mechanisms import MECHANISMS
-from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS
+from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS, alarmed_from, first_alarm
 from mlp.probes import PROBES
 
 SETS = {rules.name: rules for rules in RULE_SETS}
@@ -66,6 +66,12 @@ CASES = [  # tool, alarm, what is changed, and the other side of the constant
     ("TheDeepChecker", "learning_rate_too_small", {"update_ratio": 0.9e-4}, {"update_ratio": 1.1e-4}),
     ("DeepLocalize", "undecided", {"loss": [1.0] * STEPS}, {}),
     ("DeepDiagnosis", "too_few_steps", {"loss": [1.0] * STEPS}, {}),
+    (
+        "DeepDiagnosis",
+        "too_few_steps",
+        {"steps": 21, "accuracy": [0.2, *[0.3] * 20]},
+        {"steps": 21, "accuracy": [0.2, 0.2, *[0.3] * 19]},
+    ),
     ("UMLAUT", "non_finite", {"diverged_at": 3}, {}),
     ("DEFault", "vanishing_gradient", {"dw_mean_abs": 0.9e-4}, {"dw_mean_abs": 1.1e-4}),
     ("DEFault", "exploding_gradient", {"dw_max_abs": 71.0}, {"dw_max_abs": 69.0}),
@@ -90,6 +96,22 @@ def test_every_alarm_of_every_tool_is_tried():
     tried = {(tool, alarm) for tool, alarm, *_ in CASES}
     known = {(rules.name, alarm) for rules in RULE_SETS for alarm, _ in rules.rules}
     assert tried == known
+
+
+def test_the_smallest_dial_at_which_a_tool_alarms_is_found():
+    """1e-6 is ten times SageMaker's 1e-7, so it takes a dial over 10: 100. DeepLocalize has no dial."""
+    above, below, dead = (
+        signals(**each)
+        for each in ({"dw_mean_abs": 1e-6}, {"dw_mean_abs": 1e-8}, {"rarely_active_fraction": 1.0})
+    )
+    debugger = SETS["SageMaker Debugger"]
+    assert alarmed_from(debugger, [above]) == 100
+    assert alarmed_from(debugger, [below]) == 1
+    assert alarmed_from(debugger, [dead]) == 0  # whatever the dial
+    assert alarmed_from(debugger, [dead, above, above]) == 100
+    assert np.isnan(alarmed_from(SETS["DeepLocalize"], [above]))
+    assert first_alarm(debugger, [below, below, signals()]) == "vanishing_gradient"
+    assert first_alarm(debugger, [below, signals(), signals()]) == "healthy"
 
 
 def test_a_tool_speaks_our_words_and_reads_our_probes():
