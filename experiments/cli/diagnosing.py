@@ -160,7 +160,7 @@ def _benchmark(given: Namespace) -> int:
     from experiments.cli.terminal import terminal
     from experiments.diagnosis.benchmark import HALVES, benchmark
     from experiments.diagnosis.scores import roc, scores
-    from experiments.plots.style import images
+    from experiments.plots.picture import image
     from experiments.report.benchmark_page import FIGURE, benchmark_page, roc_figure
     from experiments.storage import files
     from experiments.storage.store import results_root
@@ -185,8 +185,7 @@ def _benchmark(given: Namespace) -> int:
         if path.exists()
     }
     files.write(folder / "README.md", benchmark_page(tables).encode(), folder)
-    picture = f"{FIGURE}.svg"
-    files.write(folder / picture, images(roc_figure(tables), FIGURE)[picture], folder)
+    files.write(folder / f"{FIGURE}.svg", image(roc_figure(tables), "svg", FIGURE), folder)
     for half, table in tables.items():
         say(f"\n{half}\n{scores(table).to_string(index=False)}")
     say(f"\nwritten: {folder}")

@@ -97,11 +97,19 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
         return {"overfitting": found} if found else {}
     found = {name: rule(s, best) for name, rule in MECHANISMS.items()}
     kept = {name: evidence for name, evidence in found.items() if evidence is not None}
+    for name in _pointless(s) if len(kept) > 1 else ():
+        kept.pop(name, None)
     later = [name for name in OF_UNITS if name in kept and (kept[name].step > 0 or s.run.residual)]
     if later and (s.run.residual or any(name in kept for name in BEFORE_UNITS)):
         # what units do under way has a cause, and a skip connection leads past them
         kept = {name: kept[name] for name in [*(n for n in kept if n not in later), *later]}
     return kept or {"undecided": _undecided(s)}
+
+
+def _pointless(s: Signals) -> tuple[str, ...]:
+    """What says nothing beside another finding: a network that has not learnt its examples overfits none."""
+    worse = not s.loss[-1] <= s.data.prior_loss
+    return ("overfitting", "too_few_steps") if worse else ("overfitting",)
 
 
 def _undecided(s: Signals) -> Evidence:
@@ -469,7 +477,7 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
         f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test "
         "examples"
     )
-    return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, "accuracy", words)
+    return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, "training less test accuracy", words)
 
 
 def plain(value: float) -> str:

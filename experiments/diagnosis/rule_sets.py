@@ -47,7 +47,10 @@ class RuleSet:
 
 
 def first_alarm(rules: RuleSet, runs: Sequence[Signals]) -> str:
-    """Return what a rule set names first in most of the runs; healthy only where it is silent in most."""
+    """Return a rule set's most frequent first alarm over the runs, where silence counts as `healthy`.
+
+    In a tie it is that of the earliest run.
+    """
     firsts = Counter(next(iter(rules.alarms(s)), "healthy") for s in runs)
     return firsts.most_common(1)[0][0]
 

@@ -78,7 +78,7 @@ def _scores(found: pd.DataFrame) -> str:
 def _share(row: pd.Series) -> str:
     if not row["n"]:
         return "none"
-    return f"{row['share']:.0%} ({row['low']:.0%} to {row['high']:.0%}; {row['hits']} of {row['n']})"
+    return f"{row['share']:.0%} ({row['low']:.0%} to {row['high']:.0%}; {row['hits']:.0f} of {row['n']:.0f})"
 
 
 def _beaten(found: pd.DataFrame) -> str:
@@ -102,7 +102,8 @@ def _by_operator(table: pd.DataFrame) -> str:
         ill = group[group["ill"]]
         firsts = ill["first"].value_counts()
         named = ", ".join(f"{count}× {mechanism}" for mechanism, count in firsts.items())
-        rows.append((name, _what(str(name)), len(group), len(ill), int(ill["right"].sum()), named))
+        numbers = (str(len(group)), str(len(ill)), str(int(ill["right"].sum())))
+        rows.append((name, _what(str(name)), *numbers, named))
     return (
         markdown_table(("operator", "what it does", "settings", "ill", "right", "named first"), rows) + "\n"
     )

@@ -116,6 +116,17 @@ def test_a_rule_set_is_beaten_at_its_own_false_alarms():
     assert not beaten(table).set_index("by").loc["UMLAUT", "beaten"]
 
 
+def test_the_page_and_the_figure_show_what_was_counted():
+    tables = {"development": made().assign(base=0), "held-out": made().assign(base=0)}
+    page = benchmark_page(tables)
+    assert page.count("80% (28% to 99%; 4 of 5)") == 2  # Clopper-Pearson of 4 in 5, from a printed table
+    assert "| clipped | The gradient clipped to a norm of a millionth. | 4 | 4 | 2 |" in page
+    panels = roc_figure(tables).axes
+    assert [panel.get_title() for panel in panels] == ["The development half", "The held-out half"]
+    curve = panels[0].lines[0]  # ours, over its dial
+    assert (0.2, 0.8) in [(round(x, 6), round(y, 6)) for x, y in zip(*curve.get_data(), strict=True)]
+
+
 @pytest.mark.slow
 def test_a_small_benchmark_runs_and_finds_more_than_it_misses():
     table = benchmark(2, "development", jobs=1)
