@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, sqrt
 from typing import Annotated, Literal
 
 import numpy as np
 
 from mlp.activations import Activation, Array
+from mlp.quadrature import gaussian_mean
 from mlp.registry import Registry, Within
 
 Noise = Callable[[np.random.Generator, int, int], Array]
@@ -26,16 +27,20 @@ class Initialiser:
     """noise(rng, n_in, n_out) has unit variance; std(n_in, n_out, activation) is what it is scaled by.
 
     mean(n_in, n_out): of what is drawn. draws_bias: the noise has n_in + 1 rows, the last being the biases.
+    offset: added to every entry. balanced: the weights of each unit sum to 0, and so are not independent.
     """
 
     noise: Noise
     std: Callable[[int, int, Activation], float]
     mean: Callable[[int, int], float] = lambda n_in, n_out: 0.0
     draws_bias: bool = False
+    offset: float = 0.0
+    balanced: bool = False
 
     def draw(self, rng: np.random.Generator, n_in: int, n_out: int, act: Activation) -> Array:
         """Draw a float64 (n_in, n_out) matrix, or one of n_in + 1 rows where the bias is drawn with it."""
-        return self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
+        drawn = self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
+        return drawn + self.offset if self.offset else drawn
 
 
 ALIASES = {
@@ -167,6 +172,66 @@ def orthogonal(gain: Gain = 1.0) -> Initialiser:
 def pytorch_default() -> Initialiser:
     """U(±1/√n_in), variance 1/(3 n_in): nn.Linear's default; Glorot & Bengio 2010, eq. 1."""
     return Initialiser(_uniform, lambda n_in, n_out, act: sqrt(1 / (3 * n_in)))
+
+
+@INITIALISERS
+def constant(value: Annotated[float, Within(-1e6, 1e6)] = 0.1) -> Initialiser:
+    """Every weight the same: all units of a layer are equal and stay so."""
+    return Initialiser(_gaussian, lambda n_in, n_out, act: 0.0, lambda n_in, n_out: value, offset=value)
+
+
+def _zero_weights() -> Initialiser:
+    """Every weight 0: with ReLU or tanh no gradient reaches any weight but the output's bias."""
+    return Initialiser(_gaussian, lambda n_in, n_out, act: 0.0)
+
+
+_zero_weights.__name__ = "zeros"
+INITIALISERS(_zero_weights)
+
+
+def _walking(n_in: int, n_out: int, act: Activation) -> float:
+    """Return the standard deviation at which the mean of ln ‖delta‖ does not drift with depth."""
+    fourth = gaussian_mean(lambda z: act.slope_at(z) ** 4, kinks=act.kinks)
+    spread = 3 * fourth * act.gradient_gain**4 - 1
+    return act.gradient_gain * exp(spread / (4 * n_in)) / sqrt(n_in)
+
+
+@INITIALISERS
+def random_walk() -> Initialiser:
+    """N(0, g²/n_in), g so large that ln ‖delta‖ neither falls nor rises with depth.  Sussillo & Abbott 2014.
+
+    g = (E f'²)^−½ · exp((3 E f'⁴/(E f'²)² − 1)/(4 n_in)), Z ~ N(0, 1): √2·exp(5/(4n)) for ReLU, exp(1/(2n))
+    for a linear net. He's size keeps the mean of ‖delta‖², and ln ‖delta‖ falls by 5/(4n) per layer.
+    """
+    return Initialiser(_gaussian, _walking)
+
+
+def _standardised(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    """Draw weights whose mean is 0 and whose variance is 1 over the inputs of each unit."""
+    drawn = _gaussian(rng, n_in, n_out)
+    drawn -= drawn.mean(axis=0)
+    deviation = drawn.std(axis=0)
+    return drawn / np.where(deviation > 0, deviation, 1.0)
+
+
+def _centred_gain(act: Activation) -> float:
+    """Return (Var f(Z))^−½, Z ~ N(0, 1): √(2/(1 − 1/π)) = 1.7129 for ReLU."""
+    mean = gaussian_mean(act.f, kinks=act.kinks)
+    return (act.gain**-2 - mean**2) ** -0.5
+
+
+@INITIALISERS
+def weight_standardised(gain: Gain = "auto") -> Initialiser:
+    """Each unit's weights of mean 0 and variance gain²/n_in: no mean of the signal is passed on.
+
+    gain=auto is (Var f(Z))^−½, which keeps the variance of z over units: 1.7129 for ReLU.  Brock, De & Smith
+    2021, eq. 3, at the start of training; they are not standardised again as they are trained.
+    """
+
+    def size(n_in: int, n_out: int, act: Activation) -> float:
+        return (_centred_gain(act) if gain == "auto" else _gain(gain, act)) / sqrt(n_in)
+
+    return Initialiser(_standardised, size, balanced=True)
 
 
 RAI_SIZE = 0.6007  # of the normal part, as in the authors' code

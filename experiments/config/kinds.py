@@ -19,7 +19,7 @@ from typing import Any
 
 from experiments.config.tree import shown
 from experiments.config.yaml_strict import plain_scalar
-from mlp.registry import Registry, did_you_mean, in_words
+from mlp.registry import PROJECT, Registry, did_you_mean, in_words
 
 # Where each table of names lives. A module is imported when a name is looked up and not before, for a config
 # names figures and claims although their modules stand above this one.
@@ -67,7 +67,9 @@ def resolve(kind: str, text: str) -> str:
             bound()
         except ValueError:
             raise
-        except Exception as error:  # of a part that somebody is writing
+        except Exception as error:
+            if bound.func.__module__.partition(".")[0] in PROJECT:
+                raise
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(frame.filename).name}, line {frame.lineno}"
             raise ValueError(f"{kind} {text} fails ({place}): {type(error).__name__}: {error}") from None

@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.datasets.columns import Table, Target, check_classes, class_sentences, whole_numbers
 from experiments.datasets.readers import DataError, check_shape, opened, shown, times
+from experiments.datasets.table_columns import Table, Target, check_classes, class_sentences, whole_numbers
 
 if TYPE_CHECKING:
     import zipfile

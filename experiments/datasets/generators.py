@@ -10,9 +10,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.datasets.columns import LARGEST_CLASSES
 from experiments.datasets.preparation import check_within
 from experiments.datasets.readers import LARGEST_ARRAY
+from experiments.datasets.table_columns import LARGEST_CLASSES
 from mlp.registry import Registry, Share, Within
 
 GENERATORS = Registry("generator")

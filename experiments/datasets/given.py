@@ -11,9 +11,16 @@ import numpy as np
 
 from experiments.datasets.archives import Pair, as_examples
 from experiments.datasets.catalogue import DATASETS, Source
-from experiments.datasets.columns import Columns, Table, Target, check_classes, class_sentences, table_of
 from experiments.datasets.preparation import Gaps, Preparation, Scale, Shift, SplitSeed, Test, divided
 from experiments.datasets.readers import DataError
+from experiments.datasets.table_columns import (
+    Columns,
+    Table,
+    Target,
+    check_classes,
+    class_sentences,
+    table_of,
+)
 
 
 def give(name: str, data: Any, target: Target = None) -> None:
@@ -21,8 +28,8 @@ def give(name: str, data: Any, target: Target = None) -> None:
 
     data: (x, y) with x (n, …) and y (n,), each an array or of pandas; a frame, whose column `target` holds
     the labels and is found as that of a file is; or a scikit-learn Bunch. Words, truth values and gaps are
-    treated as those of a file (`columns`). A data set of this name that was given before is replaced. Its
-    contents, not its name alone, are part of a run's identity.
+    treated as those of a file (`table_columns`). What was given under this name before is replaced. The
+    contents, not the name alone, are part of a run's identity.
     """
     if not name.isidentifier():
         raise DataError(f"data: {name!r} cannot be the name of a data set: letters, digits and _ make a name")

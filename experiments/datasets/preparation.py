@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.datasets.columns import Table
 from experiments.datasets.readers import DataError
+from experiments.datasets.table_columns import Table
 from mlp.registry import Within
 
 Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]

@@ -112,7 +112,7 @@ def _pairs(folder: Path) -> tuple[Pair, Pair]:
 
     Some mirrors write ``train-images.idx3-ubyte``, and some names are in capitals.
     """
-    there = {name.lower(): name for name in os.listdir(folder)} if folder.is_dir() else {}
+    there = {name.lower(): name for name in os.listdir(folder)} if os.path.isdir(folder) else {}
     paths = []
     for file in FILES:
         forms = [f"{name}{end}" for end in ("", ".gz") for name in (file, file.replace("-idx", ".idx"))]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.datasets.archives import read_npz
-from experiments.datasets.columns import Columns, Table, Target, table_of
 from experiments.datasets.delimited import line_of, read_text
 from experiments.datasets.readers import DataError, check_file, check_shape, opened, shown
+from experiments.datasets.table_columns import Columns, Table, Target, table_of
 
 TEXTS = (".csv", ".tsv", ".txt", ".data", ".tab", ".dat")
 Reader = Callable[[str, Target, Sequence[str | int]], Table]
@@ -24,7 +24,7 @@ def read_table(path: str, target: Target = None, drop: Sequence[str | int] = ())
     """Return the examples in a user's file, and what was decided in reading them; errors: DataError.
 
     `target` is the column of the labels, by name or position (0 the first, -1 the last) or, in an NPZ, an
-    array's name; without it `columns` tells how it is found. `drop` are columns to leave out.
+    array's name; without it `table_columns` tells how it is found. `drop` are columns to leave out.
     """
     check_table(path)
     return _reader(path)(path, target, drop)

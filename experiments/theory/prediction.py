@@ -171,6 +171,8 @@ def predict(
         return Prediction(depth, "batch normalisation of one example leaves nothing of it")
     if mean := weight_mean(init, width, width):
         return Prediction(depth, f"the weights of {init} are of mean {mean:.2g}, theory's of mean 0")
+    if INITIALISERS.bind(init)().balanced:
+        return Prediction(depth, f"the weights of each unit of {init} sum to 0, theory's are independent")
     rules = _rules(act, depth, width, inputs, init, bias, norm, residual)
     if not all(rule.weight for rule in rules):
         return Prediction(depth, f"{init} gives a layer no weights, through which no gradient passes")

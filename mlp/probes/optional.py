@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.activations import Array
-from mlp.numbers import Exponents, Measure, times_power
+from mlp.numbers import Exponents, Measure, share, times_power
 from mlp.probes.jacobian import place, singular_values
+from mlp.probes.missing import known
 from mlp.probes.table import probe
-from mlp.registry import Count
+from mlp.registry import Count, Share
 from mlp.tape import Tape
 from mlp.trace import LayerTrace
 
@@ -35,6 +36,37 @@ def _effective_rank(a: Array, centred: bool) -> float:
     p = values / values.sum()
     p = p[p != 0]
     return float(np.exp(-(p * np.log(p)).sum()))
+
+
+# How alike the examples are, and how many units are quiet --------------------------------------------------
+
+
+@probe()
+@np.errstate(all="ignore")
+def similarity(t: LayerTrace) -> Measure:
+    """Mean cosine between the activation's outputs a for two examples, over all pairs: 1 all point one way.
+
+    The correlation c of mean-field theory, which grows towards 1 with depth (Poole et al. 2016). Examples
+    whose outputs are all 0 have no direction and are left out; NaN for fewer than two others.
+    """
+    largest = np.abs(t.scaled_a).max(axis=-1, keepdims=True)
+    directions = t.scaled_a.astype(np.float64) / np.where(largest == 0, 1, largest)  # squares stay in range
+    directions /= np.where(largest == 0, 1, np.linalg.norm(directions, axis=-1, keepdims=True))
+    together = directions.sum(axis=-2)
+    n = np.count_nonzero(largest, axis=(-2, -1))
+    return np.where(n > 1, (np.vecdot(together, together) - n) / (n * (n - 1.0)), np.nan)
+
+
+@probe()
+@np.errstate(all="ignore")
+def dormant_fraction(t: LayerTrace, below: Share = 0.025) -> Measure:
+    """Share of units whose mean |a| over examples is at most `below` of the layer's mean |a|.
+
+    τ-dormant units of Sokar, Agarwal, Castro & Evci 2023, definition 3.1. Dead ReLU units are dormant; so is
+    every unit of a layer that is 0 throughout.
+    """
+    size = np.abs(t.scaled_a).mean(axis=-2, dtype=np.float64)
+    return known(t, share((size <= below * size.mean(axis=-1, keepdims=True))[:, None]))
 
 
 # What the number format alone would say -------------------------------------------------------------------

@@ -87,7 +87,9 @@ def tables(tmp_path, monkeypatch):
 
 def test_a_file_that_may_not_be_meant_so_is_named(tables):
     (line,) = cautions(from_mapping({"question": "q", "base": {"dataset": "file(path=a.csv)", "batch": 8}}))
-    assert line.startswith("dataset: file(path='a.csv'): input 0 (the first is 0) counts the rows")
+    assert line.startswith(
+        "dataset: file(path='a.csv'): column 0 (the first is 0) is left out: it counts the rows"
+    )
 
 
 def test_two_files_with_equal_contents_are_one(tables):
