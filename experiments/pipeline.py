@@ -22,6 +22,7 @@ from experiments.storage.drawn import Gallery
 from experiments.storage.makers import makers, makers_line
 from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
+from experiments.storage.recorded import recorded_facts, refuse_recorded, with_notes
 from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
 from experiments.sweeps.blas import maker_while_training
@@ -58,6 +59,8 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     asked = asked_for(experiment, store)
     records = store.load(asked) if asked else Records.build()  # for checks, which read none
     records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
+    if recorded := recorded_facts(store):
+        return with_notes(records, recorded)
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
@@ -150,6 +153,7 @@ def plan_only(
     """Return what `run` would train (of a search: its first round) without training or writing."""
     experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
+    refuse_recorded(store.manifest(), store.folder, "planned")
     return survey(next(rounds(experiment, store)), store, options or ExecutionOptions(), say=say)
 
 
@@ -172,6 +176,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
     from experiments.sweeps.executors import ending
 
     store = Store(experiment.name)
+    refuse_recorded(store.manifest(), store.folder, "trained")
     planned = rounds(experiment, store)
     sweep = survey(next(planned), store, options, say=progress.say)
     pool = executor(sweep, options)  # an unreachable cluster is an error before anything is written

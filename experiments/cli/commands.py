@@ -12,6 +12,7 @@ from experiments.config import ConfigError, Experiment, cautions
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
 from experiments.storage.provenance import manifest_experiment
+from experiments.storage.recorded import refuse_recorded
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
 
@@ -171,6 +172,7 @@ def verify_command(given: Namespace) -> int:
     from experiments.verification import stamp, verify
 
     name, store = given.experiment, Store(given.experiment)
+    refuse_recorded(store.manifest(), store.folder, "made again")
     experiment = stored_experiment(store)
     records = stored_records(store, experiment)
     usable = records.runs.loc[records.runs["status"] != "crashed", "run_id"]
