@@ -1,4 +1,4 @@
-"""What a recorder stores of a foreign training, against plain formulas and against this program's own runs."""
+"""What a recorder stores of a foreign training, against plain formulas and this program's own runs."""
 
 import numpy as np
 import pytest
