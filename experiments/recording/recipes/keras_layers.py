@@ -20,7 +20,7 @@ def arrays_of(model, x, y, loss_of):
     names = [{"w": d.kernel} | ({"b": d.bias} if d.use_bias else {}) for d in dense]
     weights = [
         {n: jnp.array(v.value) for n, v in own.items()} for own in names
-    ]  # copies: training frees them
+    ]  # training frees its own
     x = jnp.asarray(x)
 
     def loss(weights, added):
