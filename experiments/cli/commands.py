@@ -60,13 +60,16 @@ def run_command(given: Namespace) -> int:
 def plot_command(given: Namespace) -> int:
     """Draw figures from stored records; return the exit status."""
     from experiments.cli.terminal import terminal
-    from experiments.pipeline import plot, plot_in_words, plot_together
+    from experiments.pipeline import plot, plot_in_words, plot_together, summary_as
     from experiments.plots import FIGURES
 
     asked = [text for text in given.figures if text.partition("(")[0] in FIGURES or "(" in text]
     names = [given.name, *(text for text in given.figures if text not in asked and _is_stored(text))]
     asked += [text for text in given.figures if text not in asked and text not in names]
     try:
+        if given.table:
+            terminal().say(str(summary_as(names, given.table)))
+            return OK
         figures = _in_look(names[0], asked, given)
         if given.words:
             written = plot_in_words(given.name, figures, _words(given.words))

@@ -18,9 +18,7 @@ def arrays_of(model, x, y, loss_of):
     """The arrays of each Dense layer by its name, and the loss; nothing is updated."""
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     names = [{"w": d.kernel} | ({"b": d.bias} if d.use_bias else {}) for d in dense]
-    weights = [
-        {n: jnp.array(v.value) for n, v in own.items()} for own in names
-    ]  # training frees its own
+    weights = [{n: jnp.array(v.value) for n, v in own.items()} for own in names]  # training frees its own
     x = jnp.asarray(x)
 
     def loss(weights, added):
