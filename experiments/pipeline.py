@@ -22,6 +22,7 @@ from experiments.storage.drawn import Gallery
 from experiments.storage.makers import makers, makers_line
 from experiments.storage.names import Source, experiment_of
 from experiments.storage.provenance import question_facts, stored_experiment, training_facts
+from experiments.storage.recorded import recorded_facts, refuse_recorded, with_notes
 from experiments.storage.sharing import take_over
 from experiments.storage.store import Store
 from experiments.sweeps.blas import blas, maker_while_training
@@ -38,11 +39,18 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 
-def load(name: str) -> Records:
-    """Return the stored records of the runs that the experiment's last call asked for; errors: StoreError."""
-    store = Store(name)
+def load(name: str | Sequence[str]) -> Records:
+    """Return the stored records of the runs that the experiment's last call asked for; errors: StoreError.
+
+    Of a list of names: the runs of all these experiments, each once; column `experiment` of `runs` says whose
+    it is.
+    """
+    from experiments.storage.together import together
+
+    stores = [Store(each) for each in ([name] if isinstance(name, str) else dict.fromkeys(name))]
     with undisturbed():
-        return stored_records(store, stored_experiment(store))
+        found = {store.folder.name: stored_records(store, stored_experiment(store)) for store in stores}
+    return together(found) if len(found) > 1 else found[stores[0].folder.name]
 
 
 def stored_records(store: Store, experiment: Experiment) -> Records:
@@ -58,6 +66,8 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
     asked = asked_for(experiment, store)
     records = store.load(asked) if asked else Records.build()  # for checks, which read none
     records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
+    if recorded := recorded_facts(store):
+        return with_notes(records, recorded)
     if search := search_of(experiment):
         records.runs.attrs["search"] = asdict(search)
     probe_set = f"one probe set of {recording.probe_set} training examples (or all, where there are fewer)"
@@ -95,34 +105,32 @@ def plot_together(names: Sequence[str], figures: Sequence[str] = ()) -> list[Pat
     Errors: ValueError where the experiments do not fit together.
     """
     from experiments.plots.album import draw
+    from experiments.storage.together import alike
 
     stores = [Store(name) for name in names]
     with undisturbed():
-        experiments = [stored_experiment(store) for store in stores]
-        records = _together([stored_records(*pair) for pair in zip(stores, experiments, strict=True)])
-        together = Store("_and_".join(store.folder.name for store in stores))
-        gallery = Gallery(together, records)
-        written, failures = draw(figures or experiments[0].figures, experiments[0], records, gallery)
+        first, records = stored_experiment(stores[0]), load(names)
+        if told := alike(records.runs):
+            raise ValueError(told)
+        gallery = Gallery(Store("_and_".join(store.folder.name for store in stores)), records)
+        written, failures = draw(figures or first.figures, first, records, gallery)
     if failures:
         raise ValueError("\n".join(failures))
     return written
 
 
-def _together(parts: Sequence[Records]) -> Records:
-    """Return the runs of several records, each once."""
-    from experiments.storage.records import Records
+def summary_as(names: Sequence[str], form: str) -> Path:
+    """Write the summary of one experiment, or of several together, as a table; return the file.
 
-    seen: set[str] = set()
-    kept = []
-    for part in parts:
-        new = [name for name in part.runs["run_id"] if name not in seen]
-        seen.update(new)
-        kept.append(part.of(new))
-    records = Records.concat(kept)
-    told = dict.fromkeys(part.layers.attrs["measured_on"] for part in parts)
-    records.layers.attrs["measured_on"] = "; ".join(told)
-    records.runs.attrs |= {"experiment": parts[0].runs.attrs["experiment"], "asked": len(records.runs)}
-    return records
+    form: "latex" or "markdown" (`report.printed_tables`). It lies beside the experiment's summary.csv, of
+    several in the folder of their figures. Errors: StoreError.
+    """
+    from experiments.report.printed_tables import FORMS
+
+    ending, written = FORMS[form]
+    store = Store("_and_".join(Store(name).folder.name for name in names))
+    with undisturbed():
+        return store.write(f"summary.{ending}", written(summarised(load(names))).encode())
 
 
 def plot_in_words(name: str, figures: Sequence[str], words: Mapping[str, str]) -> list[Path]:
@@ -150,6 +158,7 @@ def plan_only(
     """Return what `run` would train (of a search: its first round) without training or writing."""
     experiment = experiment_of(source, overrides, name)
     store = Store(experiment.name)
+    refuse_recorded(store.manifest(), store.folder, "planned")
     return survey(next(rounds(experiment, store)), store, options or ExecutionOptions(), say=say)
 
 
@@ -172,6 +181,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
     from experiments.sweeps.executors import ending
 
     store = Store(experiment.name)
+    refuse_recorded(store.manifest(), store.folder, "trained")
     planned = rounds(experiment, store)
     sweep = survey(next(planned), store, options, say=progress.say)
     pool = executor(sweep, options)  # an unreachable cluster is an error before anything is written

@@ -34,7 +34,7 @@ cli
 bench
 pipeline
 report
-plots
+plots recording
 claims diagnosis search verification
 sweeps theory
 analysis

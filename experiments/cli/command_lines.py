@@ -109,6 +109,7 @@ def plot(parser: Parser) -> None:
     add("--panels", help="few: those that answer the question; all: on as many sheets as they need")
     add("--format", help="png, svg or pdf (default: the style's own)")
     add("--size", metavar="WxH", help="inches, as in 8x4.5 (default: the style's own)")
+    add("--table", choices=("latex", "markdown"), help="write the summary so, and draw nothing")
     add("--words", type=Path, metavar="FILE", help="YAML, each text of a figure: what stands in its place")
 
 

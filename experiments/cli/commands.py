@@ -13,6 +13,7 @@ from experiments.config.part_files import load_parts
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.search.rounds import search_of
 from experiments.storage.provenance import manifest_experiment
+from experiments.storage.recorded import refuse_recorded
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
 
@@ -63,13 +64,16 @@ def run_command(given: Namespace) -> int:
 def plot_command(given: Namespace) -> int:
     """Draw figures from stored records; return the exit status."""
     from experiments.cli.terminal import terminal
-    from experiments.pipeline import plot, plot_in_words, plot_together
+    from experiments.pipeline import plot, plot_in_words, plot_together, summary_as
     from experiments.plots import FIGURES
 
     asked = [text for text in given.figures if text.partition("(")[0] in FIGURES or "(" in text]
     names = [given.name, *(text for text in given.figures if text not in asked and _is_stored(text))]
     asked += [text for text in given.figures if text not in asked and text not in names]
     try:
+        if given.table:
+            terminal().say(str(summary_as(names, given.table)))
+            return OK
         figures = _in_look(names[0], asked, given)
         if given.words:
             written = plot_in_words(given.name, figures, _words(given.words))
@@ -175,6 +179,7 @@ def verify_command(given: Namespace) -> int:
     from experiments.verification import stamp, verify
 
     name, store = given.experiment, Store(given.experiment)
+    refuse_recorded(store.manifest(), store.folder, "made again")
     experiment = stored_experiment(store)
     records = stored_records(store, experiment)
     usable = records.runs.loc[records.runs["status"] != "crashed", "run_id"]

@@ -10,6 +10,7 @@ from experiments.cli.status import OK
 from experiments.config import ConfigError, Experiment
 from experiments.pipeline import experiment_of, run_experiment, stored_experiment, stored_records
 from experiments.storage.drawn import Gallery
+from experiments.storage.recorded import refuse_recorded
 from experiments.storage.records import Records
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
@@ -95,6 +96,7 @@ def _diagnose(given: Namespace) -> int:
     table = diagnose(records)
     names = ["diagnosis.csv"]
     if given.confirm:
+        refuse_recorded(store.manifest(), store.folder, "trained with a cure")
         table, tried = confirm(table, records.runs, jobs=given.jobs or 0)
         store.write("cures.csv", tried.to_csv(index=False).encode())
         names.append("cures.csv")

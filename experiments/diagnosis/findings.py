@@ -14,7 +14,8 @@ from experiments.diagnosis.cures import cures
 from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, find, plain
 from experiments.diagnosis.plain_reasons import reasons
 from experiments.diagnosis.signals import Signals, signals
-from experiments.diagnosis.yardstick import Yardstick, yardstick
+from experiments.diagnosis.yardstick import Yardstick, yardstick_of
+from experiments.storage.recorded import RECORDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +60,9 @@ def diagnose(records: Records) -> pd.DataFrame:
     settings: dict[tuple[Any, ...], list[Signals]] = {}
     for s in signals(records):
         settings.setdefault(tuple(getattr(s.run, name) for name in fields), []).append(s)
-    rows = []
+    rows, recorded = [], records.runs.attrs.get(RECORDED, {})
     for key, seeds in settings.items():
-        best = yardstick(seeds[0].run.dataset, seeds[0].run.loss, seeds[0].run.batch)
+        best = yardstick_of(seeds[0].run, recorded.get(seeds[0].run_id))
         rows += [dict(zip(fields, key, strict=True)) | row for row in of_setting(seeds, best)]
     return pd.DataFrame(rows, columns=[*fields, *COLUMNS])
 
@@ -96,8 +97,8 @@ def _healthy(
 ) -> dict[str, Any]:
     reached, count = float(np.median([s.final_accuracy for s in healthy])), len(healthy)
     sentence = (
-        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training accuracy of {reached:.2f} is what "
-        f"a shallow network reaches on these data ({best.accuracy:.2f})."
+        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training accuracy of {reached:.2f} is "
+        f"{best.what} ({best.accuracy:.2f})."
     )
     return _empty(rank, "healthy", count, len(seeds), sentence) | {
         "value": reached, "reference_low": best.accuracy, "reference_high": 1.0, "unit": "accuracy",

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from experiments import datasets
 from experiments.config import ConfigError, Run
+from experiments.storage.recorded import RECORDED
 from experiments.storage.records import run_of
-from experiments.theory.inputs import Inputs
 from experiments.theory.of_records import inputs_of
 from mlp.activations import Array
 from mlp.losses import LOSSES
@@ -139,16 +139,19 @@ def signals(records: Records, lesion: Callable[[Network], None] | None = None) -
         )
     steps = dict(list(records.steps.groupby("run_id", sort=False)))
     layers = dict(list(records.layers.groupby("run_id", sort=False)))
+    recorded = records.runs.attrs.get(RECORDED, {})
     return [
-        _of_run(row, steps[row["run_id"]], layers[row["run_id"]], lesion)
+        _of_run(row, steps[row["run_id"]], layers[row["run_id"]], lesion, recorded.get(row["run_id"]))
         for row in records.runs.to_dict("records")
         if row["run_id"] in layers
     ]
 
 
 def _of_run(
-    row: Mapping[str, Any], steps: Any, layers: Any, lesion: Callable[[Network], None] | None
-) -> Signals:
+    row: Mapping[str, Any], steps: Any, layers: Any, lesion: Callable[[Network], None] | None,
+    recorded: Mapping[str, Any] | None,
+) -> Signals:  # fmt: skip
+    """Return the signals of a run; recorded: what is known of a network of another program."""
     run = run_of(row)
     rows = layers.sort_values(["step", "layer"])
     shape = (-1, run.depth + 1)
@@ -164,9 +167,27 @@ def _of_run(
         lr=by_step["lr"].to_numpy(),
         layers={name: rows[name].to_numpy(float).reshape(shape) for name in rows.columns[3:]},
         diverged_at=None if row["status"] != "diverged" else int(diverged),
-        data=data_facts(run.dataset, run.loss),
-        start=_start(run, lesion),
+        data=data_facts(run.dataset, run.loss) if recorded is None else _recorded_data(run, recorded),
+        start=_start(run, lesion) if recorded is None else _recorded_start(recorded),
     )
+
+
+def _recorded_data(run: Run, recorded: Mapping[str, Any]) -> DataFacts:
+    """Return what was noted of a recorded network's data; errors: ConfigError where too little was stated."""
+    unstated = [name for name in ("activation", "loss") if getattr(run, name) == RECORDED]
+    if unstated:
+        raise ConfigError(
+            [f"a diagnosis needs to know the {' and the '.join(unstated)}: state it to Recorder"]
+        )
+    if run.dataset != RECORDED:
+        return data_facts(run.dataset, run.loss)
+    noted = {name: np.nan if value is None else value for name, value in recorded["data"].items()}
+    shares = np.array(noted.pop("shares"))
+    return DataFacts(majority=float(shares.max()), prior_loss=_prior_loss(shares, run.loss), **noted)
+
+
+def _recorded_start(recorded: Mapping[str, Any]) -> Start:
+    return Start(**{name: np.array(values, np.float64) for name, values in recorded["start"].items()})
 
 
 @lru_cache(maxsize=16)
@@ -184,7 +205,7 @@ def data_facts(dataset: str, loss: str) -> DataFacts:
         mean=float(x.mean()),
         sd=float(x.std()),
         largest=float(np.abs(x).max()),
-        alike=_alike(inputs_of(dataset)),
+        alike=alike(inputs_of(dataset).gram),
     )
 
 
@@ -200,10 +221,10 @@ def _prior_loss(shares: Array, loss: str) -> float:
     return float(min(np.dot(shares, values) for values in each))
 
 
-def _alike(inputs: Inputs) -> float:
-    """The mean cosine between two different examples."""
-    size = np.sqrt(np.diag(inputs.gram))
-    cosines = inputs.gram / np.maximum(np.outer(size, size), np.finfo(float).tiny)
+def alike(gram: Array) -> float:
+    """Return the mean cosine between two different examples, from their inner products (M, M)."""
+    size = np.sqrt(np.diag(gram))
+    cosines = gram / np.maximum(np.outer(size, size), np.finfo(float).tiny)
     return float(cosines[~np.eye(len(size), dtype=bool)].mean())
 
 
@@ -221,13 +242,13 @@ def _start(run: Run, lesion: Callable[[Network], None] | None) -> Start:
     tape = forward(net, data.x[:EXAMPLES].astype(net.params.dtype))
     outputs = [saved.a[0].astype(np.float64) for saved in tape.saved]
     return Start(
-        spread=np.array([_spread(a) for a in outputs]),
-        twins=np.array([_twins(layer.w[0]) for layer in net.layers[: run.depth]]),
+        spread=np.array([spread(a) for a in outputs]),
+        twins=np.array([twins(layer.w[0]) for layer in net.layers[: run.depth]]),
     )
 
 
-def _spread(a: Array) -> float:
-    """The share of the mean square of a (B, n) that differs between examples."""
+def spread(a: Array) -> float:
+    """Return the share of the mean square of a (B, n) that differs between examples."""
     size = np.abs(a).max()
     if not size > 0:
         return 0.0
@@ -235,8 +256,8 @@ def _spread(a: Array) -> float:
     return float(scaled.var(axis=0).mean() / np.mean(scaled**2))
 
 
-def _twins(w: Array) -> float:
-    """The share of columns of w (n_in, n) that another column equals, to rounding."""
+def twins(w: Array) -> float:
+    """Return the share of columns of w (n_in, n) that another column equals, to rounding."""
     size = np.abs(w).max()
     if not size > 0:
         return 1.0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from experiments import datasets
 from experiments.config import Recording, Run
 from experiments.diagnosis.signals import data_facts
+from experiments.storage.recorded import RECORDED
 from experiments.sweeps.in_memory import train_in_memory
 from mlp.registry import call_text, parse_call
 
@@ -19,12 +22,14 @@ RATE = 0.003
 class Yardstick:
     """What the shallow network reached: the share of the prior's loss removed, and the two accuracies.
 
-    That on the test set is its best at any watched step, as if training had been stopped in time.
+    That on the test set is its best at any watched step, as if training had been stopped in time. what: what
+    the training accuracy is.
     """
 
     learnt: float
     accuracy: float
     test_accuracy: float
+    what: str = "what a shallow network reaches on these data"
 
 
 def scaled(dataset: str) -> str:
@@ -32,6 +37,13 @@ def scaled(dataset: str) -> str:
     name, options = parse_call(dataset)
     kept = {key: value for key, value in options.items() if key not in ("scale", "shift")}
     return datasets.DATASETS.canonical(call_text(name, kept))
+
+
+def yardstick_of(run: Run, recorded: Mapping[str, Any] | None) -> Yardstick:
+    """Return what a run is judged by: of a recorded network, what was said to be reachable."""
+    if recorded is None or run.dataset != RECORDED:
+        return yardstick(run.dataset, run.loss, run.batch)
+    return Yardstick(1.0, float(recorded["reachable"]), float("nan"), "near what was taken to be reachable")
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ from experiments.report.explorer import explorer_data
 from experiments.report.page import MOST_BYTES, Page, Table, render, scripts
 from experiments.report.pictures import Picture, pictures
 from experiments.storage.drawn import Gallery
+from experiments.storage.recorded import RECORDED, recorded_facts
 from experiments.storage.store import Store
 from experiments.sweeps.blas import blas
 
@@ -135,12 +136,26 @@ def _facts(manifest: Mapping[str, Any], records: Records) -> dict[str, str]:
         "machine": ", ".join(f"{key} {value}" for key, value in (manifest.get("machine") or {}).items()),
         "code": f"commit {git['commit']}{changed}" if git else "",
         "numbers": f"version {manifest.get('schema')}",
+        **_recorded_facts(records),
     }
     return {name: value for name, value in facts.items() if value}
 
 
+def _recorded_facts(records: Records) -> dict[str, str]:
+    """What was seen of networks of another program, and what was left out; empty for runs trained here."""
+    known = records.runs.attrs.get(RECORDED, {}).values()
+    left_out = records.layers.attrs.get("left_out", {})
+    return {
+        "recorded": "; ".join(dict.fromkeys(f"layers {', '.join(each['layers'])}" for each in known)),
+        "seen": "; ".join(dict.fromkeys(note for each in known for note in each["notes"])),
+        "left out": "; ".join(f"{probe}: {why}" for probe, why in left_out.items()),
+    }
+
+
 def _commands(experiment: Experiment, store: Store) -> list[str]:
     """What makes everything again: from the config, and from the manifest beside the report."""
+    if recorded_facts(store):
+        return [f"python scripts/plot.py {store.folder.name}"]
     path = experiment.path
     plain = path and not path.is_absolute() and path.stem == experiment.name  # nothing was overridden
     config = [f"python scripts/run.py {path.as_posix()}"] if path and plain else []

@@ -14,6 +14,7 @@ from typing import Any
 from experiments.config import Experiment, Run
 from experiments.search.bisection import SEARCHES, Search
 from experiments.storage.identity import named
+from experiments.storage.recorded import recorded_facts, recorded_runs
 from experiments.storage.store import Store
 from experiments.sweeps.plan import grid
 
@@ -53,8 +54,12 @@ def rounds(
 def asked_for(experiment: Experiment, store: Store) -> dict[str, Run]:
     """Return all runs of the experiment by id. For a search: of every round that the store determines.
 
+    Of recorded networks, all that are stored.
+
     The data fingerprints are taken from the manifest of the last call where it has them.
     """
+    if recorded := recorded_facts(store):
+        return recorded_runs(recorded)
     data = store.manifest().get("data")
     used = {run.dataset for run in grid(experiment)}
     known = isinstance(data, dict) and all(isinstance(data.get(text), str) for text in used)

@@ -23,6 +23,7 @@ from experiments.config import Experiment
 from experiments.datasets import decisions, fingerprint
 from experiments.storage.files import StoreError, content, explained
 from experiments.storage.identity import SCHEMA
+from experiments.storage.recorded import RECORDED, recorded_experiment, refuse_recorded
 from experiments.storage.store import MANIFEST, Store
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
@@ -56,6 +57,8 @@ def stored_experiment(store: Store) -> Experiment:
     if not path.exists():
         raise store.absent()
     facts = _manifest_facts(path, "Run the experiment again: finished runs are kept.")
+    if facts.get(RECORDED):
+        return recorded_experiment(facts, store.folder.name)
     return replace(_valid(path, facts), name=store.folder.name)
 
 
@@ -93,6 +96,7 @@ def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
     """
     file = path / MANIFEST if path.is_dir() else path
     facts = _manifest_facts(file, "Give another manifest, or the config file itself.")
+    refuse_recorded(facts, file.parent, "trained")
     experiment = _valid(file, facts)
     _check_data(file, facts.get("data"))
     return experiment, list(_differences(facts))

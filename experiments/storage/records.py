@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("ok", "diverged", "crashed")
 PROBE_DTYPE = "float64"
+EXPERIMENT = "experiment"  # a further column of `runs`, in records of several experiments
 # The frames with a column per probe (or distribution), and the attribute that lists those columns.
 PROBED = {"layers": "probes", "units": "unit_probes", "bins": "distributions"}
 
@@ -248,11 +249,11 @@ def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.
 
 
 def _check_types(name: str, frame: pd.DataFrame) -> None:
-    columns = list(frame.columns)
+    columns = [c for c in frame.columns if (name, c) != ("runs", EXPERIMENT)]
     known = list(COLUMNS[name])
     if columns[: len(known)] != known or (name not in PROBED and len(columns) > len(known)):
         raise RecordsError(f"{name}: columns are {columns}; they should be {known}")
-    for (column, dtype), found in zip(dtypes(name, columns).items(), frame.dtypes, strict=True):
+    for (column, dtype), found in zip(dtypes(name, columns).items(), frame.dtypes[columns], strict=True):
         if found != _pandas(dtype):
             raise RecordsError(f"{name}.{column}: is {found}; it should be {dtype}")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments import datasets
 from experiments.config.vocabulary import Recording
+from experiments.storage.recorded import RECORDED
 from experiments.theory.inputs import Inputs
 from experiments.theory.prediction import Prediction, predict
 from mlp.registry import RegistryError
@@ -45,6 +46,9 @@ def predicted(
 
     With ``trace: batch`` the first examples of the training set stand for the first batch, as many as it has.
     """
+    stated = zip(START, (activation, depth, width, dataset, init, bias, norm, residual, loss), strict=True)
+    if unstated := [name for name, value in stated if value == RECORDED]:
+        return Prediction(depth, f"the network was recorded, and of it is not known: {', '.join(unstated)}")
     try:
         inputs = inputs_of(dataset, entries)
         return predict(

@@ -1,0 +1,157 @@
+"""The recipe for PyTorch: parity with this program's own network, and the traps that only PyTorch sets."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from experiments.recording import Recorder, RecordingError
+from tests.experiments.recording.same_network import LR, RUN, STATED, STEPS, assert_same, start
+
+torch = pytest.importorskip("torch", reason="PyTorch's recipe is not tested: pip install -e '.[parity]'")
+from experiments.recording.recipes.pytorch_hooks import Hooks  # noqa: E402 - it needs PyTorch
+
+nn = torch.nn
+
+
+@pytest.fixture(autouse=True)
+def _results(tmp_path, monkeypatch):
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path))
+
+
+def twin(inplace=False):
+    """Inputs, labels and the PyTorch model with the weights of `RUN`."""
+    x, y, params = start()
+    layers = []
+    for w, b in params:
+        linear = nn.Linear(*w.shape).double()
+        linear.weight.data, linear.bias.data = torch.tensor(w.T.copy()), torch.tensor(b)
+        layers += [linear, nn.ReLU(inplace=inplace)]
+    return torch.tensor(x), torch.tensor(y), nn.Sequential(*layers[:-1])
+
+
+def recorded(model, x, y, *, parts=1, steps=STEPS, scaler=None, **stated):
+    """Train with SGD and record each step, its examples in `parts` batches that are accumulated."""
+    recorder, hooks = Recorder("torch", **({"activation": "relu"} | stated)), Hooks(model)
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], LR)
+    scaled = scaler.scale if scaler else lambda loss: loss
+    for step in range(steps):
+        total = 0.0
+        for rows in torch.arange(len(x)).chunk(parts):
+            loss = nn.functional.cross_entropy(model(x[rows]).flatten(1), y[rows]) / parts
+            scaled(loss).backward()
+            total += loss.item()
+        scale = {"delta": scaler.get_scale()} if scaler else 1.0
+        (scaler or optimiser).step(*([optimiser] if scaler else []))
+        recorder.record(step, hooks.take(), loss=total, lr=LR, scale=scale, **accuracy(model, x, y))
+        if scaler:
+            scaler.update()
+        optimiser.zero_grad()
+    return recorder
+
+
+def accuracy(model, x, y):
+    with torch.no_grad():  # which the hooks do not see
+        return {"test_accuracy": (model(x).flatten(1).argmax(1) == y).double().mean().item()}
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("parts", [1, 4])
+def test_parity_also_with_an_activation_in_place_and_with_accumulation(inplace, parts):
+    x, y, model = twin(inplace)
+    assert_same(recorded(model, x, y, parts=parts, **STATED).records())
+
+
+def test_mixed_precision_is_scaled_back():
+    """The optimiser's step unscales the parameters' gradients in place, and no others."""
+    x, y, model = twin()
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    assert_same(recorded(model, x, y, scaler=scaler, **STATED).records())
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    hooks = Hooks(model)
+    scaler.scale(nn.functional.cross_entropy(model(x), y)).backward()
+    with pytest.raises(RecordingError, match=r"delta is 1024 times .* say scale=1024"):
+        Recorder("amp", activation="relu").record(0, hooks.take(), loss=1.0)
+
+
+def test_bfloat16_is_recorded_in_float32():
+    x, y, model = twin()
+    rows = recorded(model.bfloat16(), x.bfloat16(), y, steps=1).records().layers
+    exact = recorded(twin()[2], x, y, steps=1).records().layers
+    np.testing.assert_allclose(rows["delta_norm"], exact["delta_norm"], rtol=0.1)  # 8 bits of each number
+    assert (rows["dw_norm"] > 0).all()
+
+
+def test_a_module_used_twice_has_a_layer_for_each_call():
+    x, y, model = twin()
+    first, act, shared, _, _, _, last = model
+    model = nn.Sequential(first, act, shared, act, shared, act, last)
+    (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(model(x), y), shared.weight)
+    records = recorded(model, x, y, steps=1).records()
+    names = next(iter(records.runs.attrs["recorded"].values()))["layers"]
+    assert names == ["0 (call 1)", "2 (call 1)", "2 (call 2)", "6 (call 1)"]
+    total = records.layers.set_index("layer")["dw_norm"]
+    assert total[2] == total[3] == pytest.approx(gradient.norm().item(), rel=1e-12)
+
+
+def test_a_frozen_layer_has_a_delta_and_no_gradient_of_its_weights():
+    x, y, model = twin()
+    for parameter in model[2].parameters():
+        parameter.requires_grad = False
+    recorder = recorded(model, x, y)
+    rows = recorder.records().layers.query("step == 2").set_index("layer")
+    assert np.isnan(rows.loc[2, "dw_norm"])
+    assert rows.loc[2, "delta_norm"] > 0
+    assert rows.loc[2, "update_ratio"] == 0
+    assert any("no dw: None, as of a parameter without a gradient" in note for note in recorder.notes)
+
+
+def test_a_first_layer_that_is_frozen_has_no_gradient_at_all():
+    """Nothing below it wants one, so PyTorch does not compute its delta."""
+    x, y, model = twin()
+    for parameter in model[0].parameters():
+        parameter.requires_grad = False
+    names = next(iter(recorded(model, x, y, steps=1).records().runs.attrs["recorded"].values()))["layers"]
+    assert names == ["2 (call 1)", "4 (call 1)", "6 (call 1)"]
+
+
+def test_checkpointing_calls_a_layer_twice_and_is_recorded_once():
+    from torch.utils.checkpoint import checkpoint
+
+    x, y, model = twin()
+
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x):
+            return checkpoint(self.inner, x, use_reentrant=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own advice about checkpoints
+        records = recorded(Checkpointed(), x.requires_grad_(), y, steps=1).records()
+    assert records.runs["depth"].tolist() == [RUN.depth]
+
+
+def test_a_model_on_several_devices_is_refused():
+    with pytest.raises(TypeError, match="train the plain model on one device"):
+        Hooks(nn.DataParallel(nn.Linear(2, 2)))
+
+
+def test_a_convolution_in_front_is_read_as_units_and_said():
+    x, y, _ = twin()
+    torch.manual_seed(0)
+    conv, width = nn.Conv2d(1, 3, (1, 1)), x.shape[1]
+    model = nn.Sequential(
+        nn.Unflatten(1, (1, 1, -1)), conv, nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(3 * width, 4)
+    ).double()
+    with torch.no_grad():
+        z = conv(x.reshape(64, 1, 1, width))
+    recorder = recorded(model, x, y, steps=1)
+    row = recorder.records().layers.set_index("layer").loc[1]
+    shape = f"(64, 3, 1, {width})"
+    told = f"layer 1 (call 1): z of the shape {shape} is read as 64 examples of {3 * width} units"
+    assert told in recorder.notes
+    assert row["z_rms"] == pytest.approx(z.square().mean().sqrt().item(), rel=1e-12)
+    assert row["dead_fraction"] == (z <= 0).all(0).double().mean()  # all of a enters layer 2
