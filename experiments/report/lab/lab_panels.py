@@ -25,6 +25,7 @@ return Number.isInteger(tick) ? "10" + digits : "";
 """
 INK = {False: "#1d1f22", True: "#e8e9ea"}  # of type, on light and on dark, as in a report
 FAINT = {False: "#c9ccd0", True: "#454a51"}
+CLASSES = (style.TURN[2], style.TURN[3])  # two colours that no network has
 OPEN = 0.5  # decades above the largest and below the smallest that is drawn
 
 
@@ -102,7 +103,7 @@ class Panels:
 
         made = self._figure("", x_range=(-1, 1), y_range=(-1, 1), visible=False)
         made.axis.visible, made.grid.visible = False, False
-        shades = _between(style.IN_TURN[1][0], "#ffffff", style.IN_TURN[0][0])
+        shades = _between(CLASSES[0], "#ffffff", CLASSES[1])
         made.image("image", x="x", y="y", dw="dw", dh="dh", source=self.planes[which], alpha=0.75,
                    color_mapper=LinearColorMapper(palette=shades, low=0, high=1))  # fmt: skip
         made.scatter("x", "y", source=self.examples, size=6, fill_color="colour", line_color="#ffffff",
@@ -177,10 +178,8 @@ class Panels:
     def _show_examples(self, session: Session) -> None:
         data, (left, right, low, high) = session.trainees[0].data, session.trainees[0].plane
         count = min(300, len(data.x))
-        colours = np.array([style.IN_TURN[1][0], style.IN_TURN[0][0]])
-        self.examples.data = {
-            "x": data.x[:count, 0], "y": data.x[:count, 1], "colour": colours[data.y[:count]].tolist()
-        }  # fmt: skip
+        colours = [CLASSES[label] for label in data.y[:count]]
+        self.examples.data = {"x": data.x[:count, 0], "y": data.x[:count, 1], "colour": colours}
         for made in self.boundaries:
             made.x_range.start, made.x_range.end = left, right
             made.y_range.start, made.y_range.end = low, high

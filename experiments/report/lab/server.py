@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config import ConfigError
 from experiments.report.lab import address
+from experiments.report.lab.presets import PRESETS
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -30,7 +31,8 @@ def page(document: Document) -> None:
     try:
         Lab(document, address.read(words))
     except ConfigError as error:
-        Lab(document, address.read([]), f"The address asks for what is not there. {error}")
+        lesson = [(key, text) for key, text in words if key == "preset" and text in PRESETS]
+        Lab(document, address.read(lesson), f"The address asks for what is not there. {error}")
 
 
 def make_server(port: int) -> tuple[BaseServer, int]:

@@ -27,7 +27,7 @@ PROBE_SET = 256  # training examples that are measured: as many as leave time fo
 LAST = 100_000  # steps, after which a session stands still
 KEPT, KEPT_BYTES = 400, 2**27  # moments that can be gone back to, and the bytes of their parameters
 RECENT = 20  # the last of them are all kept; earlier ones are thinned
-GRID = 40  # points along each side of the plane on which a boundary is drawn
+GRID = 32  # points along each side of the plane on which a boundary is drawn
 MARGIN = 0.15  # of the plane beyond the outermost examples, as a share of their range
 
 

@@ -46,7 +46,7 @@ CHOICES = {
     "factor": ["10", "50", "100", "200", "300", "1000"],
 }  # fmt: skip
 WORDS = {"init": "initialiser", "lr": "learning rate", "norm": "normalisation", "residual": "skips",
-         "dataset": "data", "speed": "updates a picture", "factor": "its size, × learning rate"}  # fmt: skip
+         "dataset": "data", "speed": "updates a picture", "factor": "oversized step, ×"}  # fmt: skip
 # The browser answers each picture that it has drawn, and says how wide and how dark its window is.
 ANSWER = "requestAnimationFrame(() => requestAnimationFrame(() => { echo.tags = [...cb_obj.tags]; }))"
 WINDOW = """
@@ -208,7 +208,8 @@ class Lab:
         for which, card in enumerate(self.cards):
             there = which < len(self.session.trainees)
             card.text = self._card(which, colours[which][0]) if there else ""
-        self.error.text = f"<p role='alert'>{escape(self.trouble)}</p>" if self.trouble else ""
+        self.error.text = f"<p role='alert'>{escape(self.trouble)}</p>"
+        self.error.visible = bool(self.trouble)
         self.sent, self.sent_at = self.sent + 1, time.monotonic()
         self.pulse.tags = [self.sent]
 
