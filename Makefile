@@ -11,10 +11,13 @@ FLOOR_TESTS ?= tests/mlp tests/experiments/storage tests/experiments/sweeps test
 	tests/experiments/cli tests/experiments/plots tests/experiments/report tests/experiments/test_pipeline.py
 OLD_WARN = -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
 
-.PHONY: run test test-all test-floors check bench benchmark-diagnosis docs reproduce reproduce-literature clean
+.PHONY: run test test-all test-floors check bench benchmark-diagnosis docs reproduce reproduce-literature live clean
 
 run: $(READY)            ## train and draw one question: make run CONFIG=configs/smoke.yaml
 	$(PY) scripts/run.py $(CONFIG) $(ARGS)
+
+live: $(READY)           ## the lab: networks train while one watches; Ctrl-C closes it
+	$(PY) scripts/live.py $(ARGS)
 
 test: $(READY)           ## the tests (under three minutes on two cores)
 	$(PY) -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -92,12 +93,16 @@ def train(
     weight_decay: float = 0.0,
     trace: Literal["probe_set", "batch"] = "probe_set",
     probe_set: int = 2048,
+    start: int = 0,
 ) -> Iterator[Snapshot]:
     """Train R networks in place for `steps` updates; yield a snapshot before the update at a watched step.
 
     No update follows the last step: there, `lr` and the traces' `step` are NaN. Texts are call-texts; there
     is one lr and one seed per run. Traces are taken on the first `probe_set` training examples, or with
     trace="batch" on the batch that the update comes from.
+
+    With `start` the networks are taken to be at that step already: schedule and batches go on from there. An
+    optimiser that remembers begins anew, and the traces' w0 are the weights at `start`.
     """
     data = data.astype(net.params.dtype)
     factor = SCHEDULES.bind(schedule)()
@@ -105,8 +110,8 @@ def train(
     rule = UpdateRule(net, optimiser, clip, weight_decay)
     gradient = _Gradient(net, data, LOSSES.bind(loss), batch)
     observer = (_BatchObserver if trace == "batch" else _ProbeSetObserver)(gradient, probe_set)
-    indices = batches(len(data.x), batch, seeds)
-    for step in range(steps + 1):
+    indices = islice(batches(len(data.x), batch, seeds), start, None)
+    for step in range(start, steps + 1):
         watched = step in watch
         if step == steps and not watched:
             return

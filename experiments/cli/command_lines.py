@@ -125,6 +125,16 @@ def reproduce(parser: Parser) -> None:
     add("--quiet", action="store_true", help="say nothing but what went wrong")
 
 
+def live(parser: Parser) -> None:
+    """Add what `live` takes."""
+    parser.epilog = "exit status: 0 closed by Ctrl-C, 2 refused"
+    add = parser.add_argument
+    about = "a lesson (vanishing, dying, initialisation) and KEY=VALUE, as in depth=20 or b.activation=relu"
+    add("words", nargs="*", metavar="LESSON or KEY=VALUE", help=about)
+    add("--port", type=whole(0, 65535), default=5100, help="of this machine; 0: any that is free (5100)")
+    add("--no-browser", action="store_true", help="print the address and open nothing")
+
+
 def verify(parser: Parser) -> None:
     """Add what `verify` takes."""
     parser.epilog = "exit status: 0 everything agrees, 1 something does not, 2 refused"

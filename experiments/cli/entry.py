@@ -19,6 +19,7 @@ COMMANDS = {  # what each does, and the function that does it
     "diagnose": ("say what is wrong with the networks, and what helps", "diagnosing:diagnose_command"),
     "plot": ("draw figures from stored records, without training", "commands:plot_command"),
     "reproduce": ("run, judge and report a collection of configs", "commands:reproduce_command"),
+    "live": ("open the lab: networks train while one watches", "laboratory:live_command"),
     "verify": ("re-derive stored numbers by other methods", "commands:verify_command"),
     "coverage": ("count how many networks lie within theory's bands", "measuring:coverage_command"),
     "bench": ("time this engine beside the alternatives that are installed", "measuring:bench_command"),

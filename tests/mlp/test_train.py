@@ -356,6 +356,20 @@ def test_watched_steps_and_no_others_are_shown(rng):
     assert watch(network(seeds=[0]), data(rng), seeds=[0], steps=9, watch=[]) == []
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_training_that_starts_later_goes_on_as_if_it_had_never_stopped(norm, rng):
+    """Over the end of an epoch: 20 examples in batches of 8 are two updates an epoch."""
+    sample = data(rng, n=20)
+    options = {"seeds": [3, 4], "lr": [0.3, 0.1], "batch": 8, "schedule": "shock(at=3, factor=5)"}
+    whole, parted = (network(seeds=(3, 4), norm=norm) for _ in range(2))
+    told = [snap.loss for snap in train(whole, sample, steps=7, watch=range(8), **options)]
+    first = [snap.loss for snap in train(parted, sample, steps=3, watch=range(4), **options)]
+    rest = [snap.loss for snap in train(parted, sample, steps=7, watch=range(8), start=3, **options)]
+    assert np.array_equal([*first, *rest[1:]], told)
+    assert np.array_equal(first[3], rest[0])
+    assert np.array_equal(parted.params, whole.params)
+
+
 def test_the_weights_of_a_snapshot_are_those_after_its_steps(rng):
     """Step t means after t updates; w0 are the weights at the start, whatever comes later."""
     sample, start = data(rng), network(seeds=[0]).params.copy()
