@@ -163,7 +163,8 @@ def _benchmark(given: Namespace) -> int:
     from experiments.diagnosis.benchmark import HALVES, benchmark
     from experiments.diagnosis.scores import roc, scores
     from experiments.plots.picture import image
-    from experiments.report.benchmark_page import FIGURE, benchmark_page, roc_figure
+    from experiments.plots.roc import roc_figure
+    from experiments.report.benchmark_page import FIGURE, benchmark_page
     from experiments.storage import files
     from experiments.storage.store import results_root
 

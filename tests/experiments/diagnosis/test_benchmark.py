@@ -23,7 +23,8 @@ from experiments.diagnosis.mechanisms import MECHANISMS
 from experiments.diagnosis.operators import OPERATORS
 from experiments.diagnosis.rule_sets import RULE_SETS
 from experiments.diagnosis.scores import beaten, roc, scores
-from experiments.report.benchmark_page import benchmark_page, roc_figure
+from experiments.plots.roc import roc_figure
+from experiments.report.benchmark_page import benchmark_page
 
 BASE = Run(activation="relu", init="he_normal", depth=5, width=16, dataset="digits", norm="batch", steps=400)
 
