@@ -128,6 +128,28 @@ def test_the_page_and_the_figure_show_what_was_counted():
     assert (0.2, 0.8) in [(round(x, 6), round(y, 6)) for x, y in zip(*curve.get_data(), strict=True)]
 
 
+def test_the_command_writes_the_half_asked_for_beside_the_other(tmp_path, monkeypatch):
+    import experiments.diagnosis.benchmark as module
+    from experiments.cli.entry import main
+
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(
+        module,
+        "benchmark",
+        lambda bases, half, **others: asked.append((bases, half)) or made().assign(base=0, layer=""),
+    )
+    assert main("diagnose", ["--benchmark", "5", "--half", "development"]) == 0
+    assert asked == [(5, "development")]
+    folder = tmp_path / "diagnosis"
+    files = {"README.md", "development.csv", "roc_development.csv", "roc.svg"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert main("diagnose", ["--benchmark", "5", "--half", "held-out"]) == 0
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert page.index("## The development half") < page.index("## The held-out half")
+    assert len(pd.read_csv(folder / "held_out.csv")) == len(made())
+
+
 @pytest.mark.slow
 def test_a_small_benchmark_runs_and_finds_more_than_it_misses():
     table = benchmark(2, "development", jobs=1)

@@ -52,8 +52,8 @@ def test_the_sentence_names_the_last_harmless_and_the_first_costly_dose():
     })  # fmt: skip
     bears, harmless = too_many(table)
     assert bears == (
-        "depth 2: 50% of dead units per layer cost 0.01 of accuracy, 75% cost 0.08 (0.90 is left; a network "
-        "of the living units alone reaches 0.96)."
+        "depth 2: 75% of dead units per layer cost 0.08 of accuracy, 50% cost 0.01. With 75% dead, 0.90 is "
+        "left; a network of the living units alone reaches 0.96."
     )
     assert harmless == "depth 9: even 50% of dead units per layer cost at most 0.02 of accuracy."
 
