@@ -191,7 +191,9 @@ def test_gaps_may_be_dropped_or_refused(write):
     data = load("file(path=a.csv, gaps=drop)")
     assert len(data.x) + len(data.x_test) == 26
     assert "3 of 29 examples are left out for their gaps" in data.notes
-    with pytest.raises(DataError, match="3 examples have a gap; gaps=median fills them, gaps=drop leaves"):
+    with pytest.raises(
+        DataError, match="a.csv: 3 examples have a gap; gaps=median fills them, gaps=drop leaves"
+    ):
         load("file(path=a.csv, gaps=refuse)")
 
 
