@@ -9,7 +9,7 @@ their weights start from the same noise. The standard deviation depends on the l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
 from typing import Annotated, Literal
 
@@ -27,6 +27,7 @@ class Initialiser:
     """noise(rng, n_in, n_out) has unit variance; std(n_in, n_out, activation) is what it is scaled by.
 
     mean(n_in, n_out): of what is drawn. draws_bias: the noise has n_in + 1 rows, the last being the biases.
+    of_end(first, last): the initialiser of the first and of the output layer, where these differ.
     offset: added to every entry. balanced: the weights of each unit sum to 0, and so are not independent.
     """
 
@@ -34,6 +35,7 @@ class Initialiser:
     std: Callable[[int, int, Activation], float]
     mean: Callable[[int, int], float] = lambda n_in, n_out: 0.0
     draws_bias: bool = False
+    of_end: Callable[[bool, bool], Initialiser] | None = None
     offset: float = 0.0
     balanced: bool = False
 
@@ -166,6 +168,43 @@ def scaled_normal(gain: Gain = "auto") -> Initialiser:
 def orthogonal(gain: Gain = 1.0) -> Initialiser:
     """gain times a random matrix with orthonormal rows or columns.  Saxe, McClelland & Ganguli 2014."""
     return Initialiser(_orthogonal, lambda n_in, n_out, act: _gain(gain, act) / sqrt(max(n_in, n_out)))
+
+
+def _mirrored(rows: bool, columns: bool, size: Callable[[Activation], float]) -> Initialiser:
+    """Return what draws an orthogonal Q, with −Q below it (rows) and beside it (columns).
+
+    Of an odd number of units the last has no weights.
+    """
+
+    def halves(n_in: int, n_out: int) -> tuple[int, int]:
+        return (n_in // 2 if rows else n_in), (n_out // 2 if columns else n_out)
+
+    def noise(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+        q = _orthogonal(rng, *halves(n_in, n_out))
+        q = np.concatenate([q, -q], axis=1) if columns else q
+        q = np.concatenate([q, -q], axis=0) if rows else q
+        return np.pad(q, [(0, n_in - q.shape[0]), (0, n_out - q.shape[1])])
+
+    def std(n_in: int, n_out: int, act: Activation) -> float:
+        return size(act) / sqrt(max(*halves(n_in, n_out), 1))
+
+    return Initialiser(noise, std, balanced=rows)
+
+
+@INITIALISERS
+def mirrored(gain: Gain = 1.0) -> Initialiser:
+    """Units in pairs ±z by [[Q, −Q], [−Q, Q]], Q orthogonal: with ReLU and no bias, a linear net at first.
+
+    Each pair passes on max(z, 0) − max(−z, 0) = z, so that every singular value of the net is gain^layers at
+    any depth, where its widths allow. The first layer is [Q, −Q], the output [[Q], [−Q]]. Balduzzi et al.
+    2017 (looks linear); Burkholz & Dubatovka 2019.
+    """
+
+    def size(act: Activation) -> float:
+        return _gain(gain, act)
+
+    hidden = _mirrored(rows=True, columns=True, size=size)
+    return replace(hidden, of_end=lambda first, last: _mirrored(not first, not last, size))
 
 
 @INITIALISERS

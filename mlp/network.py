@@ -147,9 +147,11 @@ def create(
 
 
 def _draw(net: Network, r: int, seed: int, init: str, bias: str) -> None:
-    weights, biases = INITIALISERS.bind(init)(), BIASES.bind(bias)()
+    chosen, biases = INITIALISERS.bind(init)(), BIASES.bind(bias)()
     for index, (p, n_in, n_out) in enumerate(zip(net.layers, net.sizes[:-1], net.sizes[1:], strict=True)):
         key = 0 if index == net.depth else index + 1
+        ends = index == 0, index == net.depth
+        weights = chosen.of_end(*ends) if chosen.of_end and any(ends) else chosen
         drawn = weights.draw(stream(seed, "weights", key), n_in, n_out, net.act)
         p.w[r] = drawn[:n_in]
         size = biases.std(n_in, n_out, net.act)

@@ -48,7 +48,7 @@ from experiments.datasets.preparation import (
     fair_order,
     held_out,
 )
-from experiments.datasets.readers import DataError, check_file, file_digest
+from experiments.datasets.readers import DataError, check_file, file_digest, shown
 from experiments.datasets.tables import check_table, read_table
 from mlp.registry import Count, Registry, Within
 
@@ -293,7 +293,7 @@ def file(
     dropped = drop if isinstance(drop, list) else [] if drop is None else [drop]
 
     return Source(
-        lambda: divided(read_table(path, target, dropped), preparation, test, gaps),
+        lambda: divided(read_table(path, target, dropped), preparation, test, gaps, shown(path)),
         preparation,
         training=None,
         files=(path,),

@@ -109,7 +109,7 @@ def _factory(name: str, table: Table) -> Callable[..., Source]:
     ) -> Source:
         preparation = Preparation(scale, shift, split_seed, alternate)
         return Source(
-            lambda: divided(table, preparation, test, gaps),
+            lambda: divided(table, preparation, test, gaps, f"data {name!r}"),
             preparation,
             training=None,
             own=True,

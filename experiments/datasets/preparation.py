@@ -77,17 +77,19 @@ class Preparation:
         return x, x_test
 
 
-def divided(table: Table, preparation: Preparation, test: float, gaps: Gaps) -> Parts:
-    """Return a user's table divided, its gaps treated, with what was decided; errors: DataError."""
+def divided(table: Table, preparation: Preparation, test: float, gaps: Gaps, name: str) -> Parts:
+    """Divide a user's table of this name, treat its gaps and say what was decided; errors: DataError."""
     x, y = table.x, table.y
     has_gap = np.isnan(x).any(axis=1)
     gone = int(has_gap.sum())
     if gone and gaps == "refuse":
-        raise DataError(f"{gone:,} examples have a gap; gaps=median fills them, gaps=drop leaves them out")
+        raise DataError(
+            f"{name}: {gone:,} examples have a gap; gaps=median fills them, gaps=drop leaves them out"
+        )
     if gone and gaps == "drop":
         x, y = x[~has_gap], y[~has_gap]
         if not len(x):
-            raise DataError("every example has a gap; gaps=median fills them")
+            raise DataError(f"{name}: every example has a gap; gaps=median fills them")
     if table.x_test is None or table.y_test is None:
         parts = preparation.divide(x, y, test)
     else:

@@ -381,7 +381,11 @@ def _check_no_stray(columns: Columns, column: int) -> None:
     if marks.any() and 2 * marks.sum() >= len(marks):
         row = int(values.index[int(np.argmin(marks))])
         cell = values.iloc[int(np.argmin(marks))]
-        raise DataError(f"{columns.place(row, column)}: {cell[:40]!r} is not a number")
+        name = columns.names[column] or column
+        raise DataError(
+            f"{columns.place(row, column)}: {cell[:40]!r} is not a number, as others of the column are; "
+            f"mend it, or say drop={name!r}"
+        )
 
 
 def _check_not_infinite(numbers: NDArray[np.float64], columns: Columns, column: int) -> None:

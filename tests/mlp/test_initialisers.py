@@ -11,6 +11,7 @@ from mlp.activations import ACTIVATIONS, Activation, activation
 from mlp.initialisers import BIASES, INITIALISERS, bias_variance, weight_mean, weight_variance
 from mlp.network import create
 from mlp.streams import stream
+from mlp.tape import Tape
 
 TEXTS = [
     *sorted(INITIALISERS), "normal(std=0.3)", "uniform(bound=0.5)", "scaled_normal(gain=1.7)",
@@ -67,6 +68,7 @@ FORMULAS = [  # variance of a weight of a (6, 10) layer, by the paper's formula
     ("orthogonal(gain=3)", 9 / 10),
     ("pytorch_default", 1 / 18),
     ("zeros", 0),
+    ("mirrored(gain=3)", 9 / 5),  # Q has 3 × 5 entries
     ("constant(value=2)", 0),
     ("weight_standardised(gain=1.5)", 2.25 / 6),
     ("rai", (0.6007**2 + 0.5) / 7 - (2 / 21) ** 2),  # one entry of 7 is Beta(2, 1): mean 2/3, mean square ½
@@ -221,6 +223,19 @@ def test_standardised_weights_pass_no_mean_and_keep_the_variance():
     )  # Var ln shrinks the mean by 30 · 5/(2 · 200)
     _, lost = down_and_up(f"weight_standardised(gain={sqrt(2)})", "relu", 200, 30, 10)
     assert lost.mean() < 20 * np.log(1 - 1 / np.pi)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 20])
+def test_a_mirrored_net_is_a_rotation_at_any_depth(depth, rng):
+    """20 matrices, each right to a few units of the last place: 1e-12; of an odd width, too."""
+    for width in (16, 17):
+        net = network("relu", depth, width, n_in=8, classes=8, init="mirrored", bias="zeros")
+        x = rng.normal(size=(5, 8))
+        x = np.concatenate([x, x.sum(axis=0, keepdims=True), 2 * x])
+        out = Tape(net, len(x), exact=True).forward(x[None])[0]
+        np.testing.assert_allclose(np.linalg.norm(out, axis=1), np.linalg.norm(x, axis=1), rtol=1e-12)
+        np.testing.assert_allclose(out[5], out[:5].sum(axis=0), atol=1e-12)
+        np.testing.assert_allclose(out[6:], 2 * out[:5], atol=1e-12)
 
 
 # -- pairing --------------------------------------------------------------------------------------------

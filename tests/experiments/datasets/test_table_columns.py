@@ -155,7 +155,11 @@ def test_a_column_of_too_many_words_is_asked_about(write):
 def test_a_stray_word_in_a_column_of_numbers_is_no_category(write):
     rows = [*ROWS[:20], ("7.5o", *ROWS[20][1:]), *ROWS[20:]]
     path = write("a.csv", text(rows, head="a,b,kind\n\n"))
-    assert message(path) == "a.csv, line 23, column a: '7.5o' is not a number"
+    assert message(path) == (
+        "a.csv, line 23, column a: '7.5o' is not a number, as others of the column are; mend it, or say "
+        "drop='a'"
+    )
+    assert read_table(path, drop=["a"]).x.shape == (31, 1)
 
 
 # Gaps -----------------------------------------------------------------------------------------------------
@@ -191,7 +195,9 @@ def test_gaps_may_be_dropped_or_refused(write):
     data = load("file(path=a.csv, gaps=drop)")
     assert len(data.x) + len(data.x_test) == 26
     assert "3 of 29 examples are left out for their gaps" in data.notes
-    with pytest.raises(DataError, match="3 examples have a gap; gaps=median fills them, gaps=drop leaves"):
+    with pytest.raises(
+        DataError, match="a.csv: 3 examples have a gap; gaps=median fills them, gaps=drop leaves"
+    ):
         load("file(path=a.csv, gaps=refuse)")
 
 
