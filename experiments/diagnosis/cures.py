@@ -11,6 +11,7 @@ from math import inf, isnan, nan
 
 from experiments.config import Run
 from experiments.diagnosis.yardstick import scaled
+from experiments.storage.recorded import RECORDED
 from experiments.theory.critical import critical
 
 Cures = Callable[[Run], list[str]]
@@ -73,7 +74,7 @@ def _faster(run: Run) -> list[str]:
 
 
 def _plain_biases(run: Run) -> list[str]:
-    return [] if run.bias == "zeros" else ["bias=zeros"]
+    return [] if run.bias in ("zeros", RECORDED) else ["bias=zeros"]
 
 
 def _units(run: Run) -> list[str]:
@@ -87,7 +88,7 @@ def _longer(run: Run) -> list[str]:
 
 
 _CURES: dict[str, Cures] = {
-    "unscaled_inputs": lambda run: [f"dataset={scaled(run.dataset)}"],
+    "unscaled_inputs": lambda run: [] if run.dataset == RECORDED else [f"dataset={scaled(run.dataset)}"],
     "symmetric_units": lambda run: [critical_init(run) or "init=he_normal"],
     "clipped_too_hard": lambda run: ["clip=null"],
     "decay_too_strong": lambda run: ["weight_decay=0"],

@@ -471,7 +471,7 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
     if s.diverged_at is not None:
         return None
     gap = float(s.accuracy[-1] - s.test_accuracy[-1])
-    if gap < GAP or s.test_accuracy[-1] > best.test_accuracy - SHORT_OF_ACCURACY:
+    if not gap >= GAP or s.test_accuracy[-1] > best.test_accuracy - SHORT_OF_ACCURACY:
         return None
     words = (
         f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test "

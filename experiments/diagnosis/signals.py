@@ -156,6 +156,8 @@ def _of_run(
     rows = layers.sort_values(["step", "layer"])
     shape = (-1, run.depth + 1)
     by_step = steps.sort_values("step")
+    if recorded is not None and row["status"] == "ok" and np.isnan(by_step["accuracy"].iloc[-1]):
+        raise ConfigError(["a diagnosis needs the accuracy: give record(…, accuracy=…) or labels=…"])
     diverged = row["diverged_at"]
     return Signals(
         run=run,
@@ -174,7 +176,7 @@ def _of_run(
 
 def _recorded_data(run: Run, recorded: Mapping[str, Any]) -> DataFacts:
     """Return what was noted of a recorded network's data; errors: ConfigError where too little was stated."""
-    unstated = [name for name in ("activation", "loss") if getattr(run, name) == RECORDED]
+    unstated = [name for name in ("activation", "loss", "lr") if getattr(run, name) in (RECORDED, None)]
     if unstated:
         raise ConfigError(
             [f"a diagnosis needs to know the {' and the '.join(unstated)}: state it to Recorder"]

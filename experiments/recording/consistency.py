@@ -63,8 +63,8 @@ def _tolerance(layer: Layer) -> float:
 
 @np.errstate(all="ignore")
 def _is_close(layer: Layer, found: Array, wanted: Array) -> bool:
-    away = np.linalg.norm(found.astype(np.float64) - wanted) / np.linalg.norm(wanted.astype(np.float64))
-    return bool(away < _tolerance(layer))
+    away, size = np.linalg.norm(found.astype(np.float64) - wanted), np.linalg.norm(wanted.astype(np.float64))
+    return bool(away <= _tolerance(layer) * size)  # all 0 is close to all 0: a dead layer
 
 
 def gradient_notes(layers: Sequence[Layer]) -> list[str]:

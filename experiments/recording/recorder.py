@@ -92,6 +92,7 @@ class Recorder:
         test_loss: Any = np.nan,
         test_accuracy: Any = np.nan,
         lr: Any = np.nan,
+        labels: Any = None,
         scale: float | Mapping[str, float] = 1.0,
     ) -> None:
         """Measure the network as it is after `step` updates of the optimiser; the arrays are not kept.
@@ -100,8 +101,9 @@ class Recorder:
         in one pass. Each has, as far as there are: x (B, n_in), z and delta = dLoss/dz (B, n_out), a, slope;
         w, dw and step (n_in, n_out), step being the update that follows; b, db (n_out,); activation. None for
         a parameter without a gradient. Examples of more axes are flattened; of w the last axis is the units.
-        loss: the mean over the examples. scale: what the gradients are multiplied by (of mixed precision);
-        {"delta": 1024.0} where it is delta alone.
+        loss: the mean over the examples. labels: (B,) of the same examples, from which the accuracy is worked
+        out where the last z has a logit for each class. scale: what the gradients are multiplied by (of mixed
+        precision); {"delta": 1024.0} where it is delta alone.
         Errors: RecordingError, before anything of this step is kept.
         """
         if self._diverged_at is not None:
@@ -112,6 +114,8 @@ class Recorder:
         inputs = found[0].arrays.get("x")
         check(found, self._settings["activation"])
         notes = gradient_notes(found)
+        if labels is not None:
+            accuracy = _accuracy(found[-1], labels)
         numbers = {
             "loss": loss,
             "accuracy": accuracy,
@@ -216,7 +220,13 @@ class Recorder:
             "dtype": given.get("w", given.get("z", "float64")),
             "norm": "none" if self._is_plain and len(set(widths[:-1])) <= 1 else RECORDED,
         }
-        return Run(**(self._settings | read))
+        return Run(**(self._with_rate() | read))
+
+    def _with_rate(self) -> dict[str, Any]:
+        """Return what was stated, with the learning rate of the first recorded step where none was."""
+        first = self._steps["lr"][:1]
+        unstated = self._settings["lr"] != self._settings["lr"]  # NaN
+        return self._settings | ({"lr": first[0]} if unstated and first else {})
 
     def records(self) -> Records:
         """Return what was recorded, as the frames of an experiment; nothing is stored.
@@ -242,7 +252,7 @@ class Recorder:
     @property
     def run_id(self) -> str:
         """The run's name: a hash of the experiment's name and of what was stated of the network."""
-        stated = {name: value for name, value in self._settings.items() if value == value}  # NaN is unstated
+        stated = {name: value for name, value in self._with_rate().items() if value == value}  # no NaN
         text = json.dumps([RECORDED, self.store.folder.name, stated], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -331,6 +341,15 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise RecordingError(f"{name}: {value!r} is not one number") from None
+
+
+def _accuracy(output: Layer, labels: Any) -> float:
+    """Return the share of examples whose largest logit is their label's; errors: RecordingError."""
+    y, z = np.asarray(labels), output.arrays.get("z")
+    if z is None or y.shape != (len(z),):
+        logits = "no z" if z is None else f"z of {len(z)} examples"
+        raise RecordingError(f"labels: of the shape {y.shape}, and the last layer has {logits}")
+    return float((z.argmax(axis=1) == y).mean())
 
 
 def _is_plain(layers: Sequence[Layer]) -> bool:

@@ -106,13 +106,45 @@ def test_a_frozen_layer_has_a_delta_and_no_gradient_of_its_weights():
     assert any("no dw: None, as of a parameter without a gradient" in note for note in recorder.notes)
 
 
-def test_a_first_layer_that_is_frozen_has_no_gradient_at_all():
-    """Nothing below it wants one, so PyTorch does not compute its delta."""
+def test_a_first_layer_that_is_frozen_keeps_its_number_and_has_no_gradient():
+    """Nothing below it wants a gradient, so PyTorch does not compute its delta."""
     x, y, model = twin()
     for parameter in model[0].parameters():
         parameter.requires_grad = False
-    names = next(iter(recorded(model, x, y, steps=1).records().runs.attrs["recorded"].values()))["layers"]
-    assert names == ["2 (call 1)", "4 (call 1)", "6 (call 1)"]
+    found = recorded(model, x, y, steps=1).records()
+    assert found.runs["depth"].tolist() == [RUN.depth]
+    assert found.layers["delta_norm"].isna().tolist() == [True, False, False, False]
+    assert found.layers["z_var"].notna().all()
+
+
+def test_a_pass_without_a_backward_pass_is_not_recorded():
+    x, y, model = twin()
+    hooks, recorder = Hooks(model), Recorder("torch", activation="relu")
+    optimiser = torch.optim.SGD(model.parameters(), LR)
+    nn.functional.cross_entropy(model(x), y).backward()
+    model(x[:5])  # an evaluation that has forgotten no_grad
+    optimiser.step()
+    recorder.record(0, hooks.take(), loss=1.0)
+    assert recorder.records().runs["batch"].tolist() == [len(x)]
+
+
+def test_steps_that_are_not_taken_are_not_mixed_with_one_that_is():
+    x, y, model = twin()
+    hooks, optimiser = Hooks(model), torch.optim.SGD(model.parameters(), LR)
+
+    def train(active):
+        hooks.active = active
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    train(active=True)
+    train(active=True)
+    with pytest.raises(RuntimeError, match="weights have changed since the last take"):
+        hooks.take()
+    train(active=False)
+    train(active=True)
+    assert len(hooks.take()["0", 1]["z"]) == len(x)
 
 
 def test_checkpointing_calls_a_layer_twice_and_is_recorded_once():

@@ -6,6 +6,7 @@ import pytest
 from experiments import datasets
 from experiments.config import ConfigError, Recording, Run
 from experiments.diagnosis import diagnose
+from experiments.diagnosis.findings import NAMES
 from experiments.pipeline import experiment_of, load, plan_only, plot
 from experiments.recording import Recorder, RecordingError
 from experiments.storage.provenance import manifest_experiment
@@ -106,6 +107,15 @@ def test_runs_of_one_name_are_stored_together_and_one_recorded_again_is_replaced
     assert len(found.layers) == 2 * 3 * 3
 
 
+def test_the_accuracy_is_worked_out_from_labels():
+    net, recorder = Foreign(), Recorder("net", activation="tanh")
+    loss, layers, accuracy = net.step()
+    recorder.record(0, layers, loss=loss, labels=net.y)
+    assert recorder.records().steps["accuracy"].tolist() == [accuracy]
+    with pytest.raises(RecordingError, match=r"labels: of the shape \(3,\), and the last layer has z of 24"):
+        recorder.record(1, layers, loss=loss, labels=[0, 1, 2])
+
+
 # What works on it -----------------------------------------------------------------------------------------
 
 
@@ -121,8 +131,49 @@ def test_figures_report_and_diagnosis_work_on_a_recorded_network(tmp_path, repor
         in (tmp_path / "deep/figures/gradient_by_layer.svg").read_text(encoding="utf-8") + page
     )
     table = diagnose(load("deep"))
-    assert table["rank"].iloc[0] == 1
+    assert table["mechanism"].iloc[0] in NAMES
+    assert not table["sentence"].str.contains("nan").any()
     assert all(prediction.reason for prediction in predictions(load("deep")).values())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_diagnosis_tells_a_network_that_learns_from_one_with_dead_units(broken):
+    """Of a biased-down first layer no unit is ever active, so nothing but the output's bias is learnt."""
+    net = Foreign(sizes=(5, 40, 3), activation="relu")
+    net.y = (net.x[:, 0] > 0) * 1 + (net.x[:, 1] > 0) * 1
+    if broken:
+        net.b[0] -= 100
+    stated = {"loss": "softmax_cross_entropy", "optimiser": "sgd"}
+    recorder = Recorder("net", activation="relu", examples=(net.x, net.y), **stated)
+    for step in range(300):
+        loss, layers, accuracy = net.step(lr=0.5)
+        if step % 50 == 0 or step == 299:
+            recorder.record(step, layers, loss=loss, accuracy=accuracy, lr=0.5)
+    assert diagnose(recorder.records())["mechanism"].iloc[0] == ("dead_units" if broken else "healthy")
+
+
+def test_inputs_that_are_not_scaled_are_diagnosed_from_what_enters_the_first_layer():
+    net = Foreign(activation="tanh")
+    net.x += 50
+    recorder = recorded(net=net, loss="softmax_cross_entropy")
+    row = diagnose(recorder.records()).iloc[0]
+    assert row["mechanism"] == "unscaled_inputs"
+    assert f"the inputs have mean {net.x.mean():.3g}" in row["sentence"]
+    assert not row["cure"]
+
+
+def test_a_diagnosis_says_what_it_needs_to_know():
+    net = Foreign()
+    recorder = Recorder("net", activation="tanh", loss="softmax_cross_entropy", lr=0.1)
+    recorder.record(0, net.step()[1], loss=1.0)
+    with pytest.raises(ConfigError, match="a diagnosis needs the accuracy"):
+        diagnose(recorder.records())
+    with pytest.raises(ConfigError, match="a diagnosis needs to know the loss: state it to Recorder"):
+        diagnose(recorded().records())
+    recorder = Recorder("net", activation="tanh", loss="softmax_cross_entropy")
+    recorder.record(0, net.step()[1], loss=1.0, labels=net.y)
+    with pytest.raises(ConfigError, match="a diagnosis needs to know the lr"):
+        diagnose(recorder.records())
 
 
 def test_theory_speaks_where_its_settings_are_stated_and_the_stack_is_dense():

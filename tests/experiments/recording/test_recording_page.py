@@ -27,6 +27,7 @@ def test_the_program_for_a_framework_runs_and_is_stored(framework, tmp_path, mon
     exec(compile(program, f"RECORDING.md, {framework}", "exec"), {})
     records = load(FRAMEWORKS[framework])
     assert records.steps["loss"].iloc[-1] < records.steps["loss"].iloc[0]
+    assert records.steps["accuracy"].between(0, 1).all()
     assert len(records.layers) == 5 * 2
     assert not records.layers.attrs["left_out"]
     assert records.runs["norm"].tolist() == ["none"]
