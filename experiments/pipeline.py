@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.wording import count
 from experiments.config import Experiment, cautions
-from experiments.search.rounds import asked_for, rounds, search_of
 from experiments.storage.drawn import Gallery
 from experiments.storage.makers import makers, makers_line
 from experiments.storage.names import Source, experiment_of
@@ -28,6 +27,7 @@ from experiments.storage.store import Store
 from experiments.sweeps.blas import blas, maker_while_training
 from experiments.sweeps.plan import ExecutionOptions, Sweep, settled, survey
 from experiments.sweeps.progress import Progress
+from experiments.sweeps.search.rounds import asked_for, rounds, search_of
 from experiments.sweeps.sweep import executor, train
 
 SUMMARY = "summary.csv"
@@ -250,7 +250,7 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
     gallery = Gallery(store, records)
     summary, written = _summary(records, gallery)
     if search := search_of(experiment):
-        from experiments.search import frontier
+        from experiments.sweeps.search import frontier
 
         depths = frontier.with_grid(frontier.table(records, search.accuracy, search.on), search)
         written.append(store.write("frontier.csv", depths.to_csv(index=False).encode()))

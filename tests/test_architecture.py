@@ -35,8 +35,9 @@ bench
 pipeline
 report
 plots recording
-claims diagnosis search verification
-sweeps theory
+claims diagnosis verification
+sweeps
+theory
 analysis
 storage
 config

@@ -11,11 +11,11 @@ from experiments.cli.status import FAILED, OK, complain, status_of
 from experiments.config import ConfigError, Experiment, cautions
 from experiments.config.part_files import load_parts
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
-from experiments.search.rounds import search_of
 from experiments.storage.provenance import manifest_experiment
 from experiments.storage.recorded import refuse_recorded
 from experiments.storage.store import Store
 from experiments.sweeps.plan import ExecutionOptions
+from experiments.sweeps.search.rounds import search_of
 
 
 def command(

@@ -35,7 +35,7 @@ TABLES = {
     "probe": ("mlp.probes", "PROBES"),
     "unit_probe": ("mlp.probes", "UNIT_PROBES"),
     "distribution": ("mlp.probes.distributions", "DISTRIBUTIONS"),
-    "search": ("experiments.search.bisection", "SEARCHES"),
+    "search": ("experiments.sweeps.search.bisection", "SEARCHES"),
     "figure": ("experiments.plots", "FIGURES"),
     "claim": ("experiments.claims", "CLAIMS"),
 }

@@ -94,10 +94,11 @@ def too_many(table: pd.DataFrame) -> list[str]:
         first = costly.iloc[0]
         before = group[group["share"] < first["share"]].iloc[-1]
         less = f", {before['share']:.0%} cost {max(0, before['cost']):.2f}" if before["share"] else ""
+        share = f"{first['share']:.0%}"
         found.append(
-            f"{name}: {first['share']:.0%} of dead units per layer cost {first['cost']:.2f} of accuracy{less}. "
-            f"With {first['share']:.0%} dead, {first['accuracy']:.2f} is left; a network of the living units "
-            f"alone reaches {first['narrower']:.2f}."
+            f"{name}: {share} of dead units per layer cost {first['cost']:.2f} of accuracy{less}. With {share} "
+            f"dead, {first['accuracy']:.2f} is left; a network of the living units alone reaches "
+            f"{first['narrower']:.2f}."
         )
     return found
 

@@ -14,8 +14,8 @@ from experiments.plots.labels import fitting_rows
 from experiments.plots.panels import Panel, Words
 from experiments.plots.picture import Picture
 from experiments.plots.views import Where, arrange, as_panels, name_of
-from experiments.search.frontier import TRAINABLE, settings, table
 from experiments.storage.records import Records
+from experiments.sweeps.search.frontier import TRAINABLE, settings, table
 from mlp.registry import Within
 
 if TYPE_CHECKING:

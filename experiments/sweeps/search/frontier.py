@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end, varying
-from experiments.search.bisection import Search
+from experiments.sweeps.search.bisection import Search
 from mlp.activations import activation
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
 

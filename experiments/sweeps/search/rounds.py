@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.config import Experiment, Run
-from experiments.search.bisection import SEARCHES, Search
 from experiments.storage.identity import named
 from experiments.storage.recorded import recorded_facts, recorded_runs
 from experiments.storage.store import Store
 from experiments.sweeps.plan import grid
+from experiments.sweeps.search.bisection import SEARCHES, Search
 
 Setting = tuple[tuple[str, Any], ...]  # the swept fields and their values, without seed and depth
 
@@ -91,7 +91,7 @@ def _shares(
     part: Experiment, search: Search, store: Store, prints: Mapping[str, str] | None
 ) -> dict[Setting, float]:
     """Return the share of seeds that succeed, by setting and depth; NaN where no result is stored."""
-    from experiments.search.frontier import successes
+    from experiments.sweeps.search.frontier import successes
 
     names = named(grid(part), part.recording, prints)
     success = successes(store.load(names), search.accuracy, search.on).set_index("run_id")["success"]

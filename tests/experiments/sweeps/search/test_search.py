@@ -14,12 +14,12 @@ from experiments import pipeline
 from experiments.cli.commands import command
 from experiments.config import ConfigError, from_mapping
 from experiments.plots import FIGURES
-from experiments.search.bisection import SEARCHES
-from experiments.search.frontier import SURE, frontier, scales_of, successes, table
 from experiments.storage.identity import run_id
 from experiments.storage.records import Records
 from experiments.sweeps import runner
 from experiments.sweeps.plan import ExecutionOptions
+from experiments.sweeps.search.bisection import SEARCHES
+from experiments.sweeps.search.frontier import SURE, frontier, scales_of, successes, table
 from experiments.theory.mean_field import depth_scales
 from mlp.activations import activation
 
