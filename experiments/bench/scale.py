@@ -62,15 +62,15 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
     began = time.perf_counter()
     import resource
 
-    from experiments import pipeline
+    from experiments.pipeline import experiment_of, plan_only, run_experiment
     from experiments.sweeps.plan import ExecutionOptions
     from experiments.sweeps.progress import Silent
 
     options = ExecutionOptions(workers)
-    pipeline.plan_only(asked, options=options)
+    plan_only(asked, options=options)
     planned = time.perf_counter()
-    experiment = pipeline.experiment_of(asked)
-    records = pipeline.run_experiment(experiment, options, Silent()).records
+    experiment = experiment_of(asked)
+    records = run_experiment(experiment, options, Silent()).records
     ended = time.perf_counter()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
@@ -85,9 +85,9 @@ def planned_and_run(asked: Mapping[str, Any], workers: int) -> dict[str, float]:
 def loaded(name: str) -> dict[str, float]:
     """Return the seconds until the frames are loaded, in a process that does nothing else."""
     began = time.perf_counter()
-    from experiments import pipeline
+    from experiments.pipeline import load
 
-    pipeline.load(name)
+    load(name)
     return {"load_s": time.perf_counter() - began}
 
 

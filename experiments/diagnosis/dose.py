@@ -96,8 +96,8 @@ def too_many(table: pd.DataFrame) -> list[str]:
         less = f", {before['share']:.0%} cost {max(0, before['cost']):.2f}" if before["share"] else ""
         share = f"{first['share']:.0%}"
         found.append(
-            f"{name}: {share} of dead units per layer cost {first['cost']:.2f} of accuracy{less}. With {share} "
-            f"dead, {first['accuracy']:.2f} is left; a network of the living units alone reaches "
+            f"{name}: {share} of dead units per layer cost {first['cost']:.2f} of accuracy{less}. With "
+            f"{share} dead, {first['accuracy']:.2f} is left; a network of the living units alone reaches "
             f"{first['narrower']:.2f}."
         )
     return found
