@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIGURE = "roc"
+AIMS = {  # of ours: the least and the most that each share should be
+    "type@1": (0.85, 1.0), "false alarms": (0.0, 0.03), "layer within one": (0.85, 1.0),
+    "confirmed cures help": (0.95, 1.0),
+}  # fmt: skip
 HEAD = f"""\
 # How often the diagnosis is right
 
@@ -52,8 +56,10 @@ def benchmark_page(tables: Mapping[str, pd.DataFrame]) -> str:
         parts += [
             f"## The {half} half\n\n{SEEDS * len(table)} networks in {len(table)} settings, made from "
             f"{table['base'].nunique()}: {ill} ill, {healthy} healthy, {len(table) - ill - healthy} between. "
-            f"Operators and lesions: {', '.join(done)}.\n",
+            f"Operators and lesions: {', '.join(done)}. Made by "
+            f"`python scripts/diagnose.py --benchmark {table['base'].nunique()} --half {half}`.\n",
             _scores(scores(table)),
+            _aims(scores(table)),
             "Ours at the false alarms of each rule set, by turning our own dial, which is how far a network "
             f"has to stay behind to be called ill:\n\n{_beaten(beaten(table))}",
             f"By operator, ours:\n\n{_by_operator(table)}",
@@ -69,6 +75,21 @@ def _scores(found: pd.DataFrame) -> str:
         for by in found["by"].unique()
     ]
     return markdown_table(("", *names), rows) + "\n"
+
+
+def _aims(found: pd.DataFrame) -> str:
+    """Which aims our shares reach, and whether their whole intervals do."""
+    ours, said = found[found["by"] == "ours"].set_index("score"), []
+    for name, (least, most) in AIMS.items():
+        row = ours.loc[name]
+        reached = {
+            how: least <= row[low] and row[high] <= most
+            for how, low, high in (("whole", "low", "high"), ("share", "share", "share"))
+        }
+        state = "not reached" if not reached["share"] else "reached, as far as so few settings can tell"
+        aim = f"at least {least:.0%}" if most == 1 else f"at most {most:.0%}"
+        said.append(f"{name} {aim}: {'reached' if reached['whole'] else state}")
+    return "Aims: " + "; ".join(said) + ".\n"
 
 
 def _share(row: pd.Series) -> str:

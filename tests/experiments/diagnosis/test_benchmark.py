@@ -122,6 +122,12 @@ def test_the_page_and_the_figure_show_what_was_counted():
     page = benchmark_page(tables)
     assert page.count("80% (28% to 99%; 4 of 5)") == 2  # Clopper-Pearson of 4 in 5, from a printed table
     assert "| clipped | The gradient clipped to a norm of a millionth. | 4 | 4 | 2 |" in page
+    assert "type@1 at least 85%: not reached; false alarms at most 3%: not reached" in page  # 60 %, 20 %
+    good = made()
+    good.loc[good["healthy"], "first"] = "healthy"
+    assert "false alarms at most 3%: reached, as far as so few" in benchmark_page(
+        {"held-out": good.assign(base=0)}
+    )
     panels = roc_figure(tables).axes
     assert [panel.get_title() for panel in panels] == ["The development half", "The held-out half"]
     curve = panels[0].lines[0]  # ours, over its dial
