@@ -13,6 +13,7 @@ from experiments.storage.own_parts import is_of_user
 if TYPE_CHECKING:
     from experiments.storage.records import Records
 
+NAMELESS = ("<frozen", "<dynamic")  # the files of Python's own importing, and of what was sent to a worker
 FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
@@ -32,5 +33,5 @@ def crash_lines(records: Records) -> list[str]:
 def _place(error: str) -> str:
     """Return the place in a part of the user's own that a traceback names: `` (my_parts.py, line 12)``."""
     named = FRAME.findall(error)
-    frames = [(file, line) for file, line in named if is_of_user(file) and not file.startswith("<frozen")]
+    frames = [(file, line) for file, line in named if is_of_user(file) and not file.startswith(NAMELESS)]
     return f" ({Path(frames[-1][0]).name}, line {frames[-1][1]})" if frames else ""
