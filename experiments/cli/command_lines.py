@@ -57,14 +57,7 @@ def run(parser: Parser) -> None:
     add("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
     add("--from", dest="manifest", metavar="PATH", help="run a manifest.json again")
     add("--name", help="its folder in results/ (default: the file's name and what changed)")
-    add(
-        "--with",
-        dest="parts",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="parts of your own: a .py file",
-    )
+    _add_parts(parser)
     add("--plan", action="store_true", help="say what would be trained and how long it takes")
     _add_jobs(parser)
     add("--dask", metavar="ADDRESS", help="tcp://scheduler:8786, or local:4 to start workers")
@@ -83,6 +76,7 @@ def diagnose(parser: Parser) -> None:
     add = parser.add_argument
     add("experiment", nargs="?", default="", help="a YAML file, or a folder in results/")
     add("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=20 or lr=0.01")
+    _add_parts(parser)
     add("--confirm", action="store_true", help="train the proposed cures and say what they bring")
     add("--normal", action="store_true", help="say what is normal before any training")
     add("--reference", action="store_true", help="say how usual the networks are before training")
@@ -104,6 +98,7 @@ def plot(parser: Parser) -> None:
     add = parser.add_argument
     what = "figures, with options if need be (default: the config's), or experiments to draw with the first"
     add("figures", nargs="*", metavar="NAME|FIGURE", help=what)
+    _add_parts(parser)
     add("--style", help="screen, slide (16:9, type from 24 points) or paper (one column, PDF)")
     add("--theme", help="light or dark")
     add("--panels", help="few: those that answer the question; all: on as many sheets as they need")
@@ -180,6 +175,12 @@ def bench(parser: Parser) -> None:
 
 def cite(parser: Parser) -> None:
     """Add nothing: `cite` takes no options."""
+
+
+def _add_parts(parser: Parser) -> None:
+    """Add `--with`, whose files `entry` runs before the command."""
+    what = "a Python file that registers parts of your own; may be given several times"
+    parser.add_argument("--with", dest="parts", metavar="FILE", action="append", default=[], help=what)
 
 
 def _add_jobs(parser: Parser) -> None:

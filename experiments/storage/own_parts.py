@@ -65,6 +65,12 @@ def adopt(known: dict[str, str]) -> None:
     look_again()
 
 
+def file_of(part: Any) -> str:
+    """Return the name of the file that a function of the user's stands in; "" where it is another object."""
+    own = isinstance(part, FunctionType) and not _is_of_library(part.__code__.co_filename)
+    return Path(part.__code__.co_filename).name if own else ""
+
+
 def place_of(part: Any) -> str:
     """Return where a part stands, as ``my_parts.py, line 12``."""
     for function in _wrapped(part):

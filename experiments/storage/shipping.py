@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from inspect import Parameter
+from types import CodeType
 from typing import Any
 
 from experiments.config.kinds import TABLES, table
@@ -39,8 +40,8 @@ def packed(texts: Iterable[str]) -> bytes:
     with _by_value(cloudpickle):
         for kind, name, part in parts:  # one by one, so that it is known which is to blame
             facts = PROBES.facts(name) if kind == "probe" else None
-            sent.append((kind, facts, _packed_one(cloudpickle, kind, name, part)))
-    size = sum(len(data) for _, _, data in sent)
+            sent.append((kind, facts, own_parts.file_of(part), _packed_one(cloudpickle, kind, name, part)))
+    size = sum(len(data) for *_, data in sent)
     if size > LARGEST:
         raise NotSent(
             f"{', '.join(name for _, name, _ in parts)}: {size / 2**20:,.0f} MB are too many to be sent with "
@@ -74,14 +75,22 @@ def unpack(data: bytes) -> None:
     if digest == _unpacked:
         return
     sent, digests = pickle.loads(data)
-    for kind, facts, one in sent:
+    for kind, facts, file, one in sent:
         part = pickle.loads(one)()
+        if file:  # which cloudpickle leaves out, and an error has to name
+            part.__code__ = _of_file(part.__code__, file)
         if facts is None:
             table(kind)(part)
         else:
             PROBES.declare(part, facts)
     own_parts.adopt(digests)
     _unpacked = digest
+
+
+def _of_file(code: CodeType, file: str) -> CodeType:
+    """Return the code, and that of the functions in it, with the name of its file."""
+    consts = (_of_file(each, file) if isinstance(each, CodeType) else each for each in code.co_consts)
+    return code.replace(co_filename=file, co_consts=tuple(consts))
 
 
 def names(texts: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import experiments
+from experiments.cli.entry import main
+from experiments.cli.notebook import FailureWarning
 from experiments.config import ConfigError
 from experiments.config.kinds import TABLES, resolve, table
 from experiments.config.part_files import load_parts
@@ -105,6 +107,16 @@ def test_an_edited_file_trains_what_used_it_and_nothing_else(folder):
     assert names[0]["my_line"] != names[1]["my_line"]
 
 
+def test_with_on_the_command_line(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    base = ", ".join(f"{key}: {value}" for key, value in (BASE | OWN).items())
+    (folder / "q.yaml").write_text(f"question: q?\nprobes: [my_probe]\nfigures: []\nbase: {{{base}}}\n")
+    assert main("run", ["q.yaml", "--plan"]) == 2
+    assert main("run", ["q.yaml", "--with", "my_parts.py", "--plan"]) == 0
+    assert main("run", ["q.yaml", "--with", "nothing.py"]) == 2
+    assert "--with nothing.py: no such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -132,6 +144,13 @@ def test_a_part_that_fails_at_the_door_is_named_with_its_line(folder):
         ConfigError, match=r"activation my_line\(slope=2\) fails \(my_parts.py, line 17\): NameE"
     ):
         experiments.run(ASKED)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_part_that_fails_in_training_is_named_with_its_line(folder, jobs):
+    write(folder, **{"return beside.largest(t.w)": "return t.nonsense"})
+    with pytest.warns(FailureWarning, match=r"has no attribute 'nonsense' \(my_parts.py, line 28\)"):
+        experiments.run(ASKED, parts=[folder / "my_parts.py"], jobs=jobs)
 
 
 def test_what_cannot_be_sent_is_trained_here_and_the_reason_is_said(folder, capfd):
