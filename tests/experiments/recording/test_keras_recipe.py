@@ -13,9 +13,19 @@ jax = pytest.importorskip("jax", reason="Keras' recipe is tested on JAX: pip ins
 from experiments.recording.recipes.keras_layers import arrays_of, with_steps  # noqa: E402 - it needs Keras
 
 
+@pytest.fixture(autouse=True)
+def _in_float64():
+    """Also where a test before has used Keras in float32, which it then holds to."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(before)
+
+
 def test_parity(tmp_path, monkeypatch):
     monkeypatch.setenv("VG_RESULTS", str(tmp_path))
-    keras.config.set_floatx("float64")
     with jax.enable_x64(True):
         x, y, params = start()
         sizes = [b.size for _, b in params]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import datasets
+from experiments.analysis.budget import budget
 from experiments.config import ConfigError, Recording, Run
 from experiments.diagnosis import diagnose
 from experiments.diagnosis.findings import NAMES
@@ -123,14 +124,18 @@ def test_figures_report_and_diagnosis_work_on_a_recorded_network(tmp_path, repor
     stated = {"loss": "softmax_cross_entropy", "optimiser": "sgd"}
     net = Foreign(sizes=(5, 8, 8, 8, 3), activation="sigmoid")
     recorded("deep", 4, "sigmoid", net, examples=(net.x, net.y), **stated).save()
-    written = plot("deep", ["gradient_by_layer", "gradient_budget"])
+    written = plot("deep")
     assert "report.html" in {path.name for path in written}
     page = (tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
     assert (
         "of it is not known: dataset, init, bias"
         in (tmp_path / "deep/figures/gradient_by_layer.svg").read_text(encoding="utf-8") + page
     )
-    table = diagnose(load("deep"))
+    assert 'id="explorer"' in page
+    terms = budget(records := load("deep"))
+    np.testing.assert_allclose(terms["total"], terms[["slope", "weights", "rest"]].sum(axis=1), rtol=1e-12)
+    assert len(terms) == 4 * 2  # steps, and pairs of hidden layers
+    table = diagnose(records)
     assert table["mechanism"].iloc[0] in NAMES
     assert not table["sentence"].str.contains("nan").any()
     assert all(prediction.reason for prediction in predictions(load("deep")).values())

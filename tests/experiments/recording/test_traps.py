@@ -260,6 +260,17 @@ def test_a_run_ends_where_its_loss_is_no_longer_finite():
     assert np.isnan(records.layers.set_index(["step", "layer"]).loc[(1, 2), "delta_norm"])
 
 
+def test_a_gradient_that_overflowed_is_infinite_and_not_left_out():
+    """Of mixed precision: the optimiser skips such a step, and the loss is finite."""
+    layers = of()
+    layers["fc1"]["dw"][0, 0] = np.inf
+    layers["fc2"]["dw"][0, 0] = np.nan
+    rows, recorder = rows_of(layers)
+    assert rows["dw_norm"].tolist()[0] == np.inf
+    assert np.isnan(rows["dw_norm"].tolist()[1])
+    assert recorder.records().runs["status"].tolist() == ["ok"]
+
+
 # What a user mistypes -------------------------------------------------------------------------------------
 
 

@@ -62,9 +62,17 @@ def test_an_experiment_that_is_not_stored_is_named():
         load(["deep_sigmoid", "othr"])
 
 
-def test_they_are_drawn_together_unless_one_setting_was_measured_in_two_ways(stored):
-    written = plot_together(["deep_sigmoid", "other"], ["gradient_by_layer"])
-    assert {path.parent.parent.name for path in written} == {"deep_sigmoid_and_other"}
+def test_they_are_drawn_together_unless_one_setting_was_measured_in_two_ways(stored, monkeypatch):
+    seen = []
+
+    def drawn(text, records, stem, *_):
+        seen.append(len(records.runs))
+        return {f"figures/{stem}.svg": b"<svg/>"}
+
+    monkeypatch.setattr("experiments.plots.album.drawn", drawn)
+    (path,) = plot_together(["deep_sigmoid", "other"], ["gradient_by_layer"])
+    assert path.parent.parent == stored / "results" / "deep_sigmoid_and_other"
+    assert seen == [9]
     told = "of deep_sigmoid and run .* of elsewhere have the same settings, and were measured at other steps"
     with pytest.raises(ValueError, match=told):
         plot_together(["deep_sigmoid", "elsewhere"], ["gradient_by_layer"])
