@@ -48,6 +48,8 @@ docs: $(READY)           ## every generated table of a page, and the schema of c
 	$(PY) -m experiments.storage.records
 	$(PY) -c "from pathlib import Path; from experiments.report.readme import update_readme; \
 		update_readme(Path('results/write_up/claims.csv'))"
+	$(PY) -m experiments.report.gallery
+	$(PY) -m experiments.report.lab.teaching
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""The table of verdicts in the README, written from claims.csv between two marks."""
+"""The verdicts on pages, from claims.csv: in short between two marks of the README, whole beside the file."""
 
 from __future__ import annotations
 
@@ -18,6 +18,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEGIN, END = "<!-- verdicts: written by scripts/reproduce.py -->", "<!-- end of verdicts -->"
+
+
+PAGE = """# What of the write-up holds
+
+Every claim with its verdict, its number and the settings at which it holds. *n* is the number of seeds,
+runs or values, as the [report](report.html) of each claim says. The words are explained in the
+[glossary](../GLOSSARY.md). `scaled_normal(gain=10.15)` means weights of standard deviation 10.15/√n_in:
+at that size mean-field theory has the gradient of a deep sigmoid network neither vanish nor explode.
+
+(This page is written by `make docs` from `claims.csv`.)
+
+"""
+
+
+def short_table(claims: pd.DataFrame) -> str:
+    """claims.csv as a Markdown table: what the write-up says, and the verdict."""
+    rows = [
+        (label(name), " ".join(doc_of(CLAIMS[name]).split("\n\n")[0].split()), f"{MARKS[status]} {status}")
+        for name, status in zip((parse_call(c)[0] for c in claims["claim"]), claims["status"], strict=True)
+    ]
+    return markdown_table(("", "the write-up says", "verdict"), rows, bar=ENTITY)
 
 
 def readme_table(claims: pd.DataFrame) -> str:
@@ -45,8 +66,11 @@ def with_table(text: str, table: str) -> str:
 
 
 def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
-    """Put the table of a claims.csv into the README."""
+    """Put the verdicts of a claims.csv into the README, and all about them into a page beside the file."""
     import pandas as pd
 
-    text = with_table(readme.read_text(encoding="utf-8"), readme_table(pd.read_csv(claims)))
+    frame = pd.read_csv(claims)
+    text = with_table(readme.read_text(encoding="utf-8"), short_table(frame))
     write(readme, text.encode(), readme.parent)
+    page = claims.parent / "README.md"
+    write(page, f"{PAGE}{readme_table(frame)}\n".encode(), page.parent)

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """A lesson. `words` set the lab as an address does; `note` is for who stands in front of the class."""
+    """A lesson.
+
+    `words` set the lab as an address does; `note` is for who stands in front of the class, `exercise` for the
+    class afterwards; `slide` is a figure of the experiment `experiment` that says the same with many seeds.
+    """
 
     name: str
     question: str
     words: tuple[str, ...]
     note: str
+    exercise: str
+    experiment: str
+    slide: str
 
 
 PRESETS = {
@@ -27,6 +34,10 @@ PRESETS = {
         "at chance, one in ten. Ask what would help, and try each answer in B: he_normal does not, "
         "norm batch or skips of 1 do, and relu does with a learning rate of 0.1. A common misreading "
         "is that the units of B are dead. None is: they are alive and are not told what to change.",
+        "With xavier_normal a sigmoid layer passes on 0.24 of the gradient. Predict the ratio of "
+        "layer 1 to layer 20 in a network of depth 20, then set depth 20 and read it off the picture.",
+        "deep_sigmoid",
+        "gradient_and_accuracy",
     ),
     "dying": Preset(
         "Dying ReLU and recovery",
@@ -43,6 +54,10 @@ PRESETS = {
         "layer 1 never come back, because the inputs below them do not change. Both learn again: a "
         "network can afford dead units, and the class should say so. Press Back until the step is "
         "undone, and try a factor of 50 or of 1000.",
+        "Is a dead unit of layer 2 dead for ever? Find a factor after which one of them comes back, "
+        "and say what has moved below it. Then say why this cannot happen in layer 1.",
+        "dying_relu",
+        "deaths_and_recoveries",
     ),
     "initialisation": Preset(
         "Initialisation decides",
@@ -55,6 +70,10 @@ PRESETS = {
         "training. Run: within 100 updates B is right in nine of ten, and A stays at chance. So ReLU "
         "alone is no cure. Then let the class look for another way out: in A, norm batch makes the "
         "size of the weights irrelevant.",
+        "For tanh, try normal(std=0.05) and normal(std=0.3) at depth 10: one is too small and one too "
+        "large. What does each do to the gradient of layer 1, and which of the two learns?",
+        "initialisation",
+        "factors_by_setting",
     ),
 }  # fmt: skip
 DEFAULT = "vanishing"

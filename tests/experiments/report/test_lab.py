@@ -215,6 +215,7 @@ def test_the_lesson_on_dying_bears_a_teacher_who_is_early_or_late(at):
     assert min(moment.frame.accuracy for moment in session.now) > 0.9
 
 
+@pytest.mark.slow
 def test_the_lesson_on_dying_shows_what_its_note_says():
     asked = address.read([("preset", "dying")])
     session = Session(asked.runs)
@@ -230,6 +231,7 @@ def test_the_lesson_on_dying_shows_what_its_note_says():
     assert min(relu.accuracy, leaky.accuracy) > 0.9
 
 
+@pytest.mark.slow
 def test_the_lesson_on_initialisation_shows_what_its_note_says():
     asked = address.read([("preset", "initialisation")])
     session = Session(asked.runs)

@@ -14,7 +14,7 @@ from experiments.config import from_mapping
 from experiments.report import Card, Page, Picture, cards, readme_table, render, with_table
 from experiments.report.page import interval, number
 from experiments.report.pictures import Drawing
-from experiments.report.readme import BEGIN, END
+from experiments.report.readme import BEGIN, END, PAGE, short_table
 
 ROOT = Path(__file__).resolve().parents[3]
 VERDICT = Verdict(
@@ -154,7 +154,9 @@ def test_the_readme_is_current():
     """`python scripts/reproduce.py --readme` writes it."""
     claims = pd.read_csv(ROOT / "results/write_up/claims.csv")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text == with_table(text, readme_table(claims))
+    assert text == with_table(text, short_table(claims))
+    page = (ROOT / "results" / "write_up" / "README.md").read_text(encoding="utf-8")
+    assert page == f"{PAGE}{readme_table(claims)}\n"
     assert len(re.findall(r"^\| W\d\d \|", text, re.MULTILINE)) == 15
 
 
