@@ -78,7 +78,7 @@ def same(one, other):
     assert [name for name in one if name != "records" and one[name] != other[name]] == []
 
 
-def test_nothing_of_this_process_reaches_in(usual, tmp_path):
+def test_nothing_of_this_process_reaches_in(usual, report, tmp_path):
     backend = dict.__getitem__(mpl.rcParams, "backend")  # as it is: asking for it would choose one
     with warnings.catch_warnings(), np.errstate(all="raise"), mpl.rc_context(LOOK):
         warnings.simplefilter("error")

@@ -158,7 +158,8 @@ def test_stacks_are_cut_and_workers_left_out_where_memory_is_short(monkeypatch):
 def test_what_no_machine_holds_is_refused_with_what_to_change():
     """Ten thousand layers of 65,536 units: 344 TB of weights alone."""
     with pytest.raises(
-        config.ConfigError, match=r"depth 10000, width 65536.* GB while it trains.*make depth, width"
+        config.ConfigError,
+        match=r"depth 10000, width 65536.* GB while it trains.*make the data, depth, width",
     ):
         memory.fitted([grid(1, depth=10_000, width=65_536)], RECORDING, 1)
 

@@ -505,7 +505,7 @@ def isometry():
     experiment = config.from_mapping(
         {"question": "How?", "claims": ["L08_isometry"], "figures": []}, "isometry"
     )
-    return cards(experiment, records, judge(experiment.claims, records), 1.5)
+    return cards(experiment, judge(experiment.claims, records), seconds=1.5)
 
 
 def test_every_number_is_in_the_table_and_on_the_page(isometry):

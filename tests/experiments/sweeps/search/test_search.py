@@ -204,7 +204,7 @@ def trained(tmp_path, monkeypatch):
     monkeypatch.setenv("VG_RESULTS", str(tmp_path))
     done = []
 
-    def run_stack(runs, recording, prints=None):
+    def run_stack(runs, recording, prints=None, **how):
         done.append(runs)
         learnt = made(runs, lambda run, _: {"test_accuracy": learns(run)}, lambda *_: {"delta_norm": 1.0})
         names = dict(zip(learnt.runs["run_id"], (run_id(run, recording) for run in runs), strict=True))
