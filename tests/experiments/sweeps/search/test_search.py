@@ -245,7 +245,7 @@ def test_an_interrupted_search_goes_on_where_it_was(trained, monkeypatch, tmp_pa
     monkeypatch.setenv("VG_RESULTS", str(tmp_path / "elsewhere"))  # or these runs would be taken over
     told = runner.run_stack
 
-    def stops(runs, recording, prints=None):
+    def stops(runs, recording, prints=None, **how):
         if len(trained) == 9:
             raise KeyboardInterrupt
         return told(runs, recording)
