@@ -191,14 +191,18 @@ class Panels:
             made.x_range.start, made.x_range.end = left, right
             made.y_range.start, made.y_range.end = low, high
 
-    def draw(self, session: Session) -> None:
-        """Show the present moment, and the way to it."""
+    def draw(self, session: Session, *, way: bool = True) -> None:
+        """Show the present moment by layer; and, if asked for, the way to it and the planes."""
+        self._draw_layers(session)
+        if way:
+            self._draw_way(session)
+
+    def _draw_way(self, session: Session) -> None:
         curves: dict[str, Any] = {"step": np.array([now[0].frame.step for now in session.history], float)}
         for which, name in enumerate(NAMES):
             for column in BY_STEP:
                 curves[f"{column}_{name}"] = _curve(session, which, column)
         self.curves.data = curves
-        self._draw_layers(session)
         events = sorted({step for moment in session.now for step, _ in moment.events})
         if list(self.marks.data["step"]) != events:
             self.marks.data = {"step": events}

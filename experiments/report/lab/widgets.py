@@ -30,6 +30,7 @@ LEAKY = "leaky_relu(slope=0.1)"
 PERIOD = 20  # milliseconds between two updates of the screen, if training takes less
 AHEAD = 2  # updates that the browser may not have drawn yet
 PATIENCE = 1.0  # seconds after which it goes on although the browser has not answered
+CURVES = 0.1  # seconds between two drawings of the curves over steps and of the planes, while it trains
 READ = 0.25  # seconds that a sentence stands while it trains: a faster one cannot be read, and costs drawing
 TYPE = 0.0115  # size of type, as a share of the window's width: 22 pixels of 1920
 CHOICES = {
@@ -70,7 +71,8 @@ class Lab:
     def __init__(self, document: Document, asked: Asked, trouble: str = "") -> None:
         self.document, self.asked, self.trouble = document, asked, trouble
         self.running: Any = None  # the periodic call while it trains
-        self.sent, self.sent_at, self.told_at, self.dark, self.size = 0, 0.0, 0.0, False, 18
+        self.sent, self.dark, self.size = 0, False, 18
+        self.sent_at = self.told_at = self.way_at = 0.0  # when it last did so, in seconds of a clock
         self.panels = Panels()
         self._make_controls()
         self._make_texts()
@@ -168,6 +170,7 @@ class Lab:
             self.document.remove_periodic_callback(self.running)
             self.running = None
         self.run.label = "Run" if self.running is None else "Pause"
+        self.panels.draw(self.session)
         self._tell()
 
     def tick(self) -> None:
@@ -202,9 +205,12 @@ class Lab:
 
     def show(self, *, drawn: bool = False) -> None:
         """Bring the page up to the session."""
-        if not drawn:
-            self.panels.draw(self.session)
         now = time.monotonic()
+        way = self.running is None or now - self.way_at >= CURVES
+        if not drawn:
+            self.panels.draw(self.session, way=way)
+        if way:
+            self.way_at = now
         if self.running is None or now - self.told_at >= READ:
             self._tell()
         self.sent, self.sent_at = self.sent + 1, now
