@@ -26,6 +26,8 @@ return Number.isInteger(tick) ? "10" + digits : "";
 INK = {False: "#1d1f22", True: "#e8e9ea"}  # of type, on light and on dark, as in a report
 FAINT = {False: "#c9ccd0", True: "#454a51"}
 CLASSES = (style.TURN[2], style.TURN[3])  # two colours that no network has
+BY_LAYER = ("delta", "theory", "low", "high", "dead", "zero")
+BY_STEP = ("loss", "accuracy")
 OPEN = 0.5  # decades above the largest and below the smallest that is drawn
 
 
@@ -56,9 +58,9 @@ class Panels:
     def __init__(self) -> None:
         from bokeh.models import ColumnDataSource
 
-        empty = {name: [] for name in ("layer", "delta", "theory", "low", "high", "dead", "zero")}
-        self.layers = [ColumnDataSource(empty) for _ in NAMES]
-        self.curves = [ColumnDataSource({"step": [], "loss": [], "accuracy": []}) for _ in NAMES]
+        # One source for both networks: the browser draws a picture once for each that has changed.
+        self.layers = ColumnDataSource({"layer": [], **_columns(BY_LAYER)})
+        self.curves = ColumnDataSource({"step": [], **_columns(BY_STEP)})
         self.planes = [ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []}) for _ in NAMES]
         self.examples = ColumnDataSource({"x": [], "y": [], "colour": []})
         self.marks = ColumnDataSource({"step": []})
@@ -114,20 +116,25 @@ class Panels:
         from bokeh.models import CustomJSTickFormatter, Span
 
         self.gradient.yaxis.formatter = CustomJSTickFormatter(code=POWERS)
-        for which, (layers, curves) in enumerate(zip(self.layers, self.curves, strict=True)):
+        layers, curves = self.layers, self.curves
+        for which, name in enumerate(NAMES):
             wide = 4 - which  # so that of two lines that lie on one another both are seen
             mine = self.glyphs[which]
             mine += [
-                self.gradient.varea("layer", "low", "high", source=layers, fill_alpha=0.15),
-                self.gradient.line("layer", "theory", source=layers, line_width=2.5, line_dash=[8, 6]),
-                self.gradient.line("layer", "delta", source=layers, line_width=wide),
-                self.gradient.scatter("layer", "delta", source=layers, size=13 - 4 * which),
-                self.gradient.scatter("layer", "zero", source=layers, size=16, marker="dash", line_width=4),
-                self.dead.line("layer", "dead", source=layers, line_width=wide),
-                self.dead.scatter("layer", "dead", source=layers, size=13 - 4 * which),
+                self.gradient.varea("layer", f"low_{name}", f"high_{name}", source=layers, fill_alpha=0.15),
+                self.gradient.line(
+                    "layer", f"theory_{name}", source=layers, line_width=2.5, line_dash=[8, 6]
+                ),
+                self.gradient.line("layer", f"delta_{name}", source=layers, line_width=wide),
+                self.gradient.scatter("layer", f"delta_{name}", source=layers, size=13 - 4 * which),
+                self.gradient.scatter(
+                    "layer", f"zero_{name}", source=layers, size=16, marker="dash", line_width=4
+                ),
+                self.dead.line("layer", f"dead_{name}", source=layers, line_width=wide),
+                self.dead.scatter("layer", f"dead_{name}", source=layers, size=13 - 4 * which),
             ]
-            for panel, name in ((self.loss, "loss"), (self.accuracy, "accuracy")):
-                mine.append(panel.line("step", name, source=curves, line_width=wide))
+            for panel, column in ((self.loss, f"loss_{name}"), (self.accuracy, f"accuracy_{name}")):
+                mine.append(panel.line("step", column, source=curves, line_width=wide))
         self.chance = Span(location=0.1, dimension="width", line_dash="dashed", line_width=1.5)
         self.accuracy.add_layout(self.chance)
         for panel in (self.loss, self.accuracy):
@@ -184,15 +191,18 @@ class Panels:
             made.x_range.start, made.x_range.end = left, right
             made.y_range.start, made.y_range.end = low, high
 
-    def draw(self, session: Session) -> None:
-        """Show the present moment, and the way to it."""
-        for which in range(len(NAMES)):
-            there = which < len(session.trainees)
-            self.curves[which].data = _curve([m[which] for m in session.history] if there else [])
-            if there:
-                self._draw_layers(which, session.now[which])
-            else:
-                self.layers[which].data = {name: [] for name in self.layers[which].data}
+    def draw(self, session: Session, *, way: bool = True) -> None:
+        """Show the present moment by layer; and, if asked for, the way to it and the planes."""
+        self._draw_layers(session)
+        if way:
+            self._draw_way(session)
+
+    def _draw_way(self, session: Session) -> None:
+        curves: dict[str, Any] = {"step": np.array([now[0].frame.step for now in session.history], float)}
+        for which, name in enumerate(NAMES):
+            for column in BY_STEP:
+                curves[f"{column}_{name}"] = _curve(session, which, column)
+        self.curves.data = curves
         events = sorted({step for moment in session.now for step, _ in moment.events})
         if list(self.marks.data["step"]) != events:
             self.marks.data = {"step": events}
@@ -206,22 +216,29 @@ class Panels:
                     "dh": [high - low],
                 }  # fmt: skip
 
-    def _draw_layers(self, which: int, moment: Moment) -> None:
-        delta, dead = moment.frame.delta, moment.frame.dead
-        finite = delta[np.isfinite(delta)]
+    def _draw_layers(self, session: Session) -> None:
+        every = np.concatenate([moment.frame.delta for moment in session.now])
+        finite = every[np.isfinite(every)]
         low, high = self._span = (min([self._span[0], *finite]), max([self._span[1], *finite]))
         if np.isfinite([low, high]).all():
             start, end = float(low - OPEN), float(high + OPEN)
             self.gradient.y_range.start, self.gradient.y_range.end = start, end
         floor = low - 0.8 * OPEN if np.isfinite(low) else 0.0
-        centre, bottom, top = self._theory[which]
-        self.layers[which].data = {
-            "layer": np.arange(1, len(delta) + 1),
-            "delta": np.where(np.isfinite(delta), delta, np.nan),
-            "zero": np.where(np.isneginf(delta), floor, np.nan),
-            "theory": centre, "low": bottom, "high": top,
-            "dead": np.append(dead, np.nan),
-        }  # fmt: skip
+        most = max(len(moment.frame.delta) for moment in session.now)
+        found = {"layer": np.arange(1, most + 1)}
+        for which, name in enumerate(NAMES):
+            there = which < len(session.now)
+            columns = self._by_network(which, session.now[which], floor) if there else ()
+            for column, values in zip(BY_LAYER, columns or ([],) * len(BY_LAYER), strict=True):
+                found[f"{column}_{name}"] = np.append(values, np.full(most - len(values), np.nan))
+        self.layers.data = found
+
+    def _by_network(self, which: int, moment: Moment, floor: float) -> tuple[Array, ...]:
+        """The columns of `BY_LAYER` of one network."""
+        delta, dead = moment.frame.delta, moment.frame.dead
+        shown = np.where(np.isfinite(delta), delta, np.nan)
+        zero = np.where(np.isneginf(delta), floor, np.nan)
+        return shown, *self._theory[which], np.append(dead, np.nan), zero
 
     def _fit_steps(self, session: Session) -> None:
         last = max(10, session.now[0].frame.step)
@@ -232,13 +249,15 @@ class Panels:
         self.loss.y_range.end = 1.25 * worst  # what an oversized step adds to it leaves the panel
 
 
-def _curve(moments: Sequence[Moment]) -> dict[str, Array]:
-    frames = [moment.frame for moment in moments]
-    return {
-        "step": np.array([frame.step for frame in frames], float),
-        "loss": np.array([frame.loss for frame in frames]),
-        "accuracy": np.array([frame.accuracy for frame in frames]),
-    }
+def _columns(names: Sequence[str]) -> dict[str, list[float]]:
+    return {f"{column}_{name}": [] for column in names for name in NAMES}
+
+
+def _curve(session: Session, which: int, column: str) -> Array:
+    """Loss or accuracy of one network at every moment; NaN where there is no such network."""
+    if which >= len(session.now):
+        return np.full(len(session.history), np.nan)
+    return np.array([getattr(moments[which].frame, column) for moments in session.history])
 
 
 def _between(*colours: str) -> list[str]:

@@ -30,6 +30,8 @@ LEAKY = "leaky_relu(slope=0.1)"
 PERIOD = 20  # milliseconds between two updates of the screen, if training takes less
 AHEAD = 2  # updates that the browser may not have drawn yet
 PATIENCE = 1.0  # seconds after which it goes on although the browser has not answered
+CURVES = 0.1  # seconds between two drawings of the curves over steps and of the planes, while it trains
+READ = 0.25  # seconds that a sentence stands while it trains: a faster one cannot be read, and costs drawing
 TYPE = 0.0115  # size of type, as a share of the window's width: 22 pixels of 1920
 CHOICES = {
     "activation": [*style.in_order(ACTIVATIONS, "activation"), LEAKY],
@@ -69,7 +71,8 @@ class Lab:
     def __init__(self, document: Document, asked: Asked, trouble: str = "") -> None:
         self.document, self.asked, self.trouble = document, asked, trouble
         self.running: Any = None  # the periodic call while it trains
-        self.sent, self.sent_at, self.dark, self.size = 0, 0.0, False, 18
+        self.sent, self.dark, self.size = 0, False, 18
+        self.sent_at = self.told_at = self.way_at = 0.0  # when it last did so, in seconds of a clock
         self.panels = Panels()
         self._make_controls()
         self._make_texts()
@@ -167,6 +170,8 @@ class Lab:
             self.document.remove_periodic_callback(self.running)
             self.running = None
         self.run.label = "Run" if self.running is None else "Pause"
+        self.panels.draw(self.session)
+        self._tell()
 
     def tick(self) -> None:
         """Train and show, unless the browser has not drawn what it was sent before."""
@@ -200,8 +205,20 @@ class Lab:
 
     def show(self, *, drawn: bool = False) -> None:
         """Bring the page up to the session."""
+        now = time.monotonic()
+        way = self.running is None or now - self.way_at >= CURVES
         if not drawn:
-            self.panels.draw(self.session)
+            self.panels.draw(self.session, way=way)
+        if way:
+            self.way_at = now
+        if self.running is None or now - self.told_at >= READ:
+            self._tell()
+        self.sent, self.sent_at = self.sent + 1, now
+        self.pulse.tags = [self.sent]
+
+    def _tell(self) -> None:
+        """Bring buttons and sentences up to the session."""
+        self.told_at = time.monotonic()
         self.buttons["back"].disabled = len(self.session.history) < 2
         self.buttons["leaky_b"].disabled = len(self.session.trainees) < 2
         colours = looks(self.asked.runs, dark=self.dark)
@@ -210,8 +227,6 @@ class Lab:
             card.text = self._card(which, colours[which][0]) if there else ""
         self.error.text = f"<p role='alert'>{escape(self.trouble)}</p>"
         self.error.visible = bool(self.trouble)
-        self.sent, self.sent_at = self.sent + 1, time.monotonic()
-        self.pulse.tags = [self.sent]
 
     def _link(self) -> None:
         """Let the address say what is set, and the page make room for a plane of two features."""

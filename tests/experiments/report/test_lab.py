@@ -270,27 +270,38 @@ def test_the_page_draws_what_the_session_measured(lab):
     lab.step()
     lab.step()
     moment = lab.session.now[1]
-    drawn = lab.panels.layers[1].data
-    assert drawn["delta"].tolist() == moment.frame.delta.tolist()
-    assert drawn["dead"].tolist()[:-1] == moment.frame.dead.tolist()
-    assert lab.panels.curves[1].data["step"].tolist() == [0, 1, 2]
-    assert lab.panels.curves[1].data["loss"][-1] == moment.frame.loss
+    drawn = lab.panels.layers.data
+    assert drawn["delta_b"].tolist() == moment.frame.delta.tolist()
+    assert drawn["dead_b"].tolist()[:-1] == moment.frame.dead.tolist()
+    assert lab.panels.curves.data["step"].tolist() == [0, 1, 2]
+    assert lab.panels.curves.data["loss_b"][-1] == moment.frame.loss
     assert lab.panels.planes[1].data["image"][0].shape == (GRID, GRID)
     assert sentence(moment) in lab.cards[1].text
     lab.shock()
     assert list(lab.panels.marks.data["step"]) == [2]
     lab.back()
     assert not list(lab.panels.marks.data["step"])
-    assert lab.panels.curves[1].data["step"].tolist() == [0, 1, 2]
+    assert lab.panels.curves.data["step"].tolist() == [0, 1, 2]
 
 
 def test_an_exact_zero_lies_on_a_floor_below_every_number(lab):
     lab.selects["a.init"].value = "normal(std=0)"
-    drawn = lab.panels.layers[0].data
-    assert np.isnan(drawn["delta"][0])
-    assert np.isfinite(drawn["zero"][0])
-    assert drawn["zero"][0] < np.nanmin(lab.panels.layers[1].data["delta"])
-    assert lab.panels.gradient.y_range.start < drawn["zero"][0]
+    drawn = lab.panels.layers.data
+    assert np.isnan(drawn["delta_a"][0])
+    assert np.isfinite(drawn["zero_a"][0])
+    assert drawn["zero_a"][0] < np.nanmin(drawn["delta_b"])
+    assert lab.panels.gradient.y_range.start < drawn["zero_a"][0]
+
+
+def test_networks_of_unlike_depth_share_an_axis_and_no_number(lab):
+    lab.selects["b.depth"].value = "5"
+    drawn = lab.panels.layers.data
+    assert drawn["layer"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.isnan(drawn["delta_a"]).tolist() == [False] * 4 + [True] * 2
+    assert drawn["delta_b"].tolist() == lab.session.now[1].frame.delta.tolist()
+    lab.selects["networks"].value = "1"
+    assert np.isnan(lab.panels.layers.data["delta_b"]).all()
+    assert np.isnan(lab.panels.curves.data["loss_b"]).all()
 
 
 def test_every_control_changes_what_is_trained_and_the_link(lab):
