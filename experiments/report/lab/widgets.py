@@ -310,11 +310,11 @@ def sentence(moment: Moment) -> str:
         return f"Step {frame.step}: it has diverged; its loss is no number any more."
     learnt = f"Step {frame.step}: loss {number(frame.loss)}, accuracy {100 * frame.accuracy:.0f} %."
     dead = f"{100 * frame.dead.mean():.0f} % of its units are dead."
-    first, last = frame.delta[0], frame.delta[-2]
-    if len(frame.dead) < 2 or not np.isfinite(last):
-        return f"{learnt} {dead}"
+    first, last = frame.delta[0], frame.delta[-2]  # of the hidden layers
     if np.isneginf(first):
         return f"{learnt} Layer 1 gets no gradient at all. {dead}"
+    if len(frame.dead) < 2 or not np.isfinite(last):
+        return f"{learnt} {dead}"
     return (
         f"{learnt} Layer 1 gets {ratio(first - last)} times the gradient of layer {len(frame.dead)}. {dead}"
     )

@@ -291,6 +291,7 @@ def test_an_exact_zero_lies_on_a_floor_below_every_number(lab):
     assert np.isfinite(drawn["zero_a"][0])
     assert drawn["zero_a"][0] < np.nanmin(drawn["delta_b"])
     assert lab.panels.gradient.y_range.start < drawn["zero_a"][0]
+    assert "no gradient at all" in lab.cards[0].text
 
 
 def test_networks_of_unlike_depth_share_an_axis_and_no_number(lab):
