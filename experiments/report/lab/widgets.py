@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 HIDDEN = ("pulse", "echo", "view", "link")  # by which browser and server talk
 LEAKY = "leaky_relu(slope=0.1)"
-PERIOD = 20  # milliseconds between two updates of the screen, if training takes less
-AHEAD = 2  # updates that the browser may not have drawn yet
+PERIOD = 10  # milliseconds between two updates of the screen, if training takes less
+AHEAD = 4  # updates that the browser may not have drawn yet: what is on its way while it draws
 PATIENCE = 1.0  # seconds after which it goes on although the browser has not answered
 CURVES = 0.1  # seconds between two drawings of the curves over steps and of the planes, while it trains
 READ = 0.25  # seconds that a sentence stands while it trains: a faster one cannot be read, and costs drawing
@@ -50,7 +50,7 @@ CHOICES = {
 WORDS = {"init": "initialiser", "lr": "learning rate", "norm": "normalisation", "residual": "skips",
          "dataset": "data", "speed": "updates a picture", "factor": "oversized step, ×"}  # fmt: skip
 # The browser answers each picture that it has drawn, and says how wide and how dark its window is.
-ANSWER = "requestAnimationFrame(() => requestAnimationFrame(() => { echo.tags = [...cb_obj.tags]; }))"
+ANSWER = "requestAnimationFrame(() => { echo.tags = [...cb_obj.tags]; })"
 WINDOW = """
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const tell = () => { view.tags = [innerWidth, dark.matches]; };

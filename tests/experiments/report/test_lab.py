@@ -16,7 +16,7 @@ from experiments.config import ConfigError, Recording, Run
 from experiments.report.lab import address, server
 from experiments.report.lab.presets import PRESETS
 from experiments.report.lab.session import GRID, PROBE_SET, RECENT, Session
-from experiments.report.lab.widgets import CHOICES, LEAKY, Lab, ratio, sentence
+from experiments.report.lab.widgets import AHEAD, CHOICES, LEAKY, Lab, ratio, sentence
 from experiments.sweeps.runner import run_stack
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -330,7 +330,7 @@ def test_it_waits_for_a_browser_that_draws_slowly_and_goes_on_without_one(lab, m
     lab.echo.tags = [lab.sent]
     lab.tick()
     assert lab.session.now[0].frame.step == ahead + 1
-    assert ahead <= 2
+    assert ahead <= AHEAD
     monkeypatch.setattr("experiments.report.lab.widgets.PATIENCE", 0.0)
     for _ in range(3):
         lab.tick()
