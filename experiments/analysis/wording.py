@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import floor, isfinite, isnan
 
 
 def count(number: int, noun: str) -> str:
@@ -30,6 +31,15 @@ def number(value: float, digits: int = 3, *, padded: bool = False) -> str:
     exponent = 0 < abs(value) < 0.001 or (padded and abs(value) >= 10_000)
     text = f"{value:.{digits - 1}e}" if exponent else f"{value:.{digits}g}"
     return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)
+
+
+def ten_to(exponent: float) -> str:
+    """Return 10 to so many, beyond the floating-point range too: ``2.00e-6`` for -5.7, ``5.01e-401``."""
+    if not isfinite(exponent):
+        return "–" if isnan(exponent) else "0" if exponent < 0 else "inf"
+    whole = floor(exponent)
+    digits = f"{10 ** (exponent - whole):.2f}"
+    return f"1.00e{whole + 1}" if digits == "10.00" else f"{digits}e{whole}"
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.wording import number
+from experiments.analysis.wording import number, ten_to
 from experiments.plots import style
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def _shows_powers(axes: Axes) -> bool:
 
 
 def _power(exponent: float) -> str:
-    return (
-        "–" if np.isnan(exponent) else number(10**exponent) if abs(exponent) < 300 else f"10^{exponent:.1f}"
-    )
+    return "–" if np.isnan(exponent) else number(10**exponent) if abs(exponent) < 300 else ten_to(exponent)
 
 
 def _words_at_ticks(axes: Axes) -> dict[float, str]:

@@ -36,7 +36,7 @@ def test_an_axis_of_exponents_is_told_in_numbers():
     figure, axes = panel()
     log_axis([axes], np.array([-400.0, -2.0]), exponents=True)
     axes.plot([1, 2], [-2.0, -400.0], label="sigmoid")
-    assert panel_tables(figure)[0]["rows"] == [["1", "0.01"], ["2", "10^-400.0"]]
+    assert panel_tables(figure)[0]["rows"] == [["1", "0.01"], ["2", "1.00e-400"]]
 
 
 def test_a_map_by_its_rows_and_columns():
