@@ -114,7 +114,7 @@ def _said(digit: float, exponent: int) -> str:
 def plainly(number: float) -> str:
     """0.02, 50 or 5·10⁻⁴."""
     if number == 0 or 1e-3 <= abs(number) < 1e4:
-        return f"{number:.3g}"
+        return f"{number:.3g}" if abs(number) < 999.5 else f"{number:.0f}"
     digit, exponent = f"{number:.0e}".split("e")
     return f"{digit}·{power(int(exponent))}"
 
@@ -175,7 +175,7 @@ def number_axis(axes: Axes, values: Iterable[float], label: str) -> None:
         if named[-1] - value >= 0.08 * width:
             named.append(value)
     axes.set_xlim(values[-1] - 0.05 * width, values[0] + 0.05 * width)
-    axes.set_xticks(named, [show(value) for value in named])
+    axes.set_xticks(named, [plainly(value) if value % 1 else show(value) for value in named])
     axes.set_xlabel(label)
 
 

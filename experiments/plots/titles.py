@@ -84,11 +84,15 @@ def under(names: Sequence[str], values: Sequence[Any], text: str) -> str:
 
 
 def amount(value: float, exponent: float | None = None) -> str:
-    """A number from 0 as a sentence says it: 0.236, 10⁻¹², nothing; `exponent` is its log10, if known."""
+    """A number from 0 as a sentence says it: 0.236, 10⁻¹², nothing; `exponent` is its log10, if known.
+
+    A power of ten alone says only how far from 1 it is: between 10⁻⁵ and 10⁴, where two numbers of one
+    sentence may lie within a factor of ten, the digits are given.
+    """
     if value == 0 and exponent in (None, float("-inf")):
         return "nothing"
     exponent = log10(value) if exponent is None else exponent
-    return plainly(value) if -2 <= exponent < 4 else power(round(exponent))
+    return plainly(value) if -5 <= exponent < 4 else power(round(exponent))
 
 
 def share(value: float) -> str:
@@ -98,6 +102,22 @@ def share(value: float) -> str:
     if 0.995 < value < 1:
         return "over 0.99"
     return f"{value:.2g}" if value < 0.095 else f"{value:.2f}"
+
+
+def portion(value: float) -> str:
+    """A fraction of things that are counted: ``all``, ``none``, or as `share` says it."""
+    return {0.0: "none", 1.0: "all"}.get(value) or share(value)
+
+
+def owned(name: str, thing: str = "", *, plain: bool = False) -> str:
+    """What belongs to a setting: ``tanh’s gradient``, ``the gradient of ReLU at depth 5``.
+
+    Without a thing, the second half of a comparison: ``tanh’s``, ``that of ReLU at depth 5``. plain: a thing
+    that is named without an article, such as ``layer 1``.
+    """
+    if name.isalnum() or name == "the network":
+        return f"{name}’s {thing}".strip()
+    return f"{'' if plain else 'the '}{thing} of {name}" if thing else f"that of {name}"
 
 
 def only(curves: pd.DataFrame, names: Sequence[str], key: Sequence[Any]) -> pd.DataFrame:

@@ -166,19 +166,19 @@ def arrange(
     colour, or what varies in its place. Whatever else varies is added to the facets, unless it goes with
     (has one value for each combination of) those chosen, as zipped keys do: then it is remarked.
     """
-    if both := set(_listed(hue)) & set(_listed(facet)):
+    if both := set(listed(hue)) & set(listed(facet)):
         raise RegistryError(
             f"{both.pop()} is told by the colour (hue) and by panels (facet): one of them will do"
         )
-    if crossed := set(_listed(hue)) & set(across):
+    if crossed := set(listed(hue)) & set(across):
         raise RegistryError(
             f"hue={crossed.pop()}: that is along an axis of this figure, so no colour can tell it"
         )
     records = _select(records, where)
     remarks = [f"Only {where}."] if where else []
     free = [name for name in varying(records.runs) if name not in across]
-    wanted = _listed(facet) or list(default)
-    colours = _listed(hue) or _default_hue(free, wanted)
+    wanted = listed(facet) or list(default)
+    colours = listed(hue) or _default_hue(free, wanted)
     panels = [name for name in wanted if name not in colours and name in {"seed", *free}]
     for name in free:
         chosen = [*colours, *panels, *across]
@@ -197,7 +197,8 @@ def _default_hue(free: Sequence[str], panels: Sequence[str]) -> list[str]:
     return ["activation"] if "activation" in free or not others else others[:1]
 
 
-def _listed(names: Fields) -> list[str]:
+def listed(names: Fields) -> list[str]:
+    """The names of an option that may be one name, several or none."""
     return [names] if isinstance(names, str) else list(names or ())
 
 
@@ -232,7 +233,7 @@ def as_panels(view: View) -> View:
 
 def deepest(view: View, facet: Fields, where: str) -> View:
     """Without all but the deepest networks, and a remark that says so, unless depths were asked for."""
-    if "depth" not in view.facet or "depth" in _listed(facet) or "depth" in _wanted(where):
+    if "depth" not in view.facet or "depth" in listed(facet) or "depth" in _wanted(where):
         return view
     runs = view.records.runs
     most = runs["depth"].max()

@@ -131,8 +131,8 @@ def _draw(panel: Axes, ends: tuple[float, float], *, curves: dict[str, pd.DataFr
     if quarter:
         style.guide(panel, QUARTER)
         panel.annotate(
-            "¼, the largest slope", (layer.max() + 0.5, QUARTER), (0, -2), textcoords="offset points",
-            color=style.faint(panel), va="top", ha="right",
+            "¼, the largest slope", (layer.max() + 0.5, ends[0]), (0, 3), textcoords="offset points",
+            color=style.faint(panel), va="bottom", ha="right",
         )  # fmt: skip
     axes.layer_axis(panel, int(layer.max()))
     panel.set_xlim(0.4, layer.max() + 0.6)

@@ -28,6 +28,7 @@ from experiments.plots.views import (
     Where,
     arrange,
     groups,
+    listed,
     moments,
     name_of,
     require,
@@ -61,7 +62,11 @@ def at_own_best(records: Records, column: str, *, larger: bool) -> tuple[Records
 
 
 def _view(records: Records, column: str, *, larger: bool, **options: Any) -> View:
+    """The view of every setting at its own best; a rate that was chosen makes no panels unless asked for."""
     kept, remarks = at_own_best(records, column, larger=larger)
+    asked = "lr" in (*listed(options.get("hue")), *listed(options.get("facet")))
+    if remarks and not asked:
+        options["across"] = [*options.get("across", ()), "lr"]
     view = arrange(kept, **options)
     return replace(view, remarks=(*view.remarks, *remarks))
 
@@ -123,11 +128,13 @@ def _come_far(view: View, column: Column) -> str:
     key = main_setting(view, column)
     curves = rows_where(column.curves, view.facet, key)
     found = titles.cases(curves[curves["layer"] == 1], view.hue)
-    return titles.apart(
-        found, "layer 1 of {low.name} has come {low.value:.2g} of its weights’ size from where it was drawn",
-        "layer 1 of {low.name} has come {low.value:.2g} of its weights’ size from where it was drawn, "
-        "{high.name}’s {high.value:.2g}", setting=(view.facet, key),
-    )  # fmt: skip
+    if not found:
+        return titles.NOTHING
+    low, high = found[0], found[-1]
+    text = f"with {low.name}, layer 1 has moved by {titles.amount(low.value)} times the size of its weights"
+    if high is not low:
+        text += f"; with {high.name} by {titles.amount(high.value)} times"
+    return titles.under(view.facet, key, text)
 
 
 @FIGURES
@@ -237,10 +244,9 @@ def _one_sign(view: View, column: Column) -> str:
     for batch in dict.fromkeys((ends[0], ends[-1])) if ends else ():
         found = titles.cases(curves[curves["batch"] == batch], view.keys)
         if found:
-            told.append(
-                f"{titles.share(found[-1].value)} of {found[-1].name}’s units at a batch of {batch:g}"
-            )
-    return f"All incoming weights get one sign in up to {', and '.join(told)}" if told else titles.NOTHING
+            whose = titles.owned(found[-1].name, "units")
+            told.append(f"in {titles.portion(found[-1].value)} of {whose} at a batch of {batch:g}")
+    return f"All incoming weights get one sign {', and '.join(told)}" if told else titles.NOTHING
 
 
 @FIGURES

@@ -118,18 +118,13 @@ def _recovery(view: View, signal: str) -> str:
     before = _ratio(worst.value)
     if worst.name not in last or not (view.records.runs["steps"] > 0).any():
         return titles.sentence(f"{worst.name} lets {before} of its gradient through to layer 1")
-    after, name = last[worst.name], worst.name
+    after, whose = last[worst.name], titles.owned(worst.name, "gradient")
     if after.value > worst.value + 1:
-        return (
-            f"Training brings {name}’s gradient back: from {before} of it in layer 1 to {_ratio(after.value)}"
-        )
+        return f"Training brings {whose} back: from {before} of it in layer 1 to {_ratio(after.value)}"
     if after.value < worst.value - 1:
-        return (
-            f"Training takes more of {name}’s gradient away: from {before} of it in layer 1 "
-            f"to {_ratio(after.value)}"
-        )
+        return f"Training takes more of {whose} away: from {before} of it in layer 1 to {_ratio(after.value)}"
     return (
-        f"Training does not bring {name}’s gradient back: {before} of it in layer 1 at "
+        f"Training does not bring {whose} back: {before} of it in layer 1 at "
         f"the start, {_ratio(after.value)} at the end"
     )
 
@@ -177,11 +172,16 @@ def _deep_ratio(view: View, ratios: pd.DataFrame) -> str:
         return f"At depth {depth}, no gradient vanishes: {_ratio(least.value)} of it or more reaches layer 1"
     if least.value > -1:
         return (
-            f"At depth {depth}, {most.name}’s gradient grows to {_ratio(most.value)} times "
+            f"At depth {depth}, {titles.owned(most.name, 'gradient')} grows to {_ratio(most.value)} times "
             "on its way to layer 1"
         )
-    text = f"At depth {depth}, {_ratio(least.value)} of {least.name}’s gradient reaches layer 1"
-    return text + (f", and {_ratio(most.value)} of {most.name}’s" if most is not least else "")
+    whose = titles.owned(least.name, "gradient")
+    text = f"At depth {depth}, {_ratio(least.value)} of {whose} reaches layer 1"
+    if most is least:
+        return text
+    if most.value > 0:
+        return f"{text}; {titles.owned(most.name)} grows to {_ratio(most.value)} times"
+    return f"{text}, and {_ratio(most.value)} of {titles.owned(most.name)}"
 
 
 @FIGURES
@@ -226,13 +226,13 @@ def _worst_shares(view: View, columns: Sequence[Column]) -> str:
         if row["median"] <= 0:
             parts.append("no unit dies" if what == "dead" else "none saturates")
         elif what == "dead":
-            parts.append(
-                f"up to {titles.share(row['median'])} of {name}’s units are dead, in layer {row['layer']:.0f}"
-            )
+            most = ("up to " if row["median"] < 1 else "") + titles.portion(row["median"])
+            whose = titles.owned(name, "units")
+            parts.append(f"{most} of {whose} are dead, in layer {row['layer']:.0f}")
         else:
-            parts.append(
-                f"{titles.share(row['median'])} of {name}’s slopes are saturated, in layer {row['layer']:.0f}"
-            )
+            whose = titles.owned(name, "slopes")
+            most = titles.portion(row["median"])
+            parts.append(f"{most} of {whose} are saturated, in layer {row['layer']:.0f}")
     return titles.sentence("; ".join(parts)) if parts else titles.NOTHING
 
 
@@ -305,7 +305,7 @@ def _kept(view: View, column: Column, signal: str) -> str:
         )
     verb = "falls" if last < first else "rises"
     return (
-        f"The variance of {name}’s {signal} {verb} from {titles.amount(first)} in "
+        f"The variance of {titles.owned(name, signal, plain=True)} {verb} from {titles.amount(first)} in "
         f"layer 1 to {titles.amount(last)} in layer {layer}"
     )
 
@@ -417,6 +417,7 @@ def _moved(view: View, column: Column) -> str:
     if least.value >= HEALTHY_UPDATE / 10:
         text = f"layer 1 learns in every setting: an update is {plainly(least.value)} of its weights or more"
         return titles.under(view.facet, key, text)
-    text = f"an update moves {least.name}’s layer 1 by {titles.amount(least.value)} of its weights"
-    text += f", {most.name}’s by {titles.amount(most.value)}" if most is not least else ""
+    whose = titles.owned(least.name, "layer 1", plain=True)
+    text = f"an update moves {whose} by {titles.amount(least.value)} of its weights"
+    text += f", {titles.owned(most.name)} by {titles.amount(most.value)}" if most is not least else ""
     return titles.under(view.facet, key, text)

@@ -87,20 +87,12 @@ def _toll(
     where = f" ({titles.spoken(view.facet, keys[worst])})" if view.facet else ""
     if deaths == 0:
         return f"No unit {what}{where}", worst
-    return (
-        (
-            f"{deaths:.2g} {what.removesuffix('s')}s per unit, {back:.2g} undone: "
-            f"{_undone(deaths, back)}{where}"
-        )
-        .replace("dies per unit", "deaths per unit")
-        .replace("falls inactives per unit", "spells of inactivity per unit")
-        .replace("fallss", "falls"),
-        worst,
-    )
+    event = "deaths" if state == "dead" else "spells of inactivity"
+    return f"{deaths:.2g} {event} per unit, {_undone(deaths, back)}{where}", worst
 
 
 def _undone(deaths: float, back: float) -> str:
-    return "none comes back" if back == 0 else f"{titles.share(min(back / deaths, 1.0))} of them come back"
+    return "none of them undone" if back == 0 else f"{titles.portion(min(back / deaths, 1.0))} of them undone"
 
 
 def _ends(drawn: Sequence[Sequence[Column]]) -> Any:

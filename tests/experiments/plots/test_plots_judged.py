@@ -59,6 +59,17 @@ def test_accuracy_by_depth_is_that_of_the_best_rate():
     assert "which one half of the seeds chooses for the other" in caption(figure)
 
 
+def test_settings_with_different_best_rates_are_in_one_panel_unless_the_rate_is_asked_for():
+    best = {"tanh": 0.1, "sigmoid": 1.0}
+    records = learnt(
+        lambda run: 0.9 if run.lr == best[run.activation] else 0.2,
+        activation=["tanh", "sigmoid"], depth=[1, 3], lr=[0.1, 1.0], seed=SEEDS,
+    )  # fmt: skip
+    assert len(lines(FIGURES["accuracy_by_depth"](records))["test accuracy"]) == 2
+    assert len(FIGURES["accuracy_by_depth"](records).panels) == 2
+    assert len(FIGURES["accuracy_by_depth"](records, facet="lr").panels) == 4
+
+
 def test_accuracy_by_setting_has_a_dot_a_seed_and_a_bar_at_the_median():
     accuracy = {"none": 0.1, "batch": 0.9}
     fields = {"norm": ["none", "batch"], "residual": [0.0, 1.0], "seed": SEEDS}

@@ -8,6 +8,7 @@ from made_up import grid, made
 from synthetic import records
 
 from experiments.plots import FIGURES, titles
+from experiments.plots.axes import plainly
 
 SEEDS = [0, 1, 2]
 
@@ -280,3 +281,34 @@ def test_a_depth_beyond_those_that_were_tried_is_no_number(reached, said):
     before, _, after = said.partition("{}")
     assert found.startswith(before)
     assert found.endswith(after)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0066, "0.0066"), (0.0147, "0.0147"), (2.4e-5, "2·10⁻⁵"), (3e-7, "10⁻⁷"), (2e31, "10³¹")],
+)
+def test_an_amount_has_digits_where_two_of_one_sentence_may_be_alike(value, said):
+    assert titles.amount(value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "thing", "said"),
+    [
+        ("tanh", "gradient", "tanh’s gradient"),
+        ("tanh", "", "tanh’s"),
+        ("ReLU at depth 5", "gradient", "the gradient of ReLU at depth 5"),
+        ("selu(alpha=2)", "", "that of selu(alpha=2)"),
+    ],
+)
+def test_only_a_plain_name_has_a_genitive(name, thing, said):
+    assert titles.owned(name, thing) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "none"), (1, "all"), (0.52, "0.52"), (0.999, "over 0.99")])
+def test_a_portion_of_units_is_said_as_one_counts(value, said):
+    assert titles.portion(value) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(1234.0, "1234"), (999.7, "1000"), (2.22449, "2.22")])
+def test_a_number_that_is_said_plainly_has_no_exponent(value, said):
+    assert plainly(value) == said
