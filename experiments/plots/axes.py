@@ -116,7 +116,7 @@ def plainly(number: float) -> str:
     if number == 0 or 1e-3 <= abs(number) < 1e4:
         return f"{number:.3g}" if abs(number) < 999.5 else f"{number:.0f}"
     digit, exponent = f"{number:.0e}".split("e")
-    return f"{digit}·{power(int(exponent))}"
+    return power(int(exponent)) if digit == "1" else f"{digit}·{power(int(exponent))}"
 
 
 def linear_axis(panels: Sequence[Axes], values: Array, least: float = 0.0) -> None:

@@ -187,19 +187,25 @@ def _deep_ratio(view: View, ratios: pd.DataFrame) -> str:
 @FIGURES
 @needs("dead_fraction", "saturated_fraction")
 def dead_and_saturated(records: Records, *, facet: Fields = None, where: Where = "") -> Picture:
-    """Dead and saturated units by layer over training, a map for each setting.
+    """Dead and saturated units by layer, over training where it was watched more than once.
 
     Dead: the share of units whose slope is 0 on every example, so that nothing moves them. Saturated: the
     share of slopes that are under a fraction of the largest that the activation has: 0.1, or what the panel
     says. Hidden layers only.
     """
-    view = deepest(as_panels(arrange(records, None, facet, where)), facet, where)
+    view = arrange(records, None, facet, where)
+    steps = view.records.layers["step"]
+    once = len(steps) > 0 and bool((steps == steps.iloc[0]).all())
+    view = deepest(view if once else as_panels(view), facet, where)
     rows = hidden(view.records.layers, view.records.runs)
     columns = []
     for name in ("dead", "saturated"):
         probe = probe_column(rows, f"{name}_fraction") or f"{name}_fraction"
-        curves = view.medians(rows, probe, "layer", "step")
+        curves = view.medians(rows, probe, "layer", *([] if once else ["step"]))
         columns.append(Column(probe.replace("_fraction", ""), curves, "share", scale="share"))
+    if once:
+        finding = _worst_shares(as_panels(view), columns)
+        return draw_lines(view, columns, dead_and_saturated, finding, few=[0, 1])
     few = [cell for i in (0, 1) if (cell := _most(view, columns[i], i))]
     return draw_maps(view, columns, dead_and_saturated, _worst_shares(view, columns), few)
 

@@ -309,6 +309,21 @@ def test_a_portion_of_units_is_said_as_one_counts(value, said):
     assert titles.portion(value) == said
 
 
-@pytest.mark.parametrize(("value", "said"), [(1234.0, "1234"), (999.7, "1000"), (2.22449, "2.22")])
-def test_a_number_that_is_said_plainly_has_no_exponent(value, said):
+@pytest.mark.parametrize(
+    ("value", "said"), [(1234.0, "1234"), (999.7, "1000"), (2.22449, "2.22"), (0.00099, "10⁻³")]
+)
+def test_a_number_that_is_said_plainly_has_no_e(value, said):
     assert plainly(value) == said
+
+
+def test_shares_seen_at_one_step_are_lines_by_layer_and_over_training_maps():
+    def dead(run, step, layer):
+        return {"dead_fraction": float(layer > run.width), "saturated_fraction": 0.5}
+
+    for steps, lines in ((0, 2), (5, 0)):
+        r = made(grid(activation="relu", width=[1, 2], depth=3, seed=SEEDS, steps=steps), layers=dead)
+        picture = FIGURES["dead_and_saturated"](r)
+        assert picture.finding.startswith("All of the units of ")
+        (panel, *_) = picture.sheets[0].axes
+        named = [line for line in panel.lines if not line.get_label().startswith("_")]
+        assert len(named) == lines
