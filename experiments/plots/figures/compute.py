@@ -131,7 +131,7 @@ def _draw(panel: Axes, ends: tuple[float, float], *, curves: dict[str, pd.DataFr
     if quarter:
         style.guide(panel, QUARTER)
         panel.annotate(
-            "¼, the largest slope", (layer.max() + 0.5, ends[0]), (0, 3), textcoords="offset points",
+            "dashed: ¼, the largest slope", (layer.max() + 0.5, ends[0]), (0, 3), textcoords="offset points",
             color=style.faint(panel), va="bottom", ha="right",
         )  # fmt: skip
     axes.layer_axis(panel, int(layer.max()))
