@@ -12,7 +12,7 @@ from math import log
 
 import numpy as np
 
-from experiments.analysis.wording import count
+from experiments.analysis.wording import count, ten_to
 from experiments.diagnosis.reference import healthy_ratio
 from experiments.diagnosis.signals import Signals
 from experiments.diagnosis.yardstick import Yardstick
@@ -488,4 +488,4 @@ def plain(value: float) -> str:
 def _power(log_value: float) -> str:
     """A positive number of which the logarithm is given, in as few characters as tell it."""
     exponent = log_value / log(10)
-    return f"{np.exp(log_value):.2g}" if abs(exponent) < 3 else f"10^{exponent:.1f}"
+    return f"{np.exp(log_value):.2g}" if abs(exponent) < 3 else ten_to(exponent)

@@ -43,7 +43,7 @@ def test_the_cause_that_most_seeds_have_comes_first_and_the_healthy_are_counted(
     assert (
         "2 of 3 seeds (9% to 99% of networks)" in sentence
     )  # Clopper-Pearson of 2 in 3, from a printed table
-    assert "10^-6.0 of the last hidden layer's" in sentence
+    assert "1.00e-6 of the last hidden layer's" in sentence
     assert rows[0]["value"] == pytest.approx(1e-6)
     assert (rows[0]["layer_first"], rows[0]["layer_last"]) == (1, 1)
 
