@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,10 +105,9 @@ def reproduce(
     found, failures, previews = [], [], {}
     for experiment in experiments:
         progress.say(f"{experiment.name}: {experiment.question}")
-        began = time.monotonic()
         outcome = run_experiment(experiment, options, progress)
         drawn = pictures(Store(experiment.name).folder, experiment.figures, f"{experiment.name}-")
-        made = cards(experiment, outcome.verdicts, drawn, time.monotonic() - began)
+        made = cards(experiment, outcome.verdicts, drawn, float(outcome.records.runs["seconds"].sum()))
         if made and (image := preview(Store(experiment.name).folder, experiment.figures)):
             previews[made[0].id] = image
         found += made

@@ -31,7 +31,7 @@ class Card:
     config: str
     pictures: tuple[Picture, ...]
     source: str = ""
-    seconds: float = float("nan")  # that the config and its claims took
+    seconds: float = float("nan")  # of one core that training the runs took, whenever that was
 
     @property
     def is_check(self) -> bool:

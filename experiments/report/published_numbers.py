@@ -111,7 +111,7 @@ def _counts(cards: Sequence[Card]) -> str:
 
 def _overview(cards: Sequence[Card]) -> str:
     kinds = tuple(f"{kind}" for kind in KINDS)
-    head = ("", "paper", "quantity", "number", "ours", "gap", "verdict", *kinds, "time")
+    head = ("", "paper", "quantity", "number", "ours", "gap", "verdict", *kinds, "training")
     rows = []
     for card in cards:
         compared = [e for e in card.verdict.evidence if isinstance(e, Compared)]
