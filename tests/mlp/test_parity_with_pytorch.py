@@ -104,7 +104,9 @@ def random_case(seed) -> Case:
         names = list(table)
         return names[int(rng.integers(len(names)))]
 
-    inits = sorted(set(INITIALISERS) - {"normal", "uniform", "sparse"} - newcomers(INITIALISERS))
+    # Units that begin all alike, or in pairs, leave to a normalisation only the rounding of their differences.
+    ill = {"normal", "uniform", "sparse", "zeros", "constant", "mirrored"}
+    inits = sorted(set(INITIALISERS) - ill - newcomers(INITIALISERS))
     return Case(
         pick(ACTS), pick(inits), pick(LOSS), pick(OPTIMISER), pick(SCHEDULE), pick(NORM),
         residual=pick([0.0, 0.0, 0.5, 1.0]), clip=pick([None, 0.5, 0.05]),
