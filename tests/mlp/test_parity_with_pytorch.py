@@ -104,7 +104,7 @@ def random_case(seed) -> Case:
         names = list(table)
         return names[int(rng.integers(len(names)))]
 
-    # Units that begin all alike, or in pairs, leave to a normalisation only the rounding of their differences.
+    # Units that begin alike leave to a normalisation only the rounding of their differences.
     ill = {"normal", "uniform", "sparse", "zeros", "constant", "mirrored"}
     inits = sorted(set(INITIALISERS) - ill - newcomers(INITIALISERS))
     return Case(

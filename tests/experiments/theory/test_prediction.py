@@ -115,9 +115,11 @@ def check(found, p, columns=("delta_norm", "dw_norm", "z_rms", "a_rms"), bias=BI
     assert p.applies, p.reason
     seeds = len(found["delta_norm"])
     for column in columns:
+        has_band = np.isfinite(p.sds[column])  # near the output theory may draw no band, nor may it a line
+        assert has_band.mean() > 0.5, (column, p.sds[column])
         off = np.abs(np.log(found[column]).mean(axis=0) - p.logs[column])
         allowed = 4 * p.sds[column] / np.sqrt(seeds) + bias[column]
-        assert (off < allowed).all(), (column, off, allowed)
+        assert (off < allowed)[has_band].all(), (column, off, allowed)
 
 
 CONFIGS = {
