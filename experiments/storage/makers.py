@@ -6,13 +6,11 @@ upgrade, has several; their runs agree but for rounding, so they are not paired 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from experiments.storage.identity import SCHEMA
-from experiments.storage.provenance import processor
+from experiments.storage.provenance import processor, versions
 from experiments.storage.store import Store
 
 if TYPE_CHECKING:
@@ -37,9 +35,7 @@ def maker() -> dict[str, str]:
     simd = np.show_config(mode="dicts").get("SIMD Extensions", {})  # type: ignore[call-overload]
     vectors = [*simd.get("baseline", ()), *simd.get("found", ())] or ["none found"]
     return {
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "scipy": version("scipy"),
+        **{name: versions()[name] for name in ("python", "numpy", "scipy")},
         "schema": str(SCHEMA),
         "blas": f"{used.get('internal_api', 'none found')} {used.get('version') or ''}".strip(),
         "kernel": str(used.get("architecture", "none found")),
