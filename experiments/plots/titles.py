@@ -120,11 +120,6 @@ def owned(name: str, thing: str = "", *, plain: bool = False) -> str:
     return f"{'' if plain else 'the '}{thing} of {name}" if thing else f"that of {name}"
 
 
-def only(curves: pd.DataFrame, names: Sequence[str], key: Sequence[Any]) -> pd.DataFrame:
-    """The rows of one setting."""
-    return rows_where(curves, names, key)
-
-
 def apart(
     found: Sequence[Case], one: str, both: str, setting: tuple[Sequence[str], Sequence[Any]] = ((), ())
 ) -> str:

@@ -16,7 +16,7 @@ from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, needs, sentences, without_records
-from experiments.plots.figures.layers import accuracy_options, main_setting
+from experiments.plots.figures.layers import accuracy_options, main_curves
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
 from experiments.plots.panels import Panel, Words
@@ -32,7 +32,6 @@ from experiments.plots.views import (
     moments,
     name_of,
     require,
-    rows_where,
 )
 from experiments.storage.records import Records
 from mlp.registry import Positive
@@ -93,8 +92,7 @@ def accuracy_by_depth(
 
 def _deepest_best(view: View, column: Column) -> str:
     """The best and the worst accuracy in the deepest networks."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     depth = curves["depth"].max()
     found = titles.cases(curves[curves["depth"] == depth], view.hue)
     if not found:
@@ -125,8 +123,7 @@ def displacement_by_layer(
 
 def _come_far(view: View, column: Column) -> str:
     """How far layer 1 has come, of the setting in which it has come least and most."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     found = titles.cases(curves[curves["layer"] == 1], view.hue)
     if not found:
         return titles.NOTHING

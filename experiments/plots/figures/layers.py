@@ -49,6 +49,12 @@ def main_setting(view: View, column: Column) -> tuple[Any, ...]:
     return view.foremost(settings_of(view), column, 1)[0]
 
 
+def main_curves(view: View, column: Column) -> tuple[tuple[Any, ...], pd.DataFrame]:
+    """The setting that a title speaks of, and the column's medians there."""
+    key = main_setting(view, column)
+    return key, rows_where(column.curves, view.facet, key)
+
+
 @FIGURES
 @needs("delta_norm", "dw_norm")
 def gradient_by_layer(
@@ -291,8 +297,7 @@ def _forward(
 
 def _kept(view: View, column: Column, signal: str) -> str:
     """By what factor the variance changes from the first to the last layer at the start: farthest from 1."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     changes = {}
     for hue, rows in groups(curves, view.hue):
         rows = rows.sort_values("layer")
@@ -365,8 +370,7 @@ def shock_mark(records: Records) -> list[tuple[float, str]]:
 
 def learnt(view: View, column: Column) -> str:
     """The best and the worst accuracy after the last step, and whether that is chance."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     last = curves[curves["step"] == curves["step"].max()] if len(curves) else curves
     found = titles.cases(last, view.hue)
     if not found:
@@ -414,8 +418,7 @@ def update_ratio(records: Records, *, hue: Fields = None, facet: Fields = None, 
 
 def _moved(view: View, column: Column) -> str:
     """The smallest update of layer 1, beside the rule of thumb."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     found = titles.cases(curves[curves["layer"] == 1], view.hue)
     if not found:
         return titles.NOTHING

@@ -11,9 +11,9 @@ from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
 from experiments.plots import titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, needs
-from experiments.plots.figures.layers import main_setting
+from experiments.plots.figures.layers import main_curves
 from experiments.plots.lines import draw_lines
-from experiments.plots.views import Column, Fields, View, Where, arrange, moments, rows_where
+from experiments.plots.views import Column, Fields, View, Where, arrange, moments
 from experiments.storage.records import Records
 from mlp.probes import PROBES
 from mlp.registry import parse_call
@@ -71,8 +71,7 @@ def jacobian_by_layer(
 
 def _middle(view: View, column: Column, says: str) -> str:
     """The median over layers of a quantity, of the setting that has least of it and of that with most."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     curves = curves[np.isfinite(curves["median"])]
     if not len(curves):
         return titles.NOTHING
@@ -135,8 +134,7 @@ def effective_rank_by_layer(
 
 def _last_rank(view: View, column: Column) -> str:
     """How many directions the last hidden layer's outputs fill at the start, at the least and at the most."""
-    key = main_setting(view, column)
-    curves = rows_where(column.curves, view.facet, key)
+    key, curves = main_curves(view, column)
     found = titles.cases(curves[curves["layer"] == curves["layer"].max()], view.hue)
     return titles.apart(
         found, "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start",
