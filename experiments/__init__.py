@@ -9,11 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from experiments.cli.vanishing_gradients import HOMES, shadowed
+
 try:
     from mlp.registry import PROJECT
 except ImportError as error:  # a folder of the user's with the name of our package, most likely
-    from experiments.cli.vanishing_gradients import shadowed
-
     raise ImportError(shadowed() or str(error)) from None
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ PROJECT.add(__name__)
 
 __all__ = ["load", "run"]
 
-_HOMES = {"load": "experiments.pipeline", "run": "experiments.cli.notebook"}
-
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

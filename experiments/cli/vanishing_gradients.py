@@ -14,6 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+HOMES = {
+    "load": "experiments.pipeline",
+    "run": "experiments.cli.notebook",
+}  # what a notebook needs, and where it lies
 OURS = {"experiments": "cli/entry.py", "mlp": "registry.py"}  # a file that each of our packages has
 
 
@@ -46,11 +50,11 @@ def shadowed() -> str:
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if message := shadowed():
         raise ImportError(message)
-    return getattr(import_module("experiments"), name)
+    return getattr(import_module(HOMES[name]), name)
 
 
 if __name__ == "__main__":
