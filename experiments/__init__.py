@@ -9,12 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli.vanishing_gradients import HOMES, shadowed
-
 try:
     from mlp.registry import PROJECT
-except ImportError as error:  # a folder of the user's with the name of our package, most likely
-    raise ImportError(shadowed() or str(error)) from None
+except ImportError as error:
+    raise ImportError(
+        f"{error}: a folder or file of yours that is named mlp stands before our package 'mlp' on Python's "
+        "path; rename it, or start from another folder"
+    ) from None
 
 if TYPE_CHECKING:
     from experiments.cli.notebook import run
@@ -24,8 +25,10 @@ PROJECT.add(__name__)
 
 __all__ = ["load", "run"]
 
+_HOMES = {"load": "experiments.pipeline", "run": "experiments.cli.notebook"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(import_module(HOMES[name]), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -100,6 +100,15 @@ def test_a_folder_that_hides_ours_is_named(elsewhere, name, kind):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_notebook_in_a_folder_that_hides_ours_is_told(elsewhere):
+    (elsewhere / "mlp.py").touch()
+    given = os.environ | {"PYTHONPATH": os.pathsep.join([str(elsewhere), str(ROOT)])}
+    line = [sys.executable, "-S", "-c", "from experiments import run"]
+    done = subprocess.run(line, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "named mlp stands before our package 'mlp' on Python's path" in done.stderr
+
+
 @pytest.mark.slow
 def test_an_installed_wheel_works_from_any_folder(elsewhere):
     """Unpacked beside the libraries that are here; to build it needs a package index."""
