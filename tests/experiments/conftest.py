@@ -1,4 +1,7 @@
-"""No page is written in tests of other things: that takes a second each, more than most of them."""
+"""What tests of other things do without: a page, which takes a second, and waiting for the disk."""
+
+import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,3 +16,11 @@ def _without_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def report() -> None:
     """Asked for by tests of report.html and of the diagnosis in it."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_waiting_for_the_disk() -> Iterator[None]:
+    """No test loses power; those that watch what is asked of the disk set their own `fsync`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -145,15 +146,30 @@ def finished():
     return Store("killed").finished()
 
 
+def kill_forked(draw, most):
+    """One sweep, forked from this process and killed soon after at most so many parts are stored.
+
+    No kill falls into the seconds in which a new process imports.
+    """
+    sweep = multiprocessing.get_context("fork").Process(target=experiments.run, args=("killed.yaml",))
+    sweep.start()
+    stored, end = parts() + draw.randint(0, most), time.monotonic() + 60
+    while sweep.is_alive() and parts() < stored and time.monotonic() < end:
+        sweep.join(0.002)
+    sweep.join(0.1 * draw.random())
+    sweep.kill()
+    sweep.join()
+    return sweep.exitcode == -signal.SIGKILL
+
+
 def check_the_end(undisturbed):
-    assert finish(start()) == (0, "")
-    same(experiments.load("killed"), undisturbed)
+    same(experiments.run("killed.yaml"), undisturbed)
     assert not list(Path("results/killed/.partial").iterdir())
     assert not Path("results/killed/set_aside").exists()
 
 
 def test_a_sweep_whose_driver_is_killed_goes_on_where_it_was(undisturbed):
-    assert kill_often(2, random.Random(1), [kill_driver]) >= 1
+    assert kill_often(5, random.Random(1), [partial(kill_forked, most=2)]) >= 1
     check_the_end(undisturbed)
 
 
@@ -171,23 +187,7 @@ def test_sixteen_kills_at_random_moments(undisturbed, seed):
 
 @pytest.mark.slow
 def test_a_hundred_kills_of_a_process_that_trains(undisturbed):
-    """Forked from this one, so that no kill falls into the seconds in which a new process imports."""
-    draw, context = random.Random(SEED), multiprocessing.get_context("fork")
-    kills = resumed = 0
-    while kills < 100:
-        if len(finished()) == RUNS:
-            shutil.rmtree("results/killed")
-        resumed += 0 < len(finished()) < RUNS
-        sweep = context.Process(target=experiments.run, args=("killed.yaml",))
-        sweep.start()
-        stored, end = parts() + draw.randint(0, 6), time.monotonic() + 60
-        while sweep.is_alive() and parts() < stored and time.monotonic() < end:
-            sweep.join(0.002)
-        sweep.join(0.1 * draw.random())
-        sweep.kill()
-        sweep.join()
-        kills += sweep.exitcode == -signal.SIGKILL
-    assert resumed > 50
+    assert kill_often(100, random.Random(SEED), [partial(kill_forked, most=6)]) > 50
     check_the_end(undisturbed)
 
 

@@ -454,6 +454,7 @@ def python(code, *arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow  # test_resume.py kills whole sweeps, also in the fast tests
 def test_a_sweep_killed_again_and_again_ends_with_the_same_tables(tmp_path, rng):
     target = Store("x", tmp_path)
     for _ in range(3):
@@ -524,11 +525,12 @@ def test_a_damaged_part_is_never_data_but_named_set_aside_and_made_again(full, f
     assert sweep(full) == []
 
 
-def test_a_kill_while_a_damaged_part_is_set_aside_loses_no_file_of_it(full):
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_while_a_damaged_part_is_set_aside_loses_no_file_of_it(full, stride):
     """All its files are set aside together, in however many sweeps."""
     path = some_part(full)
     edit(path)
-    for at in range(MANY):
+    for at in range(0, MANY, stride):
         target = Store(f"copy{at}", full.root)
         shutil.copytree(full.folder, target.folder)
         with faults(at, *KINDS["killed"]) as made, suppress(Killed), target.sweep():
