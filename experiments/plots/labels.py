@@ -67,7 +67,8 @@ def label_lines(axes: Axes, lines: Sequence[Line]) -> None:
     drawn = [i for i, end in enumerate(ends[-1]) if end is not None]
     if not drawn:
         return
-    side = max((-1, 0), key=lambda side: _apart([ends[side][i][1] for i in drawn]))
+    data = [i for i in drawn if lines[i].look is not None] or drawn  # a guide is as far away on either side
+    side = max((-1, 0), key=lambda side: _apart([ends[side][i][1] for i in data]))
     size = style.points("legend.fontsize")
     box = axes.get_window_extent()
     dots = axes.figure.dpi / 72

@@ -52,10 +52,10 @@ def draw_lines(
     kept = [i for i in order if i in there] or there or [0]
     subtitle, guide = sentences(figure)
     said = [*notes(view, [column.curves for column in columns]), *_left_out(panels, there)]
-    said += _said_of_zeros(columns) + _said_of_cuts(panels, columns[0].scale)
+    said += view.left_out_of_names() + _said_of_zeros(columns) + _said_of_cuts(panels, columns[0].scale)
     shown = there or [0]
     return Picture(
-        Words(finding or subtitle, subtitle if finding else "", guide, tuple(said)),
+        Words(view.shortened(finding) or subtitle, subtitle if finding else "", guide, tuple(said)),
         tuple(panels[i] for i in shown), tuple(shown.index(i) for i in kept[:MOST_FEW]),
         across=_across(len(columns)), legend=partial(_theory, columns),
     )  # fmt: skip

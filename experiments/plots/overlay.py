@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.analysis.ratios import varying
+from experiments.analysis.wording import count
 from experiments.plots.views import Column, View, name_of
 from experiments.theory.of_records import START, predictions
 
@@ -67,7 +68,8 @@ def _reasons(view: View, shown: Sequence[str]) -> list[str]:
             without.setdefault(missing, {})[name] = None
     listed = [f"{what} for {_listed(list(names))}: {why}." for (what, why), names in without.items()]
     more = len(listed) - MOST_NAMED
-    left_out = [f"Less than a line and a band for others, for {more} more reasons."] if more > 0 else []
+    told = f"Theory says less of further settings too, for {count(more, 'other reason')}."
+    left_out = [told] if more > 0 else []
     return listed[:MOST_NAMED] + left_out
 
 

@@ -118,7 +118,7 @@ def _head(content: Content, canvas: Canvas, panels: Sequence[Panel], wide: float
     kind = canvas.type
     settings = {panel.setting for panel in panels if panel.title}
     common = f"; {settings.pop()}" if len(settings) == 1 and "" not in settings else ""
-    finding = wrapped(content.finding, wide - 2 * EDGE, kind.title, BOLD)
+    finding = evenly(wrapped(content.finding, wide - 2 * EDGE, kind.title, BOLD))
     plotted = wrapped(content.subtitle + canvas.say(common), wide - 2 * EDGE, kind.label, PLAIN)
     return [
         (finding, kind.title, {"weight": "bold"}),
@@ -167,6 +167,16 @@ def wrapped(text: str, inches: float, size: float, width: float) -> list[str]:
     """Lines of a text of this size that are no wider; no word or number is broken."""
     characters = max(8, int(inches * 72 / (size * width)))
     return wrap(text, characters, break_long_words=False, break_on_hyphens=False)
+
+
+def evenly(lines: Sequence[str]) -> list[str]:
+    """The same words on as many lines of nearly one length: no last line with a single word."""
+    text, most = " ".join(lines), max(map(len, lines), default=0)
+    for characters in range(most // 2, most):
+        found = wrap(text, characters, break_long_words=False, break_on_hyphens=False)
+        if len(found) <= len(lines) and max(map(len, found)) <= most:
+            return found
+    return [*lines]
 
 
 def _legend(figure: Figure, keys: Sequence[Artist], bottom: float) -> None:

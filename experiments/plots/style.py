@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from experiments.config.kinds import Name, table
 from experiments.config.vocabulary import Run, keys_of
-from mlp.registry import call_text, parse_call
+from mlp.registry import RegistryError, call_text, parse_call
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -111,11 +111,12 @@ def spelled_out(text: str, field: str) -> str:
 def short(values: Iterable[Any], field: str) -> dict[Any, str]:
     """How values are named beside their lines: where texts differ in one number, by its option alone.
 
-    ``factor=50`` and ``factor=100`` for ``shock(at=20, factor=50)`` and ``shock(at=20)``; else as they are.
+    ``factor=50`` and ``factor=100`` for ``shock(at=20, factor=50)`` and ``shock(at=20)``; else without the
+    options in which all texts of a name agree (`shared`).
     """
     values = list(dict.fromkeys(values))
     if not _in_steps(values, field):
-        return {value: show(value) for value in values}
+        return {value: _without(value, shared(values)) for value in values}
     calls = {value: parse_call(spelled_out(value, field))[1] for value in values if isinstance(value, str)}
     full = [
         options for options in calls.values() if any(isinstance(v, int | float) for v in options.values())
@@ -125,6 +126,40 @@ def short(values: Iterable[Any], field: str) -> dict[Any, str]:
         return {value: show(value) for value in values}
     key = differing[0]
     return {v: f"{key}={show(calls[v][key])}" if key in calls.get(v, {}) else show(v) for v in values}
+
+
+def shared(values: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """By the name of a call-text, the options that two texts or more have, and all with the same value.
+
+    ``{"digits": {"test": 0.8}}`` of ``digits(test=0.8)`` and ``digits(test=0.8, shift=1)``.
+    """
+    given: dict[str, list[dict[str, Any]]] = {}
+    for value in dict.fromkeys(values):
+        if isinstance(value, str) and value and value != "none":
+            name, options = _parsed(value)
+            given.setdefault(name, []).append(options)
+    common = {
+        name: {key: v for key, v in calls[0].items() if all(key in c and c[key] == v for c in calls)}
+        for name, calls in given.items()
+        if len(calls) > 1
+    }
+    return {name: options for name, options in common.items() if options}
+
+
+def _without(value: Any, common: Mapping[str, Mapping[str, Any]]) -> str:
+    """A value as it is shown, without the options that are common to all texts of its name."""
+    if not isinstance(value, str) or not common or (name := _parsed(value)[0]) not in common:
+        return show(value)
+    rest = {key: v for key, v in _parsed(value)[1].items() if key not in common[name]}
+    return call_text(name, rest)
+
+
+def _parsed(text: str) -> tuple[str, dict[str, Any]]:
+    """A call-text's name and options; of a text that is none, the text."""
+    try:
+        return parse_call(text)
+    except RegistryError:
+        return text, {}
 
 
 def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:

@@ -54,15 +54,15 @@ def spoken(names: Sequence[str], values: Sequence[Any]) -> str:
     given = dict(zip(names, values, strict=True))
     name = SPOKEN.get(text := str(given.pop("activation", "")), text)
     depth = f"depth {given.pop('depth'):g}" if "depth" in given else ""
-    rest = ", ".join(_value(key, value) for key, value in given.items())
+    rest = ", ".join(_value(key, value, alone=len(given) == 1) for key, value in given.items())
     if not name:
         return ", ".join(filter(None, (depth, rest))) or "the network"
     return " ".join(filter(None, (name, depth and f"at {depth}", rest and f"with {rest}")))
 
 
-# Texts that say by themselves what they are.
-def _value(field: str, value: Any) -> str:
-    if isinstance(value, str) and field in BARE and value != "none":
+def _value(field: str, value: Any, *, alone: bool) -> str:
+    """A value with its field; a text that says by itself what it is needs no field where it stands alone."""
+    if alone and isinstance(value, str) and field in BARE and value != "none":
         return value
     return f"{field}={value if isinstance(value, str) else f'{value:g}'}"
 
@@ -158,7 +158,7 @@ def passed_back(
     if abs(worst.value - 1) <= EVEN:
         low, high = known[0], known[-1]
         between = plainly(low.value) if low is high else f"{plainly(low.value)} to {plainly(high.value)}"
-        return f"No gradient vanishes: {between} of it is passed back per layer, over {layers} layers{when}"
+        return f"No gradient vanishes: each of {layers} layers passes back {between} times its size{when}"
     text = f"{worst.name} passes back {plainly(worst.value)} per layer{when}"
     if worst.value < 1:
         text += f"; after {layers} layers {left} is left"

@@ -17,7 +17,7 @@ from experiments.config.run_filter import Where, no_such_run, wanted
 from experiments.config.vocabulary import Run, keys_of
 from experiments.plots import style
 from experiments.storage.records import Records
-from mlp.registry import RegistryError
+from mlp.registry import RegistryError, call_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,26 @@ class View:
     def short(self, field: str) -> dict[Any, str]:
         """How the values of a field are named in this figure."""
         return style.short(self.records.runs[field].unique(), field)
+
+    def shortened(self, sentence: str) -> str:
+        """A sentence with the names of this figure in place of the texts that its lines stand for."""
+        names = {text: name for field in self._named() for text, name in self.short(field).items()}
+        for text in sorted(names, key=len, reverse=True):
+            sentence = sentence.replace(text, names[text]) if "(" in text else sentence
+        return sentence
+
+    def left_out_of_names(self) -> list[str]:
+        """Say which options all texts of a name have in this figure, as the names of its lines do not."""
+        common = [style.shared(self.records.runs[field].unique()) for field in self._named()]
+        return [
+            f"In every {name}: {call_text('', options)[1:-1]}."
+            for each in common
+            for name, options in each.items()
+        ]
+
+    def _named(self) -> list[str]:
+        """The fields that colour the lines and whose texts stand for themselves."""
+        return [field for field in self.hue if field in BARE and field in self.records.runs]
 
     def medians(self, frame: pd.DataFrame, value: str, *x: str) -> pd.DataFrame:
         """Median and range over seeds of a column of steps or layers, for each curve and each place `x`."""

@@ -1,14 +1,16 @@
 """Titles: each says what the records show, and the other thing where it does not hold."""
 
 from dataclasses import replace
+from textwrap import wrap
 
 import numpy as np
 import pytest
 from made_up import grid, made
 from synthetic import records
 
-from experiments.plots import FIGURES, titles
+from experiments.plots import FIGURES, style, titles
 from experiments.plots.axes import plainly
+from experiments.plots.sheets import evenly
 
 SEEDS = [0, 1, 2]
 
@@ -50,7 +52,7 @@ GRADIENT = [
     ({"sigmoid": 0.25}, "Sigmoid passes back 0.25 per layer; after 20 layers 10⁻¹¹ is left"),
     (
         {"sigmoid": 1.0, "tanh": 0.95},
-        "No gradient vanishes: 0.95 to 1 of it is passed back per layer, over 20 layers",
+        "No gradient vanishes: each of 20 layers passes back 0.95 to 1 times its size",
     ),
     ({"tanh": 2.0}, "Tanh passes back 2 per layer; over 20 layers the gradient grows to 10⁶ times"),
     (
@@ -242,6 +244,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(value, said):
         (["depth", "activation"], [5, "tanh"], "tanh at depth 5"),
         (["activation", "init"], ["relu", "he_normal"], "ReLU with he_normal"),
         (["norm"], ["none"], "norm=none"),
+        (["bias", "init"], ["zeros", "zeros"], "bias=zeros, init=zeros"),
         ([], [], "the network"),
     ],
 )
@@ -327,3 +330,33 @@ def test_shares_seen_at_one_step_are_lines_by_layer_and_over_training_maps():
         (panel, *_) = picture.sheets[0].axes
         named = [line for line in panel.lines if not line.get_label().startswith("_")]
         assert len(named) == lines
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (
+            ["digits(test=0.8)", "digits(shift=1, test=0.8, scale=overall)"],
+            ["digits", "digits(shift=1, scale=overall)"],
+        ),
+        (["digits(test=0.8)", "digits(scale=overall)"], ["digits(test=0.8)", "digits(scale=overall)"]),
+        (["digits(test=0.8, shift=2)", "digits(test=0.8, shift=1)"], ["shift=2", "shift=1"]),
+        (["digits(test=0.8)", "moons"], ["digits(test=0.8)", "moons"]),
+        (["orthogonal(gain=1.5)", "he_normal", "orthogonal"], ["gain=1.5", "he_normal", "gain=1"]),
+    ],
+)
+def test_options_that_all_texts_of_a_name_share_are_not_in_every_name(values, named):
+    field = "init" if "he_normal" in values else "dataset"
+    assert [*style.short(values, field).values()] == named
+
+
+@pytest.mark.parametrize("most", range(14, 60, 5))
+def test_a_title_has_lines_of_nearly_one_length_and_no_more_of_them(most):
+    text = "Up to 0.52 of the units of init=pytorch_default are dead, in layer 10"
+    first = wrap(text, most, break_long_words=False, break_on_hyphens=False)
+    lines = evenly(first)
+    assert " ".join(lines) == text
+    assert len(lines) <= len(first)
+    assert max(map(len, lines)) <= max(map(len, first))
+    longest = max(map(len, text.split()))
+    assert len(lines) == 1 or min(map(len, lines)) >= max(map(len, lines)) - longest - 1
