@@ -50,7 +50,8 @@ def write_report(
 ) -> tuple[list[Path], pd.DataFrame | None]:  # fmt: skip
     """Write report.html of an experiment (and its diagnosis.csv); return the files and the diagnosis.
 
-    What has not changed is not written again. `figures` are shown besides those of the config. Errors: StoreError.
+    What has not changed is not written again. `figures` are shown besides those of the config.
+    Errors: StoreError.
     """
     with blas().limit(limits=1, user_api="blas"):  # more threads are slower on matrices as small as these
         return _write(experiment, records, store, gallery, summary, verdicts, figures)
