@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ WIDE = 0.57  # of the type's size: a character's width, on the safe side
 HIGH = 1.25  # of the type's size: a line of text
 LONG = 16  # characters; a longer name is broken where its options begin
 WIDEST = 0.46  # of the panel that names may take
+MOST_FOR_NAMES = 0.7  # of a panel's width: names of rows that take more are wrapped
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,43 @@ def broken(name: str) -> str:
 
 
 ROWS = 0.4  # of a figure's height that rows of a panel have at least
+WRAPPED_ROWS = 0.55  # the same where the sheet was made high enough for names of several lines
+
+
+def row_names(names: Sequence[str], inches: float, size: float) -> list[str]:
+    """Return the names of rows as they are, or in several lines each if they would leave the panel no width.
+
+    A line ends after a comma, or where options begin. inches: of the panel with its names; size: in points.
+    """
+    room = inches * 72 / (WIDE * size)  # characters
+    if max(map(len, names), default=0) <= MOST_FOR_NAMES * room:
+        return list(names)
+    return [_in_lines(name, max(8, int(WIDEST * room))) for name in names]
+
+
+def _in_lines(name: str, most: int) -> str:
+    lines = [""]
+    for part in re.split(r"(?<=, )|(?=\()", name):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def fitting_rows(axes: Axes, names: Sequence[str]) -> tuple[list[int], list[str]]:
     """Which rows of a panel have room, evenly spread with the first and last, and how each is named.
 
-    Long names take two lines where there is room for that.
+    Long names take two lines where there is room for that, and as many as they need where they would leave
+    the panel no width.
     """
-    most = int(ROWS * axes.figure.get_figheight() * 72 / (HIGH * style.points("ytick.labelsize")))
+    size, grid = style.points("ytick.labelsize"), axes.get_gridspec()
+    most = int(ROWS * axes.figure.get_figheight() * 72 / (HIGH * size))
+    wide = axes.figure.get_figwidth() / (grid.ncols if grid else 1)
+    wrapped = row_names(names, wide, size)
+    if wrapped != list(names):
+        lines = sum(name.count("\n") + 1 for name in wrapped) / len(names)
+        kept = style.spread(len(names), max(2, int(most * WRAPPED_ROWS / ROWS / lines)))
+        return kept, [wrapped[i] for i in kept]
     kept = style.spread(len(names), max(2, most))
     halved = [broken(names[i]) for i in kept]
     return kept, halved if sum(name.count("\n") + 1 for name in halved) <= most else [names[i] for i in kept]

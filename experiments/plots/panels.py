@@ -27,7 +27,7 @@ class Panel:
     setting: what holds in this panel and not in others, as in ``depth=20``; "" where nothing differs.
     group: panels of one group are drawn on one scale, which `scale` finds from all their `data`.
     draw: called with axes and that scale; label: called with them once the axes have their place and size.
-    rows: lines of text that the panel needs the height of.
+    rows: lines of text that the panel needs the height of. names: those of its rows, where they may be long.
     """
 
     title: str
@@ -37,6 +37,7 @@ class Panel:
     data: Any = None
     scale: Callable[[Sequence[Any]], Any] | None = None
     rows: float = 0
+    names: Sequence[str] = ()
     bar: Bar | None = None
     label: Callable[[Axes], None] | None = None
 

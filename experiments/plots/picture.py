@@ -154,13 +154,20 @@ METADATA = {
 
 
 def image(sheet: Figure, kind: str, name: str) -> bytes:
-    """Return a drawn figure as the bytes of a file."""
+    """Return a drawn figure as the bytes of a file.
+
+    The canvas is asked itself: `savefig` draws everything twice, in case a margin has to be found.
+    """
+    from matplotlib.backend_bases import get_registered_canvas_class
+
     from experiments.plots.style import own_look
 
-    data = BytesIO()
+    data, shown_on, dots = BytesIO(), sheet.canvas, sheet.get_dpi()
     with own_look(**{"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}):
-        sheet.savefig(
-            data, format=kind, dpi=sheet.get_dpi(), metadata=METADATA[kind],
-            facecolor=sheet.get_facecolor(),
-        )  # fmt: skip
+        canvas: Any = get_registered_canvas_class(kind)(sheet)
+        try:
+            getattr(canvas, f"print_{kind}")(data, metadata=METADATA[kind])
+        finally:
+            sheet.set_canvas(shown_on)
+            sheet.set_dpi(dots)  # which the SVG and PDF writers change
     return data.getvalue()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.plots import style
 from experiments.plots.canvas import Canvas
-from experiments.plots.labels import HIGH
+from experiments.plots.labels import HIGH, row_names
 from experiments.plots.panels import Content, Panel, scales
 
 if TYPE_CHECKING:
@@ -72,14 +72,21 @@ def _sheet(
         axes.set_title("\n".join(wrapped(canvas.say(title), wide / columns - 0.8, size, PLAIN)))
         panel.draw(axes, shared[panel.group])
     _bar(figure, grid[: len(panels)], panels)
-    figure.draw_without_rendering()  # finds the layout, by which labels find their places
-    figure.set_layout_engine("none")
+    _lay_out(figure)
     for axes, panel, _ in placed:
         _without_overlap(axes)
         if panel.label:
             panel.label(axes)
     _in_own_words(figure, canvas)
     return figure
+
+
+def _lay_out(figure: Figure) -> None:
+    """Find the places of all panels, by which labels find theirs, without drawing what is in them."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
 
 
 def _without_overlap(axes: Axes) -> None:
@@ -103,9 +110,17 @@ def _without_overlap(axes: Axes) -> None:
 def _inches(canvas: Canvas, panels: Sequence[Panel], columns: int, rows: int) -> tuple[float, float]:
     """The width of a sheet, and the height that its panels need."""
     wide, high = canvas.type.panel
-    tall = max([high, *(0.9 + panel.rows * HIGH * canvas.type.label / 72 for panel in panels)])
     alone = 1.5 if columns == 1 and canvas.style == "screen" else 1.0
-    return canvas.inches[0] or columns * wide * alone + 0.2, rows * tall
+    across = canvas.inches[0] or columns * wide * alone + 0.2
+    lines = [_lines_of_rows(panel, across / columns, canvas.type.small) for panel in panels]
+    tall = max([high, *(0.9 + count * HIGH * canvas.type.label / 72 for count in lines)])
+    return across, rows * tall
+
+
+def _lines_of_rows(panel: Panel, inches: float, size: float) -> float:
+    """The lines of text that a panel needs the height of, its rows' names wrapped to this width."""
+    names = row_names(panel.names, inches, size)
+    return panel.rows * sum(name.count("\n") + 1 for name in names) / len(names) if names else panel.rows
 
 
 def _line(canvas: Canvas) -> float:

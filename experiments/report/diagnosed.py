@@ -28,11 +28,12 @@ def diagnosis(records: Records, gallery: Gallery, name: str) -> tuple[pd.DataFra
     """
     import pandas as pd
 
+    if files := gallery.files(DIAGNOSIS):
+        return pd.read_csv(files[0], keep_default_na=False, na_values={"cure_gain": [""]}), ""
+
     from experiments.datasets import DataError
     from experiments.diagnosis import diagnose
 
-    if files := gallery.files(DIAGNOSIS):
-        return pd.read_csv(files[0], keep_default_na=False, na_values={"cure_gain": [""]}), ""
     runs = records.runs[records.runs["status"] != "crashed"]
     layers = int((runs["depth"] + 1).sum())
     yardsticks = len(runs[["dataset", "loss", "batch"]].drop_duplicates())

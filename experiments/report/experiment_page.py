@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,8 @@ def write_report(
 ) -> tuple[list[Path], pd.DataFrame | None]:  # fmt: skip
     """Write report.html of an experiment (and its diagnosis.csv); return the files and the diagnosis.
 
-    `figures` are shown besides those of the config. Errors: StoreError.
+    What has not changed is not written again. `figures` are shown besides those of the config.
+    Errors: StoreError.
     """
     with blas().limit(limits=1, user_api="blas"):  # more threads are slower on matrices as small as these
         return _write(experiment, records, store, gallery, summary, verdicts, figures)
@@ -60,23 +62,29 @@ def _write(
     verdicts: Sequence[Verdict], figures: Sequence[str],
 ) -> tuple[list[Path], pd.DataFrame | None]:  # fmt: skip
     found, reason = diagnosis(records, gallery, experiment.name)
-    shown = pictures(store.folder, [*experiment.figures, *figures])
-    facts = store.manifest()
+    beside = gallery.files(DIAGNOSIS) if found is not None else []
+    names, facts = [*experiment.figures, *figures], store.manifest()
     page = Page(
         title=experiment.question,
-        lead=answer(verdicts, shown[0].finding if shown else "", summary),
         cards=cards(experiment, verdicts),
-        findings=findings(found) if found is not None else (),
         undiagnosed=reason,
-        explorer=explorer_data(records, _left_for_explorer(shown)),
-        pictures=shown,
-        summary=_summary(summary),
         facts=_facts(facts, records),
         config=written(facts.get("config", {})),
         commands=_commands(experiment, store),
     )
-    files = [store.write(REPORT, render(page).encode())]
-    return files + (gallery.files(DIAGNOSIS) if found is not None else []), found
+    made_of = [repr(page), [gallery.hashes(name) for name in (*names, DIAGNOSIS)]]
+    if files := gallery.files(REPORT, made_of):
+        return files + beside, found
+    shown = pictures(store.folder, names)
+    page = replace(
+        page,
+        lead=answer(verdicts, shown[0].finding if shown else "", summary),
+        findings=findings(found) if found is not None else (),
+        explorer=explorer_data(records, _left_for_explorer(shown)),
+        pictures=shown,
+        summary=_summary(summary),
+    )
+    return gallery.keep(REPORT, {REPORT: render(page).encode()}, made_of) + beside, found
 
 
 def _left_for_explorer(shown: Sequence[Picture]) -> float:

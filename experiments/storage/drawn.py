@@ -1,8 +1,8 @@
 """Which figures of a store are as they would be drawn now, so that nothing is drawn again unchanged.
 
 A list beside them has of each figure its files, their hashes, and a hash of all that it is made of: its
-call-text, the records, the code and the versions of what draws. The summary is kept in the same way, because
-its predictions take as long as a figure.
+call-text, the records, the code and the versions of what draws. The summary, the diagnosis and the report are
+kept in the same way, because each of them takes longer than a figure.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIST = "made_of.json"
+WRITTEN = {".py", ".html", ".css", ".js"}  # the files that code is in
 LONGEST = 100  # characters of a file's name
 
 
@@ -37,20 +38,31 @@ class Gallery:
         self._store, self._records = store, digest(records)
         self._list = _read(store.folder / LIST)
 
-    def files(self, text: str) -> list[Path]:
-        """Return the files of a figure if they are as they would be drawn now, else an empty list."""
-        entry = self._list.get(text, {})
-        hashes = entry.get("files") if entry.get("made_of") == self._made_of(text) else None
-        if not isinstance(hashes, dict) or not hashes:
-            return []
-        paths = {self._store.folder / name: sha for name, sha in hashes.items()}
-        return list(paths) if all(_sha256(path) == sha for path, sha in paths.items()) else []
+    def files(self, text: str, facts: Any = None) -> list[Path]:
+        """Return the files of a figure if they are as they would be drawn now, else an empty list.
 
-    def keep(self, text: str, made: Mapping[str, bytes]) -> list[Path]:
+        facts: what else it is made of now, as plain data; None asks whether it is true of these records.
+        """
+        return [self._store.folder / name for name in self.hashes(text, facts)]
+
+    def hashes(self, text: str, facts: Any = None) -> dict[str, str]:
+        """Return the SHA-256 of each file of a figure by its name; empty where `files` is."""
+        entry = self._list.get(text, {})
+        known = entry.get("made_of") == self._made_of(text) and entry.get("facts", "") == (
+            entry.get("facts", "") if facts is None else _hash(facts)
+        )
+        hashes = entry.get("files") if known else None
+        if not isinstance(hashes, dict):
+            return {}
+        sound = all(_sha256(self._store.folder / name) == sha for name, sha in hashes.items())
+        return hashes if sound else {}
+
+    def keep(self, text: str, made: Mapping[str, bytes], facts: Any = None) -> list[Path]:
         """Write a figure's files by their names in the store; return their paths. Errors: StoreError."""
         paths = [self._store.write(name, data) for name, data in made.items()]
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}
         self._list[text] = {"made_of": self._made_of(text), "files": hashes}
+        self._list[text] |= {"facts": _hash(facts)} if facts is not None else {}
         self._write()
         return paths
 
@@ -65,8 +77,7 @@ class Gallery:
             self._write()
 
     def _made_of(self, text: str) -> str:
-        facts = [text, self._records, _code(), versions(), used_by([text])]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return _hash([text, self._records, _code(), versions(), used_by([text])])
 
     def _write(self) -> None:
         self._store.write(LIST, (json.dumps(self._list, indent=1) + "\n").encode())
@@ -94,6 +105,11 @@ def digest(records: Records) -> str:
     return total.hexdigest()
 
 
+def _hash(facts: Any) -> str:
+    """Return a hash of plain data."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def _bytes(column: pd.Series) -> bytes:
     if column.dtype == "Int64":
         return column.to_numpy(np.float64, na_value=np.nan).tobytes()
@@ -104,10 +120,11 @@ def _bytes(column: pd.Series) -> bytes:
 
 @cache
 def _code() -> str:
-    """Return a hash of this project's code."""
+    """Return a hash of this project's code, that of its pages included."""
     total = hashlib.sha256()
     root = Path(__file__).resolve().parents[2]
-    for path in sorted(path for folder in CODE for path in (root / folder).rglob("*.py")):
+    every = (path for folder in CODE for path in (root / folder).rglob("*"))
+    for path in sorted(path for path in every if path.suffix in WRITTEN):
         total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 

@@ -55,7 +55,8 @@ def frontier(
     rows, depths = found.to_dict("records"), view.records.runs["depth"].to_numpy(float)
     subtitle, guide = sentences(frontier)
     goal_said = f"Accuracy to reach: {goal:g} of the {'training' if on == 'accuracy' else 'test'} examples."
-    panel = Panel("", partial(_draw_rows, rows=rows, names=names, depths=depths), rows=1.6 * len(rows))
+    draw = partial(_draw_rows, rows=rows, names=names, depths=depths)
+    panel = Panel("", draw, rows=1.6 * len(rows), names=names)
     said = notes(view, [counted], interval="")
     return Picture(
         Words(_finding(rows, spoken, goal), subtitle, guide, (goal_said, *said)), (panel,), legend=_keys

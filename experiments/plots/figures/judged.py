@@ -152,8 +152,9 @@ def accuracy_by_setting(records: Records, *, where: Where = "") -> Picture:
     values = [found["value"].to_numpy(float) for _, found in rows]
     chance = accuracy_options(kept).get("guides", ())
     panel = Panel(
-        "", partial(_draw_dots, values=values, names=names, chance=chance), rows=1.35 * len(rows) + 1
-    )
+        "", partial(_draw_dots, values=values, names=names, chance=chance), rows=1.35 * len(rows) + 1,
+        names=names,
+    )  # fmt: skip
     said = notes(view, [curves], "Bar: median of {}; dots: their range")
     subtitle, guide = sentences(accuracy_by_setting)
     return Picture(Words(_range_of(values, names), subtitle, guide, tuple(said)), (panel,))

@@ -17,7 +17,7 @@ from synthetic import records
 
 from experiments.plots import FIGURES, Picture, sheets, style
 from experiments.plots.canvas import STYLES, Canvas
-from experiments.plots.labels import Line, broken, label_lines, spaced
+from experiments.plots.labels import Line, broken, label_lines, row_names, spaced
 from experiments.plots.panels import Panel, Words
 from mlp.registry import RegistryError
 
@@ -174,6 +174,27 @@ def test_a_long_name_is_broken_where_its_options_begin_and_never_in_a_word():
     assert broken("scaled_normal(gain=10.15)") == "scaled_normal\n(gain=10.15)"
     assert broken("sigmoid") == "sigmoid"
     assert broken("a_very_long_name_without_options") == "a_very_long_name_without_options"
+
+
+def test_names_of_rows_are_wrapped_only_where_they_would_leave_a_panel_no_width():
+    """7 points, 0.57 of that a character: 5 inches hold 90 characters, 3.4 inches hold 61, of which 28."""
+    long = "sigmoid, depth=8, init=scaled_normal(gain=10.15), lr=0.3"
+    assert row_names([long, "relu"], 8.0, 7.0) == [long, "relu"]
+    assert row_names([long, "relu"], 3.4, 7.0) == [
+        "sigmoid, depth=8,\ninit=scaled_normal\n(gain=10.15), lr=0.3",
+        "relu",
+    ]
+
+
+@pytest.mark.parametrize("style", ["screen", "paper"])
+def test_long_names_of_rows_leave_a_panel_its_width_and_all_its_rows(style):
+    """matplotlib warned that the layout "collapsed to zero", and drew the panel over the names."""
+    inits = ["scaled_normal(gain=10.15)", "truncated_normal(sd=0.123456)"]
+    some = records(activation=["sigmoid", "relu"], depth=[8], init=inits, norm=["none", "batch"], seed=[0, 1])
+    picture = FIGURES["accuracy_by_setting"](some, style=style)
+    (axes,) = picture.axes
+    assert axes.get_position().width > 0.3
+    assert len(axes.get_yticklabels()) == 8
 
 
 # Themes, words, sizes -------------------------------------------------------------------------------------

@@ -87,3 +87,8 @@ def test_every_part_is_in_the_file_and_what_was_tried_stays(tmp_path, monkeypatc
     before = (folder / "diagnosis.csv").stat().st_mtime_ns
     assert folder / "report.html" in plot("asked")
     assert (folder / "diagnosis.csv").stat().st_mtime_ns == before  # not made again
+    written = (folder / "report.html").stat().st_mtime_ns
+    experiments.run(QUESTION)
+    assert (folder / "report.html").stat().st_mtime_ns == written
+    experiments.run({**QUESTION, "question": "Does it vanish now?"})  # what the page says besides the records
+    assert "<h1>Does it vanish now?</h1>" in (folder / "report.html").read_text(encoding="utf-8")
