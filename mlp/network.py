@@ -72,7 +72,11 @@ class Network:
 
     def part(self, runs: slice) -> Network:
         """Return a network of some of the runs; its parameters are views."""
-        return Network(self.sizes, self.act, self.params[runs], self.norm, self.residual)
+        return self.with_params(self.params[runs])
+
+    def with_params(self, params: Array) -> Network:
+        """Return a network of the same kind with the parameters (R, P), in their number format."""
+        return Network(self.sizes, self.act, params, self.norm, self.residual)
 
     def is_skip(self, index: int) -> bool:
         """Return whether layer `index` (from 0) adds its input to its output: a hidden one but the first."""

@@ -16,6 +16,7 @@ import numpy as np
 from mlp.activations import Array
 from mlp.backward_exponents import BackwardExponents
 from mlp.forward_exponents import ForwardExponents
+from mlp.losses import Labels, Loss
 from mlp.network import Layer, Network
 from mlp.numbers import Exponents, times_power
 from mlp.products import product, product_of_transposed, product_transposed
@@ -32,6 +33,18 @@ class Saved:
     a: Array  # (R, B, n) its output
     u_hat: Array | None = None  # normalised pre-activations
     scale: Array | None = None  # what they were multiplied by
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a tape's pass comes from: its runs as they started, and the loss and classes of its examples.
+
+    y is (R, B), or (1, B) if all runs see the same.
+    """
+
+    start: Network
+    loss: Loss
+    y: Labels
 
 
 class Tape:
@@ -64,6 +77,7 @@ class Tape:
         self.backwards = BackwardExponents(net, self.exponent, self.x_exponent, sampled=not exact)
         self.forwards = ForwardExponents(net, self.x_exponent, self.z_exponent) if exact else None
         self.zeros = TrueZeros(net) if exact else None
+        self.origin: Origin | None = None  # of a training's own pass
         self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
         self._ones = np.ones((1, 1, examples), dtype)
         self._buffers: dict[tuple[str, int, int], Array] = {}

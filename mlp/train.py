@@ -16,7 +16,7 @@ from mlp.network import Layer, Network
 from mlp.numbers import Exponents, Measure
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
-from mlp.tape import Tape
+from mlp.tape import Origin, Tape
 from mlp.trace import LayerTrace
 from mlp.update import UpdateRule
 
@@ -141,7 +141,7 @@ class _Gradient:
 
     def __init__(self, net: Network, data: Data, loss: Loss, batch: int) -> None:
         self.net, self.data, self.loss, self.batch = net, data, loss, batch
-        self.start = net.views(net.params.copy())
+        self.start = net.with_params(net.params.copy())
         self.tape = Tape(net, batch, exact=False)
         self.used = self.tape
         self.grads = np.zeros_like(net.params)
@@ -201,6 +201,8 @@ class _ProbeSetObserver:
         count = max(1, BLOCK // widest)
         self.parts = [slice(r, min(r + count, self.net.runs)) for r in range(0, self.net.runs, count)]
         self.tapes = [Tape(self.net.part(runs), self.x.shape[1], exact=True) for runs in self.parts]
+        for runs, tape in zip(self.parts, self.tapes, strict=True):
+            tape.origin = Origin(gradient.start.part(runs), gradient.loss, self.y)
 
     def snapshot(self, step: int, lr: Measure, update: _Update, *, ends: bool) -> Snapshot:
         """Measure loss and accuracy now; the traces come as they are asked for."""
@@ -223,7 +225,7 @@ class _ProbeSetObserver:
         for runs, tape, (d_logits, exponent) in zip(self.parts, self.tapes, on_top, strict=True):
             grads = tape.net.views(np.zeros_like(tape.net.params))
             for index in tape.backward(d_logits, grads, exponent):
-                yield _trace(tape, runs, index, grads, self.gradient.start, update)
+                yield _trace(tape, runs, index, grads, update)
 
 
 class _BatchObserver:
@@ -242,21 +244,21 @@ class _BatchObserver:
         right = accuracy(gradient.logits, gradient.y)
         at = gradient.diverged_at.copy()
         layers, value = self._traces(update), gradient.value
+        self.tape.origin = Origin(gradient.start, gradient.loss, gradient.y)
         return Snapshot(step, value, right, test_loss, test_accuracy, lr, at, layers, self.net)
 
     def _traces(self, update: _Update) -> Iterator[LayerTrace]:
         for index in reversed(range(self.net.depth + 1)):
-            yield _trace(self.tape, slice(None), index, self.gradient.views, self.gradient.start, update)
+            yield _trace(self.tape, slice(None), index, self.gradient.views, update)
 
 
-def _trace(
-    tape: Tape, runs: slice, index: int, grads: tuple[Layer, ...], start: tuple[Layer, ...], update: _Update
-) -> LayerTrace:
+def _trace(tape: Tape, runs: slice, index: int, grads: tuple[Layer, ...], update: _Update) -> LayerTrace:
     """Return the trace of layer `index` (from 0) while the backward pass of these runs' tape stands there.
 
-    start and update are those of the whole stack.
+    update is that of the whole stack.
     """
     net, hidden, x = tape.net, index < tape.depth, tape.x[index]
+    assert tape.origin is not None
     if len(x) != net.runs:
         x = np.broadcast_to(x, (net.runs, *x.shape[1:]))
     step, step_exponent = _scaled_step(net, index, update, runs)
@@ -274,7 +276,7 @@ def _trace(
         scaled_step=step,
         w=net.layers[index].w,
         b=net.layers[index].b,
-        w0=start[index].w[runs],
+        w0=tape.origin.start.layers[index].w,
         exponent=tape.exponent[index],
         x_exponent=tape.x_exponent[index],
         z_exponent=tape.z_exponent[index],

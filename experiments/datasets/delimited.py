@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from experiments.datasets.readers import GZIP, LARGEST_ARRAY, DataError, opened, shown
+from experiments.datasets.readers import CHUNK, GZIP, LARGEST_ARRAY, DataError, opened, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,10 @@ GAPS = {"", "?", "na", "n/a", "#n/a", "nan", "null", "none", "-"}  # what people
 BLANKS = " "  # the separator that stands for any number of blanks and tabs
 SEPARATORS = (";", "\t", "|", ",", BLANKS)  # the first of them that divides all lines alike is the one
 COMMENT = "#"
+UTF_8 = "utf-8-sig"  # with the mark that some programs put first, or without
+OLDER = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}  # what texts were written in before
+NOT_IN_1252 = b"\x81\x8d\x8f\x90\x9d"  # the bytes that stand for no letter of Windows-1252
+CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a")) + b"\x7f"  # no text holds them
 COMMA_NUMBER = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][-+]?\d+)?")
 
 Row = tuple[int, list[str]]  # the number of the line on which it ends, and its cells
@@ -46,6 +50,7 @@ class Layout:
     skipped: int  # lines before the first example
     decimal: str = "."
     notes: tuple[str, ...] = ()
+    encoding: str = UTF_8
 
     @property
     def words(self) -> list[str]:
@@ -63,7 +68,7 @@ def read_text(path: str) -> tuple[pd.DataFrame, Layout]:
 
     layout = survey(path)
     gaps = sorted({form for gap in GAPS for form in (gap, gap.upper(), gap.capitalize(), "NaN", "N/a")})
-    with _text(path) as text:
+    with _text(path, layout.encoding) as text:
         for _ in range(layout.skipped):
             text.readline()
         # "round_trip" is the only exact way in which pandas reads a number.
@@ -79,7 +84,7 @@ def read_text(path: str) -> tuple[pd.DataFrame, Layout]:
 
 def line_of(path: str, row: int, layout: Layout) -> int:
     """Return the number of the line on which an example ends, the first example being row 0."""
-    with _text(path) as text:
+    with _text(path, layout.encoding) as text:
         rows = _rows(_lines(text, path), layout.separator, skipped=layout.skipped)
         return next(islice(rows, row, None))[0]
 
@@ -89,12 +94,13 @@ def line_of(path: str, row: int, layout: Layout) -> int:
 
 def survey(path: str) -> Layout:
     """Look at every line of a text table and return its layout; errors: DataError."""
-    comments, sample = _beginning(path)
+    encoding = encoding_of(path)
+    comments, sample = _beginning(path, encoding)
     separator = _separator(sample)
     head = [(line + len(comments), row) for line, row in _rows(iter(sample), separator, strict=False)]
     if not head:
         raise DataError(f"{shown(path)}: holds no examples")
-    layout = _layout(path, separator, head, comments)
+    layout = replace(_layout(path, separator, head, comments), encoding=encoding)
     count = _check_widths(path, layout)
     if not count:
         raise DataError(f"{shown(path)}: holds no examples")
@@ -102,14 +108,17 @@ def survey(path: str) -> Layout:
     if layout.names == first and _is_summary(first, layout.width, count):
         said = f"the first line counts {count:,} examples and names the classes {', '.join(first[2:])}"
         layout = replace(layout, names=None, notes=(shown(said),))
+    if encoding in OLDER:
+        said = f"the file is not in UTF-8 and is read as {OLDER[encoding]}, which may spell letters wrongly"
+        layout = replace(layout, notes=(*layout.notes, said))
     return layout
 
 
-def _beginning(path: str) -> tuple[list[str], list[str]]:
+def _beginning(path: str, encoding: str) -> tuple[list[str], list[str]]:
     """Return the lines of comment that a file begins with, and some of the lines that follow."""
     comments: list[str] = []
     sample: list[str] = []
-    with _text(path) as text:
+    with _text(path, encoding) as text:
         for line in _lines(text, path):
             is_comment = not sample and line.lstrip().startswith(COMMENT)
             (comments if is_comment else sample).append(line)
@@ -146,7 +155,7 @@ def _is_summary(first: Sequence[str], width: int, count: int | None = None) -> b
 def _check_widths(path: str, layout: Layout) -> int:
     """Check that every example has as many cells as the first line says; return how many there are."""
     count = 0
-    with _text(path) as text:
+    with _text(path, layout.encoding) as text:
         for line, row in _rows(_lines(text, path), layout.separator, skipped=layout.skipped):
             if len(row) != layout.width:
                 raise DataError(
@@ -253,14 +262,48 @@ def _occurs_again(cells: Sequence[str], following: Sequence[Sequence[str]]) -> b
 
 
 @contextmanager
-def _text(path: str) -> Iterator[io.TextIOWrapper]:
-    """Open a text file, unpacked if it is packed; what fails inside the block is a DataError."""
+def _unpacked(path: str) -> Iterator[IO[bytes]]:
+    """Open a file's bytes, unpacked if they are packed; what fails inside the block is a DataError."""
     with opened(path, "CSV") as raw:
         begins = raw.read(2)
         raw.seek(0)
-        stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if begins == GZIP else raw  # type: ignore[assignment]
-        is_wide = begins in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Excel's "Unicode text"
-        yield io.TextIOWrapper(stream, "utf-16" if is_wide else "utf-8-sig", newline="")
+        yield gzip.GzipFile(fileobj=raw) if begins == GZIP else raw  # type: ignore[misc]
+
+
+@contextmanager
+def _text(path: str, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """Open a text file, unpacked if it is packed; what fails inside the block is a DataError."""
+    with _unpacked(path) as stream:
+        yield io.TextIOWrapper(stream, encoding, newline="")
+
+
+def encoding_of(path: str) -> str:
+    """Return the encoding of a text file: UTF-16 by its mark, UTF-8, or what texts were written in before.
+
+    Bytes that are no UTF-8 are Windows-1252, or Latin-1 where that has no letter for one of them. A file with
+    control characters is no text in these either, and is left to be refused as UTF-8.
+    """
+    decoder, is_utf8, older = codecs.getincrementaldecoder("utf-8")(), True, "cp1252"
+    with _unpacked(path) as stream:
+        part, total = stream.read(CHUNK), 0
+        if part[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # Excel's "Unicode text"
+            return "utf-16"
+        while part and total <= LARGEST_TEXT:
+            if part.translate(None, CONTROLS) != part:
+                return UTF_8
+            is_utf8 = is_utf8 and _can_decode(decoder, part)
+            older = "latin-1" if part.translate(None, NOT_IN_1252) != part else older
+            total += len(part)
+            part = stream.read(CHUNK)
+    return UTF_8 if is_utf8 and _can_decode(decoder, b"", final=True) else older
+
+
+def _can_decode(decoder: codecs.IncrementalDecoder, part: bytes, *, final: bool = False) -> bool:
+    try:
+        decoder.decode(part, final)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _rows(lines: Iterator[str], separator: str, *, strict: bool = True, skipped: int = 0) -> Iterator[Row]:

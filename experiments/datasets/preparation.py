@@ -17,6 +17,15 @@ from experiments.datasets.table_columns import Table
 from mlp.registry import Within
 
 Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
+SCALED = {
+    "standard": "each has mean 0 and variance 1 over the training examples",
+    "overall": "all together have mean 0 and mean square 1 over the training examples",
+    "sphere": "all together have mean 0, then every example mean square 1",
+    "unit": "each lies from 0 to 1 over the training examples",
+    "range": "all together lie from 0 to 1 over the training examples",
+    "symmetric": "all together lie from −1 to 1 over the training examples",
+    "none": "they are left as they come",
+}
 Shift = Annotated[float, Within(-1_000_000, 1_000_000)]  # beyond, the inputs are lost to rounding
 SplitSeed = Annotated[int, Within(0, 2**64)]
 Gaps = Literal["median", "drop", "refuse"]
@@ -50,6 +59,12 @@ class Preparation:
     shift: float
     split_seed: int
     alternate: bool = False
+
+    @property
+    def words(self) -> str:
+        """How the inputs are scaled, in a sentence."""
+        shifted = f", then shifted by {self.shift:g}" if self.shift else ""
+        return f"the inputs are scaled by scale={self.scale}: {SCALED[self.scale]}{shifted}"
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A stream of its own for each purpose."""
@@ -96,7 +111,8 @@ def divided(table: Table, preparation: Preparation, test: float, gaps: Gaps, nam
         train = fair_order(y, preparation.rng("split"))
         tested = fair_order(table.y_test, preparation.rng("test"))
         parts = Parts(x[train], y[train], table.x_test[tested], table.y_test[tested], 0)
-    parts = parts._replace(classes=len(table.classes), decisions=table.decisions, notes=table.notes)
+    decided = (*table.decisions, preparation.words)
+    parts = parts._replace(classes=len(table.classes), decisions=decided, notes=table.notes)
     if gone and gaps == "drop":
         parts = parts.noted(f"{gone:,} of {len(has_gap):,} examples are left out for their gaps")
     if unseen := sorted(set(parts.y_test.tolist()) - set(parts.y.tolist())):

@@ -136,6 +136,7 @@ def _facts(manifest: Mapping[str, Any], records: Records) -> dict[str, str]:
         "runs": f"{len(records.runs)}, of which {(records.runs['status'] != 'ok').sum()} did not end well",
         "seeds": ", ".join(map(str, seeds)),
         "data": ", ".join(manifest.get("data") or ()),
+        "how the data were read": _decisions(manifest.get("data_decisions") or {}),
         "time": f"{time}, ended {training['ended']}" if training else "",
         "versions": ", ".join(
             f"{name} {version}" for name, version in (manifest.get("versions") or {}).items()
@@ -147,6 +148,16 @@ def _facts(manifest: Mapping[str, Any], records: Records) -> dict[str, str]:
         **_recorded_facts(records),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _decisions(by_data: Mapping[str, Sequence[str]]) -> str:
+    """What was decided in reading a user's own data, each set by its name where there are several."""
+    said = {name: ". ".join(map(_sentence, sentences)) for name, sentences in by_data.items()}
+    return " ".join(f"{name}: {text}." if len(said) > 1 else f"{text}." for name, text in said.items())
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _recorded_facts(records: Records) -> dict[str, str]:

@@ -40,6 +40,7 @@ DISTRIBUTION = 1800.0  # per example, unit and distribution
 UNIT_ROW = 1.5e4  # per unit and unit probe: a row that is stored
 SINGULAR = 18.0  # per n_in · n_out · min(n_in, n_out) of singular values
 GRADIENTS = 20.0  # per example and weight, of a probe that needs the whole pass
+PRODUCTS = 40  # of the Hessian with a vector that a sharpness takes: each is two gradients in float64
 EXAMPLES = 4  # whose Jacobians are taken, unless a probe names another number
 # What follows the training; timed for `initialisation`, which is most of a minute of it.
 PREDICTION = 2e9  # for each layer of a setting, whatever the number of seeds: theory beside the summary
@@ -97,13 +98,15 @@ def _look(run: Run, sizes: Sequence[int], data: Shape, recording: Recording) -> 
 
 
 def _costly(recording: Recording, sizes: Sequence[int], traced: int) -> float:
-    """The work of the costly probes of one network: singular values of outputs or of Jacobians."""
+    """The work of the costly probes of one network: of singular values and of the Hessian's products."""
     total, classes = 0.0, sizes[-1]
     for probe in filter(is_costly, recording.probes):
         name, options = parse_call(probe)
         seen = min(traced, int(options.get("examples", EXAMPLES)))
         for n_in, n_out in matrices(sizes):
-            if name == "effective_rank":
+            if name == "sharpness":
+                total += traced * 2 * PRODUCTS * 2 * 6 * n_in * n_out / SINGULAR
+            elif name == "effective_rank":
                 total += traced * n_out * min(traced, n_out)
             elif name.startswith("end_to_end"):
                 total += seen * (n_in * classes * min(n_in, classes) + n_in * n_out * classes)

@@ -85,6 +85,30 @@ def test_every_shape_of_a_table_is_the_same_examples(write, name):
     assert set(table.notes) <= {*table.decisions, *(n for n in table.notes if "is taken for" in n)}
 
 
+OLDER = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "letter", "end"),
+    [(encoding, "é", end) for encoding in ("utf-8", "utf-8-sig", "utf-16") for end in (".csv", ".csv.gz")]
+    + [("cp1252", "œ", ".csv"), ("cp1252", "œ", ".csv.gz"), ("latin-1", "é\x81", ".csv")],
+)
+def test_a_table_is_read_in_the_encoding_that_it_was_written_in(write, encoding, letter, end):
+    kinds = [kind.replace("a", letter).replace("e", letter) for kind in KINDS]
+    rows = [(*row[:2], kinds[i % 3]) for i, row in enumerate(ROWS)]
+    raw = text(rows, head="a,b,kind\n").encode(encoding)
+    table = read_table(write(f"a{end}", gzip.compress(raw) if end.endswith("gz") else raw))
+    assert set(table.classes) == set(kinds)
+    said = [note for note in table.notes if "is not in UTF-8" in note]
+    assert [OLDER[encoding] in note for note in said] == [True] * (encoding in OLDER)
+
+
+def test_a_text_that_turns_out_not_to_be_utf_8_after_a_megabyte_is_read(write):
+    raw = text(ROWS, head="a,b,kind\n") + "1.0,2.0,ant\n" * 100_000 + "1.0,2.0,b\xe9e\n" * 3
+    table = read_table(write("a.csv", raw.encode("latin-1")))
+    assert "b\xe9e" in table.classes
+
+
 def test_words_become_inputs_of_0_and_1_and_a_gap_a_value_of_its_own(write):
     colours = ["red", "blue", "NA", "red", "blue", "red"] * 5
     rows = [(colour, i % 4 + 0.5, i % 2 == 0, KINDS[i % 3]) for i, colour in enumerate(colours)]
@@ -205,6 +229,10 @@ def test_decisions_are_said_of_a_users_data_alone(write):
     write("a.csv", with_gaps())
     assert "the labels are column 'kind', by its name" in decisions("file(path=a.csv)")
     assert set(load("file(path=a.csv)").notes.split("; ")) & set(decisions("file(path=a.csv)"))
+    assert any(
+        said.startswith("the inputs are scaled by scale=unit: ")
+        for said in decisions("file(path=a.csv, scale=unit)")
+    )
     assert decisions("digits") == ()
 
 

@@ -196,7 +196,7 @@ def test_csv_gives_back_every_bit(write, rows):
             "a.csv, line 1, column 0 (the first is 0): is the only column; inputs and a label are needed",
         ),
         ('a,b\n1,"0\n', "a.csv: cannot be read as CSV: unexpected end of data"),
-        (b"a,b\n1,\xff\n", "a.csv: is not text in UTF-8 (byte 6)"),
+        (b"a,b\n1,\xff\0\n", "a.csv: is not text in UTF-8 (byte 6)"),
     ],
 )
 def test_csv_what_is_wrong_is_said(write, text, said):

@@ -13,6 +13,8 @@ from experiments.claims.evidence import Evidence
 from experiments.pipeline import plot
 from experiments.report.answer import answer
 from experiments.report.diagnosed import findings, lines
+from experiments.report.experiment_page import _facts
+from experiments.storage.records import Records
 
 QUESTION = {
     "question": "Does <it> vanish?",
@@ -70,6 +72,17 @@ def test_a_line_and_a_part_for_each_setting():
 
 
 @pytest.mark.usefixtures("report")
+def test_how_a_user_s_data_were_read_is_in_the_report():
+    kept = ("the labels are column 'kind', by its name", "classes and their examples: 0 = ant (3)")
+    facts = _facts({"data_decisions": {"file(path=a.csv)": kept}}, Records.build())
+    assert facts["how the data were read"] == (
+        "The labels are column 'kind', by its name. Classes and their examples: 0 = ant (3)."
+    )
+    both = _facts({"data_decisions": {"one": ["b"], "two": ["c", "d"]}}, Records.build())
+    assert both["how the data were read"] == "one: B. two: C. D."
+    assert "how the data were read" not in _facts({"data_decisions": {}}, Records.build())
+
+
 def test_every_part_is_in_the_file_and_what_was_tried_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("VG_RESULTS", str(tmp_path))
     experiments.run(QUESTION)
