@@ -40,8 +40,8 @@ def records(diverged=(), dead=(), **values):
     settings["seconds"], settings["error"] = 0.1, ""
     layers = _layers(settings, fails, _matching(settings, dead))
     steps, units = _steps(settings, fails), _units(settings, layers)
-    bins = dict(_bins(layers))
-    return Records.build(runs=settings, steps=steps, layers=layers, units=dict(units), bins=bins)
+    bins, plane = dict(_bins(layers)), dict(_plane(steps))
+    return Records.build(runs=settings, steps=steps, layers=layers, units=dict(units), bins=bins, plane=plane)
 
 
 def _matching(settings, pairs):
@@ -122,6 +122,16 @@ def _bins(layers):
     rows["bin"] = np.stack([edges, edges - 1, np.full(len(edges), -np.inf)], axis=1).ravel()
     rows["subnormal"] = 0
     return rows.assign(delta=np.tile([0.5, 0.25, 0.25], len(edges)))
+
+
+def _plane(steps):
+    """Nine points, class 1 right of x1 = 0, the surer the more is learnt; none of what diverged."""
+    rows = steps.loc[steps.index.repeat(9), ["run_id", "step", "accuracy"]].reset_index(drop=True)
+    rows["point"] = np.arange(len(rows)) % 9
+    rows["x1"], rows["x2"] = rows["point"] % 3 - 1.0, rows["point"] // 3 - 1.0
+    rows["answer"] = (rows["x1"] > 0).astype(float).where(rows["accuracy"].notna())
+    rows["probability"] = 0.5 + rows.pop("accuracy") / 2
+    return rows
 
 
 def _steps(settings, fails):

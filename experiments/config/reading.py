@@ -332,12 +332,14 @@ def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:
 def _not_recorded(kind: str, text: str, experiment: Experiment) -> list[str]:
     """The probes that a figure or a claim declares as its needs and that the config does not record."""
     asked = (*experiment.probes, *experiment.unit_probes, *experiment.distributions)
-    recorded = {parse_call(probe)[0] for probe in asked}
+    recorded = {parse_call(probe)[0] for probe in asked} | ({"plane"} if experiment.plane else set())
     needs = getattr(table(kind)[parse_call(text)[0]], "needs", ())
     return [probe for probe in needs if probe not in recorded]
 
 
 def _to_add(probes: list[str]) -> str:
+    if probes[0] == "plane":
+        return "plane: add plane: 40, for 40 points along each side"
     return f"{', '.join(probes)}: add that to the {probe_kind(probes[0])}s"
 
 

@@ -78,6 +78,7 @@ class Recording:
     unit_probes: tuple[str, ...] = ()
     watch_costly: int = 3
     distributions: tuple[str, ...] = ()
+    plane: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,12 @@ class Experiment:
         ListOf(Name("distribution")),
         "of what the shares in each order of magnitude are counted; a row a bin: many",
         default=(),
+    )
+    plane: int = key(
+        Whole(0, 500),
+        "points along each side of the plane of two features at which each network's answer is kept; a row a "
+        "point: many",
+        default=Recording.plane,
     )
     watch: int | tuple[int, ...] = key(
         Watch(),

@@ -2,7 +2,8 @@
 
 `catalogue` has the names; `generators` draw, `published` finds and fetches, `given` takes what a notebook
 has, `tables` reads a user's file (`delimited` its lines, `archives` its arrays, `table_columns` what they
-mean), `preparation` divides and scales, `readers` opens any file within limits.
+mean), `preparation` divides and scales, `readers` opens any file within limits, `two_features` is
+their plane.
 """
 
 from experiments.datasets.catalogue import (
@@ -17,8 +18,9 @@ from experiments.datasets.catalogue import (
 )
 from experiments.datasets.given import give
 from experiments.datasets.readers import DataError
+from experiments.datasets.two_features import corners, plane
 
 __all__ = [
-    "DATASETS", "DataError", "Dataset", "DatasetName", "decisions", "fingerprint", "give", "is_own", "load",
-    "training_size",
+    "DATASETS", "DataError", "Dataset", "DatasetName", "corners", "decisions", "fingerprint", "give",
+    "is_own", "load", "plane", "training_size",
 ]  # fmt: skip

@@ -117,7 +117,7 @@ def needs(*probes: str) -> Callable[[Callable[..., Picture]], Callable[..., Pict
         @wraps(figure)
         def checked(records: Records, **options: Any) -> Picture:
             for probe in probes:
-                others = (*records.unit_probes, *records.distributions)
+                others = (*records.unit_probes, *records.distributions, *["plane"][: len(records.plane)])
                 if probe_column(records.layers, probe) is None and probe not in others:
                     require(records.layers, probe)
             return figure(records, **options)

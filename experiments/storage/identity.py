@@ -118,6 +118,8 @@ def _measured(recording: Recording, steps: int) -> dict[str, object]:
     for key in ("unit_probes", "distributions"):
         if names := getattr(recording, key):
             more[key] = sorted(names)
+    if recording.plane:
+        more["plane"] = recording.plane
     is_default = set(recording.probes) == set(DEFAULT_PROBES)
     if not is_default and any(map(is_costly, recording.probes)):
         more["costly"] = costly_steps(recording, steps)

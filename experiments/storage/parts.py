@@ -43,6 +43,7 @@ class Part:
     probes: tuple[str, ...]
     unit_probes: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
+    plane_columns: tuple[str, ...] = ()
     maker: Mapping[str, str] = field(default_factory=dict)  # who made the numbers; empty: not noted
 
     @property

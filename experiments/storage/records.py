@@ -4,7 +4,7 @@
 `results/README.md` (``python -m experiments.storage.records`` renews them). The settings of a run are the
 fields of `Run`, under their names. The frame `layers` has one further float column per probe and `units` one
 per unit probe, named by the probe's call-text and explained by its docstring; `bins` has one per
-distribution. `units` and `bins` are empty unless a config asks for them.
+distribution. `units`, `bins` and `plane` are empty unless a config asks for them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STATUSES = ("ok", "diverged", "crashed")
 PROBE_DTYPE = "float64"
 EXPERIMENT = "experiment"  # a further column of `runs`, in records of several experiments
 # The frames with a column per probe (or distribution), and the attribute that lists those columns.
-PROBED = {"layers": "probes", "units": "unit_probes", "bins": "distributions"}
+PROBED = {"layers": "probes", "units": "unit_probes", "bins": "distributions", "plane": "plane_columns"}
 
 
 class RecordsError(ValueError):
@@ -94,24 +94,37 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "bin": Column("float64", "", "log10 of its lower edge, half a decade wide; −inf: exactly 0"),
         "subnormal": Column("int64", "", "1: below the smallest normal number of the dtype, not 0; else 0"),
     },
+    "plane": {
+        "run_id": _RUN_ID,
+        "step": _STEP,
+        "point": Column("int64", "", "row by row from the least x2, in a row from the least x1; from 0"),
+    },
+}
+PLANE = {  # what is measured at each point
+    "x1": Column(PROBE_DTYPE, "", "the first feature, as the network is given it"),
+    "x2": Column(PROBE_DTYPE, "", "the second feature"),
+    "answer": Column(PROBE_DTYPE, "", "the class with the largest logit; NaN of logits that are not finite"),
+    "probability": Column(PROBE_DTYPE, "fraction", "the softmax of that logit"),
 }
 KEYS = {"runs": ("run_id",), "steps": ("run_id", "step"), "layers": ("run_id", "step", "layer")}
 KEYS["units"] = (*KEYS["layers"], "unit")
 KEYS["bins"] = (*KEYS["layers"], "bin", "subnormal")
+KEYS["plane"] = (*KEYS["steps"], "point")
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The frames: a row per run, per step of a run, per layer of a step and, optionally, per unit or bin."""
+    """The frames: a row per run, per step of it, per layer of a step and, optionally, unit, bin or point."""
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     layers: pd.DataFrame
     units: pd.DataFrame = None  # type: ignore[assignment]  # left out: no rows
     bins: pd.DataFrame = None  # type: ignore[assignment]  # likewise
+    plane: pd.DataFrame = None  # type: ignore[assignment]  # likewise
 
     def __post_init__(self) -> None:
-        for name in ("units", "bins"):
+        for name in ("units", "bins", "plane"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, typed(name, {}))
 
@@ -161,6 +174,11 @@ class Records:
     def distributions(self) -> tuple[str, ...]:
         """The columns of `bins` that hold shares."""
         return tuple(self.bins.columns[len(KEYS["bins"]) :])
+
+    @property
+    def plane_columns(self) -> tuple[str, ...]:
+        """What was measured at the points of a plane: the names of PLANE, or nothing."""
+        return tuple(self.plane.columns[len(KEYS["plane"]) :])
 
     def of(self, ids: Iterable[str]) -> Records:
         """Return the rows of these runs in the order of `ids`, then by step and layer; skip unknown ids."""
@@ -283,6 +301,7 @@ def document(probes: Iterable[str] | None = None) -> str:
         rows["units"][probe] = probe_column(probe)
     for name, quantity in DISTRIBUTIONS.items():
         rows["bins"][name] = Column(PROBE_DTYPE, "fraction", f"share in the bin of {_first_line(quantity)}")
+    rows["plane"] |= PLANE
     return "\n\n".join(f"### `{name}`\n\n{_table(columns)}" for name, columns in rows.items())
 
 

@@ -20,6 +20,7 @@ TAPE_ARRAYS = 4  # z, a, slope and, with normalisation or for the way back, one 
 TEMPORARIES = 3  # arrays of one layer's size that a probe makes, in float64
 EXAMPLES_AT_ONCE = 4096  # of the test set in a prediction
 SMALL_ARRAY = 200  # bytes that a recorded number of one run costs besides itself, as an array of its own
+POINT = 7  # numbers in a row of a point of the plane
 FRAME_COPIES = 3  # of the recorded columns: pieces, joined, typed
 Stack = tuple[Run, ...]
 
@@ -50,8 +51,10 @@ def stack_bytes(stack: Sequence[Run], recording: Recording, data: Shape) -> int:
 def _recorded(stack: Sequence[Run], recording: Recording) -> int:
     """The bytes of the rows that are recorded: a number per run, layer, watched step and probe."""
     run, runs = stack[0], len(stack)
-    pieces = len(watched_steps(recording.watch, run.steps)) * (run.depth + 1) * (len(recording.probes) + 3)
+    watched = len(watched_steps(recording.watch, run.steps))
+    pieces = watched * (run.depth + 1) * (len(recording.probes) + 3)
     numbers = runs * pieces * (1 + run.width * len(recording.unit_probes) / max(1, len(recording.probes) + 3))
+    numbers += runs * watched * recording.plane**2 * POINT
     return int(pieces * SMALL_ARRAY + 8 * FRAME_COPIES * numbers)
 
 

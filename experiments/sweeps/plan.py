@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from experiments import datasets
-from experiments.config import ConfigError, Experiment, Run
+from experiments.config import ConfigError, Experiment, Recording, Run
 from experiments.config.matching import only_checks
 from experiments.storage.identity import fingerprints, named, recorded
 from experiments.storage.makers import of_others
@@ -43,16 +43,23 @@ def grid(experiment: Experiment, say: Say = _silent) -> list[Run]:
     return [Run(**(base | setting)) for setting in settings]
 
 
-def check_sizes(runs: Iterable[Run]) -> None:
-    """Check the batch size against data sets whose size is known only once they are read.
+def check_sizes(runs: Iterable[Run], recording: Recording) -> None:
+    """Check batch size and plane against data sets whose size is known only once they are read.
 
-    Errors: ConfigError where a batch has more examples than the data; DataError where they cannot be read.
+    Errors: ConfigError where a batch has more examples than the data, or where a plane is asked for of data
+    that have not two features; DataError where they cannot be read.
     """
     messages, pairs = [], dict.fromkeys((run.dataset, run.batch) for run in runs)
     unsized = {text for text in {text for text, _ in pairs} if datasets.training_size(text) is None}
     for dataset, batch in pairs:
         if dataset in unsized and batch > (size := shape_of(dataset).train):
             messages.append(f"batch: {batch} examples a batch, but {dataset} has {size} to train on")
+    drawn = dict.fromkeys(dataset for dataset, _ in pairs) if recording.plane else ()
+    messages += [
+        f"plane: {dataset} has {features} features, and a plane is drawn of two: choose moons, or plane: 0"
+        for dataset in drawn
+        if (features := shape_of(dataset).features) != 2
+    ]
     if messages:
         raise ConfigError(messages)
 
@@ -155,7 +162,7 @@ def survey(
     data = dict.fromkeys(run.dataset for run in missing)
     for text in counted(data, len(data), "data sets", say):
         shape_of(text)
-    check_sizes(missing)
+    check_sizes(missing, experiment.recording)
     speed = machine_speed() if missing else 1.0
     sweep = Sweep(experiment, runs, done, speed, _workers(options), prints=prints, elsewhere=elsewhere)
     sweep = replace(sweep, crashed=crashed, cluster=bool(options.dask)).without(done, say)

@@ -14,7 +14,7 @@ from experiments import datasets
 from experiments.config import Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
 from experiments.storage.makers import maker
-from experiments.storage.records import Records
+from experiments.storage.records import PROBED, Records
 from experiments.storage.shipping import unpack
 from experiments.sweeps.blas import blas
 from mlp.network import Network, create
@@ -56,7 +56,7 @@ def run_stack(
         raise datasets.DataError(f"{data.name}: {CHANGED}")
     began = time.perf_counter()
     with blas().limit(limits=1, user_api="blas"):
-        columns = _Columns(runs, recording, data.fingerprint)
+        columns = _Columns(runs, recording, data)
         watched = watched_steps(recording.watch, runs[0].steps)
         for snap, following in zip(
             _train(runs, recording, data, lesion), (*watched[1:], watched[-1]), strict=False
@@ -112,8 +112,9 @@ def _train(
 class _Columns:
     """The measurements of a stack, collected as arrays; the frames are built once, at the end."""
 
-    def __init__(self, runs: Sequence[Run], recording: Recording, fingerprint: str) -> None:
-        self.runs, self.recording, self.fingerprint = runs, recording, fingerprint
+    def __init__(self, runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> None:
+        self.runs, self.recording, self.fingerprint = runs, recording, data.fingerprint
+        self.points = datasets.plane(data, recording.plane) if recording.plane else None
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
         self.costly = {text for text in recording.probes if is_costly(text)}
         self.costly_at = costly_steps(recording, runs[0].steps)
@@ -123,13 +124,14 @@ class _Columns:
         self.layers: dict[str, list[Any]] = defaultdict(list)
         self.units: dict[str, list[Any]] = defaultdict(list)
         self.bins: dict[str, list[Any]] = defaultdict(list)
+        self.plane: dict[str, list[Any]] = defaultdict(list)
         self.diverged_at = np.full(len(runs), -1)
 
     def add(self, snap: Snapshot) -> None:
         """Add a snapshot: a row per run to `steps`, a row per run and layer to `layers`, and so on."""
         places = np.arange(len(self.runs))
         _append(self.steps, places, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
-        needs_layers = self.probes or self.unit_probes or self.distributions
+        needs_layers = self.probes or self.unit_probes or self.distributions or self.points is not None
         for trace in snap.layers if needs_layers else ():
             with np.errstate(all="ignore"):  # a diverging run is recorded by its NaN, not by a warning
                 self._add_layer(trace, places[trace.runs], snap.step)
@@ -152,6 +154,21 @@ class _Columns:
             row, edge, subnormal = (shares.pop(name) for name in ("row", "bin", "subnormal"))
             keys = {"step": step, "layer": layer[row], "bin": edge, "subnormal": subnormal}
             _append(self.bins, runs[row], keys, shares)
+        if trace.layer == 1 and self.points is not None:
+            self._add_plane(trace, runs, step)
+
+    def _add_plane(self, trace: LayerTrace, runs: Any, step: int) -> None:
+        """Add what the trace's networks answer at each point of the plane."""
+        assert trace.tape is not None
+        net, x = trace.tape.net, self.points
+        logits = net.predict(x.astype(net.params.dtype), trace.tape.moments).astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        sure = 1 / np.exp(logits).sum(axis=-1)  # the softmax of the largest logit
+        answer = np.where(np.isnan(sure), np.nan, logits.argmax(axis=-1))
+        keys = {"step": step, "point": np.tile(np.arange(len(x)), len(runs))}
+        x1, x2 = np.tile(x, (len(runs), 1)).T
+        values = {"x1": x1, "x2": x2, "answer": answer.ravel(), "probability": sure.ravel()}
+        _append(self.plane, runs.repeat(len(x)), keys, values)
 
     def _measured(self, text: str, trace: LayerTrace, step: int) -> Any:
         """Return a probe's values, (R,); NaN at a step at which a costly probe is not measured."""
@@ -172,7 +189,7 @@ class _Columns:
             "error": [""] * len(ids),
         }
         last = np.where(diverged, self.diverged_at, np.iinfo(np.int64).max)
-        frames = {"steps": self.steps, "layers": self.layers, "units": self.units, "bins": self.bins}
+        frames = {name: getattr(self, name) for name in ("steps", *PROBED)}
         return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments import datasets
 from experiments.config import Experiment, Run
-from experiments.storage.records import Records, run_of
+from experiments.storage.records import COLUMNS, Records, run_of
 from experiments.verification.laws import CHECKS, Subject
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _same_records(name: str, again: Records, stored: Records) -> Finding:
     stored_run = stored.of([name])
     again = again.of([name])
     different = []
-    for frame in ("runs", "steps", "layers", "units", "bins"):
+    for frame in COLUMNS:
         ours, theirs = getattr(again, frame, None), getattr(stored_run, frame, None)
         if ours is None or theirs is None:
             continue

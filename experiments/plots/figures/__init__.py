@@ -5,6 +5,7 @@ from experiments.plots.figures import (  # isort: skip
     layers,
     lessons,
     activation_curves,
+    boundary,
     compute,
     how_deep,
     judged,
@@ -17,6 +18,6 @@ from experiments.plots.figures import (  # isort: skip
 )
 
 __all__ = [
-    "activation_curves", "compute", "how_deep", "judged", "layers", "lessons", "magnitudes", "residual",
-    "spectra", "trainability", "underflow", "unit_lives",
+    "activation_curves", "boundary", "compute", "how_deep", "judged", "layers", "lessons", "magnitudes",
+    "residual", "spectra", "trainability", "underflow", "unit_lives",
 ]  # fmt: skip

@@ -28,7 +28,6 @@ LAST = 100_000  # steps, after which a session stands still
 KEPT, KEPT_BYTES = 400, 2**27  # moments that can be gone back to, and the bytes of their parameters
 RECENT = 20  # the last of them are all kept; earlier ones are thinned
 GRID = 32  # points along each side of the plane on which a boundary is drawn
-MARGIN = 0.15  # of the plane beyond the outermost examples, as a share of their range
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Trainee:
         self.run = run
         self.data = datasets.load(run.dataset)
         self.examples = min(PROBE_SET, len(self.data.x))
-        self.plane = corners(self.data)
+        self.plane = datasets.corners(self.data) if self.data.classes == 2 else None  # of one boundary
         sizes = (self.data.x.shape[1], *[run.width] * run.depth, self.data.classes)
         self._net = create(
             sizes, run.activation, seeds=[run.seed], init=[run.init], bias=[run.bias], norm=run.norm,
@@ -146,20 +145,8 @@ class Trainee:
         """The probability of the second class at every point of the grid."""
         from scipy.special import expit
 
-        left, right, low, high = self.plane
-        xs, ys = np.meshgrid(np.linspace(left, right, GRID), np.linspace(low, high, GRID))
-        logits = self._net.predict(np.column_stack([xs.ravel(), ys.ravel()]), moments)[0]
+        logits = self._net.predict(datasets.plane(self.data, GRID), moments)[0]
         return expit(logits[:, 1] - logits[:, 0]).reshape(GRID, GRID)
-
-
-def corners(data: datasets.Dataset) -> tuple[float, ...]:
-    """Left, right, lower and upper end of the plane of two features; () where there is none to draw."""
-    if data.x.shape[1] != 2 or data.classes != 2:
-        return ()
-    low, high = data.x.min(axis=0), data.x.max(axis=0)
-    more = MARGIN * (high - low)
-    (left, lower), (right, upper) = (low - more).tolist(), (high + more).tolist()
-    return left, right, lower, upper
 
 
 class Session:

@@ -299,7 +299,7 @@ def test_a_run_in_two_parts_is_read_once_and_the_parts_are_mended(full, tmp_path
     for frame in COLUMNS:
         for name in ("0first", "zlast"):
             path = parts.path_of(other.folder, frame, name)
-            if path.exists() or frame not in ("units", "bins"):  # of crashed runs none was measured
+            if path.exists() or frame not in ("units", "bins", "plane"):  # of crashed runs none was measured
                 shutil.copy(path, full.folder / frame)
     same(full.load(IDS), WHOLE.of(IDS))
     assert sweep(full) == []
@@ -431,8 +431,8 @@ def test_everything_is_durable_before_what_relies_on_it(results, monkeypatch):
         monkeypatch.setattr(os, "replace", note_replace)
         results.save(WHOLE.of(IDS[2:4]))
     assert events == [
-        *["sync draft"] * 5,
-        *["name bins", "sync bins", "name units", "sync units"],
+        *["sync draft"] * 6,
+        *["name plane", "sync plane", "name bins", "sync bins", "name units", "sync units"],
         *["name layers", "sync layers", "name steps", "sync steps"],
         *["name runs", "sync runs"],
     ]

@@ -8,12 +8,13 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from experiments import datasets
-from experiments.config import Recording, Run
+from experiments.config import ConfigError, Recording, Run
 from experiments.datasets import DataError
 from experiments.storage.identity import fingerprints, named, run_id
 from experiments.storage.records import Records
 from experiments.sweeps import runner
 from experiments.sweeps.forecast import machine_speed
+from experiments.sweeps.plan import check_sizes
 from experiments.sweeps.runner import run_stack
 from mlp.network import create
 
@@ -229,3 +230,52 @@ def test_a_stack_is_trained_on_the_data_it_was_planned_with_or_not_at_all(tmp_pa
         run_stack([run], RECORDING, planned)
     now = list(run_stack([run], RECORDING).runs["run_id"])
     assert now == [run_id(run, RECORDING)] != list(named([run], RECORDING, planned))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+def test_the_plane_has_every_networks_answer_at_every_point_alone_and_in_a_stack(norm):
+    """Where nothing normalises over the batch, against logits that are worked out here."""
+    recording = replace(RECORDING, plane=5)
+    stack = [replace(SMALL, seed=seed, norm=norm) for seed in range(2)]
+    together = run_stack(stack, recording).check()
+    assert together.plane_columns == ("x1", "x2", "answer", "probability")
+    for run in stack:
+        alone = run_stack([run], recording)
+        same([alone.plane], [together.of([run_id(run, recording)]).plane])
+    data = datasets.load(SMALL.dataset)
+    first = together.plane[
+        (together.plane["step"] == 0) & (together.plane["run_id"] == run_id(stack[0], recording))
+    ]
+    low, high = data.x.min(axis=0), data.x.max(axis=0)
+    assert first["x1"].iloc[[0, 4]].tolist() == pytest.approx(
+        [low[0] - 0.15 * (high - low)[0], high[0] + 0.15 * (high - low)[0]]
+    )
+    assert first["x2"].iloc[[0, 20]].tolist() == pytest.approx(
+        [low[1] - 0.15 * (high - low)[1], high[1] + 0.15 * (high - low)[1]]
+    )
+    if norm == "none":
+        net = create((2, 8, 8, 8, 2), "tanh", seeds=[0], init=[SMALL.init], bias=[SMALL.bias])
+        a = first[["x1", "x2"]].to_numpy()
+        for layer in net.layers[:-1]:
+            a = np.tanh(a @ layer.w[0] + layer.b[0])
+        z = a @ net.layers[-1].w[0] + net.layers[-1].b[0]
+        shares = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        np.testing.assert_array_equal(first["answer"], shares.argmax(axis=1))
+        np.testing.assert_allclose(first["probability"], shares.max(axis=1), rtol=1e-12)
+
+
+def test_a_plane_of_more_than_two_features_is_refused_before_training():
+    wide = [replace(SMALL, dataset="digits"), SMALL]
+    with pytest.raises(ConfigError, match="plane: digits has 64 features, and a plane is drawn of two"):
+        check_sizes(wide, replace(RECORDING, plane=5))
+    check_sizes(wide, RECORDING)
+
+
+def test_a_network_whose_logits_are_no_numbers_answers_nothing():
+    recording = replace(RECORDING, plane=3, watch=(0, 1, 2, 3))
+    run = replace(SMALL, activation="relu", lr=1e200)
+    plane = run_stack([run], recording).check().plane
+    last = plane[plane["step"] == plane["step"].max()]
+    none = last["probability"].isna()
+    assert none.any()
+    assert last["answer"].isna().equals(none)
