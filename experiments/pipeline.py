@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from experiments.sweeps.search.rounds import asked_for, rounds, search_of
 from experiments.sweeps.sweep import executor, train
 
 SUMMARY = "summary.csv"
+LONG = 10.0  # seconds of training, from which the first picture does not wait for all of it
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,13 +85,14 @@ def plot(name: str, figures: Sequence[str] = ()) -> list[Path]:
     from experiments import claims
     from experiments.plots.album import draw
     from experiments.report.experiment_page import write_report
+    from experiments.sweeps.executors import cores
 
     store = Store(name)
     with undisturbed():
         experiment = stored_experiment(store)
         records = stored_records(store, experiment)
         gallery = Gallery(store, records)
-        written, failures = draw(figures or experiment.figures, experiment, records, gallery)
+        written, failures = draw(figures or experiment.figures, experiment, records, gallery, jobs=cores())
         verdicts = claims.judge(experiment.claims, records) if experiment.claims else []
         summary, _ = _summary(records, gallery)
         pages, _ = write_report(experiment, records, store, gallery, summary, verdicts, figures)
@@ -104,7 +107,7 @@ def plot_together(names: Sequence[str], figures: Sequence[str] = ()) -> list[Pat
     A run that several experiments have is drawn once. The files lie in a folder of their own, ``a_and_b``.
     Errors: ValueError where the experiments do not fit together.
     """
-    from experiments.plots.album import draw
+    from experiments.plots.album import draw, drawn
     from experiments.storage.together import alike
 
     stores = [Store(name) for name in names]
@@ -113,7 +116,7 @@ def plot_together(names: Sequence[str], figures: Sequence[str] = ()) -> list[Pat
         if told := alike(records.runs):
             raise ValueError(told)
         gallery = Gallery(Store("_and_".join(store.folder.name for store in stores)), records)
-        written, failures = draw(figures or first.figures, first, records, gallery)
+        written, failures = draw(figures or first.figures, first, records, gallery, files=drawn)
     if failures:
         raise ValueError("\n".join(failures))
     return written
@@ -178,7 +181,7 @@ def run_experiment(experiment: Experiment, options: ExecutionOptions, progress: 
 
 
 def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) -> Outcome:
-    from experiments.sweeps.executors import ending
+    from experiments.sweeps.executors import cores, ending
 
     store = Store(experiment.name)
     refuse_recorded(store.manifest(), store.folder, "trained")
@@ -200,13 +203,15 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         for line in slips:
             progress.say(f"warning: {line}")
         store.write_manifest(**question_facts(experiment, len(sweep.runs), sweep.prints), warnings=slips)
-        _train(sweep, store, pool, options, progress)
+        long = sweep.seconds() >= LONG and experiment.figures and not search
+        look = partial(_first_look, experiment, store, progress) if long else None
+        _train(sweep, store, pool, options, progress, look)
         for later_round in planned:
             _train_round(later_round, store, options, progress)
         records = stored_records(store, experiment)
         _note_makers(records, store, progress)
         store.write_manifest(runs=len(records.runs))
-        return conclude(experiment, records, store, progress)
+        return conclude(experiment, records, store, progress, options.jobs or cores())
 
 
 def _train_round(part: Experiment, store: Store, options: ExecutionOptions, progress: Progress) -> None:
@@ -221,14 +226,33 @@ def _train_round(part: Experiment, store: Store, options: ExecutionOptions, prog
             _train(sweep, store, pool, options, progress)
 
 
-def _train(sweep: Sweep, store: Store, pool: Any, options: ExecutionOptions, progress: Progress) -> None:
+def _train(
+    sweep: Sweep, store: Store, pool: Any, options: ExecutionOptions, progress: Progress,
+    first_look: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
     """Train the missing stacks, if any, and note in the manifest when and with which versions."""
     if not sweep.stacks:
         return
     began = time.monotonic()
-    train(sweep, store, pool, progress, options)
+    train(sweep, store, pool, progress, options, first_look)
     seconds, threads = time.monotonic() - began, maker_while_training()["threads"]
     store.write_manifest(**training_facts(sweep.missing, seconds, sweep.workers, threads))
+
+
+def _first_look(experiment: Experiment, store: Store, progress: Progress) -> None:
+    """Draw the first figure of the runs that are stored so far, and a page with it, while the rest trains.
+
+    A figure that needs more runs than there are is drawn at the end, like the others.
+    """
+    from experiments.plots.album import draw
+    from experiments.report.experiment_page import write_first_page
+
+    records = stored_records(store, experiment)
+    drawn, _ = draw(experiment.figures[:1], experiment, records, Gallery(store, records))
+    if drawn:
+        page = write_first_page(experiment, records, store)
+        of = f"{len(records.runs)} of {count(records.runs.attrs['asked'], 'run')}"
+        progress.say(f"a first picture, of {of}, is in {page}")
 
 
 def _note_makers(records: Records, store: Store, progress: Progress) -> None:
@@ -239,11 +263,14 @@ def _note_makers(records: Records, store: Store, progress: Progress) -> None:
     store.write_manifest(makers=table.to_dict("records"))
 
 
-def conclude(experiment: Experiment, records: Records, store: Store, progress: Progress) -> Outcome:
-    """Write the summary, figures and verdicts to the store and show them."""
+def conclude(
+    experiment: Experiment, records: Records, store: Store, progress: Progress, jobs: int = 1
+) -> Outcome:
+    """Write the summary, figures and verdicts to the store and show them; `jobs` processes may draw."""
     from experiments import claims
     from experiments.analysis.crashes import crash_lines
     from experiments.plots.album import draw
+    from experiments.report.diagnosed import diagnosis as look_for_causes
     from experiments.report.diagnosed import lines
     from experiments.report.experiment_page import write_report
 
@@ -257,7 +284,10 @@ def conclude(experiment: Experiment, records: Records, store: Store, progress: P
         progress.frontier(depths, search.goal)
     elif summary is not None:
         progress.summary(summary)
-    drawn, failed = draw(experiment.figures, experiment, records, gallery, progress.say)
+    causes = partial(look_for_causes, records, gallery, experiment.name)  # kept for the report below
+    drawn, failed = draw(
+        experiment.figures, experiment, records, gallery, progress.say, jobs=jobs, meanwhile=causes
+    )
     written += drawn
     failures = [*crash_lines(records), *_missing(records), *failed]
     verdicts = claims.judge(experiment.claims, records) if experiment.claims else []

@@ -134,7 +134,7 @@ class _Bench:
         self._keep("steps_rounds", rows)
         self._keep("steps", table, report.by_shape(table))
         if self.asked.out and table["x_plain"].notna().any():
-            report.figure(table).save(self.asked.out, "steps")
+            report.figure(table).on(format="png").save(self.asked.out, "steps")
 
     def schedule(self) -> None:
         """Time the step with records on the probe set at the default schedule."""

@@ -192,7 +192,7 @@ def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print)
             say(f"{runs} runs, {alike} a stack: {rows[-1]['wall_s']:.1f} s")
     table = pd.DataFrame(rows)
     report.write_csv(given.out, "scale", table)
-    figure(table).save(given.out, "scale")
+    figure(table).on(format="png").save(given.out, "scale")
     say(report.markdown(table))
     say(f"\non paper:\n{report.markdown(on_paper(table, ON_PAPER))}")
 

@@ -21,14 +21,16 @@ from experiments.report import (
     render,
     totals,
 )
+from experiments.storage.drawn import Gallery
 from experiments.storage.files import write
 from experiments.storage.store import Store, results_root
-from mlp.registry import did_you_mean
+from mlp.registry import call_text, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.config import Experiment
+    from experiments.storage.records import Records
     from experiments.sweeps.plan import ExecutionOptions
     from experiments.sweeps.progress import Progress
 
@@ -108,7 +110,7 @@ def reproduce(
         outcome = run_experiment(experiment, options, progress)
         drawn = pictures(Store(experiment.name).folder, experiment.figures, f"{experiment.name}-")
         made = cards(experiment, outcome.verdicts, drawn, float(outcome.records.runs["seconds"].sum()))
-        if made and (image := preview(Store(experiment.name).folder, experiment.figures)):
+        if made and (image := _first_picture(experiment, outcome.records)):
             previews[made[0].id] = image
         found += made
         failures += [f"{experiment.name}: {line}" for line in outcome.failures]
@@ -116,6 +118,21 @@ def reproduce(
     changed = compare(claims, expect) if expect else []
     _write(folder, collection, found, claims, previews)
     return Reproduction(folder, found, failures, changed)
+
+
+def _first_picture(experiment: Experiment, records: Records) -> bytes | None:
+    """Return a preview of an experiment's first figure; None where it has none or none that can be drawn."""
+    from experiments.plots.album import draw, drawn
+    from experiments.plots.figure_table import FIGURES
+
+    if not experiment.figures:
+        return None
+    name, options = FIGURES.parse(experiment.figures[0])
+    text = FIGURES.canonical(call_text(name, {**options, "format": "png"}))
+    gallery = Gallery(Store(experiment.name), records)
+    files, _ = draw([text], experiment, records, gallery, files=drawn)
+    image = next((path for path in files if path.suffix == ".png"), None)
+    return preview(image.read_bytes()) if image else None
 
 
 def collection_of(name: str) -> Collection:

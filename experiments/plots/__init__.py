@@ -1,8 +1,8 @@
 """Records -> pictures; never pyplot, never a file read, nothing trained.
 
 For a report, `draw` keeps figures in the store of an experiment and draws none again that has not changed.
-Each has its pictures (SVG, PNG for where no SVG is shown, a narrow SVG) and beside them `STEM.json` with
-these keys:
+Each has its pictures (SVG, and a narrow SVG for a telephone; PNG or PDF with ``format=``) and beside them
+`STEM.json` with these keys:
 
 * finding: the title, a sentence with its number, computed from the records; subtitle: what is plotted;
 * how_to_read: a sentence or two; alt: all of it, with seeds, settings and what is left out, to be read out;
@@ -16,8 +16,8 @@ from experiments.plots import FIGURES
 
 picture = FIGURES.bind("gradient_by_layer(hue=init, theme=dark)")(records)   # nothing is drawn yet
 picture.finding, picture.subtitle, picture.how_to_read, picture.alt
-picture.files("gradient")                     # {"gradient.png": bytes, "gradient.json": the words}
-picture.on(theme="dark", format="svg").files("gradient_dark")
+picture.files("gradient")                     # {"gradient.svg": bytes, "gradient.json": the words}
+picture.on(theme="dark", format="png").files("gradient_dark")
 picture.sheets[0]                             # a matplotlib Figure; picture.axes are its axes
 picture.draw(ax)                              # the first panel on axes of one's own
 ```

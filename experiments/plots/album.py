@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,9 +11,11 @@ from experiments.config import Experiment
 from experiments.plots import style
 from experiments.plots.figure_table import FIGURES
 from experiments.plots.picture import Picture
+from experiments.plots.side_by_side import Made, Work, drawn_by_workers, workers_for
 from experiments.storage.drawn import Gallery, file_names
-from experiments.storage.files import StoreError
 from experiments.storage.records import Records
+
+Files = Callable[[str, Records, str], dict[str, bytes]]  # from a text, records and a stem: a figure's files
 
 
 def draw(
@@ -21,26 +24,62 @@ def draw(
     records: Records,
     gallery: Gallery,
     say: Callable[[str], None] = lambda text: None,
+    *,
+    files: Files | None = None,
+    jobs: int = 1,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> tuple[list[Path], list[str]]:
     """Draw those of these figures that have changed; return the files of all, and a line for each failure.
 
-    A figure may fail in any way: the others are drawn. Errors: StoreError where a file cannot be written.
+    A figure may fail in any way: the others are drawn. files: what draws one, by default `for_report`. With
+    several `jobs` worker processes draw where that is sooner, and this process calls `meanwhile` then.
+    Errors: StoreError where a file cannot be written.
     """
     stems = file_names(dict.fromkeys([*experiment.figures, *figures]))
-    written: list[Path] = []
-    failures: list[str] = []
-    for number, text in enumerate(figures, 1):
-        files = gallery.files(text)
-        if not files:
-            say(f"drawing {number} of {len(figures)}: {text}")
-            try:
-                files = gallery.keep(text, drawn(text, records, stems[text]))
-            except StoreError:
-                raise
-            except Exception as error:
-                failures.append(f"figures: {text}: {_told(error)}")
-        written += files
-    return written, failures
+    kept = {text: gallery.files(text) for text in figures}
+    stale = {text: stems[text] for text in figures if not kept[text]}
+    work, failures = partial(attempted, files=files or for_report), list[str]()
+    for text, (made, failure) in _each(stale, records, work, jobs, meanwhile, say):
+        if made:
+            kept[text] = gallery.keep(text, made)
+        else:
+            failures.append(failure)
+    return [path for text in figures for path in kept[text]], failures
+
+
+def _each(
+    stale: Mapping[str, str], records: Records, work: Work, jobs: int, meanwhile: Callable[[], object],
+    say: Callable[[str], None],
+) -> Iterator[tuple[str, Made]]:  # fmt: skip
+    """Yield each figure drawn, by workers or here; a figure whose worker was lost is drawn here."""
+    lines = (f"drawing {number} of {len(stale)}: {text}" for number, text in enumerate(stale, 1))
+    if workers := workers_for(stale, records, jobs):
+        for text, made in drawn_by_workers(stale, records, work, workers, meanwhile):
+            say(next(lines))
+            yield text, made or work(text, records, stale[text])
+        return
+    for text, stem in stale.items():
+        say(next(lines))
+        yield text, work(text, records, stem)
+
+
+def attempted(text: str, records: Records, stem: str, files: Files) -> Made:
+    """Return the files of a figure, or a line that says why it cannot be drawn."""
+    try:
+        return files(text, records, stem), ""
+    except Exception as error:
+        return {}, f"figures: {text}: {_told(error)}"
+
+
+def for_report(text: str, records: Records, stem: str) -> dict[str, bytes]:
+    """Return the files of a figure as `drawn` does, and where there is an SVG one for a telephone's width."""
+    with style.own_look():
+        picture: Picture = FIGURES.bind(text)(records)
+        made = picture.files(stem)
+        if f"{stem}.svg" in made and not picture.finished:
+            narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")
+            made |= {name: data for name, data in narrow.items() if name.endswith(".svg")}
+    return {f"figures/{name}": data for name, data in made.items()}
 
 
 def drawn(
@@ -51,11 +90,7 @@ def drawn(
     words: what stands in place of the figure's own words, as in `Canvas`.
     """
     with style.own_look():
-        picture: Picture = FIGURES.bind(text)(records).on(words=words)
-        made = picture.files(stem)
-        if f"{stem}.svg" in made and not picture.finished:  # for the report, also read on a telephone
-            narrow = picture.on(style="paper", format="svg").files(f"{stem}_narrow")
-            made |= {name: data for name, data in narrow.items() if name.endswith(".svg")}
+        made = FIGURES.bind(text)(records).on(words=words).files(stem)
     return {f"figures/{name}": data for name, data in made.items()}
 
 

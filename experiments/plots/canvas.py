@@ -48,10 +48,10 @@ class Type:
     formats: tuple[Format, ...]
 
 
-# On a screen: SVG for the report, PNG for all that shows no SVG. A slide is 13⅓ × 7½ inches, as those of the
-# usual programs are: at 1920 × 1080 a point is two pixels.
+# On a screen: SVG, which the report holds and every browser shows; `format=png` is for what shows none. A
+# slide is 13⅓ × 7½ inches, as those of the usual programs are: at 1920 × 1080 a point is two pixels.
 STYLES = {
-    "screen": Type(16, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 120, ("png", "svg")),
+    "screen": Type(16, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 120, ("svg",)),
     "slide": Type(32, 24, 24, 4.0, (6.0, 4.5), 40 / 3, 7.5, 2, 2, 144, ("png",)),
     "paper": Type(9, 8, 7.5, 1.2, (3.4, 2.1), 3.4, None, 4, 1, 300, ("pdf",)),
 }

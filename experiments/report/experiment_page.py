@@ -87,6 +87,21 @@ def _write(
     return gallery.keep(REPORT, {REPORT: render(page).encode()}, made_of) + beside, found
 
 
+def write_first_page(experiment: Experiment, records: Records, store: Store) -> Path:
+    """Write a short report.html while training goes on: the first figure, of the runs stored so far."""
+    shown = pictures(store.folder, experiment.figures[:1])
+    of = f"{len(records.runs)} of {count(records.runs.attrs['asked'], 'run')}"
+    going_on = f"Training goes on: this is seen in the {of} stored so far. This page is replaced at the end."
+    page = Page(
+        title=experiment.question,
+        lead=[*answer([], shown[0].finding if shown else "", None), going_on],
+        pictures=shown,
+        config=written(store.manifest().get("config", {})),
+        commands=_commands(experiment, store),
+    )
+    return store.write(REPORT, render(page).encode())
+
+
 def _left_for_explorer(shown: Sequence[Picture]) -> float:
     """How many bytes the explorer's numbers may have, so that the page stays under `MOST_BYTES`."""
     taken = sum(it.bytes for it in shown) + sum(map(len, scripts()))

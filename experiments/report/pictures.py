@@ -118,18 +118,13 @@ def _variable(colour: str) -> str:
     return page or f"{LINES[colour.lower()]}, {colour}"
 
 
-def preview(folder: Path, figures: Sequence[str]) -> bytes | None:
-    """Return the first figure as a small PNG in a palette of its own colours, for a page in Markdown."""
+def preview(drawn: bytes) -> bytes:
+    """Return a PNG as a small one in a palette of its own colours, for a page in Markdown."""
     from io import BytesIO
 
     from PIL import Image  # matplotlib writes its own PNGs with it
 
-    for stem in list(file_names(dict.fromkeys(figures)).values())[:1]:
-        path = folder / "figures" / f"{stem}.png"
-        if path.exists():
-            image = Image.open(path).convert("RGB")
-            image.thumbnail((PREVIEW_WIDTH, 10 * PREVIEW_WIDTH))
-            small = BytesIO()
-            image.quantize(PREVIEW_COLOURS).save(small, format="png", optimize=True)
-            return small.getvalue()
-    return None
+    image, small = Image.open(BytesIO(drawn)).convert("RGB"), BytesIO()
+    image.thumbnail((PREVIEW_WIDTH, 10 * PREVIEW_WIDTH))
+    image.quantize(PREVIEW_COLOURS).save(small, format="png", optimize=True)
+    return small.getvalue()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from experiments.analysis.wording import count
@@ -15,6 +17,9 @@ from experiments.sweeps.progress import Progress
 if TYPE_CHECKING:
     from experiments.storage.records import Records
     from experiments.sweeps.executors import Dask, Here, Outcome, Workers
+
+
+FIRST_PART = 0.03  # of a sweep's work: what is trained before the first look at it
 
 
 def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
@@ -30,11 +35,13 @@ def executor(sweep: Sweep, options: ExecutionOptions) -> Here | Workers | Dask:
 
 
 def train(
-    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, options: ExecutionOptions
-) -> None:
+    sweep: Sweep, store: Store, pool: Here | Workers | Dask, progress: Progress, options: ExecutionOptions,
+    first_look: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
     """Train every stack and store each as it completes.
 
-    A worker whose stack hangs is ended: at the user's limit, or without one when its own pace says so.
+    first_look: what is called once, as soon as the cheapest few stacks are stored, which are trained first
+    then. A worker whose stack hangs is ended: at the user's limit, or without one when its own pace says so.
     After Ctrl-C the running stacks are finished and stored; then KeyboardInterrupt is raised.
     """
     from experiments.sweeps.executors import Here, outcomes
@@ -54,17 +61,28 @@ def train(
     def stopped() -> bool:
         return interrupted() or bool(crashed and options.fail_fast)
 
+    cheapest = _cheapest(sweep) if first_look else 0
+    first = len(sweep.stacks) - cheapest
+    stacks = [*sweep.stacks[first:], *sweep.stacks[:first]]
     with patient() as interrupted, progress.training(sweep.missing, forecast) as advance:
-        for outcome in outcomes(sweep.stacks, work, pool, stopped):
+        for number, outcome in enumerate(outcomes(stacks, work, pool, stopped), 1):
             records = _records(outcome, [names[run] for run in outcome.stack])
             aside += store.save(records, maker=records.runs.attrs.get("maker"))
             if outcome.error:
                 crashed.append(outcome.stack)
             advance(len(outcome.stack), sweep.cost([outcome.stack]))
+            if first_look and number == cheapest and not interrupted():
+                first_look()
         if aside:
             progress.say(f"{count(len(aside), 'part')} of other makers set aside in {store.folder / ASIDE}")
         if interrupted():
             raise KeyboardInterrupt
+
+
+def _cheapest(sweep: Sweep) -> int:
+    """Return how many stacks, from the cheapest, make up a small part of the work; at least 1."""
+    costs = [sweep.cost([stack]) for stack in reversed(sweep.stacks)]
+    return max(1, sum(done <= FIRST_PART * sum(costs) for done in accumulate(costs)))
 
 
 def _records(outcome: Outcome, ids: list[str]) -> Records:

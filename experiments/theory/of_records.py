@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 # The fields of Run that tell one initialisation from another, but for the seed. (dtype rounds, no more.)
 START = ("activation", "depth", "width", "dataset", "init", "bias", "norm", "residual", "loss")
+MOST_KEPT = 4096  # predictions in memory, about 4 kB each
 ROUNDING = 1e-5  # relative, of a count that is recovered from float32 norms
+_known: dict[tuple[Any, ...], Prediction] = {}
 
 
 def predictions(records: Records) -> dict[str, Prediction]:
@@ -35,17 +38,38 @@ def predictions(records: Records) -> dict[str, Prediction]:
     return {name: predicted(*setting) for name, setting in zip(runs["run_id"], settings, strict=True)}
 
 
-@lru_cache(maxsize=4096)
 def predicted(
     activation: str, depth: int, width: int, dataset: str, init: str, bias: str, norm: str, residual: float,
     loss: str, entries: int = 0,
 ) -> Prediction:  # fmt: skip
-    """Return the prediction for the examples that a run was measured on.
+    """Return the prediction for the examples that a run was measured on; each is made once per process.
 
     `entries` is how many logits they have in all, 0 where the records do not tell.
 
     With ``trace: batch`` the first examples of the training set stand for the first batch, as many as it has.
     """
+    setting = (activation, depth, width, dataset, init, bias, norm, residual, loss, entries)
+    if setting not in _known:
+        if len(_known) >= MOST_KEPT:
+            _known.clear()
+        _known[setting] = _predicted(*setting)
+    return _known[setting]
+
+
+def known() -> dict[tuple[Any, ...], Prediction]:
+    """Return the predictions that this process has made so far, by the arguments of `predicted`."""
+    return dict(_known)
+
+
+def adopt(made: Mapping[tuple[Any, ...], Prediction]) -> None:
+    """Take over predictions that another process has made."""
+    _known.update(made)
+
+
+def _predicted(
+    activation: str, depth: int, width: int, dataset: str, init: str, bias: str, norm: str, residual: float,
+    loss: str, entries: int,
+) -> Prediction:  # fmt: skip
     stated = zip(START, (activation, depth, width, dataset, init, bias, norm, residual, loss), strict=True)
     if unstated := [name for name, value in stated if value == RECORDED]:
         return Prediction(depth, f"the network was recorded, and of it is not known: {', '.join(unstated)}")

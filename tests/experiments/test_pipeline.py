@@ -81,7 +81,7 @@ def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trai
     assert lines[1].startswith("8 runs, none stored: 4 stacks, about ")
     assert "delta first/last, start" in first.stdout
     results = Path("results/drawn")
-    figure = [f"figures/gradient_by_layer.{kind}" for kind in ("png", "svg", "json")]
+    figure = [f"figures/gradient_by_layer.{kind}" for kind in ("svg", "json")]
     figure.append("figures/gradient_by_layer_narrow.svg")
     written = ["summary.csv", *figure, "report.html", "diagnosis.csv"]
     assert lines[-8:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
@@ -246,13 +246,46 @@ def test_plan_only_trains_and_writes_nothing(capfd):
 
 def test_figures_are_drawn_again_from_what_is_stored():
     experiments.run("drawn.yaml")
-    picture = Path("results/drawn/figures/gradient_by_layer.png")
+    picture = Path("results/drawn/figures/gradient_by_layer.svg")
     bytes_before = picture.read_bytes()
     picture.unlink()
-    names = {f"gradient_by_layer{end}" for end in (".png", ".svg", ".json", "_narrow.svg")}
+    names = {f"gradient_by_layer{end}" for end in (".svg", ".json", "_narrow.svg")}
     assert {path.name for path in plot("drawn")} == names
     assert picture.read_bytes() == bytes_before
-    assert [path.name for path in plot("drawn", ["learning_curves"])][0] == "learning_curves.png"
+    assert [path.name for path in plot("drawn", ["learning_curves"])][0] == "learning_curves.svg"
+
+
+def test_a_long_sweep_shows_its_first_picture_while_it_trains(monkeypatch, capfd):
+    from experiments.report import experiment_page
+
+    seen = []
+
+    def write(experiment, records, store):
+        page = first_page(experiment, records, store)
+        seen.append((records.runs["depth"].tolist(), page.read_text(encoding="utf-8")))
+        return page
+
+    first_page = experiment_page.write_first_page
+    monkeypatch.setattr(experiment_page, "write_first_page", write)
+    monkeypatch.setattr(pipeline, "LONG", 0.0)
+    experiments.run("drawn.yaml", quiet=False)
+    ((depths, page),) = seen
+    assert depths == [1, 1]  # a stack of the cheapest
+    assert "this is seen in the 2 of 8 runs stored so far" in page
+    assert '<figure class="picture">' in page
+    said = capfd.readouterr().out
+    assert f"a first picture, of 2 of 8 runs, is in {Path('results/drawn/report.html').resolve()}" in said
+    picture = Path("results/drawn/figures/gradient_by_layer.svg").read_bytes()
+    experiments.run("drawn.yaml", name="again")  # whose runs are stored: nothing is long
+    assert len(seen) == 1
+    assert Path("results/again/figures/gradient_by_layer.svg").read_bytes() == picture
+
+
+def test_a_first_picture_that_cannot_be_drawn_stops_nothing(monkeypatch):
+    monkeypatch.setattr(pipeline, "LONG", 0.0)
+    with pytest.warns(UserWarning, match="figures: ratio_by_depth"):
+        records = experiments.run("tiny.yaml", ["figures=[ratio_by_depth(hue=depth)]"])
+    assert len(records.runs) == 8
 
 
 def test_an_experiment_that_was_never_run_has_nothing_to_load():

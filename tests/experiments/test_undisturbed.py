@@ -67,9 +67,9 @@ def written(root, run=experiments.run):
         patch.setenv("VG_RESULTS", str(root))
         run(ASKED)
         records = experiments.load("quiet")
-    kinds = (".csv", ".png", ".svg")
+    kinds = (".csv", ".svg")
     found = {path.name: path.read_bytes() for path in (root / "quiet").rglob("*") if path.suffix in kinds}
-    assert {"summary.csv", "claims.csv", "gradient_by_layer.png", "gradient_by_layer.svg"} <= found.keys()
+    assert {"summary.csv", "claims.csv", "gradient_by_layer.svg"} <= found.keys()
     return found | {"records": records, "layers": records.layers.to_csv(), "steps": records.steps.to_csv()}
 
 
@@ -91,7 +91,7 @@ def test_a_look_that_reaches_in_would_be_seen(usual, monkeypatch):
     monkeypatch.setattr("experiments.plots.style.own_look", lambda **settings: nullcontext())
     with mpl.rc_context({"axes.facecolor": "black"}):
         seen = drawn("gradient_by_layer", usual["records"], "gradient_by_layer")
-    assert seen["figures/gradient_by_layer.png"] != usual["gradient_by_layer.png"]
+    assert seen["figures/gradient_by_layer.svg"] != usual["gradient_by_layer.svg"]
 
 
 CODE = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import experiments; experiments.run({ASKED!r})"
@@ -192,7 +192,7 @@ def test_a_figure_that_fails_in_any_way_is_named_and_costs_nothing_else(album, t
     asked = {**SMALL, "figures": ["plain", "broken", "other"], "claims": ["W02_squashes"]}
     with pytest.warns(FailureWarning, match="figures: broken: ZeroDivisionError: no such luck"):
         experiments.run(asked)
-    assert files(tmp_path) == {"plain.png", "plain.svg", "other.png", "other.svg"}
+    assert files(tmp_path) == {"plain.svg", "other.svg"}
     assert (tmp_path / "album" / "claims.csv").exists()
 
 
@@ -204,18 +204,18 @@ def test_only_what_has_changed_is_drawn_again_and_what_is_no_longer_true_is_dele
     (tmp_path / "album" / "figures" / "other.svg").unlink()
     experiments.run(asked)
     assert list(album) == ["plain 1.0", "other", "other"]
-    (tmp_path / "album" / "figures" / "plain.png").write_bytes(b"torn")
+    (tmp_path / "album" / "figures" / "plain.svg").write_bytes(b"torn")
     experiments.run(asked)
     assert list(album)[3:] == ["plain 1.0"]
     experiments.run({**asked, "sweep": {"seed": [0, 1]}, "figures": ["other"]})  # other records
     assert list(album)[4:] == ["other"]
-    assert files(tmp_path) == {"other.png", "other.svg"}
+    assert files(tmp_path) == {"other.svg"}
 
 
 def test_figures_of_two_texts_have_two_names(album, tmp_path):
     experiments.run({**SMALL, "figures": ["plain(size=0.5)", "plain(size=-0.5)", "plain(size=5)"]})
-    assert len(files(tmp_path)) == 6
-    assert "plain_size_5.png" in files(tmp_path)
+    assert len(files(tmp_path)) == 3
+    assert "plain_size_5.svg" in files(tmp_path)
 
 
 def test_verdicts_of_claims_that_are_no_longer_asked_for_are_deleted(album, tmp_path):
