@@ -56,7 +56,7 @@ def run_stack(
         raise datasets.DataError(f"{data.name}: {CHANGED}")
     began = time.perf_counter()
     with blas().limit(limits=1, user_api="blas"):
-        columns = _Columns(runs, recording, data.fingerprint)
+        columns = _Columns(runs, recording, data)
         watched = watched_steps(recording.watch, runs[0].steps)
         for snap, following in zip(
             _train(runs, recording, data, lesion), (*watched[1:], watched[-1]), strict=False
@@ -112,8 +112,9 @@ def _train(
 class _Columns:
     """The measurements of a stack, collected as arrays; the frames are built once, at the end."""
 
-    def __init__(self, runs: Sequence[Run], recording: Recording, fingerprint: str) -> None:
-        self.runs, self.recording, self.fingerprint = runs, recording, fingerprint
+    def __init__(self, runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> None:
+        self.runs, self.recording, self.fingerprint = runs, recording, data.fingerprint
+        self.scores = _scores_of(data, recording)
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
         self.costly = {text for text in recording.probes if is_costly(text)}
         self.costly_at = costly_steps(recording, runs[0].steps)
@@ -128,7 +129,9 @@ class _Columns:
     def add(self, snap: Snapshot) -> None:
         """Add a snapshot: a row per run to `steps`, a row per run and layer to `layers`, and so on."""
         places = np.arange(len(self.runs))
-        _append(self.steps, places, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
+        measured = {name: getattr(snap, name) for name in MEASURED}
+        measured |= self.scores(snap)
+        _append(self.steps, places, {"step": snap.step}, measured)
         needs_layers = self.probes or self.unit_probes or self.distributions
         for trace in snap.layers if needs_layers else ():
             with np.errstate(all="ignore"):  # a diverging run is recorded by its NaN, not by a warning
@@ -174,6 +177,24 @@ class _Columns:
         last = np.where(diverged, self.diverged_at, np.iinfo(np.int64).max)
         frames = {"steps": self.steps, "layers": self.layers, "units": self.units, "bins": self.bins}
         return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
+
+
+def _scores_of(data: datasets.Dataset, recording: Recording) -> Callable[[Snapshot], dict[str, Any]]:
+    """Return what makes the columns of `records.SCORES` of a snapshot; none where there are classes."""
+    if not data.is_regression:
+        return lambda snap: {}
+    seen = data.y if recording.trace == "batch" else data.y[: recording.probe_set]
+    variance, test_variance = (float(np.var(y)) or np.nan for y in (seen, data.y_test))
+
+    def scores(snap: Snapshot) -> dict[str, Any]:
+        return {
+            "r2": 1 - snap.loss / variance,
+            "rmse": np.sqrt(snap.loss) * data.unit,
+            "test_r2": 1 - snap.test_loss / test_variance,
+            "test_rmse": np.sqrt(snap.test_loss) * data.unit,
+        }
+
+    return scores
 
 
 def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, Any], values: dict[str, Any]) -> None:
