@@ -1,6 +1,8 @@
 """Losses: (logits, y) -> the mean over the batch for every run, and its gradient.
 
 z: (R, B, C) logits;  y: (R, B) or (1, B) class indices  ->  (R,) in nats (or squared units), (R, B, C)
+
+A squared error also takes y that are numbers (of a floating type) to be predicted, with C = 1: a regression.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from mlp.numbers import BEYOND, Exponents, Measure, rms
 from mlp.registry import Registry
 from mlp.special import expit
 
-Labels = npt.NDArray[np.int64]
+Labels = npt.NDArray[Any]  # class indices (int64), or numbers to be predicted
 Loss = Callable[[Array, Labels], tuple[Array, Array]]
 
 # A gradient whose largest entry is under this is worked out again from its logarithm.
@@ -30,6 +32,11 @@ def _one_hot(z: Array, y: Labels) -> Array:
     return np.asarray(y[..., None] == np.arange(z.shape[-1]), dtype=z.dtype)
 
 
+def are_numbers(y: Labels) -> bool:
+    """Return whether the labels are numbers to be predicted, not class indices."""
+    return y.dtype.kind == "f"
+
+
 def _places(y: Labels, shape: tuple[int, ...]) -> Labels:
     """Return where in a flat (R, C, B) every example's own class stands: (R, B)."""
     runs, classes, examples = shape
@@ -37,7 +44,12 @@ def _places(y: Labels, shape: tuple[int, ...]) -> Labels:
 
 
 def accuracy(z: Array, y: Labels) -> npt.NDArray[np.float64]:
-    """Return the share of examples whose largest logit is their own class: (R,); NaN where a logit is."""
+    """Return the share of examples whose largest logit is their own class: (R,); NaN where a logit is.
+
+    Of numbers to be predicted no answer is right or wrong: NaN.
+    """
+    if are_numbers(y):
+        return np.full(len(z), np.nan)
     right = (z.argmax(axis=-1) == y).mean(axis=-1)
     return np.where(np.isfinite(z).all(axis=(-2, -1)), right, np.nan)
 
@@ -139,8 +151,8 @@ def sigmoid_cross_entropy(z: Array, y: Labels) -> tuple[Array, Array]:
 
 @LOSSES
 def mean_squared_error(z: Array, y: Labels) -> tuple[Array, Array]:
-    """(z − t)² with one-hot t, the mean over examples and classes (no factor ½)."""
-    error = z - _one_hot(z, y)
+    """(z − t)² with one-hot t, the mean over examples and classes (no factor ½); or t = y for numbers."""
+    error = z - (y[..., None] if are_numbers(y) else _one_hot(z, y))
     value = np.square(rms(error))
     error *= 2 / (z.shape[-2] * z.shape[-1])
     return value, error

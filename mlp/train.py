@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import ACTIVATIONS, Array
-from mlp.losses import LOSSES, Labels, Loss, accuracy, evaluate
+from mlp.losses import LOSSES, Labels, Loss, accuracy, are_numbers, evaluate
 from mlp.network import Layer, Network
 from mlp.numbers import Exponents, Measure
 from mlp.schedules import SCHEDULES
@@ -26,7 +26,7 @@ BLOCK = 2**20  # bytes of one array that a probe walks over at once: what stays 
 
 @dataclass(frozen=True)
 class Data:
-    """Training examples x (n, n_in) with class indices y (n,), and the test set's."""
+    """Training examples x (n, n_in) with class indices, or numbers to predict, y (n,); the test set's."""
 
     x: Array
     y: Labels
@@ -34,9 +34,12 @@ class Data:
     y_test: Labels
 
     def astype(self, dtype: npt.DTypeLike) -> Data:
-        """Return the same data in a run's number format."""
+        """Return the same data in a run's number format; class indices stay as they are."""
         x, x_test = (part.astype(dtype, copy=False) for part in (self.x, self.x_test))
-        return Data(x, self.y, x_test, self.y_test)
+        if not are_numbers(self.y):
+            return Data(x, self.y, x_test, self.y_test)
+        y, y_test = (part.astype(dtype, copy=False) for part in (self.y, self.y_test))
+        return Data(x, y, x_test, y_test)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.analysis.ratios import at_end, join, varying
+from experiments.analysis.score import score_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,15 +78,19 @@ def seeds_advice(table: pd.DataFrame) -> list[str]:
             "Two settings with at least three seeds in common are needed to say how many seeds are enough."
         ]
     return [
-        f"{row['a']} against {row['b']}: the test accuracy differs by {row['difference']:+.3g} (mean over "
-        f"{row['seeds']} seeds; the standard deviation of the paired differences is {row['sd']:.2g}). To see "
-        f"a difference of 0.01, {row['to see 0.01']} seeds are needed; of 0.05, {row['to see 0.05']}."
+        f"{row['a']} against {row['b']}: the {table.attrs['compared']} differs by {row['difference']:+.3g} "
+        f"(mean over {row['seeds']} seeds; the standard deviation of the paired differences is "
+        f"{row['sd']:.2g}). To see a difference of 0.01, {row['to see 0.01']} seeds are needed; of "
+        f"0.05, {row['to see 0.05']}."
         for row in table.to_dict("records")
     ]
 
 
-def seeds_needed(records: Records, value: str = "test_accuracy") -> pd.DataFrame:
+def seeds_needed(records: Records, value: str = "") -> pd.DataFrame:
     """Return how many seeds tell two settings apart, from the paired differences of the seeds at hand.
+
+    value: a column of `steps`; by default test_accuracy, or test_r2 where a number is learnt. Its words are
+    in ``attrs["compared"]``.
 
     n = ((z_0.975 + z_0.8)·sd/difference)², rounded up and at least 2: enough to find a true difference of
     that size with probability 80 % at a two-sided level of 5 %. sd is that of the differences between runs of
@@ -94,19 +99,23 @@ def seeds_needed(records: Records, value: str = "test_accuracy") -> pd.DataFrame
     """
     import pandas as pd
 
+    score = score_of(records)
+    value = value or score.test
     ends = join(at_end(records.steps[["run_id", "step", value]], records.runs), records.runs)
     by = varying(records.runs)
-    found = {_named(by, key): group.set_index("seed")[value] for key, group in _groups(ends, by)}
+    by_setting = {_named(by, key): group.set_index("seed")[value] for key, group in _groups(ends, by)}
     rows = []
-    for a, b in combinations(found, 2):
-        gaps = (found[b] - found[a]).dropna()
+    for a, b in combinations(by_setting, 2):
+        gaps = (by_setting[b] - by_setting[a]).dropna()
         if len(gaps) < 3:
             continue
         sd = float(gaps.std())
         needed = [max(2, int(np.ceil((POWER_Z * sd / size) ** 2))) for size in DIFFERENCES]
         rows.append((a, b, len(gaps), float(gaps.mean()), sd, *needed))
     sizes = [f"to see {size:g}" for size in DIFFERENCES]
-    return pd.DataFrame(rows, columns=["a", "b", "seeds", "difference", "sd", *sizes])
+    found = pd.DataFrame(rows, columns=["a", "b", "seeds", "difference", "sd", *sizes])
+    found.attrs["compared"] = score.words(value) if value in (score.train, score.test) else value
+    return found
 
 
 def _groups(frame: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[object, ...], pd.DataFrame]]:

@@ -203,6 +203,12 @@ SUMMARY = {
     "test_accuracy": "share of test examples classified rightly after the last update",
 }
 
+OF_NUMBERS = {  # besides, where a number is learnt
+    "r2": "R² on the training examples after the last update",
+    "test_r2": "R² on the test examples after the last update",
+    "test_rmse": "root mean square error on the test examples after the last update, in the target's unit",
+}
+
 
 def summary(records: Records) -> pd.DataFrame:
     """Return one row per activation × depth (and each other field that varies), in the order of the runs.
@@ -210,8 +216,8 @@ def summary(records: Records) -> pd.DataFrame:
     Columns: the fields, n (runs), diverged, crashed, left_out (the most runs that one of the medians leaves
     out for want of a value, because they diverged or a layer of theirs left the number format), zeros (hidden
     layers, over all runs, whose delta is exactly 0 after the last update), then for each quantity of SUMMARY
-    its median over seeds and, as ``_low`` and ``_high``, their range; NaN where its probe was not recorded or
-    no run has a value.
+    (and of OF_NUMBERS, where a number is learnt) its median over seeds and, as ``_low`` and ``_high``, their
+    range; NaN where its probe was not recorded or no run has a value.
     """
     runs = records.runs
     grouping = {"activation", "depth", *varying(runs)}
@@ -222,7 +228,7 @@ def summary(records: Records) -> pd.DataFrame:
     )
     table = table.reset_index()
     frames, left_out = _quantities(records), np.zeros(len(table), int)
-    for name in SUMMARY:
+    for name in (*SUMMARY, *(OF_NUMBERS if records.scores else ())):
         columns = [name, f"{name}_low", f"{name}_high"]
         if name not in frames:
             table[columns] = np.nan
@@ -252,7 +258,7 @@ def _quantities(records: Records) -> dict[str, pd.DataFrame]:
             groups = units.groupby("run_id", sort=False)[column]
             share = groups.mean().where(groups.count() == groups.size())  # all layers are as wide
             frames[name] = join(share.rename("value").reset_index(), runs)
-    for name in ("accuracy", "test_accuracy"):
+    for name in ("accuracy", "test_accuracy", *(OF_NUMBERS if records.scores else ())):
         last = at_end(records.steps[["run_id", "step", name]], runs)
         frames[name] = join(last.rename(columns={name: "value"}), runs)
     diverged = set(runs.loc[runs["status"] == "diverged", "run_id"])  # also at step 0, which it may end at

@@ -37,6 +37,8 @@ SHOWN = {  # the quantities of the summary that fit a terminal, and their headin
     "dead": "dead, end",
     "saturated": "saturated, end",
     "accuracy": "accuracy, end",
+    "r2": "R², end",
+    "test_r2": "test R², end",
 }
 
 

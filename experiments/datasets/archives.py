@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets.readers import DataError, check_shape, opened, shown, times
-from experiments.datasets.table_columns import Table, Target, check_classes, class_sentences, whole_numbers
+from experiments.datasets.table_columns import Chosen, Table
+from experiments.datasets.tasks import target_of
 
 if TYPE_CHECKING:
     import zipfile
@@ -33,7 +34,7 @@ class Pair(NamedTuple):
     labels: str
 
 
-def read_npz(path: str, target: Target = None, drop: Sequence[str | int] = ()) -> Table:
+def read_npz(path: str, target: Chosen = None, drop: Sequence[str | int] = ()) -> Table:
     """Return the inputs (n, …) as rows and the labels (n,) in an archive; errors: DataError.
 
     The arrays are found by their names, such as x and y, data and target, x_train and y_train, arr_0 and
@@ -54,20 +55,23 @@ def read_npz(path: str, target: Target = None, drop: Sequence[str | int] = ()) -
     if left := [name for name in members if name not in used]:
         decisions.append(shown(f"arrays that are not read: {', '.join(left)}"))
     (x, labels), *tests = parts
-    classes, numbers = np.unique(np.concatenate([y for _, y in parts]), return_inverse=True)
-    check_classes(classes, path)
-    names = tuple(map(str, classes.tolist()))
-    y, y_test = numbers[: len(labels)].astype(np.int64), numbers[len(labels) :].astype(np.int64)
-    decisions += class_sentences(y, names)
+    found = target_of(
+        np.concatenate([y for _, y in parts]),
+        lambda row: f"{shown(path)}: {shown(pairs[0].labels)}[{row}]",
+        path,
+    )
+    y, y_test = found.y[: len(labels)], found.y[len(labels) :]
     if not tests:
-        return Table(x, y, names, tuple(decisions))
+        return Table(x, y, found.classes, tuple(decisions), question=found.question)
     if x.shape[1] != tests[0][0].shape[1]:
         raise DataError(f"{shown(path)}: the test examples have other inputs than those to train on")
     decisions.append(f"the test examples are {pairs[1].inputs!r}: test= divides nothing")
-    return Table(x, y, names, tuple(decisions), x_test=tests[0][0], y_test=y_test)
+    return Table(
+        x, y, found.classes, tuple(decisions), x_test=tests[0][0], y_test=y_test, question=found.question
+    )
 
 
-def _pairs(names: list[str], target: Target, path: str) -> list[Pair]:
+def _pairs(names: list[str], target: Chosen, path: str) -> list[Pair]:
     """Return the names of the training pair, and of the test pair if there is one; errors: DataError."""
     if target is None:
         train = _pair(names, "") or _pair(names, TRAIN)
@@ -122,8 +126,6 @@ def as_examples(
         row, column = map(int, np.unravel_index(np.argmax(infinite), x.shape))
         place = f"{shown(path)}: {shown(pair.inputs)}[{row}, {column}]"
         raise DataError(f"{place}: {x[row, column]} is not a finite number")
-    if y.dtype.kind not in "US":
-        y = whole_numbers(y, lambda row: f"{shown(path)}: {shown(pair.labels)}[{row}]")
     return x, y
 
 

@@ -50,6 +50,7 @@ from experiments.datasets.preparation import (
 )
 from experiments.datasets.readers import DataError, check_file, file_digest, shown
 from experiments.datasets.tables import check_table, read_table
+from experiments.datasets.tasks import Task
 from mlp.registry import Count, Registry, Within
 
 __all__ = [
@@ -73,17 +74,25 @@ class Dataset:
 
     x: (n, d) float64;  y: (n,) int64 from 0 to classes - 1.  The first m training examples hold the classes
     in proportion whatever m is, so that a probe set may be cut from the front.
+    Of a regression y is (n,) float64 with mean 0 and variance 1 in training, `unit` the deviation that it was
+    divided by, and `classes` 1, the network's outputs.
     """
 
     x: NDArray[np.float64]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     x_test: NDArray[np.float64]
-    y_test: NDArray[np.int64]
+    y_test: NDArray[Any]
     classes: int
     name: str  # the canonical call-text
     notes: str = ""  # what the name does not say and a user should look at
     decisions: tuple[str, ...] = ()  # what was decided in reading a user's data, these notes included
     fingerprint: str = ""  # of what these arrays were read from, as `fingerprint` gives it
+    unit: float = 1.0
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether a number is learnt and not a class."""
+        return self.y.dtype.kind == "f"
 
 
 @dataclass(frozen=True)
@@ -151,7 +160,7 @@ def _load(name: str, stamps: Stamps) -> Dataset:
     if _stamps(source) != stamps:
         raise DataError(f"{name}: was changed while it was read")
     notes = "; ".join(filter(None, [source.notes, *parts.notes]))
-    return Dataset(*arrays, parts.classes, name, notes, parts.decisions, found)
+    return Dataset(*arrays, parts.classes, name, notes, parts.decisions, found, parts.unit)
 
 
 @lru_cache
@@ -274,6 +283,7 @@ def file(
     path: str = "",
     target: str | Position | None = None,
     drop: list[str | Position] | str | Position | None = None,
+    task: Task | None = None,
     gaps: Gaps = "median",
     test: Test = 0.2,
     scale: Scale = "standard",
@@ -284,7 +294,8 @@ def file(
     """The user's own text, Parquet or NPZ table; `target` is the labels' column, `drop` those to leave out.
 
     Texts become inputs of 0 or 1. gaps: "median" fills a missing number with that of the training part,
-    "drop" leaves the example out, "refuse" reads no table that has one.
+    "drop" leaves the example out, "refuse" reads no table that has one. task: "classification" or
+    "regression", which learns the target as a number; told by the column where it can be.
     """
     if not path:
         raise DataError("file: needs a path, as in file(path='measurements.csv', target='kind')")
@@ -293,7 +304,7 @@ def file(
     dropped = drop if isinstance(drop, list) else [] if drop is None else [drop]
 
     return Source(
-        lambda: divided(read_table(path, target, dropped), preparation, test, gaps, shown(path)),
+        lambda: divided(read_table(path, target, dropped), preparation, test, gaps, task, shown(path)),
         preparation,
         training=None,
         files=(path,),

@@ -13,31 +13,28 @@ from experiments.datasets.archives import Pair, as_examples
 from experiments.datasets.catalogue import DATASETS, Source
 from experiments.datasets.preparation import Gaps, Preparation, Scale, Shift, SplitSeed, Test, divided
 from experiments.datasets.readers import DataError
-from experiments.datasets.table_columns import (
-    Columns,
-    Table,
-    Target,
-    check_classes,
-    class_sentences,
-    table_of,
-)
+from experiments.datasets.table_columns import Chosen, Columns, Table, table_of
+from experiments.datasets.tasks import Task, target_of
 
 
-def give(name: str, data: Any, target: Target = None) -> None:
+def give(name: str, data: Any, target: Chosen = None) -> None:
     """Register data as the data set `name`, which then is a value of `dataset`; errors: DataError.
 
     data: (x, y) with x (n, …) and y (n,), each an array or of pandas; a frame, whose column `target` holds
     the labels and is found as that of a file is; or a scikit-learn Bunch. Words, truth values and gaps are
-    treated as those of a file (`table_columns`). What was given under this name before is replaced. The
-    contents, not the name alone, are part of a run's identity.
+    treated as those of a file (`table_columns`). Fractions as y are learnt as numbers, a regression;
+    whole numbers with ``dataset: name(task='regression')``. What was given under this name before is
+    replaced. The contents, not the name alone, are part of a run's identity.
     """
     if not name.isidentifier():
         raise DataError(f"data: {name!r} cannot be the name of a data set: letters, digits and _ make a name")
     table = _table(name, data, target)
+    if not table.question:  # else it is asked when the data are used, since only then a task may be said
+        table.for_task(None, f"data {name!r}")
     DATASETS(_factory(name, table))
 
 
-def _table(name: str, data: Any, target: Target) -> Table:
+def _table(name: str, data: Any, target: Chosen) -> Table:
     if hasattr(data, "data") and hasattr(data, "target"):  # a Bunch of scikit-learn
         names = getattr(data, "target_names", None)
         table = _table(name, (data.data, data.target), None)
@@ -66,7 +63,7 @@ def _bare(y: Any) -> Any:
     return np.asarray(y).reshape(len(y), -1)[:, 0]
 
 
-def _of_frame(name: str, frame: Any, target: Target) -> Table:
+def _of_frame(name: str, frame: Any, target: Chosen) -> Table:
     names = [str(column) for column in frame.columns]
 
     def place(row: int, column: int) -> str:
@@ -85,10 +82,8 @@ def _of_arrays(name: str, x: Any, y: Any) -> Table:
         held = f"{inputs.dtype} and {labels.dtype}"
         raise DataError(f"data {name!r}: holds {held}, not numbers; a frame may have words")
     rows, labels = as_examples(inputs.astype(np.float64), labels, f"data {name!r}", Pair("x", "y"))
-    classes, numbers = np.unique(labels, return_inverse=True)
-    check_classes(classes, f"data {name!r}")
-    names = tuple(map(str, classes.tolist()))
-    return Table(rows, numbers.astype(np.int64), names, tuple(class_sentences(numbers, names)))
+    found = target_of(labels, lambda row: f"data {name!r}: y[{row}]", f"data {name!r}")
+    return Table(rows, found.y, found.classes, question=found.question)
 
 
 def _factory(name: str, table: Table) -> Callable[..., Source]:
@@ -100,6 +95,7 @@ def _factory(name: str, table: Table) -> Callable[..., Source]:
 
     def factory(
         *,
+        task: Task | None = None,
         gaps: Gaps = "median",
         test: Test = 0.2,
         scale: Scale = "standard",
@@ -109,7 +105,7 @@ def _factory(name: str, table: Table) -> Callable[..., Source]:
     ) -> Source:
         preparation = Preparation(scale, shift, split_seed, alternate)
         return Source(
-            lambda: divided(table, preparation, test, gaps, f"data {name!r}"),
+            lambda: divided(table, preparation, test, gaps, task, f"data {name!r}"),
             preparation,
             training=None,
             own=True,
@@ -117,6 +113,7 @@ def _factory(name: str, table: Table) -> Callable[..., Source]:
         )
 
     factory.__name__ = name
-    factory.__doc__ = f"Given from Python: {len(table.y):,} examples of {len(table.classes)} classes."
+    kinds = f"{len(table.classes)} classes" if table.classes else "a number"
+    factory.__doc__ = f"Given from Python: {len(table.y):,} examples of {kinds}."
     factory.again = partial(_factory, name, table)  # type: ignore[attr-defined]  # for workers: `shipping`
     return factory

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from experiments.datasets.readers import DataError
 from experiments.datasets.table_columns import Table
+from experiments.datasets.tasks import Task
 from mlp.registry import Within
 
 Scale = Literal["standard", "overall", "sphere", "unit", "range", "symmetric", "none"]
@@ -39,12 +40,13 @@ class Parts(NamedTuple):
     """A data set divided and not yet scaled; x (n, d) of any type of number."""
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     x_test: NDArray[Any]
-    y_test: NDArray[np.int64]
+    y_test: NDArray[Any]
     classes: int
     notes: tuple[str, ...] = ()  # what a user should look at
     decisions: tuple[str, ...] = ()  # what was decided in reading and dividing, these notes included
+    unit: float = 1.0  # what a target that is a number was divided by
 
     def noted(self, sentence: str) -> Parts:
         """Return the same with one more decision that a user should look at."""
@@ -71,11 +73,12 @@ class Preparation:
         key = tuple(purpose.encode())
         return np.random.default_rng(np.random.SeedSequence(self.split_seed, spawn_key=key))
 
-    def divide(self, x: NDArray[Any], y: NDArray[np.int64], test: float) -> Parts:
+    def divide(self, x: NDArray[Any], y: NDArray[Any], test: float) -> Parts:
         """Hold out a share of the examples, the classes in proportion in both parts."""
         order, number = fair_order(y, self.rng("split")), held_out(test, len(y))
         tested, trained = order[:number], order[number:]
-        return Parts(x[trained], y[trained], x[tested], y[tested], int(y.max()) + 1)
+        classes = int(y.max()) + 1 if y.dtype.kind == "i" else 1
+        return Parts(x[trained], y[trained], x[tested], y[tested], classes)
 
     def apply(self, parts: Parts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Both parts' inputs as new float64 arrays on the scale that the training part settles."""
@@ -92,8 +95,11 @@ class Preparation:
         return x, x_test
 
 
-def divided(table: Table, preparation: Preparation, test: float, gaps: Gaps, name: str) -> Parts:
+def divided(
+    table: Table, preparation: Preparation, test: float, gaps: Gaps, task: Task | None, name: str
+) -> Parts:
     """Divide a user's table of this name, treat its gaps and say what was decided; errors: DataError."""
+    table = table.for_task(task, name)
     x, y = table.x, table.y
     has_gap = np.isnan(x).any(axis=1)
     gone = int(has_gap.sum())
@@ -112,12 +118,27 @@ def divided(table: Table, preparation: Preparation, test: float, gaps: Gaps, nam
         tested = fair_order(table.y_test, preparation.rng("test"))
         parts = Parts(x[train], y[train], table.x_test[tested], table.y_test[tested], 0)
     decided = (*table.decisions, preparation.words)
-    parts = parts._replace(classes=len(table.classes), decisions=decided, notes=table.notes)
+    parts = parts._replace(classes=len(table.classes) or 1, decisions=decided, notes=table.notes)
     if gone and gaps == "drop":
         parts = parts.noted(f"{gone:,} of {len(has_gap):,} examples are left out for their gaps")
+    if not table.classes:
+        return without_gaps(_standardised(parts, name))
     if unseen := sorted(set(parts.y_test.tolist()) - set(parts.y.tolist())):
         parts = parts.noted(f"no training example is of class {', '.join(table.classes[i] for i in unseen)}")
     return without_gaps(parts)
+
+
+def _standardised(parts: Parts, name: str) -> Parts:
+    """Return the parts of a regression with the target at mean 0 and variance 1 of the training examples."""
+    mean, sd = float(parts.y.mean()), float(parts.y.std())
+    if not (np.isfinite(sd) and sd > ROUNDING * abs(mean)):
+        raise DataError(f"{name}: the target is the same number in every training example, {mean:g}")
+    said = (
+        f"the target is learnt as a number, less its mean {mean:.4g} and over its deviation {sd:.4g} in "
+        "training: always predicting the mean gives a loss of 1 and an R² of 0"
+    )
+    y, y_test = (parts.y - mean) / sd, (parts.y_test - mean) / sd
+    return parts._replace(y=y, y_test=y_test, unit=sd, decisions=(*parts.decisions, said))
 
 
 def without_gaps(parts: Parts) -> Parts:
@@ -157,10 +178,11 @@ def held_out(test: float, n: int) -> int:
     return number
 
 
-def fair_order(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.intp]:
+def fair_order(y: NDArray[Any], rng: np.random.Generator) -> NDArray[np.intp]:
     """A random order in which any first m examples hold the classes in proportion, to within one each.
 
     Example i of a class of s stands at (i + 1/2) / s of the way; of those that stand level chance decides.
+    Equal numbers of a regression are taken for a class.
     """
     order = rng.permutation(len(y))
     by_class = order[np.argsort(y[order], kind="stable")]

@@ -7,45 +7,54 @@ decided is asked back in one message that names the columns to choose from.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.datasets import tasks
 from experiments.datasets.delimited import GAPS, is_number, number
 from experiments.datasets.readers import DataError, shown
+from experiments.datasets.tasks import FEW, LARGEST_CLASSES, REPEATED, listed, target_of
 from mlp.registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST_CLASSES = 1000  # more different labels than that are measurements, not labels
-LARGEST_LABEL = 2.0**53  # below it, float64 tells any two whole numbers apart
 LARGEST_CATEGORIES = 100  # more different texts than that make too many inputs of one column
-SURELY, REPEATED = 3, 3  # so few numbers are labels; more have to occur three times each in the mean
+SURELY = 3  # so few different whole numbers are labels, whether or not they occur again
 TINY = 10  # rows; of so few it cannot be told whether a value occurs again
-FEW = 20  # different whole numbers of a column that may well be labels
-NAMED = 12  # classes or columns that a sentence names
 USUAL = ("target", "label", "labels", "class", "y", "species", "kind", "outcome", "diagnosis", "survived")
 INDEX = ("", "id", "index", "rownames", "unnamed: 0")
 
-Target = str | int | None
+Chosen = str | int | None  # a column by name or position; None: to be found
 Place = Callable[[int, int], str]  # (row, column) -> where that is, in the user's words
 
 
 class Table(NamedTuple):
-    """The examples of a table: x (n, d) with NaN for a gap, y (n,) from 0 to the number of classes - 1.
+    """The examples of a table: x (n, d) with NaN for a gap, and the target as `tasks.Target` describes it.
 
     decisions: what was decided, a sentence each. notes: those of them that a user should look at.
     """
 
     x: NDArray[np.float64]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     classes: tuple[str, ...]
     decisions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     x_test: NDArray[np.float64] | None = None  # the test part, where the publisher has divided the set
-    y_test: NDArray[np.int64] | None = None
+    y_test: NDArray[Any] | None = None
+    question: str = ""
+
+    def for_task(self, task: tasks.Task | None, path: str) -> Table:
+        """Return the table with its target settled as classes or as numbers; errors: DataError."""
+        y = self.y if self.y_test is None else np.concatenate([self.y, self.y_test])
+        found, said = tasks.settled(tasks.Target(y, self.classes, self.question), task, path)
+        y_test = None if self.y_test is None else found.y[len(self.y) :]
+        decisions = (*self.decisions, *said)
+        return self._replace(
+            y=found.y[: len(self.y)], y_test=y_test, classes=found.classes, decisions=decisions
+        )
 
 
 class Columns:
@@ -71,7 +80,7 @@ class Columns:
         self.decisions.append(sentence)
         self.notes.append(sentence)
 
-    def find(self, wanted: Target) -> int:
+    def find(self, wanted: Chosen) -> int:
         """Return the position of a column by name or position (−1 the last); errors: DataError."""
         names, path = self.names, shown(self.path)
         if isinstance(wanted, int):
@@ -92,7 +101,7 @@ class Columns:
         raise DataError(f"{path}: has no column {wanted!r}.{hint} {there}")
 
 
-def table_of(columns: Columns, target: Target, drop: Sequence[str | int]) -> Table:
+def table_of(columns: Columns, target: Chosen, drop: Sequence[str | int]) -> Table:
     """Return the examples of a table; errors: DataError for what cannot be read, or has to be asked back."""
     if len(columns.cells) < 2:
         raise DataError(f"{columns.place(0, 0)}: is the only column; inputs and a label are needed")
@@ -108,12 +117,14 @@ def table_of(columns: Columns, target: Target, drop: Sequence[str | int]) -> Tab
     _leave_out_useless(columns, keep=chosen)
     if chosen is None:
         chosen = _chosen(columns)
-    y, classes, known = _labels(columns, chosen)
-    _remark_on_twins(columns, chosen, known)
+    found, known = _labels(columns, chosen)
+    if found.classes and not found.question:
+        _remark_on_twins(columns, chosen, known)
     x = _inputs(columns, chosen)
     if not x.shape[1]:
         raise DataError(f"{shown(columns.path)}: no column is left for the inputs")
-    return Table(x[known], y, classes, tuple(columns.decisions), tuple(columns.notes))
+    said = tuple(columns.decisions), tuple(columns.notes)
+    return Table(x[known], found.y, found.classes, *said, question=found.question)
 
 
 # Which column is what -------------------------------------------------------------------------------------
@@ -235,14 +246,8 @@ def _measurement(columns: Columns, last: int) -> str:
     return (
         f"{shown(columns.path)}: no column looks like labels: the last, {columns.word(last)}, has "
         f"{values.nunique():,} different values in {count_of(len(values), 'row')}, as a measurement has. "
-        "Say target= if another or this one is meant"
+        "Say target= if another or this one is meant; a measurement is learnt as a number (a regression)"
     )
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return the items in one line, the first NAMED of them by name."""
-    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return f"{', '.join(items[:NAMED])}{more}"
 
 
 def _said(columns: Columns, column: int, why: str) -> int:
@@ -253,66 +258,18 @@ def _said(columns: Columns, column: int, why: str) -> int:
 # Labels ---------------------------------------------------------------------------------------------------
 
 
-def _labels(columns: Columns, column: int) -> tuple[NDArray[np.int64], tuple[str, ...], NDArray[np.bool_]]:
-    """Return the labels that are there, the names of the classes, and which rows have a label, (n,)."""
+def _labels(columns: Columns, column: int) -> tuple[tasks.Target, NDArray[np.bool_]]:
+    """Return the target where it is there, and which rows have one, (n,); errors: DataError."""
     values = columns.cells[column]
     known = values.notna().to_numpy()
     if not known.all():
         gone = count_of(int((~known).sum()), "row")
         columns.note(f"left out for want of a label: {gone}")
-    return *numbered(values[known].to_numpy(), columns, column, np.flatnonzero(known)), known
-
-
-def numbered(
-    labels: NDArray[np.generic], columns: Columns, column: int, rows: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels as 0, 1, 2, … in their order, and what each of these stands for; errors: DataError."""
-    if labels.dtype != object:
-        labels = whole_numbers(labels, lambda row: columns.place(int(rows[row]), column))
-    classes, y = np.unique(labels, return_inverse=True)
-    check_classes(classes, columns.path)
-    names = tuple(map(str, classes.tolist()))
-    columns.decisions += class_sentences(y, names)
-    return y.astype(np.int64), names
-
-
-def whole_numbers(labels: NDArray[np.generic], place: Callable[[int], str]) -> NDArray[np.generic]:
-    """Return labels of whole numbers or truth values; errors: DataError at the first that is neither."""
-    if labels.dtype.kind in "iub":
-        return labels
-    numbers = labels.astype(np.float64)
-    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < LARGEST_LABEL)  # false for NaN too
-    if not whole.all():
-        row = int(np.argmin(whole))
-        size = " of less than 2^53" if abs(numbers[row]) >= LARGEST_LABEL else ""
-        raise DataError(f"{place(row)}: the label {numbers[row]} is not a whole number{size}")
-    return numbers.astype(np.int64)
-
-
-def check_classes(classes: NDArray[np.generic], path: str) -> None:
-    """Check that there are from 2 to LARGEST_CLASSES different labels; errors: DataError."""
-    if len(classes) < 2:
-        raise DataError(
-            f"{shown(path)}: every example has the label {shown(str(classes[0]))}; two or more are needed"
-        )
-    if len(classes) > LARGEST_CLASSES:
-        raise DataError(
-            f"{shown(path)}: {len(classes):,} different labels; at most {LARGEST_CLASSES:,} are read. "
-            "Is the target a measurement?"
-        )
-
-
-def class_sentences(y: NDArray[np.int64], names: Sequence[str]) -> list[str]:
-    """Say how the classes are numbered, how many examples each has, and what a constant answer scores."""
-    counts = np.bincount(y, minlength=len(names))
-    classes = [f"{i} = {shown(name)} ({counts[i]:,})" for i, name in enumerate(names)]
-    largest = int(counts.argmax())
-    share = f"{counts[largest] / counts.sum():.1%}"
-    return [
-        f"classes and their examples: {listed(classes)}",
-        f"the largest class, {shown(names[largest])}, has {share} of the examples: that is the accuracy of "
-        "always answering it",
-    ]
+    rows = np.flatnonzero(known)
+    found = target_of(
+        values[known].to_numpy(), lambda row: columns.place(int(rows[row]), column), columns.path
+    )
+    return found, known
 
 
 def count_of(number: int, thing: str) -> str:

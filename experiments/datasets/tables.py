@@ -8,10 +8,10 @@ from pathlib import Path
 from experiments.datasets.archives import read_npz
 from experiments.datasets.delimited import line_of, read_text
 from experiments.datasets.readers import DataError, check_file, check_shape, opened, shown
-from experiments.datasets.table_columns import Columns, Table, Target, table_of
+from experiments.datasets.table_columns import Chosen, Columns, Table, table_of
 
 TEXTS = (".csv", ".tsv", ".txt", ".data", ".tab", ".dat")
-Reader = Callable[[str, Target, Sequence[str | int]], Table]
+Reader = Callable[[str, Chosen, Sequence[str | int]], Table]
 
 
 def check_table(path: str) -> None:
@@ -20,7 +20,7 @@ def check_table(path: str) -> None:
     check_file(path)
 
 
-def read_table(path: str, target: Target = None, drop: Sequence[str | int] = ()) -> Table:
+def read_table(path: str, target: Chosen = None, drop: Sequence[str | int] = ()) -> Table:
     """Return the examples in a user's file, and what was decided in reading them; errors: DataError.
 
     `target` is the column of the labels, by name or position (0 the first, -1 the last) or, in an NPZ, an
@@ -30,7 +30,7 @@ def read_table(path: str, target: Target = None, drop: Sequence[str | int] = ())
     return _reader(path)(path, target, drop)
 
 
-def read_csv(path: str, target: Target = None, drop: Sequence[str | int] = ()) -> Table:
+def read_csv(path: str, target: Chosen = None, drop: Sequence[str | int] = ()) -> Table:
     """Read a text table: any separator, decimal comma or point, with names of its columns or without."""
     frame, layout = read_text(path)
 
@@ -44,7 +44,7 @@ def read_csv(path: str, target: Target = None, drop: Sequence[str | int] = ()) -
     return table_of(columns, target, drop)
 
 
-def read_parquet(path: str, target: Target = None, drop: Sequence[str | int] = ()) -> Table:
+def read_parquet(path: str, target: Chosen = None, drop: Sequence[str | int] = ()) -> Table:
     """Read columns of numbers, truth values or texts; an index that pandas stored is left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq

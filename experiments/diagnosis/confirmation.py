@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments import config
+from experiments.analysis.score import score_of
 from experiments.config import Recording, Run, keys_of
 from experiments.diagnosis.cures import cures
 from experiments.diagnosis.signals import data_facts
@@ -58,7 +59,7 @@ def confirm(
         rows = _try(row["mechanism"], row["value"], seeds, jobs, advance)
         tried += [{name: row[name] for name in [*fields, "mechanism"]} | each for each in rows]
         if rows:
-            _note(findings, index, rows)
+            _note(findings, index, rows, data_facts(seeds[0].dataset, seeds[0].loss).score)
     return findings, pd.DataFrame(tried, columns=[*fields, "mechanism", *TRIED])
 
 
@@ -114,7 +115,7 @@ def reached_by(
     """Return each run's accuracy after its last update; of one that diverged, that of the commonest class."""
     recording = Recording(probes=(), watch=2)
     found = train_in_memory(runs, recording, jobs=jobs, advance=advance, lesion=lesion)
-    ends = found.steps.sort_values("step").groupby("run_id")[column].last()
+    ends = found.steps.sort_values("step").groupby("run_id")[score_of(found).of(column)].last()
     return {
         (run := run_of(row)): float(ends[row["run_id"]])
         if row["status"] == "ok"
@@ -123,7 +124,7 @@ def reached_by(
     }
 
 
-def _note(findings: pd.DataFrame, index: Any, rows: Sequence[dict[str, Any]]) -> None:
+def _note(findings: pd.DataFrame, index: Any, rows: Sequence[dict[str, Any]], score: str) -> None:
     """Write the first cure that helps, or the best that does not, into a finding."""
     helps = [row for row in rows if row["helps"]]
     chosen = helps[0] if helps else max(rows, key=lambda row: row["gain"])
@@ -131,13 +132,13 @@ def _note(findings: pd.DataFrame, index: Any, rows: Sequence[dict[str, Any]]) ->
         chosen["cure"], chosen["gain"], chosen["gain_low"], chosen["gain_high"], "yes" if helps else "no",
     ]  # fmt: skip
     said = str(findings.loc[index, "sentence"]).rpartition(" Try ")[0] or findings.loc[index, "sentence"]
-    findings.loc[index, "sentence"] = f"{said} {_said(chosen, bool(helps))}"
+    findings.loc[index, "sentence"] = f"{said} {_said(chosen, bool(helps), score)}"
 
 
-def _said(row: dict[str, Any], helps: bool) -> str:
+def _said(row: dict[str, Any], helps: bool, score: str) -> str:
     """What was tried, and what came of it."""
     numbers = (
-        f"accuracy {row['accuracy_before']:.2f} becomes {row['accuracy']:.2f} (gain {row['gain']:+.2f}, "
+        f"{score} {row['accuracy_before']:.2f} becomes {row['accuracy']:.2f} (gain {row['gain']:+.2f}, "
         f"{row['gain_low']:+.2f} to {row['gain_high']:+.2f} over {row['seeds']} seeds)"
     )
     if helps:

@@ -96,12 +96,13 @@ def _healthy(
     rank: int, healthy: Sequence[Signals], seeds: Sequence[Signals], best: Yardstick
 ) -> dict[str, Any]:
     reached, count = float(np.median([s.final_accuracy for s in healthy])), len(healthy)
+    score = seeds[0].data.score
     sentence = (
-        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training accuracy of {reached:.2f} is "
+        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training {score} of {reached:.2f} is "
         f"{best.what} ({best.accuracy:.2f})."
     )
     return _empty(rank, "healthy", count, len(seeds), sentence) | {
-        "value": reached, "reference_low": best.accuracy, "reference_high": 1.0, "unit": "accuracy",
+        "value": reached, "reference_low": best.accuracy, "reference_high": 1.0, "unit": score,
         "step": int(seeds[0].steps[-1]),
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from math import log
 
 import numpy as np
 
+from experiments.analysis.score import ACCURACY
 from experiments.analysis.wording import count, ten_to
 from experiments.diagnosis.reference import healthy_ratio
 from experiments.diagnosis.signals import Signals
@@ -473,11 +474,13 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
     gap = float(s.accuracy[-1] - s.test_accuracy[-1])
     if not gap >= GAP or s.test_accuracy[-1] > best.test_accuracy - SHORT_OF_ACCURACY:
         return None
-    words = (
-        f"{s.accuracy[-1]:.0%} of the training examples are right and {s.test_accuracy[-1]:.0%} of the test "
-        "examples"
-    )
-    return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, "training less test accuracy", words)
+    both, score = (f"{s.accuracy[-1]:.0%}", f"{s.test_accuracy[-1]:.0%}"), s.data.score
+    words = f"{both[0]} of the training examples are right and {both[1]} of the test examples"
+    if score != ACCURACY.name:
+        words = (
+            f"R² is {s.accuracy[-1]:.2f} on the training examples and {s.test_accuracy[-1]:.2f} on the test"
+        )
+    return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, f"training less test {score}", words)
 
 
 def plain(value: float) -> str:

@@ -7,6 +7,7 @@ from math import log
 
 import numpy as np
 
+from experiments.analysis.score import ACCURACY
 from experiments.diagnosis.signals import Signals
 
 AT_CHANCE = 0.01  # of the prior's loss: a loss this near it has learnt nothing from the inputs
@@ -79,6 +80,8 @@ def at_chance(s: Signals) -> str:
     end, prior = float(s.loss[-1]), s.data.prior_loss
     if not abs(end - prior) < AT_CHANCE * prior:
         return ""
+    if s.data.score != ACCURACY.name:
+        return f"The loss ends at {end:.3f}, that of always predicting the mean, whatever the network is fed."
     equal = log(s.data.classes)
     known = f", near ln {s.data.classes} = {equal:.3f}" if abs(equal - prior) < AT_CHANCE * prior else ""
     return (

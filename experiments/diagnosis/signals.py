@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments import datasets
+from experiments.analysis.score import ACCURACY, R2
 from experiments.config import ConfigError, Run
 from experiments.storage.recorded import RECORDED
 from experiments.storage.records import run_of
@@ -35,8 +36,10 @@ class DataFacts:
     """What a training set says before anything is learnt.
 
     prior_loss is the loss of always answering with the classes' shares, majority the accuracy of always
-    naming the commonest class; rms, mean, sd and largest (in size) are those of all inputs,
-    alike is the mean cosine between two examples as they enter the network.
+    naming the commonest class. Where a number is learnt these are the loss and the R² of always predicting
+    its mean, and R² stands for every accuracy; score is its name. rms, mean, sd and
+    largest (in size) are those of all inputs, alike is the mean cosine between two examples as they enter
+    the network.
     """
 
     classes: int
@@ -48,6 +51,7 @@ class DataFacts:
     sd: float
     largest: float
     alike: float
+    score: str = ACCURACY.name
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def _of_run(
     rows = layers.sort_values(["step", "layer"])
     shape = (-1, run.depth + 1)
     by_step = steps.sort_values("step")
+    score = R2 if R2.train in steps and steps[R2.train].notna().any() else ACCURACY
     if recorded is not None and row["status"] == "ok" and np.isnan(by_step["accuracy"].iloc[-1]):
         raise ConfigError(["a diagnosis needs the accuracy: give record(…, accuracy=…) or labels=…"])
     diverged = row["diverged_at"]
@@ -164,8 +169,8 @@ def _of_run(
         run_id=row["run_id"],
         steps=by_step["step"].to_numpy(),
         loss=by_step["loss"].to_numpy(),
-        accuracy=by_step["accuracy"].to_numpy(),
-        test_accuracy=by_step["test_accuracy"].to_numpy(),
+        accuracy=by_step[score.train].to_numpy(),
+        test_accuracy=by_step[score.test].to_numpy(),
         lr=by_step["lr"].to_numpy(),
         layers={name: rows[name].to_numpy(float).reshape(shape) for name in rows.columns[3:]},
         diverged_at=None if row["status"] != "diverged" else int(diverged),
@@ -196,13 +201,16 @@ def _recorded_start(recorded: Mapping[str, Any]) -> Start:
 def data_facts(dataset: str, loss: str) -> DataFacts:
     """Return the facts of a data set under a loss (call-texts); errors: DataError."""
     data = datasets.load(dataset)
-    shares = np.bincount(data.y, minlength=data.classes) / len(data.y)
     x = data.x
+    if data.is_regression:
+        answers = {"majority": 0.0, "prior_loss": float(data.y.var()), "score": R2.name}
+    else:
+        shares = np.bincount(data.y, minlength=data.classes) / len(data.y)
+        answers = {"majority": float(shares.max()), "prior_loss": _prior_loss(shares, loss)}
     return DataFacts(
+        **answers,
         classes=data.classes,
         examples=len(x),
-        majority=float(shares.max()),
-        prior_loss=_prior_loss(shares, loss),
         rms=float(np.sqrt(np.mean(x**2))),
         mean=float(x.mean()),
         sd=float(x.std()),

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from experiments import datasets
+from experiments.analysis.score import ACCURACY, R2
 from experiments.config import Recording, Run
 from experiments.diagnosis.signals import data_facts
 from experiments.storage.recorded import RECORDED
@@ -20,7 +21,7 @@ RATE = 0.003
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What the shallow network reached: the share of the prior's loss removed, and the two accuracies.
+    """What the shallow network reached: the share of the prior's loss removed, and the two accuracies or R².
 
     That on the test set is its best at any watched step, as if training had been stopped in time. what: what
     the training accuracy is.
@@ -58,4 +59,5 @@ def yardstick(dataset: str, loss: str, batch: int) -> Yardstick:
     )  # fmt: skip
     found = train_in_memory([run], Recording(probes=(), watch=12)).steps.sort_values("step")
     learnt = 1 - found["loss"].iloc[-1] / data_facts(run.dataset, loss).prior_loss
-    return Yardstick(float(learnt), float(found["accuracy"].iloc[-1]), float(found["test_accuracy"].max()))
+    score = R2 if R2.train in found else ACCURACY
+    return Yardstick(float(learnt), float(found[score.train].iloc[-1]), float(found[score.test].max()))

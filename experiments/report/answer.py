@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.score import ACCURACY, R2
 from experiments.analysis.wording import count, number
 
 if TYPE_CHECKING:
@@ -61,14 +62,16 @@ def _of_summary(summary: pd.DataFrame) -> str:
 
 
 def _learnt(summary: pd.DataFrame, keys: Sequence[str]) -> str:
-    """The best and the worst training accuracy at the end, where anything was trained."""
-    known = summary[summary["accuracy"].notna()] if "accuracy" in summary else summary[:0]
+    """The best and the worst training accuracy (or R²) at the end, where anything was trained."""
+    score = R2 if R2.train in summary and summary["accuracy"].isna().all() else ACCURACY
+    known = summary[summary[score.train].notna()] if score.train in summary else summary[:0]
     if len(known) < 2:
         return ""
-    worst, best = (known.loc[place] for place in (known["accuracy"].idxmin(), known["accuracy"].idxmax()))
+    ends = known[score.train].idxmin(), known[score.train].idxmax()
+    worst, best = (known.loc[place] for place in ends)
     return (
-        f" After the last update, training accuracy reaches from {_with_range(worst, 'accuracy')} in "
-        f"{setting_name(worst, keys)} to {_with_range(best, 'accuracy')} in {setting_name(best, keys)}."
+        f" After the last update, {score.words(score.train)} reaches from {_with_range(worst, score.train)} "
+        f"in {setting_name(worst, keys)} to {_with_range(best, score.train)} in {setting_name(best, keys)}."
     )
 
 

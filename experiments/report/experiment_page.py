@@ -40,6 +40,9 @@ HEADINGS = {  # of the summary's quantities
     "saturated": "share of saturated slopes, end",
     "accuracy": "training accuracy, end",
     "test_accuracy": "test accuracy, end",
+    "r2": "training R², end",
+    "test_r2": "test R², end",
+    "test_rmse": "test root mean square error, end",
 }
 COUNTS = ("diverged", "crashed", "left_out", "zeros")  # shown where not all are 0
 

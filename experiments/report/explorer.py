@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.analysis.ratios import probe_column, varying
+from experiments.analysis.score import ACCURACY, score_of
 from experiments.analysis.wording import count
 from experiments.plots import style
 from experiments.theory.of_records import predictions
@@ -40,7 +41,7 @@ BY_LAYER = (
     ("dead", "share of dead units", "dead_fraction", False),
     ("saturated", "share of saturated slopes", "saturated_fraction", False),
 )
-OVER_STEPS = (("loss", "loss, in nats", True), ("accuracy", "training accuracy", False))
+CURVES = 2  # over the steps: the loss and the score
 PREDICTED = {"delta": "delta_log10", "dw": "dw_log10", "variance": "z_var"}
 
 
@@ -85,7 +86,7 @@ def explorer_data(records: Records, most_bytes: float) -> dict[str, Any] | None:
         "measures": [
             {"key": key, "title": title, "log": log, "hidden": not log} for key, title, _, log in columns
         ],
-        "curves": [{"key": key, "title": title, "log": log} for key, title, log in OVER_STEPS],
+        "curves": [{"key": key, "title": title, "log": log} for key, title, log in _over_steps(records)],
         "layers": _packed_layers(records, kept, columns),
         "over_steps": _packed_steps(records, kept),
         "theory": _theory(records, kept.runs, of_run, len(settings)),
@@ -130,7 +131,7 @@ def _thinned(
     """Keep as much as fits: leave out steps, then seeds, then settings; first and last are kept longest."""
 
     def fits(rows: pd.DataFrame, count: int) -> bool:
-        numbers = count * (columns * (rows["depth"].sum() + len(rows)) + len(OVER_STEPS) * len(rows))
+        numbers = count * (columns * (rows["depth"].sum() + len(rows)) + CURVES * len(rows))
         return bool(numbers * BYTES <= most_bytes)
 
     left_out = []
@@ -207,12 +208,19 @@ def _packed_layers(records: Records, kept: Thinned, columns: Sequence[tuple[Any,
     return packed
 
 
+def _over_steps(records: Records) -> tuple[tuple[str, str, bool], ...]:
+    """The measures over the steps: key, title and whether it is drawn as a power of ten."""
+    score = score_of(records)
+    loss = "loss, in nats" if score is ACCURACY else score.loss
+    return (("loss", loss, True), (score.train, score.words(score.train), False))
+
+
 def _packed_steps(records: Records, kept: Thinned) -> dict[str, str]:
     """By measure: the runs in turn, of each its steps."""
     run, step = _places(records.steps, kept)
     there = (run >= 0) & (step >= 0)
     packed = {}
-    for key, _, log in OVER_STEPS:
+    for key, _, log in _over_steps(records):
         values = _log10(records.steps, key) if log else records.steps[key].to_numpy(float)
         filled = np.full((len(kept.runs), len(kept.steps)), np.nan)
         filled[run[there], step[there]] = values[there]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.storage.files import NO_FILE, content
 from experiments.storage.identity import SCHEMA
-from experiments.storage.records import COLUMNS, PROBED, Records, dtypes, typed
+from experiments.storage.records import COLUMNS, PROBED, VARIABLE, Records, dtypes, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,7 @@ class Part:
     unit_probes: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     plane_columns: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
     maker: Mapping[str, str] = field(default_factory=dict)  # who made the numbers; empty: not noted
 
     @property
@@ -52,8 +53,8 @@ class Part:
         return _frames(self)
 
     def columns(self, frame: str) -> tuple[str, ...]:
-        """The probes measured in one of its frames."""
-        return getattr(self, PROBED[frame]) if frame in PROBED else ()
+        """The further columns of one of its frames: probes, or the scores of a regression."""
+        return getattr(self, VARIABLE[frame]) if frame in VARIABLE else ()
 
 
 def _frames(owner: Part | Records) -> tuple[str, ...]:
@@ -75,6 +76,7 @@ def seal(records: Records, name: str, maker: Mapping[str, str]) -> dict[str, byt
     files = {frame: encode(frame, getattr(records, frame), name) for frame in measured}
     facts: dict[str, Any] = {frame: hashlib.sha256(raw).hexdigest() for frame, raw in files.items()}
     facts |= {key: getattr(records, key) for frame, key in ON_REQUEST.items() if frame in measured}
+    facts |= {"scores": records.scores} if records.scores else {}
     facts |= {"maker": dict(maker)} if maker else {}
     status = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
     raw = encode("runs", records.runs, name, seal=UNSEALED, runs=status, probes=records.probes, **facts)
@@ -137,7 +139,7 @@ def open_part(folder: Path, name: str) -> Part:
     unsealed = raw.replace(sealed, UNSEALED.encode()) if len(sealed) == len(UNSEALED) else b""
     if hashlib.sha256(unsealed).hexdigest().encode() != sealed:
         raise BadPart("was changed after it was written")
-    measured = {key: tuple(facts.get(key, ())) for key in PROBED.values()}
+    measured = {key: tuple(facts.get(key, ())) for key in VARIABLE.values()}
     part = Part(name, facts["runs"], **measured, maker=facts.get("maker") or {})
     for frame in part.frames[1:]:
         _check(path_of(folder, frame, name), facts[frame])

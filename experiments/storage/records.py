@@ -30,6 +30,7 @@ PROBE_DTYPE = "float64"
 EXPERIMENT = "experiment"  # a further column of `runs`, in records of several experiments
 # The frames with a column per probe (or distribution), and the attribute that lists those columns.
 PROBED = {"layers": "probes", "units": "unit_probes", "bins": "distributions", "plane": "plane_columns"}
+VARIABLE = {"steps": "scores", **PROBED}  # these, and the frame whose further columns are those of SCORES
 
 
 class RecordsError(ValueError):
@@ -69,7 +70,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "run_id": _RUN_ID,
         "step": _STEP,
         "loss": Column("float64", "nats", "mean over the probe set (`trace: batch`: over the batch)"),
-        "accuracy": Column("float64", "fraction", "right answers on the same examples"),
+        "accuracy": Column("float64", "fraction", "right answers on the same examples; NaN of a regression"),
         "test_loss": Column("float64", "nats", "mean over the test set (`trace: batch`: at the ends only)"),
         "test_accuracy": Column("float64", "fraction", "right answers on the same examples"),
         "lr": Column(
@@ -105,6 +106,13 @@ PLANE = {  # what is measured at each point
     "x2": Column(PROBE_DTYPE, "", "the second feature"),
     "answer": Column(PROBE_DTYPE, "", "the class with the largest logit; NaN of logits that are not finite"),
     "probability": Column(PROBE_DTYPE, "fraction", "the softmax of that logit"),
+}
+# Further columns of `steps`, of runs whose target is a number; they have no accuracy.
+SCORES = {
+    "r2": Column("float64", "", "1 − loss over the target's variance on these examples (of a batch: on all)"),
+    "rmse": Column("float64", "", "root mean square error on the same examples, in the target's own unit"),
+    "test_r2": Column("float64", "", "1 − test_loss over the target's variance on the test set"),
+    "test_rmse": Column("float64", "", "root mean square error on the test set, in the target's own unit"),
 }
 KEYS = {"runs": ("run_id",), "steps": ("run_id", "step"), "layers": ("run_id", "step", "layer")}
 KEYS["units"] = (*KEYS["layers"], "unit")
@@ -166,6 +174,11 @@ class Records:
         return tuple(self.layers.columns[len(KEYS["layers"]) :])
 
     @property
+    def scores(self) -> tuple[str, ...]:
+        """The further columns of `steps`: those of SCORES where some run's target is a number."""
+        return tuple(self.steps.columns[len(COLUMNS["steps"]) :])
+
+    @property
     def unit_probes(self) -> tuple[str, ...]:
         """The measured columns of `units`."""
         return tuple(self.units.columns[len(KEYS["units"]) :])
@@ -225,7 +238,7 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     if missing:
         raise RecordsError(f"{name}: no column {missing[0]!r}")
     probes = [c for c in columns if c not in known]
-    if probes and name not in PROBED:
+    if probes and not _may_have(name, probes):
         raise RecordsError(f"{name}: unknown column {probes[0]!r}")
     cast = {}
     for column, dtype in dtypes(name, [*known, *probes]).items():
@@ -254,6 +267,11 @@ def with_defaults(runs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {c: v if plain.get(c) is None else v.fillna(plain[c]) for c, v in runs.items()}
 
 
+def _may_have(name: str, further: Sequence[str]) -> bool:
+    """Return whether a frame may have these further columns."""
+    return name in PROBED or not set(further) - set(SCORES if name == "steps" else ())
+
+
 def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.DataFrame:
     place = order.get_indexer(frame["run_id"])
     within = [frame[key].to_numpy() for key in reversed(keys[1:])]
@@ -269,7 +287,7 @@ def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.
 def _check_types(name: str, frame: pd.DataFrame) -> None:
     columns = [c for c in frame.columns if (name, c) != ("runs", EXPERIMENT)]
     known = list(COLUMNS[name])
-    if columns[: len(known)] != known or (name not in PROBED and len(columns) > len(known)):
+    if columns[: len(known)] != known or not _may_have(name, columns[len(known) :]):
         raise RecordsError(f"{name}: columns are {columns}; they should be {known}")
     for (column, dtype), found in zip(dtypes(name, columns).items(), frame.dtypes[columns], strict=True):
         if found != _pandas(dtype):
@@ -295,6 +313,7 @@ def document(probes: Iterable[str] | None = None) -> str:
     from mlp.probes.distributions import DISTRIBUTIONS
 
     rows = {name: dict(columns) for name, columns in COLUMNS.items()}
+    rows["steps"] |= SCORES
     for probe in PROBES if probes is None else probes:
         rows["layers"][probe] = probe_column(probe)
     for probe in UNIT_PROBES:

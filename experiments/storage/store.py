@@ -33,7 +33,7 @@ from experiments.storage.parts import (
     scan,
     seal,
 )
-from experiments.storage.records import COLUMNS, PROBED, Records, typed, with_defaults
+from experiments.storage.records import COLUMNS, VARIABLE, Records, typed, with_defaults
 from mlp.registry import did_you_mean
 
 ASIDE = "set_aside"
@@ -167,7 +167,7 @@ class Store:
         before = {self._home[run] for run in ids if run in self._home}
         with explained("write", self.folder):
             if ids:
-                for frame, measured in PROBED.items():
+                for frame, measured in VARIABLE.items():
                     self._widen(frame, getattr(records, measured))
                 self._add(records.of(ids), stack or _name(ids), maker or {})
             foreign = [name for name in sorted(before) if _is_lost(held[name], set(ids), maker or {})]
@@ -303,7 +303,7 @@ class Store:
             name = f"{stack}-{count}"
         self._commit(name, seal(records, name, maker))
         runs = dict(zip(records.runs["run_id"], records.runs["status"], strict=True))
-        measured = {key: getattr(records, key) for key in PROBED.values()}
+        measured = {key: getattr(records, key) for key in VARIABLE.values()}
         self._holding()[name] = Part(name, runs, **measured, maker=maker)
         self._home |= dict.fromkeys(runs, name)
 

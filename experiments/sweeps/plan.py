@@ -19,7 +19,9 @@ from experiments.sweeps.forecast import cost, finishing_cost, machine_speed
 from experiments.sweeps.memory import fitted
 from experiments.sweeps.shapes import shape_of
 from experiments.sweeps.stacks import stacks as cut_into_stacks
+from mlp.losses import LOSSES
 
+OF_NUMBERS = "mean_squared_error"  # the loss that can learn a number
 MOST_JOBS = 1024  # worker processes: more is a slip of the keyboard
 START_UP = 1.0  # seconds until worker processes are at work
 WORTH_WORKERS = 3.0  # seconds of training from which worker processes save time
@@ -44,24 +46,37 @@ def grid(experiment: Experiment, say: Say = _silent) -> list[Run]:
 
 
 def check_sizes(runs: Iterable[Run], recording: Recording) -> None:
-    """Check batch size and plane against data sets whose size is known only once they are read.
+    """Check batch size, plane and loss against data sets that are known only once they are read.
 
-    Errors: ConfigError where a batch has more examples than the data, or where a plane is asked for of data
-    that have not two features; DataError where they cannot be read.
+    Errors: ConfigError where a batch has more examples than the data, where a plane is asked for of data that
+    have not two features, or where a number is to be learnt by a loss for classes; DataError where they
+    cannot be read.
     """
-    messages, pairs = [], dict.fromkeys((run.dataset, run.batch) for run in runs)
+    runs = list(runs)
+    messages, pairs = _wrong_losses(runs), dict.fromkeys((run.dataset, run.batch) for run in runs)
     unsized = {text for text in {text for text, _ in pairs} if datasets.training_size(text) is None}
     for dataset, batch in pairs:
         if dataset in unsized and batch > (size := shape_of(dataset).train):
             messages.append(f"batch: {batch} examples a batch, but {dataset} has {size} to train on")
-    drawn = dict.fromkeys(dataset for dataset, _ in pairs) if recording.plane else ()
-    messages += [
-        f"plane: {dataset} has {features} features, and a plane is drawn of two: choose moons, or plane: 0"
-        for dataset in drawn
-        if (features := shape_of(dataset).features) != 2
-    ]
+    for dataset in dict.fromkeys(dataset for dataset, _ in pairs) if recording.plane else ():
+        shape = shape_of(dataset)
+        number = "a number as its target, and a boundary lies between classes"
+        features = f"{shape.features} features, and a plane is drawn of two"
+        if shape.features != 2 or shape.is_number:
+            what = number if shape.is_number else features
+            messages += [f"plane: {dataset} has {what}: choose moons, or plane: 0"]
     if messages:
         raise ConfigError(messages)
+
+
+def _wrong_losses(runs: Iterable[Run]) -> list[str]:
+    """A message for each data set whose target is a number while the loss is one of classes."""
+    pairs = dict.fromkeys((run.dataset, run.loss) for run in runs)
+    return [
+        f"loss: {loss} needs classes, and the target of {dataset} is a number: say loss: {OF_NUMBERS}"
+        for dataset, loss in pairs
+        if LOSSES.canonical(loss) != OF_NUMBERS and datasets.is_own(dataset) and shape_of(dataset).is_number
+    ]
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ class _Columns:
     def __init__(self, runs: Sequence[Run], recording: Recording, data: datasets.Dataset) -> None:
         self.runs, self.recording, self.fingerprint = runs, recording, data.fingerprint
         self.points = datasets.plane(data, recording.plane) if recording.plane else None
+        self.scores = _scores_of(data, recording)
         self.probes = {text: PROBES.bind(text) for text in recording.probes}
         self.costly = {text for text in recording.probes if is_costly(text)}
         self.costly_at = costly_steps(recording, runs[0].steps)
@@ -130,7 +131,9 @@ class _Columns:
     def add(self, snap: Snapshot) -> None:
         """Add a snapshot: a row per run to `steps`, a row per run and layer to `layers`, and so on."""
         places = np.arange(len(self.runs))
-        _append(self.steps, places, {"step": snap.step}, {name: getattr(snap, name) for name in MEASURED})
+        measured = {name: getattr(snap, name) for name in MEASURED}
+        measured |= self.scores(snap)
+        _append(self.steps, places, {"step": snap.step}, measured)
         needs_layers = self.probes or self.unit_probes or self.distributions or self.points is not None
         for trace in snap.layers if needs_layers else ():
             with np.errstate(all="ignore"):  # a diverging run is recorded by its NaN, not by a warning
@@ -191,6 +194,24 @@ class _Columns:
         last = np.where(diverged, self.diverged_at, np.iinfo(np.int64).max)
         frames = {name: getattr(self, name) for name in ("steps", *PROBED)}
         return Records.build(runs=runs, **{name: _joined(f, ids, last) for name, f in frames.items()})
+
+
+def _scores_of(data: datasets.Dataset, recording: Recording) -> Callable[[Snapshot], dict[str, Any]]:
+    """Return what makes the columns of `records.SCORES` of a snapshot; none where there are classes."""
+    if not data.is_regression:
+        return lambda snap: {}
+    seen = data.y if recording.trace == "batch" else data.y[: recording.probe_set]
+    variance, test_variance = (float(np.var(y)) or np.nan for y in (seen, data.y_test))
+
+    def scores(snap: Snapshot) -> dict[str, Any]:
+        return {
+            "r2": 1 - snap.loss / variance,
+            "rmse": np.sqrt(snap.loss) * data.unit,
+            "test_r2": 1 - snap.test_loss / test_variance,
+            "test_rmse": np.sqrt(snap.test_loss) * data.unit,
+        }
+
+    return scores
 
 
 def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, Any], values: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ class Shape:
     classes: int
     train: int
     test: int
+    is_number: bool = False  # whether a number is learnt, by a single output
 
     def traced(self, run: Run, recording: Recording) -> int:
         """Return the number of examples that a trace is taken on."""
@@ -27,14 +28,14 @@ class Shape:
 
 def shape_of(dataset: str) -> Shape:
     """Return the shape of a data set, which is read for it at the first call; errors: DataError."""
-    changeable = "path" in dataset  # a user's file; all others are the same as long as this process lives
+    changeable = datasets.is_own(dataset)  # all others are the same as long as this process lives
     return _shape_of(dataset, datasets.fingerprint(dataset) if changeable else "")
 
 
 @lru_cache(maxsize=100_000)
 def _shape_of(dataset: str, fingerprint: str) -> Shape:
     data = datasets.load(dataset)
-    return Shape(data.x.shape[1], data.classes, len(data.x), len(data.x_test))
+    return Shape(data.x.shape[1], data.classes, len(data.x), len(data.x_test), data.is_regression)
 
 
 def layer_sizes(run: Run, data: Shape) -> tuple[int, ...]:

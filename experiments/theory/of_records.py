@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # The fields of Run that tell one initialisation from another, but for the seed. (dtype rounds, no more.)
 START = ("activation", "depth", "width", "dataset", "init", "bias", "norm", "residual", "loss")
 MOST_KEPT = 4096  # predictions in memory, about 4 kB each
+NOT_OF_NUMBERS = "the gradient of a regression depends on the target's numbers; theory takes classes"
 ROUNDING = 1e-5  # relative, of a count that is recovered from float32 norms
 _known: dict[tuple[Any, ...], Prediction] = {}
 
@@ -74,6 +75,8 @@ def _predicted(
     if unstated := [name for name, value in stated if value == RECORDED]:
         return Prediction(depth, f"the network was recorded, and of it is not known: {', '.join(unstated)}")
     try:
+        if datasets.load(dataset).is_regression:
+            return Prediction(depth, NOT_OF_NUMBERS)
         inputs = inputs_of(dataset, entries)
         return predict(
             activation, depth, width, inputs, init=init, bias=bias, norm=norm, residual=residual, loss=loss

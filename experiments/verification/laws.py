@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.config import Run
 from experiments.verification import forward
-from mlp.losses import LOSSES, Labels
+from mlp.losses import LOSSES, Labels, are_numbers
 from mlp.network import Network, create
 from mlp.registry import Registry
 from mlp.tape import Tape
@@ -189,8 +189,8 @@ def _difference(s: Subject, direction: Any, step: float) -> tuple[float, float]:
 
 def _second(s: Subject, layers: forward.Layers) -> Any:
     f = forward.formula(s.run.activation)
-    one_hot = np.eye(s.net.sizes[-1])[s.y]
-    return forward.loss_of(layers, s.x, one_hot, f, s.run.loss, s.run.norm, s.run.residual)
+    wanted = s.y[:, None] if are_numbers(s.y) else np.eye(s.net.sizes[-1])[s.y]
+    return forward.loss_of(layers, s.x, wanted, f, s.run.loss, s.run.norm, s.run.residual)
 
 
 @CHECKS
@@ -217,8 +217,8 @@ def autograd(s: Subject) -> float | None:
     if find_spec("autograd") is None:
         return None
     f = forward.traced(s.run.activation, s.net.act)
-    one_hot = np.eye(s.net.sizes[-1])[s.y]
-    theirs = forward.gradients(s.layers(), s.x, one_hot, f, s.run.loss, s.run.norm, s.run.residual)
+    wanted = s.y[:, None] if are_numbers(s.y) else np.eye(s.net.sizes[-1])[s.y]
+    theirs = forward.gradients(s.layers(), s.x, wanted, f, s.run.loss, s.run.norm, s.run.residual)
     one, other = s.gradient(), s.flat(theirs)
     parts = s.by_layer(one)
     gaps = [np.abs(one[:, part] - other[:, part]).max() for part in parts]

@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.analysis import cost as timing
 from experiments.analysis.ratios import at_end, goes_with, varying
+from experiments.analysis.score import Score, score_of
 from experiments.analysis.selection import at_last_step, own_best, steps_to
 from experiments.plots import style, titles
 from experiments.plots.axes import plainly
@@ -80,12 +81,20 @@ def accuracy_by_depth(
     The share of test and of training examples that are classified rightly after the last update, for networks
     of each depth; depth 0 is a linear classifier. Dashed: what one answer to all would get right.
     """
-    view = _view(records, "test_accuracy", larger=True, hue=hue, facet=facet, where=where, across=["depth"])
+    score = score_of(records)
+    view = _view(records, score.test, larger=True, hue=hue, facet=facet, where=where, across=["depth"])
     ends = at_end(view.records.steps, view.records.runs)
     share = accuracy_options(view.records)
     columns = [
-        Column(f"{part} accuracy", view.medians(ends, column, "depth"), "accuracy", "depth", "share", **share)
-        for part, column in (("test", "test_accuracy"), ("training", "accuracy"))
+        Column(
+            score.words(column),
+            view.medians(ends, column, "depth"),
+            score.name,
+            "depth",
+            score.scale,
+            **share,
+        )
+        for column in (score.test, score.train)
     ]
     return draw_lines(view, columns, accuracy_by_depth, _deepest_best(view, columns[0]))
 
@@ -98,7 +107,7 @@ def _deepest_best(view: View, column: Column) -> str:
     if not found:
         return titles.NOTHING
     worst, best = found[0], found[-1]
-    text = f"{best.name} reaches {titles.share(best.value)} test accuracy"
+    text = f"{best.name} reaches {titles.share(best.value)} {column.title}"
     if best is not worst:
         text += f", {worst.name} {titles.share(worst.value)}"
     return titles.under(["depth", *view.facet], [depth, *key], text)
@@ -141,33 +150,34 @@ def accuracy_by_setting(records: Records, *, where: Where = "") -> Picture:
     A dot for each seed and a bar at their median, of the share of test examples that are classified rightly
     after the last update; beside the name the learning rate.
     """
-    kept, remarks = at_own_best(arrange(records, where=where).records, "test_accuracy", larger=True)
+    score = score_of(records)
+    kept, remarks = at_own_best(arrange(records, where=where).records, score.test, larger=True)
     view = replace(arrange(kept), remarks=remarks)
     keys = [field for field in varying(kept.runs) if field != "lr"]
     view = replace(view, hue=tuple(keys), facet=())
-    values = at_last_step(kept, "test_accuracy")
-    curves = view.medians(at_end(kept.steps, kept.runs), "test_accuracy")
+    values = at_last_step(kept, score.test)
+    curves = view.medians(at_end(kept.steps, kept.runs), score.test)
     rows = list(groups(values, keys))
     names = [_setting(keys, key, found) for key, found in rows]
     values = [found["value"].to_numpy(float) for _, found in rows]
     chance = accuracy_options(kept).get("guides", ())
     panel = Panel(
-        "", partial(_draw_dots, values=values, names=names, chance=chance), rows=1.35 * len(rows) + 1,
-        names=names,
+        "", partial(_draw_dots, values=values, names=names, chance=chance, score=score),
+        rows=1.35 * len(rows) + 1, names=names,
     )  # fmt: skip
     said = notes(view, [curves], "Bar: median of {}; dots: their range")
     subtitle, guide = sentences(accuracy_by_setting)
-    return Picture(Words(_range_of(values, names), subtitle, guide, tuple(said)), (panel,))
+    return Picture(Words(_range_of(values, names, score), subtitle, guide, tuple(said)), (panel,))
 
 
-def _range_of(values: Sequence[np.ndarray], names: Sequence[str]) -> str:
+def _range_of(values: Sequence[np.ndarray], names: Sequence[str], score: Score) -> str:
     """The settings of the best and the worst median."""
     finite = [found[np.isfinite(found)] for found in values]
     middle = {name: float(np.median(found)) for name, found in zip(names, finite, strict=True) if len(found)}
     if not middle:
         return titles.NOTHING
     best, worst = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
-    text = f"Best: {best}, with a test accuracy of {titles.share(middle[best])}"
+    text = f"Best: {best}, with a {score.words(score.test)} of {titles.share(middle[best])}"
     return text if best == worst else f"{text}; worst: {worst}, {titles.share(middle[worst])}"
 
 
@@ -180,8 +190,9 @@ def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
 
 
 def _draw_dots(
-    panel: Axes, scale: Any, *, values: Sequence[np.ndarray], names: Sequence[str], chance: Sequence[float]
-) -> None:
+    panel: Axes, scale: Any, *, values: Sequence[np.ndarray], names: Sequence[str], chance: Sequence[float],
+    score: Score,
+) -> None:  # fmt: skip
     """One row a setting, the first at the top."""
     dots = style.shown(style.Look(DOT), panel).colour
     kept, names = fitting_rows(panel, names)
@@ -189,7 +200,7 @@ def _draw_dots(
     for level in chance:
         panel.axvline(level, color=style.faint(panel), linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)
         panel.annotate(
-            f"chance, {level:.2g}", (level, 1), (3, -2), xycoords=("data", "axes fraction"),
+            f"{score.chance}, {level:.2g}", (level, 1), (3, -2), xycoords=("data", "axes fraction"),
             textcoords="offset points", color=style.faint(panel), va="top",
         )  # fmt: skip
     for row, found in enumerate(values):
@@ -201,8 +212,9 @@ def _draw_dots(
         panel.plot([np.median(finite)] * 2, [row - 0.35, row + 0.35], color=style.ink(panel))
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.4, -0.9)
-    panel.set_xlim(-0.03, 1.03)
-    panel.set_xlabel("test accuracy")
+    if score.scale == "share":
+        panel.set_xlim(-0.03, 1.03)
+    panel.set_xlabel(score.words(score.test))
 
 
 # Along a grid ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.analysis.chance import chance_level
 from experiments.analysis.lives import shock_step
 from experiments.analysis.ratios import at_end, at_start, first_to_last, hidden, probe_column
+from experiments.analysis.score import score_of
 from experiments.plots import titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, along, needs
@@ -329,25 +330,21 @@ def learning_curves(
 
     The loss in nats and the shares of training and test examples that are classified rightly, after so many
     updates. Dashed: the share that one answer to all would get right. Steps are on a logarithmic scale, for
-    most happens early.
+    most happens early. Where a number is learnt: the squared error, and R², 0 for predicting the mean.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     steps = view.records.steps
-    share = accuracy_options(view.records)
+    score, share = score_of(view.records), accuracy_options(view.records)
     columns = [
-        Column("training loss", view.medians(steps, "loss", "step"), "loss (nats)", "step"),
-        Column(
-            "training accuracy", view.medians(steps, "accuracy", "step"), "accuracy", "step", "share", **share
+        Column("training loss", view.medians(steps, "loss", "step"), score.loss, "step"),
+        *(
+            Column(
+                score.words(column), view.medians(steps, column, "step"), score.name, "step", score.scale,
+                **share,
+            )
+            for column in (score.train, score.test)
         ),
-        Column(
-            "test accuracy",
-            view.medians(steps, "test_accuracy", "step"),
-            "accuracy",
-            "step",
-            "share",
-            **share,
-        ),
-    ]
+    ]  # fmt: skip
     few = [2, 0] if columns[2].curves["median"].notna().any() else [1, 0]
     return draw_lines(
         view, columns, learning_curves, learnt(view, columns[few[0]]), few=few, marks=shock_mark(view.records)
@@ -356,8 +353,8 @@ def learning_curves(
 
 def accuracy_options(records: Records) -> dict[str, Any]:
     """The options of a Column of accuracies: a guide at chance, if that is known."""
-    level = chance_level(records.runs)
-    return {} if level is None else {"guides": (level,), "says": {level: f"chance, {level:.2g}"}}
+    level, chance = chance_level(records.runs), score_of(records).chance
+    return {} if level is None else {"guides": (level,), "says": {level: f"{chance}, {level:.2g}"}}
 
 
 def shock_mark(records: Records) -> list[tuple[float, str]]:
@@ -375,14 +372,13 @@ def learnt(view: View, column: Column) -> str:
     found = titles.cases(last, view.hue)
     if not found:
         return titles.NOTHING
-    level = column.guides[0] if column.guides else 0.0
-    kind = column.title.removesuffix(" accuracy")
+    level = column.guides[0] if column.guides else -np.inf
     worst, best = found[0], found[-1]
-    if level and best.value <= level + NEAR:
-        text = f"nothing is learnt: the best {kind} accuracy is {titles.share(best.value)}, at chance"
+    if best.value <= level + NEAR:
+        text = f"nothing is learnt: the best {column.title} is {titles.share(best.value)}, at chance"
         return titles.under(view.facet, key, text)
-    text = f"{best.name} reaches {titles.share(best.value)} {kind} accuracy"
-    if worst is not best and level and worst.value <= level + NEAR:
+    text = f"{best.name} reaches {titles.share(best.value)} {column.title}"
+    if worst is not best and worst.value <= level + NEAR:
         text += f"; {worst.name} stays at chance, {titles.share(worst.value)}"
     elif worst is not best:
         text += f", {worst.name} {titles.share(worst.value)}"

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.analysis import lives as life
 from experiments.analysis.ratios import at_start, decay, hidden
+from experiments.analysis.score import score_of
 from experiments.plots import axes, style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
@@ -71,10 +72,10 @@ def gradient_and_accuracy(
 
 def _accuracy(view: View, share: dict[str, Any]) -> Column:
     """Test accuracy over the steps, or that in training where there is no test part."""
-    steps = view.records.steps
-    name = "test_accuracy" if steps["test_accuracy"].notna().any() else "accuracy"
-    title = name.replace("_", " ") if "_" in name else "training accuracy"
-    return Column(title, view.medians(steps, name, "step"), "accuracy", "step", "share", **share)
+    steps, score = view.records.steps, score_of(view.records)
+    name = score.test if steps[score.test].notna().any() else score.train
+    curves = view.medians(steps, name, "step")
+    return Column(score.words(name), curves, score.name, "step", score.scale, **share)
 
 
 def _last(curves: pd.DataFrame) -> pd.DataFrame:
@@ -98,13 +99,13 @@ def _fails(view: View, key: Sequence[Any], accuracy: Column, share: dict[str, An
         return gradient
     text = gradient.split(";")[0]
     worst, best = found[0], found[-1]
-    level = share["guides"][0] if share else 0.0
-    if worst.name.lower() in gradient.split(" passes")[0].lower() and level and worst.value <= level + NEAR:
+    level = share["guides"][0] if share else -np.inf
+    if worst.name.lower() in gradient.split(" passes")[0].lower() and worst.value <= level + NEAR:
         left = gradient.split(";")[1].strip() if ";" in gradient else ""
         end = f"{left}, and nothing is learnt" if left else "nothing is learnt"
         other = f"; {best.name} reaches {titles.share(best.value)}" if best is not worst else ""
         return f"{text}; {end}{other}"
-    text = f"{text}; {best.name} learns to an accuracy of {titles.share(best.value)}"
+    text = f"{text}; {best.name} learns to an {accuracy.label} of {titles.share(best.value)}"
     return text if best is worst else f"{text}, {worst.name} to {titles.share(worst.value)}"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from experiments.analysis.ratios import at_end
+from experiments.analysis.score import score_of
 from experiments.plots import axes, style, titles
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
@@ -50,9 +51,11 @@ def trainability_map(
     """
     view = as_panels(arrange(_with_weight(records), None, facet, where, across=["depth", "init"]))
     last = at_end(view.records.steps, view.records.runs)
-    table = view.medians(last, metric, "weight", "depth")
+    score = score_of(records)
+    column = score.of(metric)
+    table = view.medians(last, column, "weight", "depth")
     keys = settings_of(view)
-    bar = Bar(metric.replace("_", " "), _colours, (0, 1))
+    bar = Bar(score.words(column), _colours, (0, 1))
     panels = [
         Panel(
             "",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end, varying
+from experiments.analysis.score import score_of
 from experiments.sweeps.search.bisection import Search
 from mlp.activations import activation
 from mlp.initialisers import bias_variance, weight_mean, weight_variance
@@ -46,9 +47,10 @@ class Frontier:
 def successes(records: Records, accuracy: float, on: str) -> pd.DataFrame:
     """Return `runs` with a column `success`: 1 if the last accuracy (column `on`) is at least `accuracy`.
 
-    It is 0 for other runs, also for those that diverged, and NaN for those that crashed.
+    It is 0 for other runs, also for those that diverged, and NaN for those that crashed. Where a number is
+    learnt, its R² takes the place of the accuracy.
     """
-    runs, steps = records.runs, records.steps
+    runs, steps, on = records.runs, records.steps, score_of(records).of(on)
     last = at_end(steps[["run_id", "step", on]], runs).set_index("run_id")[on]
     reached = (runs["run_id"].map(last).astype(float) >= accuracy).astype(float)
     return runs.assign(success=reached.where(runs["status"] != "crashed"))

@@ -74,7 +74,7 @@ def test_other_contents_are_another_data_set():
     [
         (3, "data 'mine': int is none of what can be given: (x, y), a pandas frame, or what a loader"),
         ((X, Y[:5]), "data 'mine': inputs (30, 2), labels (5,); (n, d) and (n,) are needed"),
-        ((X, X[:, 0]), "data 'mine': y[0]: the label 0.5 is not a whole number"),
+        ((X, X[:, 0]), "data 'mine': y[0]: the label 0.5 is not a whole number; task='regression' learns it"),
         ((WORDS[:, None], Y), "data 'mine': holds <U3 and int64, not numbers; a frame may have words"),
         ((X, np.zeros(30, int)), "data 'mine': every example has the label 0; two or more are needed"),
         (
@@ -84,8 +84,12 @@ def test_other_contents_are_another_data_set():
     ],
 )
 def test_what_is_wrong_is_said(data, said):
-    with pytest.raises(DataError) as error:
+    def use() -> None:
         give("mine", data)
+        load("mine")
+
+    with pytest.raises(DataError) as error:
+        use()
     assert said in str(error.value)
 
 

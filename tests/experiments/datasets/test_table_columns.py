@@ -43,8 +43,13 @@ def text(rows=ROWS, head: str = "", separator: str = ",") -> str:
 
 def message(path: str, **options) -> str:
     with pytest.raises(DataError) as error:
-        read_table(path, **options)
+        read(path, **options)
     return str(error.value)
+
+
+def read(path: str, **options):
+    """The table with its target settled, as nothing says whether it is a class."""
+    return read_table(path, **options).for_task(None, path)
 
 
 PACKED = text(head="a,b,kind\n").encode()
@@ -74,7 +79,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_of_a_table_is_the_same_examples(write, name):
-    table = read_table(write(name, SHAPES[name]))
+    table = read(write(name, SHAPES[name]))
     np.testing.assert_array_equal(table.x, X, strict=True)
     np.testing.assert_array_equal(table.y, Y)
     assert table.classes in (tuple(KINDS), ("0", "1", "2"))
@@ -97,22 +102,22 @@ def test_a_table_is_read_in_the_encoding_that_it_was_written_in(write, encoding,
     kinds = [kind.replace("a", letter).replace("e", letter) for kind in KINDS]
     rows = [(*row[:2], kinds[i % 3]) for i, row in enumerate(ROWS)]
     raw = text(rows, head="a,b,kind\n").encode(encoding)
-    table = read_table(write(f"a{end}", gzip.compress(raw) if end.endswith("gz") else raw))
+    table = read(write(f"a{end}", gzip.compress(raw) if end.endswith("gz") else raw))
     assert set(table.classes) == set(kinds)
-    said = [note for note in table.notes if "is not in UTF-8" in note]
+    said = [note for note in table.decisions if "is not in UTF-8" in note]
     assert [OLDER[encoding] in note for note in said] == [True] * (encoding in OLDER)
 
 
 def test_a_text_that_turns_out_not_to_be_utf_8_after_a_megabyte_is_read(write):
     raw = text(ROWS, head="a,b,kind\n") + "1.0,2.0,ant\n" * 100_000 + "1.0,2.0,b\xe9e\n" * 3
-    table = read_table(write("a.csv", raw.encode("latin-1")))
+    table = read(write("a.csv", raw.encode("latin-1")))
     assert "b\xe9e" in table.classes
 
 
 def test_words_become_inputs_of_0_and_1_and_a_gap_a_value_of_its_own(write):
     colours = ["red", "blue", "NA", "red", "blue", "red"] * 5
     rows = [(colour, i % 4 + 0.5, i % 2 == 0, KINDS[i % 3]) for i, colour in enumerate(colours)]
-    table = read_table(write("a.csv", text(rows, head="colour,size,male,kind\n")), target="kind")
+    table = read(write("a.csv", text(rows, head="colour,size,male,kind\n")), target="kind")
     expected = [[c == "blue", c == "red", c == "NA", size, male] for c, size, male, _ in rows]
     np.testing.assert_array_equal(table.x, np.array(expected, float))
     assert "texts become inputs of 0 or 1, one for each value: 'colour' (3)" in table.decisions
@@ -121,7 +126,7 @@ def test_words_become_inputs_of_0_and_1_and_a_gap_a_value_of_its_own(write):
 @pytest.mark.parametrize("labels", [("yes", "no"), ("True", "False"), (1, -1), (1.0, 2.0), ("b", "g")])
 def test_labels_of_every_kind_are_numbered_in_their_order(write, labels):
     rows = [(i * 7 % 11 + 0.5, labels[i % 2]) for i in range(20)]
-    y = read_table(write("a.csv", text(rows, head="a,b\n"))).y
+    y = read(write("a.csv", text(rows, head="a,b\n"))).y
     order = sorted(labels)
     np.testing.assert_array_equal(y, [order.index(labels[i % 2]) for i in range(20)])
 
@@ -158,7 +163,8 @@ def test_columns_are_left_out_by_name_and_position(write):
             "a,price\n",
             [(i * 1.5, i * i * 0.25) for i in range(30)],
             "a.csv: no column looks like labels: the last, 'price', has 30 different values in 30 rows, as a "
-            "measurement has. Say target= if another or this one is meant",
+            "measurement has. Say target= if another or this one is meant; a measurement is learnt as a "
+            "number (a regression)",
         ),
     ],
 )  # fmt: skip
@@ -254,7 +260,7 @@ def npz(**arrays) -> bytes:
 def test_npz_by_the_names_people_give(write, inputs, labels, shape):
     named = {"one-hot": np.eye(3)[Y], "words": np.array(KINDS)[Y]}
     y = named[shape] if isinstance(shape, str) else Y.reshape(shape)
-    table = read_table(write("a.npz", npz(**{inputs: X, labels: y})))
+    table = read(write("a.npz", npz(**{inputs: X, labels: y})))
     np.testing.assert_array_equal(table.x, X)
     np.testing.assert_array_equal(table.y, Y)
 
@@ -272,6 +278,6 @@ def test_npz_keeps_the_publishers_division(write):
 
 def test_parquet_of_words_and_categories(write):
     frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": pd.Categorical(np.array(KINDS)[Y])})
-    table = read_table(write("a.parquet", frame.to_parquet()))
+    table = read(write("a.parquet", frame.to_parquet()))
     np.testing.assert_array_equal(table.x, X)
     assert table.classes == tuple(KINDS)

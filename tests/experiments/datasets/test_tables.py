@@ -36,7 +36,7 @@ def write(tmp_path, monkeypatch):
 
 def read_table(path: str, target=None, drop=()):
     """The inputs and labels of a table, with NaN for a gap."""
-    table = tables.read_table(path, target, drop)
+    table = tables.read_table(path, target, drop).for_task(None, path)
     assert set(table.notes) <= set(table.decisions) | {
         n for n in table.notes if "is taken for the labels" in n
     }
@@ -55,6 +55,7 @@ def parquet(frame: pd.DataFrame) -> bytes:
     return frame.to_parquet()
 
 
+LEARNS = "task='regression' learns it as a number"
 STRAY = ", as others of the column are; mend it, or say drop="
 MEASURED = [(i * i % 7 + 0.5, i % 5 + 0.25, i % 3) for i in range(30)]
 COUNTED = [(i * i % 7, i % 5, i % 3) for i in range(30)]
@@ -124,7 +125,7 @@ def test_labels_that_float64_would_merge_are_told_apart(write, large):
 def message(path: str, target=None) -> str:
     """What `read_table` says of a file that it refuses."""
     with pytest.raises(DataError) as error:
-        read_table(path, target)
+        tables.read_table(path, target).for_task(None, path)
     return str(error.value)
 
 
@@ -182,10 +183,13 @@ def test_csv_gives_back_every_bit(write, rows):
         ("a,b\n1,0\n-1e999,1\n", "a.csv, line 3, column a: -inf is not a finite number"),
         ("a,b\n1,0\n1,1,1\n", "a.csv, line 3: 3 cells, where the first line has 2"),
         ("a,b\n1,0\n1\n", "a.csv, line 3: 1 cells, where the first line has 2"),
-        ("a,b\n1,0\n1,0.5\n", "a.csv, line 3, column b: the label 0.5 is not a whole number"),
+        (
+            "a,b\n1,0\n1,0.5\n",
+            "a.csv, line 3, column b: the label 0.5 is not a whole number; " + LEARNS,
+        ),
         (
             "a,b\n1,0\n1,1e300\n",
-            "a.csv, line 3, column b: the label 1e+300 is not a whole number of less than 2^53",
+            "a.csv, line 3, column b: the label 1e+300 is not a whole number of less than 2^53; " + LEARNS,
         ),
         ("a,b\n1,3\n1,3\n", "a.csv: every example has the label 3; two or more are needed"),
         ("a,b\n", "a.csv: holds no examples"),
@@ -224,9 +228,11 @@ def test_csv_too_many_labels_are_a_measurement(write):
     assert message(path) == (
         "a.csv: no column looks like labels: the last, 1 (the first is 0), has 1,001 different values in "
         "1,001 rows, as a measurement has. Say target= if another or this one is meant"
+        "; a measurement is learnt as a number (a regression)"
     )
     assert message(path, 1) == (
-        "a.csv: 1,001 different labels; at most 1,000 are read. Is the target a measurement?"
+        "a.csv: 1,001 different labels; at most 1,000 are read. Is the target a measurement? "
+        "task='regression' learns it as a number"
     )
 
 
@@ -303,7 +309,7 @@ LARGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (60000000, 1)}"
         (npz(x=np.zeros((0, 2)), y=[]), "a.npz: x: holds no examples (shape 0 × 2)"),
         (npz(x=3.0, y=[0, 1]), "a.npz: x: holds no examples (shape ())"),
         (npz(x=[[1.0], [np.inf]], y=[0, 1]), "a.npz: x[1, 0]: inf is not a finite number"),
-        (npz(x=[[1.0], [2.0]], y=[0, np.nan]), "a.npz: y[1]: the label nan is not a whole number"),
+        (npz(x=[[1.0], [2.0]], y=[0, np.nan]), "a.npz: y[1]: the label nan is not a finite number"),
         (npz(x=[["a"], ["b"]], y=[0, 1]), "a.npz: x: holds <U1, not numbers"),
         (npz(x=[[1j], [2j]], y=[0, 1]), "a.npz: x: holds complex128, not numbers"),
         (
@@ -420,7 +426,7 @@ def test_parquet_of_truth_values(write):
         ),
         (
             parquet(pd.DataFrame({"a": [1.0, 2.5], "b": [0.0, 0.5]})),
-            "a.parquet, row 1 (the first is 0), column b: the label 0.5 is not a whole number",
+            "a.parquet, row 1 (the first is 0), column b: the label 0.5 is not a whole number; " + LEARNS,
         ),
     ],
 )
