@@ -6,6 +6,7 @@ the squares are used where they keep their digits, and the numbers are scaled fi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy.typing as npt
 from mlp.special import Array
 
 Measure = npt.NDArray[np.float64]  # (R,), one number for each run
+Truths = npt.NDArray[np.bool_]
 Exponents = npt.NDArray[np.int64]  # (R,) or (R, …) of what is stored as true · 2^exponent
 
 HUGE = {"float32": 1e15, "float64": 1e140}  # a norm whose square keeps its digits, and so its reciprocal's
 BEYOND = 20_000  # a power of two that takes every number of any format to 0 or to infinity
+FIRST = 64  # rows in which what ever occurs in a column has mostly occurred
 CHUNK = 4096  # squares of float32 that are summed in float32: good to 1e-7, and 3 times as fast
 
 
@@ -27,7 +30,8 @@ def frobenius(x: Array) -> Measure:
     """Return the Frobenius norm of every x[r] in float64: (R, …) -> (R,), without false zeros or overflow."""
     norm: Measure = np.sqrt(_square_sums(x.reshape(len(x), -1)))
     huge = HUGE["float32" if x.dtype == np.float32 else "float64"]
-    if all(1 / huge < each < huge for each in norm.tolist()):
+    sizes = norm.tolist()
+    if min(sizes) > 1 / huge and max(sizes) < huge:
         return norm
     for r in np.flatnonzero(~((norm > 1 / huge) & (norm < huge))):
         row = x[r].ravel().astype(np.float64)
@@ -72,12 +76,12 @@ def moments(x: Array) -> tuple[Measure, Measure, Measure]:
     One run at a time, so that what is left of it lies in the cache. A variance is 0 or infinite only where
     no number is so small or so large; the root mean square then still tells.
     """
-    found, scratch = np.empty((3, len(x))), np.empty(x.shape[1:])
+    found = np.empty((3, len(x)))
     for r, block in enumerate(x):
-        np.copyto(scratch, block)
-        mean = scratch.mean()
-        np.subtract(scratch, mean, out=scratch)
-        variance = np.vdot(scratch, scratch) / scratch.size
+        wide = np.ascontiguousarray(block, np.float64)  # the block itself where it is that already
+        mean = wide.sum() / wide.size
+        centred = np.subtract(wide, mean, out=None if wide is block else wide)
+        variance = np.vdot(centred, centred) / wide.size
         square = variance + mean * mean
         is_plain = 1 / HUGE["float64"] < variance and square < HUGE["float64"]
         found[:, r] = (mean, variance, np.sqrt(square)) if is_plain else _scaled_moments(block, mean)
@@ -95,13 +99,13 @@ def _scaled_moments(x: Array, mean: float) -> tuple[float, float, float]:
     return np.ldexp(near_one.mean(), power), np.ldexp(near_one.var(), 2 * power), np.ldexp(size, power)
 
 
-@np.errstate(all="ignore")
 def times_power(x: Array, power: Exponents) -> Array:
     """Return x[r] · 2^power[r], exact but at the ends of x's format: (R, …), (R,) -> (R, …)."""
-    if not power.any():
+    if not np.count_nonzero(power):
         return x
     each = np.minimum(np.maximum(power, -BEYOND), BEYOND).astype(np.int32)
-    return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
+    with np.errstate(all="ignore"):
+        return np.asarray(np.ldexp(x, each.reshape(-1, *[1] * (x.ndim - 1))))
 
 
 def scaled(x: Array, power: int) -> Array:
@@ -120,18 +124,32 @@ def power_of(x: Array) -> int:
     return int(np.frexp(size)[1]) if size else -BEYOND
 
 
-def count(mask: npt.NDArray[np.bool_], axis: int) -> Measure:
-    """Count what is True along the last axis (−1) or the one before it (−2), by a fast product with ones."""
-    kind = np.float32 if mask.shape[axis] < 2**24 else np.float64  # in which a count is exact
-    numbers: Array = mask.astype(kind)
-    ones = _ones(mask.shape[axis], np.dtype(kind))
-    return (numbers @ ones if axis == -1 else ones @ numbers).astype(np.float64)
+def count(mask: Truths) -> Measure:
+    """Count what is True along the last axis, by a fast product with ones: (…, n) -> (…) in float64."""
+    if not mask.any():  # as with x < 0 behind a ReLU
+        return np.zeros(mask.shape[:-1])
+    kind = np.float32 if mask.shape[-1] < 2**24 else np.float64  # in which a count is exact
+    return (mask.astype(kind) @ _ones(mask.shape[-1], np.dtype(kind))).astype(np.float64)
 
 
-def share(mask: npt.NDArray[np.bool_]) -> Measure:
+def ever(holds: Callable[[Array], Truths], x: Array) -> Truths:
+    """Return in which columns some entry holds: (R, m, n) -> (R, n).
+
+    The first rows often answer for every column. Else all are looked at, FIRST rows side by side as one long
+    row, since to reduce few long rows is several times as fast as to reduce many short ones.
+    """
+    runs, m, n = x.shape
+    found = holds(x[:, :FIRST]).any(axis=-2)
+    if m <= FIRST or found.all():
+        return np.asarray(found)
+    whole = m // FIRST * FIRST
+    mask = holds(x)
+    side_by_side = mask[:, :whole].reshape(runs, -1, FIRST * n).any(axis=-2)
+    return np.asarray(side_by_side.reshape(runs, FIRST, n).any(axis=-2) | mask[:, whole:].any(axis=-2))
+
+
+def share(mask: Truths) -> Measure:
     """Return the share of every mask[r] that is True: (R, …) -> (R,)."""
-    if mask.ndim == 2:
-        return np.count_nonzero(mask, axis=-1) / mask.shape[-1]
     return np.array([np.count_nonzero(block) for block in mask], np.float64) / mask[0].size
 
 

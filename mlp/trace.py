@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from mlp.activations import Activation, Array
-from mlp.numbers import Exponents, Measure, count, frobenius, moments, times_power
+from mlp.numbers import Exponents, Measure, Truths, ever, frobenius, moments, times_power
 from mlp.tape import Tape
 from mlp.true_zeros import Arrivals
 
@@ -97,9 +96,9 @@ class LayerTrace:
         return self.exponent + self.x_exponent
 
     @property
-    def dead(self) -> npt.NDArray[np.bool_]:
+    def dead(self) -> Truths:
         """Units whose slope is 0 on every example, so that no gradient passes: (R, n_out); a NaN is no 0."""
-        return self.once("dead", lambda: count(self.slope != 0, axis=-2) == 0)
+        return self.once("dead", lambda: ~ever(lambda slope: slope != 0, self.slope))
 
     def exponent_of(self, name: str) -> Exponents:
         """Return the exponent of scaled_NAME for x, z, a, delta, dw, db or step: (R,)."""
@@ -111,13 +110,19 @@ class LayerTrace:
 
     def size(self, name: str) -> Measure:
         """Return the Frobenius norm of x, z, a, delta, dw, db or step at its true size: (R,)."""
-        return times_power(self.norm(f"scaled_{name}"), -self.exponent_of(name))
+        return self.once(
+            f"{name} size", lambda: times_power(self.norm(f"scaled_{name}"), -self.exponent_of(name))
+        )
 
     def moments(self, name: str) -> tuple[Measure, Measure, Measure]:
         """Return mean, variance and root mean square of x, z or a over examples and units: (R,) each."""
-        found = self.once(f"{name} moments", lambda: moments(getattr(self, f"scaled_{name}")))
-        power = -self.exponent_of(name)
-        return times_power(found[0], power), times_power(found[1], 2 * power), times_power(found[2], power)
+
+        def measure() -> tuple[Measure, Measure, Measure]:
+            power = -self.exponent_of(name)
+            mean, variance, rms = moments(getattr(self, f"scaled_{name}"))
+            return times_power(mean, power), times_power(variance, 2 * power), times_power(rms, power)
+
+        return self.once(f"{name} moments", measure)
 
     def once(self, key: Hashable, measure: Callable[[], T]) -> T:
         """Return measure(), computed for whichever probe asks first: several may share a key."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import Array
-from mlp.numbers import Exponents, Measure, count, frobenius, share, times_power
+from mlp.numbers import Exponents, Measure, count, ever, frobenius, share, times_power
 from mlp.probes.missing import known
 from mlp.probes.table import probe
 from mlp.registry import Within
@@ -128,13 +128,14 @@ def dead_fraction(t: LayerTrace) -> Measure:
 @probe(default=True)
 def inactive_fraction(t: LayerTrace) -> Measure:
     """Share of units with z ≤ 0 on every example; of a leaky activation they still learn."""
-    return known(t, (count(t.scaled_z > 0, axis=-2) == 0).mean(axis=-1))
+    return known(t, share(~ever(lambda z: z > 0, t.scaled_z)))
 
 
 @probe(default=True)
 def saturated_fraction(t: LayerTrace, below: Annotated[float, Within(0, 1, above=True)] = 0.1) -> Measure:
     """Share of (example, unit) pairs with a slope under `below` (default 0.1) of the largest possible."""
-    return known(t, share(np.abs(t.slope) < below * t.act.max_slope), "slope")
+    size = t.slope if t.slope.min() >= 0 else np.abs(t.slope)
+    return known(t, share(size < below * t.act.max_slope), "slope")
 
 
 @probe(default=True)
@@ -157,13 +158,6 @@ def displacement(t: LayerTrace) -> Measure:
     return frobenius(t.w - t.w0) / frobenius(t.w0)
 
 
-def _agreement(values: Array) -> Array:
-    """|n₊ − n₋|/(n₊ + n₋) along the last axis: 1 all of one sign, 0 evenly split; NaN if all are zero."""
-    plus, minus = count(values > 0, axis=-1), count(values < 0, axis=-1)
-    with np.errstate(invalid="ignore"):
-        return np.abs(plus - minus) / (plus + minus)
-
-
 def _has_gradient(t: LayerTrace) -> npt.NDArray[np.bool_]:
     """Return (R, B, n_out) whether delta is truly not 0, also where the number format has lost it."""
     found = t.scaled_delta != 0
@@ -172,35 +166,42 @@ def _has_gradient(t: LayerTrace) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _by_example(t: LayerTrace) -> tuple[Array, Array]:
-    """Return (R, B) agreement of one example's gradients into any unit, and to how many units it sends one.
+def _by_example(t: LayerTrace) -> tuple[Measure, Measure]:
+    """Return the mean agreement of an example's gradients into a unit, and the share that all agree: (R,).
 
-    An example's gradient of w_ij is x_i·delta_j, so into every unit its signs agree just as those of x do.
+    An example's gradient of w_ij is x_i·delta_j, so into every unit its signs agree just as those of x do. It
+    counts as often as there are units that it sends a gradient to.
     """
 
-    def measure() -> tuple[Array, Array]:
-        each = _agreement(t.scaled_x)
-        units = count(_has_gradient(t), axis=-1)
-        return each, np.where(np.isfinite(each), units, 0)  # an input of zeros sends none
+    def measure() -> tuple[Measure, Measure]:
+        x = t.scaled_x[:1] if t.scaled_x.strides[0] == 0 else t.scaled_x  # all runs see the same: once
+        return _mean_agreement(x, count(_has_gradient(t)))
 
     return t.once("agreement by example", measure)
 
 
-def _of_the_mean(t: LayerTrace) -> tuple[Array, Array]:
-    """Return (R, n_out) agreement of the mean loss's gradients into a unit, and 1 where the unit gets one."""
+def _of_the_mean(t: LayerTrace) -> tuple[Measure, Measure]:
+    """Return the same of the mean loss's gradients, over the units that get one: (R,)."""
 
-    def measure() -> tuple[Array, Array]:
-        each = _agreement(t.scaled_dw.mT)
-        return each, np.isfinite(each).astype(np.float64)
+    def measure() -> tuple[Measure, Measure]:
+        return _mean_agreement(t.scaled_dw.mT, np.ones(1))
 
     return t.once("agreement of the mean", measure)
 
 
-def _weighted_mean(values: Array, weights: Array) -> Measure:
-    """Return (R,) mean of (R, n) values over those with a weight; NaN where none has any."""
-    usable = np.where(weights > 0, values, 0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((usable * weights).sum(axis=-1) / weights.sum(axis=-1), np.float64)
+@_quiet
+def _mean_agreement(values: Array, weights: Array) -> tuple[Measure, Measure]:
+    """Return how far signs agree along the last axis, and how often all do: (R or 1, n, m) -> (R,).
+
+    The agreement is |n₊ − n₋|/(n₊ + n₋): 1 all of one sign, 0 evenly split. Both are weighted means over
+    those of the n that have a value other than 0; NaN where none has.
+    """
+    plus, minus = count(values > 0), count(values < 0)
+    agreement = np.abs(plus - minus) / (plus + minus)
+    weights = np.where(plus + minus > 0, weights, 0)
+    total = weights.sum(axis=-1)
+    mean = (np.where(weights > 0, agreement, 0) * weights).sum(axis=-1) / total
+    return mean, ((agreement == 1) * weights).sum(axis=-1) / total
 
 
 @probe(default=True)
@@ -209,27 +210,25 @@ def sign_agreement(t: LayerTrace) -> Measure:
 
     The mean over the (example, unit) pairs with a gradient.
     """
-    return known(t, _weighted_mean(*_by_example(t)), "scaled_delta")
+    return known(t, _by_example(t)[0], "scaled_delta")
 
 
 @probe(default=True)
 def sign_agreement_batch(t: LayerTrace) -> Measure:
     """The same for the gradient of the whole set's mean loss."""
-    return known(t, _weighted_mean(*_of_the_mean(t)), "scaled_dw")
+    return known(t, _of_the_mean(t)[0], "scaled_dw")
 
 
 @probe(default=True)
 def one_sign_fraction(t: LayerTrace) -> Measure:
     """Share of (example, unit) pairs whose incoming weight gradients all have one sign."""
-    agreement, units = _by_example(t)
-    return known(t, _weighted_mean(agreement == 1, units), "scaled_delta")
+    return known(t, _by_example(t)[1], "scaled_delta")
 
 
 @probe(default=True)
 def one_sign_fraction_batch(t: LayerTrace) -> Measure:
     """Share of units whose incoming weight gradients of the mean loss all have one sign."""
-    agreement, gets_one = _of_the_mean(t)
-    return known(t, _weighted_mean(agreement == 1, gets_one), "scaled_dw")
+    return known(t, _of_the_mean(t)[1], "scaled_dw")
 
 
 def _is_zero(t: LayerTrace) -> Array:
@@ -260,6 +259,6 @@ def zero_fraction(t: LayerTrace) -> Measure:
 @probe(default=True)
 def subnormal_fraction(t: LayerTrace) -> Measure:
     """Share of weight gradients, not zero, below the smallest normal number of the run's own format."""
-    size = np.abs(t.scaled_dw.astype(np.float64))
+    size = np.abs(t.scaled_dw)
     smallest = times_power(np.full(len(size), float(np.finfo(t.w.dtype).tiny)), t.dw_exponent)
     return known(t, share(~_is_zero(t) & (size < smallest[:, None, None])), "scaled_dw")

@@ -11,10 +11,11 @@ from mlp.trace import LayerTrace
 
 def known(t: LayerTrace, values: Measure, *names: str) -> Measure:
     """Return values (R,) with NaN for each run that has a NaN in z or in a named (stored) array."""
-    for missing in (_nan_runs(t, name) for name in ("scaled_z", *names)):
-        if missing:
-            values = np.array(values, np.float64)
-            values[missing] = np.nan
+    arrays = ("scaled_z", *names)
+    missing = t.once(("nan", *names), lambda: [r for name in arrays for r in _nan_runs(t, name)])
+    if missing:
+        values = np.array(values, np.float64)
+        values[missing] = np.nan
     return values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlp.numbers import Measure, column_norms, count, times_power
+from mlp.numbers import Measure, column_norms, ever, times_power
 from mlp.probes.missing import known_units
 from mlp.registry import Registry
 from mlp.trace import LayerTrace
@@ -23,7 +23,7 @@ def unit_dead(t: LayerTrace) -> Measure:
 @UNIT_PROBES
 def unit_inactive(t: LayerTrace) -> Measure:
     """1 if z ≤ 0 on every example, else 0; a leaky unit that is still learns."""
-    return known_units(t, count(t.scaled_z > 0, axis=-2) == 0)
+    return known_units(t, ~ever(lambda z: z > 0, t.scaled_z))
 
 
 @UNIT_PROBES

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.numbers import column_norms, count, frobenius, moments, share
+from mlp.numbers import FIRST, column_norms, count, ever, frobenius, moments, share
 
 DTYPES = [np.float32, np.float64]
 
@@ -50,12 +50,31 @@ def test_column_norms_have_no_false_zero_and_no_overflow(size):
 
 def test_counts_and_shares_are_those_of_a_loop(rng):
     mask = rng.random((3, 7, 5)) < 0.4
-    by_unit = [[sum(bool(row[j]) for row in block) for j in range(5)] for block in mask]
     by_example = [[sum(map(bool, row)) for row in block] for block in mask]
-    assert count(mask, axis=-2).tolist() == by_unit
-    assert count(mask, axis=-1).tolist() == by_example
+    assert count(mask).tolist() == by_example
+    assert count(mask & False).tolist() == [[0] * 7] * 3
     assert share(mask).tolist() == [sum(map(sum, block)) / 35 for block in mask.tolist()]
     assert share(mask[:, 0]).tolist() == [sum(row) / 5 for row in mask[:, 0].tolist()]
+
+
+@pytest.mark.parametrize("rows", [1, FIRST, FIRST + 1, 2 * FIRST, 5 * FIRST + 7])
+def test_what_ever_occurs_in_a_column_is_found_in_whichever_row(rows, rng):
+    """A column for each row, with a 1 in that row alone, and one of zeros; the second run has no 1 at all."""
+    x = np.zeros((3, rows, rows + 1))
+    x[0, :, :rows] = x[2, :, :rows] = np.eye(rows)[rng.permutation(rows)]
+    found = ever(lambda block: block > 0, x)
+    assert found.tolist() == [[True] * rows + [False], [False] * (rows + 1), [True] * rows + [False]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_moments_leave_what_they_measure_as_it_is(dtype, rng):
+    """Also where it is float64 already, and where its rows do not lie side by side."""
+    x = rng.normal(size=(2, 50, 9)).astype(dtype)
+    before = x.copy()
+    found = moments(x)
+    assert np.array_equal(x, before)
+    strided = np.ascontiguousarray(x.mT).mT
+    np.testing.assert_array_equal(found, moments(strided))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
