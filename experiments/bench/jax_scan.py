@@ -48,7 +48,8 @@ def engine(problem: Problem, records: str = "every") -> Engine:
     return Engine(run, weights, chunk)
 
 
-def _function(name: str) -> Any:
+def function(name: str) -> Any:
+    """Return an activation in JAX."""
     import jax
     import jax.numpy as jnp
 
@@ -61,7 +62,7 @@ def _compiled(problem: Problem) -> Any:
     import jax.numpy as jnp
 
     case = problem.case
-    f, slope, threshold = _function(case.activation), SLOPES[case.activation], BELOW * case.max_slope
+    f, slope, threshold = function(case.activation), SLOPES[case.activation], BELOW * case.max_slope
 
     def loss(state: Any, x: Any, y: Any) -> Any:
         outputs, h = [], x

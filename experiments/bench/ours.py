@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from experiments.bench.workload import BETWEEN, Array, Case, Engine, Problem, Readings
+from experiments.bench.workload import BETWEEN, Array, Case, Engine, Problem, Readings, Shape
 from experiments.config.vocabulary import Recording, Run
 from experiments.sweeps.stacks import stacks
 from mlp.network import Network, create
@@ -108,8 +109,6 @@ class _Training:
         return found
 
     def _shape(self) -> Any:
-        from experiments.bench.workload import Shape
-
         return Shape(self.depth, self.net.sizes[1], self.net.sizes[0])
 
     def apply_the_last_update(self) -> None:
@@ -136,6 +135,25 @@ def limit(problem: Problem, records: str = "every", stack: int = 0) -> Engine:
                 probe.step()
 
     return Engine(run, lambda: [], BETWEEN if passes else 1)
+
+
+def seconds_of_products(
+    shape: tuple[int, int], dtype: str, runs: int, steps: tuple[int, int], looks: tuple[int, int]
+) -> float:
+    """Return the seconds of the matrix products of a training, by our engine's own stacks.
+
+    shape: depth and width. steps, looks: how many, and on how many examples each is.
+    """
+    case = Case(Shape(*shape), dtype, runs=runs, batch=steps[1])
+    problem = Problem.of(case)
+    parts = _parts(case, 0)
+    trained = [(_Products(problem, part, steps[1]), steps[0]) for part in parts]
+    seen = [(_Products(problem, part, looks[1]), looks[0]) for part in parts]
+    began = time.perf_counter()
+    for products, times in (*trained, *seen):
+        for _ in range(times):
+            products.step()
+    return time.perf_counter() - began
 
 
 class _Products:
