@@ -16,9 +16,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.bench.answer_task import LAYERS, Task
 from experiments.bench.ours import seconds_of_products
@@ -30,6 +31,11 @@ from experiments.config import Experiment, from_mapping, load, to_mapping
 from experiments.config.shipped import shipped_configs
 from experiments.storage.identity import watched_steps
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.plots import Picture
+
 OURS, ALL, LIMIT = "ours", "ours, all default records", "the products alone"
 ENTRANTS = {  # name: the library it needs and its module
     "PyTorch plain": ("torch", "answer_torch"),
@@ -37,6 +43,7 @@ ENTRANTS = {  # name: the library it needs and its module
     "NumPy tutorial": ("", "answer_numpy"),
 }
 FIGURE = "gradient_by_layer"
+MOST_ROUNDS = 3  # a round of both questions takes about ten minutes on two idle cores
 PROCESSES = 2  # of the products alone
 BETWEEN_LOOKS = 0.05  # seconds between two looks at whether a program has ended
 GRID = {
@@ -199,7 +206,7 @@ def share_of_products(given: Mapping[str, Any], place: int) -> float:
     )  # fmt: skip
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Any:
+def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a row for each question and entrant: medians, ranges, and how many times as long as ours."""
     import pandas as pd
 
@@ -212,6 +219,40 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Any:
         found[name] = frame.groupby(keys, sort=False)[name].median().to_numpy()
     found["over_ours"] = [over.loc[row.question, row.entrant] for row in found.itertuples()]
     return found
+
+
+def figure(found: pd.DataFrame) -> Picture:
+    """Seconds to the answer of every entrant, a panel for each question."""
+    from experiments.plots import Picture, Words
+    from experiments.plots.panels import Panel
+
+    first = found[found["question"] == found["question"].iloc[0]]
+    others = first[~first["entrant"].isin([OURS, ALL, LIMIT])]
+    beside = "".join(f"; {row.entrant} {row.over_ours:.1f} times as long" for row in others.itertuples())
+    ours = first.loc[first["entrant"] == OURS, "median"].iloc[0]
+    words = Words(
+        f"{first['question'].iloc[0]}: ours answers in {ours:.0f} s"
+        + (f"; {beside} as long" if beside else ""),
+        "Seconds from the start of the program until its tables and one figure are on disk",
+        "Mark: the median of the rounds; line: their range. Further left is faster.",
+    )
+    panels = [
+        Panel("", partial(_draw, rows=rows), str(question), rows=1.6 * len(rows), names=list(rows["entrant"]))
+        for question, rows in found.groupby("question", sort=False)
+    ]
+    return Picture(words, tuple(panels), tuple(range(len(panels))))
+
+
+def _draw(axes: Any, scale: Any, *, rows: pd.DataFrame) -> None:
+    from experiments.plots.style import ink
+
+    places = range(len(rows))
+    axes.hlines(places, rows["min"], rows["max"], color=ink(axes))
+    axes.plot(rows["median"], places, "o", color=ink(axes))
+    axes.set_yticks(places, rows["entrant"])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, None)
+    axes.set_xlabel("seconds")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, studies, whole
+from experiments.bench import agreement, answer, studies, whole
 from experiments.bench import results as report
 from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
 
-PARTS = ("agreement", "steps", "schedule", "grid", "probes", "stacks", "start-up")
+PARTS = ("agreement", "answer", "steps", "schedule", "grid", "probes", "stacks", "start-up")
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class Asked:
     runs: int = 5
     keep_environment: bool = False
     out: Path | None = None
+    small: bool = False  # the part `answer` alone: a question of eight short runs, asked once
 
     def quick(self) -> Asked:
         """Return what can be done in under two minutes: one shape, the engines that matter, no grid."""
         less = Asked(
-            parts=("agreement", "steps", "probes", "start-up"), shapes=("10x64",),
+            parts=("agreement", "answer", "steps", "probes", "start-up"), shapes=("10x64",),
             dtypes=("float32",), activations=("relu", "tanh"), engines=QUICK, rounds=3, seconds=0.3,
+            small=True,
         )  # fmt: skip
         return replace(less, keep_environment=self.keep_environment, out=self.out)
 
@@ -126,6 +128,18 @@ class _Bench:
         functions = {SETTINGS[a.engine].function for a in differing}
         self.wrong = [s.name for s in self.settings if s.function in functions]
         self.settings = [s for s in self.settings if s.name not in self.wrong]
+
+    def answer(self) -> None:
+        """Time whole programs, cold, until their tables and one figure are on disk."""
+        rounds = 1 if self.asked.small else min(answer.MOST_ROUNDS, self.asked.rounds)
+        how = answer.Asked(rounds, self.asked.small, self.asked.keep_environment)
+        rows, missing = answer.measure(how, self.say)
+        table = answer.table(rows)
+        left_out = f"\nNot installed and left out: {', '.join(missing)}." if missing else ""
+        self._keep("answer_rounds", rows)
+        self._keep("answer", table, report.markdown(table) + left_out)
+        if self.asked.out:
+            answer.figure(table).on(format="png").save(self.asked.out, "answer")
 
     def steps(self) -> None:
         """Time the training step of every engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from experiments.sweeps.executors import Dask, Here, Outcome, Workers
 
 
+MANY = 64  # stacks, from which small ones are stored together
+SMALL = 0.25  # estimated seconds of a stack whose records may be held
+LONGEST_HELD = 0.25  # seconds
 FIRST_PART = 0.03  # of a sweep's work: what is trained before the first look at it
 
 
@@ -50,13 +54,13 @@ def train(
     from experiments.sweeps.runner import run_stack
 
     names = {run: name for name, run in sweep.runs.items()}
+    held = _Held(sweep, store)
     own = b"" if isinstance(pool, Here) else sweep.packed
     work = partial(run_stack, recording=sweep.experiment.recording, prints=sweep.prints, own=own)
     if not (options.limit or isinstance(pool, Here)):
         work = partial(supervised, work)
     forecast = Forecast(sweep.cost(sweep.stacks), pool.workers, sweep.speed)
     crashed: list[Stack] = []
-    aside: list[str] = []
 
     def stopped() -> bool:
         return interrupted() or bool(crashed and options.fail_fast)
@@ -66,17 +70,59 @@ def train(
     stacks = [*sweep.stacks[first:], *sweep.stacks[:first]]
     with patient() as interrupted, progress.training(sweep.missing, forecast) as advance:
         for number, outcome in enumerate(outcomes(stacks, work, pool, stopped), 1):
-            records = _records(outcome, [names[run] for run in outcome.stack])
-            aside += store.save(records, maker=records.runs.attrs.get("maker"))
+            held.add(_records(outcome, [names[run] for run in outcome.stack]), outcome.stack)
             if outcome.error:
                 crashed.append(outcome.stack)
             advance(len(outcome.stack), sweep.cost([outcome.stack]))
             if first_look and number == cheapest and not interrupted():
+                held.save()
                 first_look()
-        if aside:
-            progress.say(f"{count(len(aside), 'part')} of other makers set aside in {store.folder / ASIDE}")
+        held.save()
+        if held.aside:
+            progress.say(
+                f"{count(len(held.aside), 'part')} of other makers set aside in {store.folder / ASIDE}"
+            )
         if interrupted():
             raise KeyboardInterrupt
+
+
+class _Held:
+    """The records of small stacks that are stored together, so that a part's six syncs are paid for once.
+
+    Of a sweep of few stacks, or of large ones, each is stored at once. A kill costs what was held, which is
+    at most `LONGEST_HELD` seconds of results and is trained again.
+    """
+
+    def __init__(self, sweep: Sweep, store: Store) -> None:
+        self._sweep, self._store = sweep, store
+        self._many = len(sweep.stacks) >= MANY
+        self._records: list[Records] = []
+        self._since = 0.0
+        self.aside: list[str] = []  # parts of other makers that were set aside
+
+    def add(self, records: Records, stack: Stack) -> None:
+        """Store the records of a stack, now or together with the next."""
+        if not self._records:
+            self._since = time.monotonic()
+        elif _maker(self._records[-1]) != _maker(records):
+            self.save()
+        self._records.append(records)
+        small = self._many and self._sweep.cost([stack]) <= SMALL * self._sweep.speed
+        if not small or time.monotonic() - self._since >= LONGEST_HELD:
+            self.save()
+
+    def save(self) -> None:
+        """Store what is held."""
+        from experiments.storage.records import Records
+
+        if self._records:
+            whole = self._records[0] if len(self._records) == 1 else Records.concat(self._records)
+            self.aside += self._store.save(whole, maker=_maker(self._records[0]))
+            self._records = []
+
+
+def _maker(records: Records) -> dict[str, str] | None:
+    return records.runs.attrs.get("maker")
 
 
 def _cheapest(sweep: Sweep) -> int:

@@ -84,7 +84,7 @@ def test_a_question_becomes_tables_figures_and_a_manifest_and_a_second_call_trai
     figure = [f"figures/gradient_by_layer.{kind}" for kind in ("svg", "json")]
     figure.append("figures/gradient_by_layer_narrow.svg")
     written = ["summary.csv", *figure, "report.html", "diagnosis.csv"]
-    assert lines[-8:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
+    assert lines[-7:] == [f"wrote {results.resolve()}/", *(f"  {name}" for name in written)]
     assert all((results / name).stat().st_size for name in written)
     assert len(pd.read_parquet(results / "runs")) == 8
     assert len(pd.read_parquet(results / "steps")) == 8 * 4

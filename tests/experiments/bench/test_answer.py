@@ -98,6 +98,9 @@ def test_who_is_not_installed_is_named_and_the_others_are_timed(monkeypatch):
     table = answer.table(rows)
     assert table["over_ours"].tolist() == [1.0] * 4
     assert table["ended"].tolist() == [3.0] * 4
+    picture = answer.figure(table)
+    assert picture.finding == "small: ours answers in 2 s; NumPy tutorial 1.0 times as long"
+    assert [label.get_text() for label in picture.axes[0].get_yticklabels()] == table["entrant"].tolist()
 
 
 def test_the_time_of_a_program_is_that_of_its_last_file(tmp_path):

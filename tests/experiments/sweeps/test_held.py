@@ -1,0 +1,91 @@
+"""Small stacks are stored together: fewer parts, the same records, and a kill costs only what was held."""
+
+import pandas as pd
+import pytest
+
+import experiments
+from experiments.cli.notebook import FailureWarning
+from experiments.storage.records import COLUMNS
+from experiments.storage.store import Store
+from experiments.sweeps import runner, sweep
+
+ASKED = {
+    "question": "Is it all there?",
+    "base": {"dataset": "moons(n=200)", "width": 4, "steps": 3, "batch": 16},
+    "sweep": {"depth": [1, 2, 3, 4, 5, 6], "seed": [0, 1]},
+    "watch": 2,
+    "figures": [],
+}  # six stacks of two
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path, monkeypatch):
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path))
+    monkeypatch.setattr(sweep, "MANY", 6)
+    monkeypatch.setattr(sweep, "SMALL", 1e9)
+    monkeypatch.setattr(sweep, "LONGEST_HELD", 1e9)
+
+
+def parts(name):
+    return {path.stem for path in (Store(name).folder / "runs").glob("[!0]*.parquet")} | {
+        path.stem for path in (Store(name).folder / "runs").glob("0[!-]*.parquet")
+    }
+
+
+def same(a, b):
+    for name in COLUMNS:
+        frames = [getattr(records, name).drop(columns="seconds", errors="ignore") for records in (a, b)]
+        pd.testing.assert_frame_equal(*frames)
+
+
+def test_they_are_one_part_with_the_same_records(monkeypatch):
+    together = experiments.run(ASKED, name="together")
+    assert len(parts("together")) == 1
+    monkeypatch.setattr(sweep, "MANY", 7)
+    apart = experiments.run(ASKED, name="apart", fresh=True)
+    assert len(parts("apart")) == 6
+    same(together, apart)
+
+
+def test_nothing_is_held_longer_than_allowed_and_no_large_stack_at_all(monkeypatch):
+    monkeypatch.setattr(sweep, "LONGEST_HELD", 0.0)
+    experiments.run(ASKED, name="at_once")
+    assert len(parts("at_once")) == 6
+    monkeypatch.setattr(sweep, "LONGEST_HELD", 1e9)
+    monkeypatch.setattr(sweep, "SMALL", 0.0)
+    experiments.run(ASKED, name="large", fresh=True)
+    assert len(parts("large")) == 6
+
+
+def test_a_crash_among_them_is_a_part_of_its_own(monkeypatch):
+    def some(runs, *given, **more):
+        if runs[0].depth == 3:
+            raise ZeroDivisionError
+        return run_stack(runs, *given, **more)
+
+    run_stack = runner.run_stack
+    monkeypatch.setattr(runner, "run_stack", some)
+    with pytest.warns(FailureWarning, match="crash"):
+        records = experiments.run(ASKED, name="crashed")
+    assert records.runs["status"].value_counts().to_dict() == {"ok": 10, "crashed": 2}
+    assert len(parts("crashed")) == 3  # before, the crash, after
+
+
+def test_a_kill_costs_what_was_held_and_the_next_call_trains_just_that(monkeypatch):
+    calls = []
+
+    def until_the_fifth(runs, *given, **more):
+        calls.append(runs[0].depth)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return run_stack(runs, *given, **more)
+
+    run_stack = runner.run_stack
+    monkeypatch.setattr(runner, "run_stack", until_the_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.run(ASKED, name="killed")
+    assert not Store("killed").finished()  # all four were held
+    again = experiments.run(ASKED, name="killed")
+    assert calls == [6, 5, 4, 3, 2, 6, 5, 4, 3, 2, 1]
+    monkeypatch.undo()
+    same(again, experiments.run(ASKED, name="whole"))
