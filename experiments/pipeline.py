@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 
-def load(name: str | Sequence[str]) -> Records:
+def load(name: str | Sequence[str], probes: Collection[str] | None = None) -> Records:
     """Return the stored records of the runs that the experiment's last call asked for; errors: StoreError.
+
+    probes: the measured columns that are read, such as ``["delta_norm"]``, where all would take long.
 
     Of a list of names: the runs of all these experiments, each once; column `experiment` of `runs` says whose
     it is.
@@ -51,11 +53,13 @@ def load(name: str | Sequence[str]) -> Records:
 
     stores = [Store(each) for each in ([name] if isinstance(name, str) else dict.fromkeys(name))]
     with undisturbed():
-        found = {store.folder.name: stored_records(store, stored_experiment(store)) for store in stores}
+        found = {
+            store.folder.name: stored_records(store, stored_experiment(store), probes) for store in stores
+        }
     return together(found) if len(found) > 1 else found[stores[0].folder.name]
 
 
-def stored_records(store: Store, experiment: Experiment) -> Records:
+def stored_records(store: Store, experiment: Experiment, probes: Collection[str] | None = None) -> Records:
     """Return the stored records of the runs that this experiment asks for.
 
     A user's data file may have changed since, or be gone, so the fingerprints in the manifest of the last
@@ -66,7 +70,7 @@ def stored_records(store: Store, experiment: Experiment) -> Records:
 
     recording = experiment.recording
     asked = asked_for(experiment, store)
-    records = store.load(asked) if asked else Records.build()  # for checks, which read none
+    records = store.load(asked, probes) if asked else Records.build()  # for checks, which read none
     records.runs.attrs |= {"experiment": experiment.name, "asked": len(asked)}
     if recorded := recorded_facts(store):
         return with_notes(records, recorded)

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, answer, studies, whole
+from experiments.bench import agreement, short_page, studies, whole, whole_way
 from experiments.bench import results as report
 from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
@@ -62,7 +62,7 @@ def command(asked: Asked, say: Callable[[str], None] = print) -> int:
         bench = _Bench(asked, settings, asked.cases(), teams, Budget(asked.rounds, asked.seconds), say)
         bench.run()
     if asked.out:
-        say(f"written: {report.write_page(asked.out, about, bench.sections)}")
+        say(f"written: {short_page.write(asked.out, about, bench.measured)}")
     return 1 if bench.wrong else 0
 
 
@@ -99,7 +99,7 @@ class _Bench:
     ) -> None:  # fmt: skip
         self.asked, self.settings, self.cases = asked, settings, cases
         self.teams, self.budget, self.say = teams, budget, say
-        self.sections: dict[str, str] = {}
+        self.measured: list[str] = []
         self.wrong: list[str] = []
 
     def run(self) -> None:
@@ -131,15 +131,15 @@ class _Bench:
 
     def answer(self) -> None:
         """Time whole programs, cold, until their tables and one figure are on disk."""
-        rounds = 1 if self.asked.small else min(answer.MOST_ROUNDS, self.asked.rounds)
-        how = answer.Asked(rounds, self.asked.small, self.asked.keep_environment)
-        rows, missing = answer.measure(how, self.say)
-        table = answer.table(rows)
+        rounds = 1 if self.asked.small else min(whole_way.MOST_ROUNDS, self.asked.rounds)
+        how = whole_way.Asked(rounds, self.asked.small, self.asked.keep_environment)
+        rows, missing = whole_way.measure(how, self.say)
+        table = whole_way.table(rows)
         left_out = f"\nNot installed and left out: {', '.join(missing)}." if missing else ""
         self._keep("answer_rounds", rows)
         self._keep("answer", table, report.markdown(table) + left_out)
         if self.asked.out:
-            answer.figure(table).on(format="png").save(self.asked.out, "answer")
+            whole_way.figure(table).on(format="png").save(self.asked.out, "answer")
 
     def steps(self) -> None:
         """Time the training step of every engine."""
@@ -204,11 +204,11 @@ class _Bench:
         self._keep("start_up", rows, report.markdown(table))
 
     def _keep(self, name: str, rows: Any, text: str = "") -> None:
-        """Write a table to its file, and its text to the report and the terminal."""
+        """Write a table to its file, and its text to the terminal; a table with a text is on the page."""
         if self.asked.out:
             report.write_csv(self.asked.out, name, rows)
         if text:
-            self.sections[name] = text
+            self.measured.append(name)
             self.say(f"\n{name}\n{text}\n")
 
 

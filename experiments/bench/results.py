@@ -1,9 +1,8 @@
-"""The results of timing: tables of medians, ranges and ratios, CSV files, a figure and a dated entry."""
+"""The results of timing: tables of medians, ranges and ratios, CSV files and a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from math import log10
 from pathlib import Path
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
     from experiments.plots import Picture
 
 CELL = ["shape", "dtype", "activation"]
-HEAD = """\
-# How fast, beside the alternatives
-
-Written by `make bench`: the newest measurement of each part, with its date and machine; its numbers are in
-the CSV files beside this page. A cell is the median over interleaved rounds, its range over the rounds in
-brackets. "× plain" is the time of PyTorch as a user writes it, one process and one thread, over the engine's
-time in the same round; "limit" is the time that the step's matrix products alone take on as many cores, over
-the engine's.
-"""
 
 
 def ratios(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -111,21 +101,6 @@ def _cell(row: pd.Series[Any]) -> str:
 
 def _shown(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) else str(value)
-
-
-def write_page(folder: Path, about: str, sections: Mapping[str, str]) -> Path:
-    """Write README.md: each of these parts replaces the part of the same name.
-
-    Parts that were not measured this time keep their text.
-    """
-    path = folder / "README.md"
-    earlier = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
-    parts = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in earlier}
-    now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
-    parts |= {name: f"Measured {now}.\n\n{about}\n\n{text}" for name, text in sections.items() if text}
-    page = HEAD + "".join(f"\n## {name}\n\n{text.strip()}\n" for name, text in parts.items())
-    files.write(path, page.encode(), folder)
-    return path
 
 
 def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> Path:

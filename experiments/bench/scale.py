@@ -95,18 +95,21 @@ def measured(runs: int, alike: int, workers: int = WORKERS) -> dict[str, Any]:
     """Return a row: one sweep from an empty folder to its loaded frames."""
     asked = sweep(runs, alike)
     with tempfile.TemporaryDirectory() as folder:
-        row = _elsewhere(folder, f"planned_and_run({asked!r}, {workers})")
+        row = elsewhere(folder, f"planned_and_run({asked!r}, {workers})")
         results = next(path for path in Path(folder).iterdir() if path.is_dir())
-        row |= _elsewhere(folder, f"loaded({results.name!r})")
+        row |= elsewhere(folder, f"loaded({results.name!r})")
         written = [path.stat().st_size for path in results.rglob("*") if path.is_file()]
         parts = len(list(results.glob("runs/[!0]*.parquet"))) + len(list(results.glob("runs/0[!-]*.parquet")))
     row["overhead_ms"] = 1e3 * (row["wall_s"] - row["training_s"] / workers) / runs
     return {"runs": runs, "a_stack": alike, "workers": workers, "parts": parts, "bytes": sum(written)} | row
 
 
-def _elsewhere(results: str, call: str) -> dict[str, Any]:
-    """Return what a function of this module returns in a fresh process; errors: CalledProcessError."""
-    code = f"import json; from experiments.bench import scale; print(json.dumps(scale.{call}))"
+def elsewhere(results: str, call: str, module: str = "scale") -> dict[str, Any]:
+    """Return what a function of a module of the bench returns in a fresh process.
+
+    results: the folder of all results there. Errors: CalledProcessError.
+    """
+    code = f"import json; from experiments.bench import {module} as m; print(json.dumps(m.{call}))"
     given = {"VG_RESULTS": results, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=os.environ | given, stdout=subprocess.PIPE, text=True, check=True)

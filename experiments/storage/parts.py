@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -217,27 +217,36 @@ def homes(parts: Mapping[str, Part]) -> dict[str, str]:
     return home
 
 
-def read(folder: Path, frame: str, take: Mapping[Part, list[str]]) -> pa.Table:
-    """Return one frame's rows of the listed runs of each part; a column that a part lacks is null."""
+def read(
+    folder: Path, frame: str, take: Mapping[Part, list[str]], wanted: Collection[str] | None = None
+) -> pa.Table:
+    """Return one frame's rows of the listed runs of each part; a column that a part lacks is null.
+
+    wanted: the probes that are read; None for all. Of a file no other column is read.
+    """
     import pyarrow as pa
 
-    wanted = [(part, ids) for part, ids in take.items() if frame in part.frames]
-    probes = dict.fromkeys(probe for part, _ in wanted for probe in part.columns(frame))
-    fields = schema(frame, (*COLUMNS[frame], *probes))
+    holding = [(part, ids) for part, ids in take.items() if frame in part.frames]
+    probes = dict.fromkeys(probe for part, _ in holding for probe in part.columns(frame))
+    chosen = [probe for probe in probes if wanted is None or probe in wanted]
+    fields = schema(frame, (*COLUMNS[frame], *chosen))
+    names = None if wanted is None else fields.names
     joined = [fields.empty_table()]
-    for first in range(0, len(wanted), TOGETHER):
-        some = [_rows(folder, frame, part, ids) for part, ids in wanted[first : first + TOGETHER]]
+    for first in range(0, len(holding), TOGETHER):
+        some = [_rows(folder, frame, part, ids, names) for part, ids in holding[first : first + TOGETHER]]
         whole = pa.concat_tables([joined[0], *some], promote_options="default")
         joined.append(whole.select(fields.names).cast(fields).combine_chunks())
     return pa.concat_tables(joined)
 
 
-def _rows(folder: Path, frame: str, part: Part, ids: list[str]) -> pa.Table:
+def _rows(folder: Path, frame: str, part: Part, ids: list[str], names: list[str] | None) -> pa.Table:
     """Return the rows of these runs of one part (one dataset of all files takes three times the memory)."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    raw = content(path_of(folder, frame, part.name))
-    table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
+    path = path_of(folder, frame, part.name)
+    source = pa.BufferReader(content(path)) if names is None else path  # of a path the columns alone are read
+    with pq.ParquetFile(source) as file:
+        table = file.read(names, use_threads=False)
     return table if len(ids) == len(part.runs) else table.filter(pc.field("run_id").isin(ids))

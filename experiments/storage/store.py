@@ -14,7 +14,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,10 @@ class Store:
         parts = self._parts if self._parts is not None else scan(self.folder)[0]
         return {run: (parts[at].runs[run], parts[at].maker) for run, at in homes(parts).items()}
 
-    def load(self, ids: Iterable[str] | None = None) -> Records:
+    def load(self, ids: Iterable[str] | None = None, probes: Collection[str] | None = None) -> Records:
         """Return the records of these runs in this order, or of all runs sorted by id.
 
+        probes: the measured columns that are read, of whichever frame has them; None for all.
         A run that is not stored has no rows. How and when the runs were divided into files has no influence.
         An invalid file is left out, with a StoreWarning. Errors: StoreError if nothing was stored here.
         """
@@ -97,7 +98,7 @@ class Store:
             for run in order:
                 if run in home:
                     take.setdefault(parts[home[run]], []).append(run)
-            return self.read_parts(take).of(order)
+            return self.read_parts(take, probes).of(order)
 
     def absent(self) -> StoreError:
         """Return the error that says that nothing is stored here, and what is stored beside it."""
@@ -123,11 +124,11 @@ class Store:
             return {}
         return facts
 
-    def read_parts(self, take: dict[Part, list[str]]) -> Records:
+    def read_parts(self, take: dict[Part, list[str]], probes: Collection[str] | None = None) -> Records:
         """Return the records of the listed runs of each of these parts, which are known to be valid."""
         frames = {}
         for frame in FRAMES:
-            rows = read(self.folder, frame, take).to_pandas()
+            rows = read(self.folder, frame, take, probes).to_pandas()
             frames[frame] = typed(frame, with_defaults(rows)) if frame == "runs" else rows
         return Records(**frames)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.bench import agreement, alternatives, ours, studies
+from experiments.bench import agreement, alternatives, ours, short_page, studies
 from experiments.bench import results as report
 from experiments.bench.alternatives import LIMIT, PLAIN, SETTINGS, USUAL, Setting, installed
 from experiments.bench.command import Asked, command
@@ -233,17 +233,32 @@ def test_the_grid_is_scaled_by_steps_and_seeds_and_counts_the_start():
     assert table["cells"].tolist() == [1]
 
 
-def test_a_part_that_is_measured_again_replaces_its_text_and_the_others_stay(tmp_path):
-    report.write_page(tmp_path, "- machine one", {"steps": "old table", "grid": "a grid", "empty": ""})
-    report.write_page(tmp_path, "- machine two", {"steps": "new table"})
-    text = (tmp_path / "README.md").read_text()
-    assert text.count("# How fast") == 1
-    assert "old table" not in text
-    _, steps, grid = text.split("\n## ")
-    assert "machine two" in steps
-    assert "new table" in steps
-    assert "machine one" in grid
-    assert "a grid" in grid
+def test_the_page_is_made_of_the_tables_and_keeps_what_was_written_by_hand(tmp_path):
+    def starts(ms):
+        report.write_csv(tmp_path, "start_up", [{"what": "python", "round": 0, "ms": ms}])
+
+    starts(20.0)
+    report.write_csv(tmp_path, "agreement", [{"dtype": "float64", "gradient": 2e-15}])
+    short_page.write(tmp_path, "- machine one\n- commit a", ["start_up", "agreement"])
+    path = tmp_path / "README.md"
+    by_hand = "## What stands in the way\n\nThe tails of tanh.\n\n## Machine"
+    path.write_text(path.read_text().replace("## Machine", by_hand))
+    starts(30.0)
+    short_page.write(tmp_path, "- machine one\n- commit b", ["start_up"])
+    text = path.read_text()
+    assert text.count("The tails of tanh.") == 1
+    assert "`python` 30 ms." in text
+    assert "20 ms" not in text
+    assert "from ours, over its layer's largest: 2.0e-15 in float64." in text
+    assert text.endswith("## Machine\n\n- machine one\n- start-up: commit b\n- agreement: commit a\n")
+
+
+def test_the_page_says_how_our_step_stands_against_the_fastest_other():
+    """Over plain 100/20 and 100/25: a median of 4.5; the fastest other takes 45 µs, ours 22.5."""
+    table = report.ratios(rows(**{PLAIN: [100, 100], "ours": [20, 25], "NumPy tutorial": [45, 45]}))
+    assert short_page.steps(table).splitlines()[-1] == (
+        "| 2x8 | float32 | 22 | 2.00 | NumPy tutorial | 4.5 | – |"
+    )
 
 
 def test_the_figure_shows_every_engine_where_its_ratio_is():
@@ -264,7 +279,7 @@ def test_the_whole_bench_on_a_tiny_shape(tmp_path):
     assert command(asked, said.append) == 0
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {
-        "README.md", "agreement.csv", "steps.csv", "steps_rounds.csv", "probes.csv",
+        "README.md", "measured.json", "agreement.csv", "steps.csv", "steps_rounds.csv", "probes.csv",
     }  # fmt: skip
     steps = pd.read_csv(tmp_path / "steps.csv").set_index("engine")
     assert set(steps.index) == {LIMIT, "ours", "NumPy tutorial"}
@@ -282,7 +297,7 @@ def test_the_bench_runs_where_no_alternative_is_installed(tmp_path):
     )  # fmt: skip
     assert command(asked, said.append) == 0
     assert any("No alternative" in text for text in said)
-    assert "| ours |" in (tmp_path / "README.md").read_text()
+    assert "Our engine as `ours`" in (tmp_path / "README.md").read_text()
 
 
 def test_an_engine_that_disagrees_is_not_timed(monkeypatch):

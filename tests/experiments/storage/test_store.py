@@ -111,6 +111,25 @@ def test_tables_do_not_depend_on_how_the_runs_were_parted(results, cuts, rng):
     same(results.load(), WHOLE.of(sorted(IDS)))
 
 
+def test_of_chosen_probes_the_columns_alone_are_read(full, monkeypatch):
+    """Also of parts that lack one of them, and of some of a part's runs."""
+    read, columns = pq.ParquetFile.read, set()
+
+    def noted(file, *given, **options):
+        table = read(file, *given, **options)
+        columns.update(table.column_names)
+        return table
+
+    monkeypatch.setattr(pq.ParquetFile, "read", noted)
+    found, whole = full.load(IDS[1:5], probes=["w_norm", "unit_bias"]), WHOLE.of(IDS[1:5])
+    assert columns & {*WHOLE.probes, *WHOLE.unit_probes} == {"w_norm", "unit_bias"}
+    assert len(WHOLE.probes) > 1
+    assert list(found.layers) == ["run_id", "step", "layer", "w_norm"]
+    assert_frame_equal(found.layers, whole.layers[list(found.layers)], check_exact=True)
+    assert_frame_equal(found.units, whole.units, check_exact=True)
+    assert_frame_equal(found.steps, whole.steps, check_exact=True)
+
+
 def test_strange_numbers_survive_to_the_bit(results):
     strange = [np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308, 1 / 3]
     layers = WHOLE.layers.assign(w_norm=np.resize(strange, len(WHOLE.layers)), dw_norm=np.nan)

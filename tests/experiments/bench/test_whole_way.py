@@ -1,24 +1,28 @@
 """The part `answer` of the bench: everyone's program measures what ours does, and the whole way is timed."""
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.bench import answer, answer_task
+from experiments.bench import answer_task, whole_way
 from experiments.bench.answer_task import LAYERS, STEPS, Digits, Group, Task
 from experiments.bench.workload import TEXTS, Case, Problem, Shape
 from mlp.network import create
 from mlp.probes import PROBES
 from mlp.train import train
 
-CAN_RUN = [module for needs, module in answer.ENTRANTS.values() if not needs or find_spec(needs)]
+ROOT = Path(__file__).resolve().parents[3]
+CAN_RUN = [module for needs, module in whole_way.ENTRANTS.values() if not needs or find_spec(needs)]
 TASK = Task(("tanh",), (3,), (0, 1), 8, 6, 16, 0.1, "float64", (0, 1, 4, 6), 100)
 
 
@@ -68,10 +72,11 @@ def test_a_wrong_program_would_be_seen():
     assert not np.allclose(look.layers["delta_norm"], layers[LAYERS.index("delta_norm")], rtol=1e-5)
 
 
-def test_a_program_writes_both_tables_and_a_figure(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_program_writes_both_tables_and_a_figure(tmp_path):
     (tmp_path / "task.json").write_text(json.dumps(asdict(TASK)))
-    monkeypatch.setattr(sys, "argv", ["program", str(tmp_path / "task.json"), str(tmp_path / "out")])
-    answer_task.main(import_module("experiments.bench.answer_numpy").train)
+    words = [sys.executable, "-m", "experiments.bench.answer_numpy", tmp_path / "task.json", tmp_path / "out"]
+    subprocess.run(words, cwd=ROOT, check=True)
     layers = pd.read_parquet(tmp_path / "out" / "layers.parquet")
     assert list(layers) == ["activation", "depth", "step", "seed", "layer", *LAYERS]
     assert len(layers) == 2 * 4 * 4  # seeds, watched steps, layers
@@ -79,8 +84,18 @@ def test_a_program_writes_both_tables_and_a_figure(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "gradient_by_layer.png").stat().st_size
 
 
+def test_the_tables_have_a_row_for_each_run_step_and_layer():
+    _, asked = group("tanh")
+    entrant = import_module("experiments.bench.answer_numpy").train
+    found = answer_task.tables(TASK, entrant, [asked])
+    assert {len(column) for column in found["layers"].values()} == {2 * 4 * 4}
+    assert found["layers"]["layer"][:5].tolist() == [1, 2, 3, 4, 1]
+    assert found["layers"]["seed"][:8].tolist() == [0] * 4 + [1] * 4
+    assert {len(column) for column in found["steps"].values()} == {2 * 4}
+
+
 def test_a_task_is_what_the_question_asks():
-    found = {name: answer.task_of(asked) for name, asked in answer.questions().items()}
+    found = {name: whole_way.task_of(asked) for name, asked in whole_way.questions().items()}
     assert {name: task.runs for name, task in found.items()} == {"deep_sigmoid": 120, "grid of 100": 100}
     task = found["deep_sigmoid"]
     assert (task.probe_set, task.steps, task.dtype) == (512, 300, "float64")
@@ -90,15 +105,16 @@ def test_a_task_is_what_the_question_asks():
 
 
 def test_who_is_not_installed_is_named_and_the_others_are_timed(monkeypatch):
-    monkeypatch.setattr(answer, "find_spec", lambda name: None)
-    monkeypatch.setattr(answer, "_one", lambda entrant, *_: {"seconds": 2.0, "ended": 3.0, "cpu": 4.0})
-    rows, missing = answer.measure(answer.Asked(rounds=2, small=True), lambda line: None)
+    monkeypatch.setattr(whole_way, "find_spec", lambda name: None)
+    monkeypatch.setattr(whole_way, "_one", lambda entrant, *_: {"seconds": 2.0, "ended": 3.0, "cpu": 4.0})
+    rows, missing = whole_way.measure(whole_way.Asked(rounds=2, small=True), lambda line: None)
     assert missing == ["jax", "torch"]
-    assert {row["entrant"] for row in rows} == {answer.LIMIT, answer.OURS, answer.ALL, "NumPy tutorial"}
-    table = answer.table(rows)
+    ours = {whole_way.LIMIT, whole_way.OURS, whole_way.ALL}
+    assert {row["entrant"] for row in rows} == {*ours, "NumPy tutorial"}
+    table = whole_way.table(rows)
     assert table["over_ours"].tolist() == [1.0] * 4
     assert table["ended"].tolist() == [3.0] * 4
-    picture = answer.figure(table)
+    picture = whole_way.figure(table)
     assert picture.finding == "small: ours answers in 2 s; NumPy tutorial 1.0 times as long"
     assert [label.get_text() for label in picture.axes[0].get_yticklabels()] == table["entrant"].tolist()
 
@@ -107,5 +123,5 @@ def test_the_time_of_a_program_is_that_of_its_last_file(tmp_path):
     first, last = tmp_path / "a", tmp_path / "b"
     for path, when in ((first, 102.0), (last, 105.5)):
         path.touch()
-        answer.os.utime(path, (when, when))
-    assert answer.until(100.0, 107.0, [last, first]) == {"seconds": 5.5, "ended": 7.0}
+        os.utime(path, (when, when))
+    assert whole_way.until(100.0, 107.0, [last, first]) == {"seconds": 5.5, "ended": 7.0}
