@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.bench import results as report
-from experiments.bench import scale
+from experiments.bench import scale, short_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def laws(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print) -> None:
-    """Measure, write growth.csv and growth_sizes.csv, and print the laws."""
+    """Measure, write growth.csv, growth_sizes.csv and the page, and print the laws."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("--along", nargs="+", default=list(SIZES), choices=list(SIZES), metavar="WHAT")
     parser.add_argument("--most", type=float, default=1e7, metavar="N", help="the largest size of any kind")
@@ -147,6 +147,17 @@ def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print)
     report.write_csv(given.out, "growth_sizes", rows)
     report.write_csv(given.out, "growth", laws(rows))
     say(report.markdown(laws(rows)))
+    say(f"written: {short_page.write(given.out, about(), ['growth'])}")
+
+
+def about() -> str:
+    """Describe the machine, as the page of the bench does."""
+    from experiments.storage.provenance import git, machine
+
+    facts, code = machine(), git()
+    lines = [f"- {facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, {facts['system']}"]
+    lines += [f"- commit {code['commit'][:12]}{' and changes' if code['dirty'] else ''}"] if code else []
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
