@@ -120,8 +120,7 @@ def measure(asked: Asked, say: Say) -> tuple[list[dict[str, Any]], list[str]]:
 def _one(entrant: str, experiment: Experiment, task: Task) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         if entrant == LIMIT:
-            seconds = _products(task, Path(folder))
-            return {"seconds": seconds, "ended": seconds, "cpu": seconds * PROCESSES}
+            return _products(task, Path(folder))
         if entrant in (OURS, ALL):
             return _ours(experiment, Path(folder), every=entrant == ALL)
         given = Path(folder) / "task.json"
@@ -180,8 +179,8 @@ def _processor_seconds(session: int) -> dict[int, float]:
     return found
 
 
-def _products(task: Task, folder: Path) -> float:
-    """Return the seconds of the matrix products alone, in processes of one thread that share the groups."""
+def _products(task: Task, folder: Path) -> dict[str, float]:
+    """Return what the matrix products alone take, in processes of one thread that share the groups."""
     given = folder / "task.json"
     given.write_text(json.dumps(asdict(task)), encoding="utf-8")
     env = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(ROOT)}
@@ -190,20 +189,23 @@ def _products(task: Task, folder: Path) -> float:
         subprocess.Popen([*command, str(place)], env=env, stdout=subprocess.PIPE, text=True)
         for place in range(PROCESSES)
     ]
-    return max(float(process.communicate()[0]) for process in started)
+    told = [tuple(map(float, process.communicate()[0].split())) for process in started]
+    seconds = max(wall for wall, _ in told)
+    return {"seconds": seconds, "ended": seconds, "cpu": sum(cpu for _, cpu in told)}
 
 
-def share_of_products(given: Mapping[str, Any], place: int) -> float:
-    """Return the seconds of one process's share of a task's matrix products."""
+def share_of_products(given: Mapping[str, Any], place: int) -> tuple[float, float]:
+    """Return the seconds, and those of the processor, of one process's share of a task's matrix products."""
     task = Task(**given)
     shapes = [depth for depth in sorted(task.depths, reverse=True) for _ in task.activations]
-    return sum(
+    each = [
         seconds_of_products(
             (depth, task.width), task.dtype, len(task.seeds), (task.steps, task.batch),
             (len(task.watched), task.probe_set),
         )
         for depth in shapes[place::PROCESSES]
-    )  # fmt: skip
+    ]  # fmt: skip
+    return sum(wall for wall, _ in each), sum(cpu for _, cpu in each)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -255,4 +257,4 @@ def _draw(axes: Any, scale: Any, *, rows: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    print(share_of_products(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), int(sys.argv[2])))
+    print(*share_of_products(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), int(sys.argv[2])))
