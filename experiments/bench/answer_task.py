@@ -2,7 +2,7 @@
 
 An entrant is a function that trains one group of runs, networks of one activation and depth that differ in
 the seed, and yields what it measured at each watched step. `main` is the rest of its program: reading the
-digits, tables by pandas, a figure by pyplot.
+digits, tables by pandas, a figure by matplotlib.
 """
 
 from __future__ import annotations
@@ -143,19 +143,17 @@ def tables(task: Task, entrant: Entrant, every: Iterable[Group]) -> dict[str, di
 
 def write(found: Mapping[str, Mapping[str, Array]], folder: Path) -> None:
     """Write the tables as Parquet and the gradient by layer as a figure."""
-    import matplotlib as mpl
     import pandas as pd
+    from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)
     frames = {name: pd.DataFrame(columns) for name, columns in found.items()}
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet")
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
     start = frames["layers"].query("step == 0")
     depths = sorted(start["depth"].unique())
-    figure, panels = plt.subplots(1, len(depths), figsize=(3 * len(depths), 3), sharey=True, squeeze=False)
+    figure = Figure(figsize=(3 * len(depths), 3))
+    panels = figure.subplots(1, len(depths), sharey=True, squeeze=False)
     for panel, depth in zip(panels[0], depths, strict=True):
         for activation, rows in start[start["depth"] == depth].groupby("activation", sort=False):
             by_layer = rows.groupby("layer")["delta_norm"]
