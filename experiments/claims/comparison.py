@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from experiments.analysis.wording import number
+from experiments.analysis.wording import count, number
 from experiments.claims.evidence import FEWEST_SEEDS, MORE_SEEDS, Evidence, Role, Side
 from experiments.claims.verdict import Undecided
 
@@ -274,6 +274,9 @@ def _of_mean(made: Compared, found: np.ndarray) -> Compared:
 
 
 def _straddles(found: np.ndarray) -> str:
+    """Say why the mean of these values tells nothing."""
+    if infinite := int(np.isinf(found).sum()):
+        return f"{infinite} of {len(found)} values are infinite, so that they have no mean"
     reach = errors(len(found)) * standard_error(found)
     return (
         f"the mean of its {len(found)} seeds, {number(mean(found))} ± {number(reach, 2)}, may lie on either "
@@ -294,4 +297,4 @@ def enough_seeds(records: Records) -> None:
     seeds = records.runs["seed"].nunique()
     if seeds < FEWEST_SEEDS:
         listed = ", ".join(map(str, range(FEWEST_SEEDS)))
-        raise Undecided(f"{seeds} seeds of at least {FEWEST_SEEDS}", f"seed: [{listed}]")
+        raise Undecided(f"{count(seeds, 'seed')} of at least {FEWEST_SEEDS}", f"seed: [{listed}]")

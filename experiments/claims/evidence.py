@@ -21,7 +21,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from experiments.analysis.wording import number
+from experiments.analysis.wording import count, number
 
 Side = Literal["below", "above"]
 Role = Literal["claim", "control", "check", "aside"]
@@ -29,6 +29,7 @@ Role = Literal["claim", "control", "check", "aside"]
 FEWEST_SEEDS = 6  # their range covers the median with probability 1 − 2⁻⁵ = 97 %
 BY_CHANCE = 0.05  # how probable it may be that chance decides any of a verdict's settings
 MORE_SEEDS = "seed: more of them"
+ALL_RUNS = "sweep: every setting that the claim compares"
 ALL_VALUES = "lr, init or steps: such that every run has a value"
 SIGNS = {"below": "<", "above": ">", "exactly": "=", "": ""}
 
@@ -103,8 +104,11 @@ class Evidence:
 
     def opened(self, fewest: int = FEWEST_SEEDS) -> Self:
         """The same, open and with the reason, where seeds are too few, lack a value or straddle the bound."""
+        if not self.n + self.missing:
+            return replace(self, holds=None, why_open="there is no such run", to_change=ALL_RUNS)
         if self.n + self.missing < fewest:
-            return replace(self, holds=None, why_open=f"{self.n + self.missing} seeds of at least {fewest}")
+            seeds = count(self.n + self.missing, "seed")
+            return replace(self, holds=None, why_open=f"{seeds} of at least {fewest}")
         if self.missing:
             total = self.n + self.missing
             words = f"{self.missing} of {total} seeds have no value"

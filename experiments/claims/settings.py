@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, first_to_last, varying
 from experiments.analysis.selection import at_last_step, own_best
+from experiments.analysis.wording import count
 from experiments.claims.verdict import FEWEST_SEEDS, Undecided
 from mlp.activations import ACTIVATIONS, activation
 from mlp.initialisers import bias_variance, weight_variance
@@ -60,9 +61,11 @@ def alike(runs: pd.DataFrame, but: Sequence[str], which: str) -> None:
 def judged(records: Records, column: str, by: Sequence[str], *, larger: bool) -> pd.DataFrame:
     """Return `column` of `steps` after training, as `value`, for each setting of `by` at its best lr.
 
-    The rows of `own_best`. Undecided if there is no grid to choose from, or too few seeds.
+    The rows of `own_best`. Undecided if there is no grid to choose from, too few seeds, or something else
+    than `by` and the learning rate that differs between runs.
     """
     enough(records.runs)
+    alike(records.runs, [*by, "lr"], f"runs of one {', '.join(by)} and lr")
     return own_best(at_last_step(records, column), by, larger=larger)
 
 
@@ -84,7 +87,9 @@ def enough(runs: pd.DataFrame) -> None:
         raise Undecided("one learning rate, where each setting is judged at its own best", "lr: a list")
     if runs["seed"].nunique() < FEWEST_SEEDS:
         listed = ", ".join(map(str, range(FEWEST_SEEDS)))
-        raise Undecided(f"{runs['seed'].nunique()} seeds of at least {FEWEST_SEEDS}", f"seed: [{listed}]")
+        raise Undecided(
+            f"{count(runs['seed'].nunique(), 'seed')} of at least {FEWEST_SEEDS}", f"seed: [{listed}]"
+        )
 
 
 def trained(runs: pd.DataFrame) -> None:
@@ -102,6 +107,31 @@ def by_seed(rows: pd.DataFrame, value: str, how: str, runs: pd.DataFrame) -> pd.
     found = rows.groupby("seed")[value].agg(lambda each: getattr(each, how)(skipna=False))
     ended = runs.groupby("seed")["status"].agg(lambda each: bool((each == "ok").all()))
     return found.reindex(ended.index).where(ended)
+
+
+def of_runs(runs: pd.DataFrame, rows: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column of `rows`, one row a run, for each of the runs, by seed: NaN for a run without a row.
+
+    So a run that was lost counts as a seed without a value, and not as a seed that was never asked for.
+    """
+    found = rows.set_index("run_id")[column]
+    ordered = runs.sort_values("seed").set_index("seed")["run_id"]
+    return ordered.map(found).astype(float).rename(column)
+
+
+def by_layer(records: Records, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a column of `rows` of layers, those of one step: a seed a row, a layer a column, from 1 on.
+
+    All of the runs' hidden layers are there; what was not measured is NaN.
+    """
+    import pandas as pd
+
+    runs = records.runs.sort_values("seed")
+    layers = range(1, int(runs["depth"].max()) + 1)
+    found = rows.set_index(["run_id", "layer"])[column]
+    keys = pd.MultiIndex.from_product([runs["run_id"], layers], names=["run_id", "layer"])
+    table = found.reindex(keys).to_numpy(float).reshape(len(runs), len(layers))
+    return pd.DataFrame(table, index=pd.Index(runs["seed"], name="seed"), columns=list(layers))
 
 
 def deepest(rows: pd.DataFrame) -> pd.DataFrame:

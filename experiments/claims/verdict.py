@@ -13,7 +13,7 @@ inconclusive and says which. A claim whose own code fails is inconclusive too, a
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -69,9 +69,10 @@ class Verdict:
     """A claim's status with the number it hangs on; a row of claims.csv, and a card of the report.
 
     value, low, high, bound, side and n are those of the leading evidence: the first with the role "claim".
-    `unit` names its number. `condition` says where the claim holds and where it does not, or for an
-    inconclusive one what is missing and what to change. `remarks` are sentences with numbers measured beside
-    it, on which the status does not rest. `error` is what the claim's own code failed with, if it did.
+    `unit` names its number; if it is empty, the leading evidence's unit or setting does. `condition` says
+    where the claim holds and where it does not, or for an inconclusive one what is missing and what to
+    change. `remarks` are sentences with numbers measured beside it, on which the status does not rest.
+    `error` is what the claim's own code failed with, if it did.
     """
 
     status: Status
@@ -115,7 +116,8 @@ class Verdict:
         numbers = {name: getattr(self.lead, name) for name in ("value", "low", "high", "bound", "n", "side")}
         words = ("claim", "status", "condition", "rule", "comparisons")
         found = numbers | {name: getattr(self, name) for name in words}
-        return {name: (found | {"unit": self.unit or self.lead.unit})[name] for name in COLUMNS}
+        named = self.unit or self.lead.unit or self.lead.setting  # no number without the name of what it is
+        return {name: (found | {"unit": named})[name] for name in COLUMNS}
 
 
 def decide(
@@ -206,8 +208,9 @@ def _why_not(found: Sequence[Evidence], open_: Sequence[Evidence]) -> str:
         if e.holds is False:
             return f"the {e.role} failed: {e.sentence()}"
     if few := [e for e in (*_own(found), *guards) if e.few]:
-        seeds = ", ".join(map(str, range(FEWEST_SEEDS)))
-        return f"{_reasons(few)}; change the config: seed: [{seeds}]"
+        seeds = f"seed: [{', '.join(map(str, range(FEWEST_SEEDS)))}]"
+        changes = dict.fromkeys(e.to_change or seeds for e in few)
+        return f"{_reasons(few)}; change the config: {'; '.join(changes)}"
     if open_:
         changes = "; ".join(dict.fromkeys(e.to_change for e in open_ if e.to_change))
         return f"{_reasons(open_)}{f'; change the config: {changes}' if changes else ''}"
@@ -228,8 +231,15 @@ def judge(claims: Iterable[str], records: Records) -> list[Verdict]:
     """Every claim's verdict; one that the records cannot decide is inconclusive and says why.
 
     So is one whose code raises an error; `Verdict.error` then has it, and the others are judged all the same.
+    What overflows or is divided by 0 becomes infinite or NaN, whatever the caller has NumPy do about it.
     """
-    return [replace(_judge(CLAIMS.bind(text), records), claim=text, rule=rule_of(text)) for text in claims]
+    with np.errstate(all="ignore"):
+        return list(_verdicts(claims, records))
+
+
+def _verdicts(claims: Iterable[str], records: Records) -> Iterator[Verdict]:
+    for text in claims:
+        yield replace(_judge(CLAIMS.bind(text), records), claim=text, rule=rule_of(text))
 
 
 def _judge(claim: partial[Verdict], records: Records) -> Verdict:
@@ -260,7 +270,7 @@ def _with_fate(verdict: Verdict, records: Records) -> Verdict:
     told = (
         f"of all {count(len(records.runs), 'run')} {' and '.join(lost)}"
         if lost
-        else "no run diverged: the quantity is not defined there"
+        else "no run diverged or crashed: the quantity was not measured or is not defined there"
     )
     return replace(verdict, condition=f"{verdict.condition} ({told})")
 

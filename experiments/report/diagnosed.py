@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.report.answer import setting_name
 from experiments.report.page import Finding
 from experiments.storage.drawn import Gallery
+from experiments.sweeps.forecast import MOST_DIAGNOSED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 DIAGNOSIS = "diagnosis.csv"
-MOST_LAYERS = 6_000  # over all networks, which are drawn again: about 1.5 ms each at width 64
 MOST_YARDSTICKS = 3  # pairs of data and loss, each of which takes one shallow network to judge by
 HOW = "python scripts/diagnose.py"
 
@@ -39,7 +39,7 @@ def diagnosis(records: Records, gallery: Gallery, name: str) -> tuple[pd.DataFra
     yardsticks = len(runs[["dataset", "loss", "batch"]].drop_duplicates())
     if not len(runs):  # checks have none
         return None, "There is no diagnosis: every run crashed." if len(records.runs) else ""
-    if layers > MOST_LAYERS or yardsticks > MOST_YARDSTICKS:
+    if layers > MOST_DIAGNOSED or yardsticks > MOST_YARDSTICKS:
         return None, f"So many networks take a while: {HOW} {name} looks at each."
     try:
         table = diagnose(records)

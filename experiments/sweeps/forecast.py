@@ -46,6 +46,10 @@ EXAMPLES = 4  # whose Jacobians are taken, unless a probe names another number
 PREDICTION = 2e9  # for each layer of a setting, whatever the number of seeds: theory beside the summary
 FIGURE, CURVE = 6e10, 3e9  # for each figure, and for each setting in it
 CLAIM = 2.5e10  # a claim that trains or times networks of its own takes longer
+# Timed on 5 experiments of 2 to 24 networks of 5 to 11 layers and on the pages of w04, w05, w06 and l04.
+REPORT = 1e10  # the page and its explorer: 0.1 to 0.24 s
+DIAGNOSED = 1.1e8  # for each layer of every network, which the diagnosis draws again: 1.5 to 5 ms
+MOST_DIAGNOSED = 6_000  # layers of all networks: the report leaves more to scripts/diagnose.py
 
 
 def cost(stack: Sequence[Run], recording: Recording = _RECORDING) -> float:
@@ -145,13 +149,18 @@ def _normed(run: Run) -> float:
 
 
 def finishing_cost(experiment: Experiment, runs: Collection[Run]) -> float:
-    """Return the work in FLOP of the summary's predictions, the figures and the claims."""
+    """Return the work in FLOP of the summary's predictions, figures, claims, the diagnosis and the report."""
     seeds = max(1, len(experiment.sweep.get("seed", ())))
     settings = len(runs) / seeds
-    predictions = PREDICTION * sum(run.depth + 1 for run in runs) / seeds
-    return (
-        predictions + len(experiment.figures) * (FIGURE + CURVE * settings) + len(experiment.claims) * CLAIM
-    )
+    layers = sum(run.depth + 1 for run in runs)
+    figures = len(experiment.figures) * (FIGURE + CURVE * settings)
+    concluded = PREDICTION * layers / seeds + figures + len(experiment.claims) * CLAIM
+    return concluded + DIAGNOSED * layers * _is_diagnosed(experiment, layers) + REPORT
+
+
+def _is_diagnosed(experiment: Experiment, layers: int) -> bool:
+    """Return whether the report diagnoses: it needs what is measured by default, and not too many layers."""
+    return layers <= MOST_DIAGNOSED and set(Experiment("").probes) <= set(experiment.probes)
 
 
 def machine_speed(seconds: float = 0.05) -> float:

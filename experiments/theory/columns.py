@@ -14,12 +14,16 @@ from experiments.theory.inputs import Inputs
 from experiments.theory.kernels import Hidden, Output, Signal, alike
 from experiments.theory.limits import (
     CANCELS,
+    CHOSEN,
     FEW,
     IN_BATCH,
+    LEAST_FOR_BAND,
     LEAST_LEFT,
     LEAST_OF_ALL,
     MOST_ALIKE,
+    MOST_PAIRED,
     MOST_REUSED,
+    PAIRED,
     REUSED,
     SHARED,
     TOO_WIDE,
@@ -127,7 +131,18 @@ def _delta(layer: _Layer) -> LogNorm:
     squares = np.einsum("dii->di", back.delta) * inputs.weights
     share = squares.mean(axis=0)
     noise = back.noise / layer.width + np.outer(back.lean, back.lean) * layer.stray
-    return _norm(layer, squares.sum(axis=1), float(share.sum()), _spread(inputs, share, noise))
+    own = _not_shared(inputs, squares)
+    return _norm(layer, squares.sum(axis=1), float(share.sum()), _spread(inputs, share, noise), own)
+
+
+def _not_shared(inputs: Inputs, parts: Array) -> float:
+    """Return by what to multiply the variance over draws of Σ_e parts (D, M), each of which stands for many.
+
+    What one example's logits do by themselves averages out over all of those that it stands for.
+    """
+    covariance = np.cov(parts.T, ddof=0).reshape(len(inputs.weights), -1)
+    whole = float(covariance.sum())
+    return float(np.clip((inputs.excess * covariance).sum() / whole, 0, 1)) if whole > 0 else 1.0
 
 
 def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
@@ -149,12 +164,14 @@ def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
         variance += _sampling(inputs, du + x * back.turn, x, cosines)
     p = paired / (terms.sum() + paired) if paired else 0.0
     variance += 2 * p * (2 - p) / (width * inputs.classes)  # of n·C products of Gaussians, and with the rest
-    squares = layer.n_in * ((back.du * x * inputs.pairs).sum(axis=(1, 2)) + paired)
-    drawn = float(np.log(squares).var()) if (squares > 0).all() else 0.0
+    rows = (back.du * x * inputs.pairs).sum(axis=2)
+    squares, own = layer.n_in * (rows.sum(axis=1) + paired), _not_shared(inputs, rows)
+    drawn = own * float(np.log(squares).var()) if (squares > 0).all() else 0.0
     most_drawn = max(most_drawn, drawn)
     variance += min(1.0, np.sqrt(layer.above / width)) * (most_drawn - drawn)
     size = layer.n_in * float(np.abs(terms).sum() + abs(paired))
-    return _norm(layer, squares, size, variance), most_drawn
+    found = _norm(layer, squares, size, variance, own)
+    return (found.without_band(PAIRED) if p > MOST_PAIRED else found), most_drawn
 
 
 def _db(layer: _Layer) -> LogNorm:
@@ -169,22 +186,25 @@ def _db(layer: _Layer) -> LogNorm:
     return _norm(layer, squares, float(np.abs(terms).sum()), variance)
 
 
-def _norm(layer: _Layer, squares: Array, size: float, variance: float) -> LogNorm:
+def _norm(layer: _Layer, squares: Array, size: float, variance: float, own: float = 1.0) -> LogNorm:
     """Return mean and sd of the log norm, from squares over draws of logits and the log's variance at one.
 
-    size: the sum of the terms' sizes, of which `squares` are what is left.
+    size: the sum of the terms' sizes, of which `squares` are what is left. own: as `_not_shared` returns it.
     """
     reuse = layer.back.reuse
-    least = LEAST_LEFT if (layer.inputs.weights > 1).any() else LEAST_OF_ALL
+    chosen = bool((layer.inputs.weights > 1).any())
+    least = LEAST_LEFT if chosen else LEAST_OF_ALL
     if squares.mean() < least * size or (squares <= 0).any():
         return LogNorm(np.nan, np.nan, CANCELS)
     logs = np.log(squares)
-    total = (variance + float(logs.var())) * (1 + SHARED * reuse)
+    total = (variance + own * float(logs.var())) * (1 + SHARED * reuse)
     if total / 4 > WIDEST**2:
         return LogNorm(np.nan, np.nan, TOO_WIDE)
     shift = layer.back.log_scale / 2 - np.log(layer.inputs.total)
     found = LogNorm(float(logs.mean() / 2 + shift - variance / 4), float(np.sqrt(total) / 2))
-    return found.without_band(REUSED) if reuse > MOST_REUSED else found
+    if reuse > MOST_REUSED:
+        return found.without_band(REUSED)
+    return found.without_band(CHOSEN) if chosen and squares.mean() < LEAST_FOR_BAND * size else found
 
 
 def _sampling(inputs: Inputs, fixed: Array, products: Array, cosines: Array) -> float:

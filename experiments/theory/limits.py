@@ -10,15 +10,19 @@ import numpy as np
 # Bounds set on other settings than those of the coverage study (`experiments.verification.band_coverage`).
 LEAST_LEFT = 0.03  # of the sizes of a sum's terms: what is left of less depends on which examples are chosen
 LEAST_OF_ALL = 0.003  # where all examples are there, and none chosen: a Hermite series errs by this much
+LEAST_FOR_BAND = 0.1  # the same: what is left of less varies by twice the variance that theory expects
+MOST_PAIRED = 0.3  # of ‖dw‖² that pairs of examples make whose signals are alike by chance
 MOST_ALIKE = 0.1  # units' variances over a batch then vary by √0.2
-MOST_REUSED = 0.3  # of ln‖delta‖²: a band is then too narrow by a third
-SHARED = 2.5  # the variance that comes of sharing weights, over `reuse`; fitted below MOST_REUSED
+MOST_REUSED = 0.2  # of ln‖delta‖²: what comes of sharing weights is then as much as all the rest
+SHARED = 5.0  # the share by which that widens the variance, over `reuse`; fitted below MOST_REUSED
 WIDEST = 1.0  # sd of a log norm, a factor of e: beyond, first order in 1/width says nothing
 
 CANCELS = "no line", "the sum over examples cancels further than theory can tell"
 TOO_WIDE = "no line", "theory expects it to vary over seeds by more than a factor of e, and holds for less"
 FEW = "no line", "few directions hold most of the variance over the batch, and theory takes it for many"
 REUSED = "no band", "the loss's gradient depends much on the weights through which it goes back"
+CHOSEN = "no band", "most of the sum over examples cancels, and what is left depends on which are chosen"
+PAIRED = "no band", "much of it comes of examples whose signals are alike by chance"
 IN_BATCH = "no band", "how far networks stray under batch normalisation is known too roughly"
 
 Limit = tuple[str, str]  # what there is not, and why

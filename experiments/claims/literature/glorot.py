@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, at_start, hidden, join, probe_column
+from experiments.analysis.ratios import at_end, at_start, hidden, probe_column
+from experiments.analysis.wording import number
 from experiments.claims.comparison import (
     Compared,
     between,
@@ -20,9 +21,10 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import networks
-from experiments.claims.settings import alike, judged, only, rates
+from experiments.claims.evidence import ALL_VALUES
+from experiments.claims.settings import alike, by_layer, judged, of_runs, only, rates
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
-from experiments.theory.mean_field import chi, variances
+from experiments.theory.mean_field import LARGEST, chi, variances
 from mlp.activations import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
 from mlp.probes import jacobian
@@ -40,8 +42,9 @@ if TYPE_CHECKING:
 @CLAIMS
 @needs("a_mean")
 @rule(
-    "at {after} updates: top mean below {low:g}, others above {high:g} and in order, error above {error:g}; "
-    "then the top mean rises {escape:g} times"
+    "after {after} updates the top hidden layer's mean output is below {low:g}, the others' are above "
+    "{high:g} and rise from layer to layer, and the test error is above {error:g}; in the end the top "
+    "layer's mean output is above {escape:g} times its lowest"
 )
 def L03a_saturation(
     records: Records,
@@ -64,12 +67,13 @@ def L03a_saturation(
     """  # fmt: skip
     chosen = only(records, activation="sigmoid")
     alike(chosen.runs, [], "one setting")
-    means = _layer_means(chosen)
-    if after not in means.index.get_level_values("step"):
+    if chosen.runs["depth"].min() < 3:
+        raise Undecided("no two layers below the top one, of which to tell an order", "depth: 4")
+    if after not in set(chosen.layers["step"]):
         raise Undecided(f"step {after} was not watched", f"watch: with {after}")
-    then = means.xs(after, level="step")
-    wrong = 1 - chosen.steps[chosen.steps["step"] == after]["test_accuracy"]
-    top = means.iloc[:, -1].unstack("step").to_numpy()  # noqa: PD010 - a seed a row
+    then = _layer_means(chosen, after)
+    at_that = chosen.steps[chosen.steps["step"] == after]
+    wrong = 1 - of_runs(chosen.runs, at_that, "test_accuracy")
     order = np.diff(then.iloc[:, :-1].to_numpy(), axis=1).min(axis=1)
     after_some = f"after {after} updates"
     others = then.iloc[:, :-1]
@@ -88,19 +92,26 @@ def L03a_saturation(
         bounded(f"test error {after_some}", wrong, "above", error, "threshold"),
         bounded(
             "top layer's last mean output over its lowest",
-            top[:, -1] / top.min(axis=1),
+            _escape(chosen),
             "above",
             escape,
             "threshold",
         ),
     ]
-    return decide_parts(evidence, "mean output")
+    return decide_parts(evidence)
 
 
-def _layer_means(records: Records) -> pd.DataFrame:
-    """Return a_mean with a row per seed and step, and a column per hidden layer."""
-    rows = join(hidden(records.layers, records.runs), records.runs, ["seed"])
-    return rows.pivot_table(index=["seed", "step"], columns="layer", values="a_mean")
+def _layer_means(records: Records, step: int) -> pd.DataFrame:
+    """Return a_mean at one step with a row per seed, and a column per hidden layer."""
+    return by_layer(records, records.layers[records.layers["step"] == step], "a_mean")
+
+
+def _escape(records: Records) -> np.ndarray:
+    """Return by seed the top hidden layer's last mean output over its lowest of all watched steps."""
+    steps = sorted(set(records.layers["step"]))
+    top = np.stack([_layer_means(records, step).iloc[:, -1].to_numpy() for step in steps])
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a layer that is all 0 there is no ratio
+        return np.asarray(top[-1] / top.min(axis=0))
 
 
 # Jacobians --------------------------------------------------------------------------------------------------
@@ -145,7 +156,7 @@ def L03b_jacobians(records: Records) -> Verdict:
         evidence.append(between(name, found, low, high, printed, "source"))
     for init, runs in chosen.runs.groupby("init", sort=False):
         evidence += _ratios(chosen.of(runs["run_id"]), str(init))
-    return decide_parts(evidence, "mean singular value", remarks=[_closed_form()])
+    return decide_parts(evidence, remarks=[_closed_form()])
 
 
 def _mean_singular(run: Any) -> float:
@@ -158,18 +169,11 @@ def _mean_singular(run: Any) -> float:
 
 
 def _ratios(records: Records, init: str) -> list[Compared]:
-    rows = at_start(records.layers).merge(records.runs[["run_id", "seed", "depth", "width"]], on="run_id")
-    depth, width = int(rows["depth"].iloc[0]), int(rows["width"].iloc[0])
-    by_layer = rows.pivot_table(index="seed", columns="layer", values=["delta_log10", "dw_log10", "z_rms"])
-    act = curve("tanh")
-    weight = width * weight_variance(init, width, width, act)
-    bias = bias_variance(str(records.runs["bias"].iloc[0]), width, width, act)
-    first = float((by_layer["z_rms"][1] ** 2).mean())
-    sizes = variances(act, depth, weight, bias, first)[:-1]
-    expected = float(np.sqrt(np.prod(chi(act, sizes, weight))))
-    logs = by_layer["delta_log10"]
+    depth, start = int(records.runs["depth"].iloc[0]), at_start(records.layers)
+    expected = _expected(records, by_layer(records, start, "z_rms")[1])
+    logs, of_weights = (by_layer(records, start, column) for column in ("delta_log10", "dw_log10"))
     delta = 10 ** (logs[1] - logs[depth])
-    dw = 10 ** (by_layer["dw_log10"][2] - by_layer["dw_log10"][depth])
+    dw = 10 ** (of_weights[2] - of_weights[depth])
     theory = near(f"{init}: ‖delta_1‖/‖delta_{depth}‖", delta, expected, DELTA_OFF, "derived", relative=True)
     found = [*given("check", [theory]), near(f"{init}: ‖dw_2‖/‖dw_{depth}‖", dw, 1.0, DW_OFF, "derived")]
     if init == STANDARD:
@@ -177,6 +181,25 @@ def _ratios(records: Records, init: str) -> list[Compared]:
         name = f"{init}: variance of delta in layer {depth - 1} over layer {depth}"
         found.append(near(name, factor, 1 / 3, THIRD_OFF, "source", relative=True))
     return found
+
+
+def _expected(records: Records, first: pd.Series) -> float:
+    """Return theory's ‖delta_1‖/‖delta_depth‖ from the first layer's root mean square of z, by seed.
+
+    Undecided where that has no mean, or is no size that theory can start from.
+    """
+    run = records.runs.iloc[0]
+    depth, width, act = int(run["depth"]), int(run["width"]), curve("tanh")
+    size = float((first**2).mean(skipna=False))
+    if not 0 < size < LARGEST:
+        lost = int(first.isna().sum())
+        why = (
+            f"{lost} of {len(first)} seeds have no value" if lost else f"their mean square is {number(size)}"
+        )
+        raise Undecided(f"theory cannot start from layer 1's z_rms, {run['init']}: {why}", ALL_VALUES)
+    weight = width * weight_variance(run["init"], width, width, act)
+    sizes = variances(act, depth, weight, bias_variance(run["bias"], width, width, act), size)[:-1]
+    return float(np.sqrt(np.prod(chi(act, sizes, weight))))
 
 
 def _closed_form() -> str:
@@ -243,7 +266,7 @@ def L13_rectifiers(records: Records) -> Verdict:
         f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %, "
         "with a penalty on activity)."
     )
-    return decide_parts(evidence, "points of test error", remarks=remarks)
+    return decide_parts(evidence, remarks=remarks)
 
 
 def _gap(better: str, worse: str, error: dict[str, pd.Series]) -> pd.Series:
@@ -264,12 +287,15 @@ def _as_printed(better: str, worse: str, error: dict[str, pd.Series]) -> Compare
 
 def _order(error: dict[str, pd.Series]) -> str:
     """Say in how many pairs of equal seeds the errors are in the printed order."""
-    table = np.stack([error[act].sort_index().to_numpy() for act in PRINTED])
-    first, second = (np.diff(table, axis=0) > 0).sum(axis=1)
-    return (
-        f"Of {table.shape[1]} pairs of equal seeds tanh errs more than the rectifier in {first}, softplus "
-        f"more than tanh in {second}."
-    )
+    pairs = {
+        ("relu", "tanh"): "tanh errs more than the rectifier",
+        ("tanh", "softplus"): "softplus more than tanh",
+    }
+    told_ = []
+    for (better, worse), words in pairs.items():
+        gap = _gap(better, worse, error).dropna()
+        told_.append(f"{words} in {(gap > 0).sum()} of {len(gap)}")
+    return f"Of pairs of equal seeds, {', '.join(told_)}."
 
 
 def _zeros(records: Records) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, decay
+from experiments.analysis.wording import number
 from experiments.claims.comparison import Compared, given, mean_near, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import alike, deepest, only, start_ratios, weight_and_bias
+from experiments.claims.settings import alike, by_layer, deepest, of_runs, only, start_ratios, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from mlp.activations import activation as curve
 from mlp.registry import Count, Positive
@@ -46,9 +47,11 @@ def L01_theory(records: Records, *, within: Positive = 0.02) -> Verdict:
     Source: Poole et al. 2016; Schoenholz et al. 2017; Pennington et al. 2018. None of them printed these
     numbers: all are computed here.
     """
-    rows = deepest(start_ratios(records))
-    rows = rows[rows["depth"] > 1]
-    rows = rows.assign(factor=np.exp(rows["log"] / (rows["depth"] - 1)))
+    runs = deepest(records.runs)
+    alike(runs, ["activation", "init"], "activation and init, in the deepest networks")
+    runs = runs[runs["depth"] > 1]
+    logs = runs["run_id"].map(start_ratios(records).set_index("run_id")["log"]).astype(float)
+    rows = runs.assign(factor=np.exp(logs / (runs["depth"] - 1)))
     settings = list(rows.groupby(["activation", "init"], sort=False))
     predicted = [_predicted(records, each) for _, each in settings]
     known = [pair for pair in zip(settings, predicted, strict=True) if pair[1].applies]
@@ -64,20 +67,21 @@ def L01_theory(records: Records, *, within: Positive = 0.02) -> Verdict:
         for ((text, init), each), prediction in known
     ]  # fmt: skip
     evidence += _sigmoids(rows, within)
-    return decide(evidence, "factor per layer", condition=_outside, remarks=_silent(settings, predicted))
+    return decide(evidence, condition=_outside, remarks=_silent(settings, predicted))
 
 
 def _outside(evidence: Sequence[Evidence]) -> str:
     """Say at how many settings theory is within the tolerance, and at which it is not."""
     sides = {word: [_short(e) for e in evidence if e.holds is held] for word, held in NOT_HELD.items()}
-    told = [f"{word} for {'; '.join(names)}" for word, names in sides.items() if names]
+    told = [f"{word} for {', '.join(names)}" for word, names in sides.items() if names]
     held = sum(e.holds is True for e in evidence)
     return "; ".join([f"holds for {held} of {len(evidence)} settings", *told])
 
 
 def _short(e: Evidence) -> str:
-    """Return the short name of a setting: ``gelu, he_normal``."""
-    return e.setting.partition(", depth")[0]
+    """Return the short name of a setting with our factor and theory's: ``gelu, he_normal (…, theory 1)``."""
+    theory = f", theory {number(e.published)}" if isinstance(e, Compared) else ""
+    return f"{e.setting.partition(', depth')[0]} ({e.numbers}{theory})"
 
 
 def _predicted(records: Records, rows: pd.DataFrame) -> Prediction:
@@ -143,7 +147,7 @@ def L02_nielsen(records: Records) -> Verdict:
     evidence: list[Compared] = []
     for when, frame in (("at the start", at_start(norms)), ("after training", at_end(norms, records.runs))):
         evidence += _nielsens(records, frame, when)
-    return decide([*evidence, *_factor(records, norms)], "‖db‖")
+    return decide([*evidence, *_factor(records, norms)])
 
 
 def _nielsens(records: Records, norms: pd.DataFrame, when: str) -> list[Compared]:
@@ -200,26 +204,27 @@ def L12_laws(records: Records, *, deep: Count = 50) -> Verdict:
     """
     alike(records.runs, ["activation", "depth"], "activation and depth")
     _unit_weights(records)
-    sigmoids = deepest(at_start(decay(only(records, activation="sigmoid"))))
+    sigmoids = only(records, activation="sigmoid")
+    steep = deepest(sigmoids.runs)
     tanhs = only(records, activation="tanh")
     ratios = start_ratios(tanhs)
-    depths = list(ratios[ratios["depth"] >= deep].groupby("depth"))
+    depths = list(tanhs.runs[tanhs.runs["depth"] >= deep].groupby("depth"))
     comparisons = 2 + len(depths)
-    name = f"sigmoid, depth {sigmoids['depth'].max()}: factor of ‖delta‖ per layer"
+    name = f"sigmoid, depth {steep['depth'].max()}: factor of ‖delta‖ per layer"
+    factors = of_runs(steep, at_start(decay(sigmoids)), "factor")
     evidence = [
-        mean_near(
-            name, sigmoids["factor"], SIGMOID, SHARE_OFF, "derived", relative=True, comparisons=comparisons
-        ),
+        mean_near(name, factors, SIGMOID, SHARE_OFF, "derived", relative=True, comparisons=comparisons),
         _slope(tanhs, comparisons),
     ]
     evidence += [
         mean_near(
-            f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth", np.exp(rows["log"]) * np.sqrt(depth),
+            f"tanh, depth {depth}: ‖delta_1‖/‖delta_depth‖ · √depth",
+            np.exp(of_runs(runs, ratios, "log")) * np.sqrt(depth),
             TANH_CONSTANT, CONSTANT_OFF, "derived", relative=True, comparisons=comparisons,
         )
-        for depth, rows in depths
+        for depth, runs in depths
     ]  # fmt: skip
-    return decide_parts(evidence, "factor per layer")
+    return decide_parts(evidence)
 
 
 def _unit_weights(records: Records) -> None:
@@ -231,17 +236,16 @@ def _unit_weights(records: Records) -> None:
 def _slope(records: Records, comparisons: int) -> Compared:
     """Return the slopes of ln ‖delta‖ on ln layer from layer 10 on, in the deepest networks."""
     runs = deepest(records.runs)
-    rows = at_start(records.layers).merge(runs[["run_id", "seed", "depth"]], on="run_id")
-    inside = rows[(rows["layer"] >= 10) & (rows["layer"] <= rows["depth"])]
-    if inside["layer"].nunique() < 10:
+    if runs["depth"].max() < 20:
         raise Undecided("no network is deep enough for a power law to be seen", "depth: [100]")
-    logs = inside["delta_log10"] * np.log(10) + _narrowness(runs.iloc[0])[inside["layer"] - 1]
-    slopes = [_fitted(np.log(each["layer"]), logs[each.index]) for _, each in inside.groupby("seed")]
+    table = by_layer(records.of(runs["run_id"]), at_start(records.layers), "delta_log10").loc[:, 10:]
+    logs = table * np.log(10) + _narrowness(runs.iloc[0])[9:]
+    slopes = [_fitted(np.log(logs.columns.to_numpy()), each.to_numpy()) for _, each in logs.iterrows()]
     name = f"tanh, depth {runs['depth'].iloc[0]}: slope of ln ‖delta‖ on ln layer"
     return mean_near(name, slopes, TANH_SLOPE, SLOPE_OFF, "recalled", comparisons=comparisons)
 
 
-def _fitted(x: pd.Series, y: pd.Series) -> float:
+def _fitted(x: np.ndarray, y: np.ndarray) -> float:
     """Return the slope of the least-squares line; NaN where a point is not finite."""
     return float(np.polyfit(x, y, 1)[0]) if np.isfinite(y).all() else float("nan")
 

@@ -18,7 +18,7 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import Passed, backward, forward, mean_cosine, networks
-from experiments.claims.settings import deepest, only
+from experiments.claims.settings import alike, of_runs, only
 from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts
 from experiments.theory.closed_forms import (
     batch_norm_growth,
@@ -149,16 +149,17 @@ def L10_selu(records: Records, *, growth: Positive = 1.0352) -> Verdict:
     Source: Klambauer, Unterthiner, Mayr & Hochreiter 2017; the growth is derived here.
     """
     chosen = only(records, activation="selu")
-    last = at_start(chosen.layers).merge(chosen.runs[["run_id", "depth"]], on="run_id")
-    last = last[(last["layer"] == last["depth"]) & (last["depth"] == chosen.runs["depth"].max())]
-    depth = int(last["depth"].max())
-    factors = deepest(at_start(decay(chosen)))["factor"]
+    alike(chosen.runs, ["depth"], "depth")
+    depth = int(chosen.runs["depth"].max())
+    if depth < 2:
+        raise Undecided("one layer has no factor from layer to layer", "depth: 100")
+    runs, start = chosen.runs[chosen.runs["depth"] == depth], at_start(chosen.layers)
+    mean, variance = (of_runs(runs, start[start["layer"] == depth], column) for column in ("a_mean", "a_var"))
+    factors = of_runs(runs, at_start(decay(chosen)), "factor")
     name = f"depth {depth}"
     evidence = [
-        bounded(f"{name}: |mean| of outputs", last["a_mean"].abs(), "below", MOMENT_OFF, "threshold"),
-        bounded(
-            f"{name}: |variance − 1| of outputs", (last["a_var"] - 1).abs(), "below", MOMENT_OFF, "threshold"
-        ),
+        bounded(f"{name}: |mean| of outputs", mean.abs(), "below", MOMENT_OFF, "threshold"),
+        bounded(f"{name}: |variance − 1| of outputs", (variance - 1).abs(), "below", MOMENT_OFF, "threshold"),
         mean_near(f"{name}: factor of ‖delta‖ per layer", factors, growth, GROWTH_OFF, "derived"),
     ]
     return decide_parts([*evidence, *given("check", _selu_constants())])
@@ -198,9 +199,10 @@ def L11_batch_norm(
     Source: Yang et al. 2019; Arpit et al. 2016 (ReLU's 1.47, which is of the squared norm); the form for any
     activation is derived here.
     """
-    chosen = only(records, norm=[norm for norm in records.runs["norm"].unique() if norm.startswith("batch")])
+    chosen = records.of(records.runs.loc[records.runs["norm"].str.startswith("batch"), "run_id"])
     if not len(chosen.runs):
         raise Undecided("no run with batch normalisation", "norm: batch")
+    alike(chosen.runs, ["activation"], "activation")
     if chosen.runs["depth"].min() < FEWEST_LAYERS:
         raise Undecided("too few layers for a factor", f"depth: {FEWEST_LAYERS} or more")
     groups = list(_growth(chosen).groupby("activation", sort=False)["growth"])
@@ -217,7 +219,7 @@ def L11_batch_norm(
             )
             for tag, number in known.items()
         ]  # fmt: skip
-    return decide(evidence, "growth per layer")
+    return decide(evidence)
 
 
 def _growth(records: Records) -> pd.DataFrame:
@@ -231,6 +233,7 @@ def _growth(records: Records) -> pd.DataFrame:
 def _factor(rows: pd.DataFrame) -> float:
     """Return the factor of the squared norm per layer towards the input; NaN where a norm is not finite."""
     logs = rows["delta_log10"]
-    return (
-        float(10 ** (-2 * np.polyfit(rows["layer"], logs, 1)[0])) if np.isfinite(logs).all() else float("nan")
-    )
+    if len(logs) < 2 or not np.isfinite(logs).all():
+        return float("nan")
+    with np.errstate(over="ignore", under="ignore"):
+        return float(10 ** (-2 * np.polyfit(rows["layer"], logs, 1)[0]))

@@ -21,7 +21,7 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks, tangent
-from experiments.claims.settings import alike, only, start_ratios, trained, weight_and_bias
+from experiments.claims.settings import alike, of_runs, only, start_ratios, trained, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from experiments.theory.closed_forms import (
     born_dead_at_one_input,
@@ -51,7 +51,10 @@ FACTOR_OFF = 0.03  # how far off the factor of ‖delta‖ per layer may be, as 
 
 @CLAIMS
 @needs("delta_norm", "delta_log10", varies=("init",))
-@rule("share of the loss that is gone: above {learns:g} with {good}, below {stalls:g} with {bad}")
+@rule(
+    "share of the initial training loss that is gone after training: above {learns:g} with {good}, below "
+    "{stalls:g} with {bad}"
+)
 def L04_he(
     records: Records,
     *,
@@ -73,14 +76,16 @@ def L04_he(
     """  # fmt: skip
     chosen = only(records, activation="relu", init=[good, bad])
     alike(chosen.runs, ["init"], "initialiser")
+    if chosen.runs["depth"].min() < 2:
+        raise Undecided("one layer has no factor from layer to layer", "depth: 30")
     gone = _loss_gone(chosen)
     evidence = [
-        bounded(f"{good}: share of the loss that is gone", gone[good], "above", learns, "threshold"),
-        bounded(f"{bad}: share of the loss that is gone", gone[bad], "below", stalls, "threshold"),
+        bounded(f"{good}: share of the initial loss that is gone", gone[good], "above", learns, "threshold"),
+        bounded(f"{bad}: share of the initial loss that is gone", gone[bad], "below", stalls, "threshold"),
     ]
     model_b = computed("gradient left with std 0.01, model B", _model_b(), VGG_B_LOSS, VGG_B_OFF, "source")
     checks = given("check", [*(_factor(chosen, init) for init in (good, bad)), model_b])
-    return decide_parts([*evidence, *checks], "share of the loss")
+    return decide_parts([*evidence, *checks])
 
 
 def _loss_gone(records: Records) -> dict[str, pd.Series]:
@@ -88,20 +93,22 @@ def _loss_gone(records: Records) -> dict[str, pd.Series]:
     trained(records.runs)
     start = at_start(records.steps).set_index("run_id")["loss"]
     end = at_end(records.steps, records.runs).set_index("run_id")["loss"]
-    gone = records.runs.assign(gone=records.runs["run_id"].map(1 - end / start))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a loss of 0 there is no share
+        gone = records.runs.assign(gone=records.runs["run_id"].map(1 - end / start))
     return {init: rows["gone"] for init, rows in gone.groupby("init")}
 
 
 def _factor(records: Records, init: str) -> Compared:
     """Compare the factor of ‖delta‖ per layer, by seed, with theory's for the mean of its log."""
-    ratios = start_ratios(only(records, init=init))
-    run = ratios.iloc[0]
+    mine = only(records, init=init)
+    run = mine.runs.iloc[0]
     layers, width = int(run["depth"]) - 1, int(run["width"])
+    logs = of_runs(mine.runs, start_ratios(mine), "log")
     variance, _ = weight_and_bias(run)
     shift, _ = log_norm_band(5.0, layers, width)
     expected = np.exp(0.5 * np.log(variance / 2) + shift / layers)
     name = f"{init}, depth {run['depth']}: factor of ‖delta‖ per layer"
-    factors = np.exp(ratios["log"] / layers)
+    factors = np.exp(logs / layers)
     return mean_near(name, factors, expected, FACTOR_OFF, "derived", relative=True, comparisons=2)
 
 
@@ -151,6 +158,7 @@ def L05_born_dead(
     """
     enough_seeds(records)
     by = ["activation", "init", "bias", "width", "depth"]
+    alike(records.runs, [field for field in by if field != "bias"], "activation, init, width and depth")
     shares = dict(by_seed(records, by, lambda run: _born_dead(run, nets)))
     checks = [e for key, found in shares.items() for e in _laws(key, found, nets, he, rai)]
     evidence = _narrow(shares, he, rai)
@@ -159,7 +167,7 @@ def L05_born_dead(
             f"no ReLU networks of width {NARROW} and more than two layers with both initialisations",
             f"init: [{he}, {rai}]",
         )
-    return decide_parts([*evidence, *checks], "P(born dead)")
+    return decide_parts([*evidence, *checks])
 
 
 def _born_dead(run: Any, nets: int) -> float:
@@ -181,6 +189,8 @@ def _narrow(shares: dict[tuple[Any, ...], list[float]], he: str, rai: str) -> li
     by_init = {key[1]: np.array(found) for key, found in deep.items() if key[4] == depth}
     if not {he, rai} <= set(by_init):
         return []
+    if len(by_init[he]) != len(by_init[rai]):
+        raise Undecided(f"{he} and {rai} are not there with the same seeds", SAME_SEEDS)
     name = f"width {NARROW}, depth {depth}: "
     with np.errstate(divide="ignore", invalid="ignore"):
         left = by_init[rai] / by_init[he]
@@ -241,6 +251,7 @@ def _bounds(name: str, found: list[float], width: int, depth: int, nets: int) ->
 # Spread -----------------------------------------------------------------------------------------------------
 
 RATIO_OFF = 0.1  # how far off the moment ratio may be, as a share
+SAME_SEEDS = "seed: the same at every setting"
 COLLAPSE = 0.1  # how far two variances of the log may be apart at equal depth over width
 
 
@@ -273,7 +284,7 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
         )
     variances = {key: [float(np.log(x[x > 0]).var()) for x in found] for key, found in squares.items()}
     evidence += _collapse(variances)
-    return decide(evidence, "moment ratio", remarks=_logs(squares, variances))
+    return decide(evidence, remarks=_logs(squares, variances))
 
 
 def _squares(run: Any, nets: int) -> np.ndarray:
@@ -299,7 +310,10 @@ def _collapse(variances: dict[tuple[int, int], list[float]]) -> list[Compared]:
     for narrow in shapes:
         for wide in shapes:
             if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0] and narrow[0] >= 50:
-                ratio = np.array(variances[narrow]) / np.array(variances[wide])
+                ours, theirs = (np.array(variances[shape]) for shape in (narrow, wide))
+                if len(ours) != len(theirs):
+                    raise Undecided(f"{narrow} and {wide} are not there with the same seeds", SAME_SEEDS)
+                ratio = ours / theirs
                 name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
                 found.append(mean_near(name, ratio, 1.0, COLLAPSE, "derived", comparisons=len(variances) + 1))
     return found

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from experiments.analysis.ratios import at_end
 from experiments.claims.comparison import Compared, bounded, by_seed, compared, enough_seeds, given, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
-from experiments.claims.settings import only
+from experiments.claims.evidence import told
+from experiments.claims.settings import alike, of_runs, only
 from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts
 from mlp.registry import Positive, Share, Within
 
@@ -45,6 +47,7 @@ def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, 1000)] =
     if not (records.runs["init"] == "pytorch_default").any():
         raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
     enough_seeds(records)
+    alike(records.runs, ["init", "bias"], "init and bias")
     found = dict(by_seed(records, ["init", "bias"], lambda run: _dead(run, nets)))
     shares = {init: np.concatenate(each) for (init, _), each in found.items()}
     counts = np.rint(shares["pytorch_default"] * WIDTHS)
@@ -57,7 +60,7 @@ def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, 1000)] =
     ]  # fmt: skip
     dying = [e for e in evidence if e.published]
     none = given("aside", [e for e in evidence if not e.published])
-    return decide([*dying, *none], "units", remarks=_last(shares))
+    return decide([*dying, *none], remarks=_last(shares))
 
 
 def _dead(run: Any, nets: int) -> np.ndarray:
@@ -102,20 +105,31 @@ def L14b_ten_per_cent(
     Source: Lippe, UvA deep learning tutorial 3; its issue 119 on the sigmoid result.
     """
     chosen = only(records, activation="sigmoid")
-    steps = chosen.steps.merge(chosen.runs[["run_id", "lr", "seed"]], on="run_id", suffixes=("_now", ""))
-    patient = steps[(steps["lr"] == printed_lr) & (steps["step"] <= PATIENCE)]
-    last = steps[steps["step"] == steps["step"].max()]
-    larger = last[last["lr"] > printed_lr]
-    if not (len(patient) and len(larger)):
+    alike(chosen.runs, ["lr"], "runs of one lr")
+    rates = sorted(chosen.runs["lr"].unique())
+    if printed_lr not in rates or rates[-1] <= printed_lr:
         raise Undecided(
             "no learning rate as printed, or none larger", f"lr: [{printed_lr:g}, {10 * printed_lr:g}]"
         )
-    best = patient.groupby("seed")["test_accuracy"].max()
+    last = {lr: _of_rate(chosen, lr, at_end(chosen.steps, chosen.runs)) for lr in rates}
+    best = _of_rate(chosen, printed_lr, _best(chosen))
     evidence = [_printed(f"lr {printed_lr:g}: best test accuracy in 7 epochs", best, rounding)]
-    for lr, rows in larger.groupby("lr"):
-        name = f"lr {lr:g}: test accuracy after {rows['step'].iloc[0]} updates"
-        evidence.append(bounded(name, rows["test_accuracy"], "above", learns, "threshold"))
-    return decide_parts(evidence, "test accuracy", remarks=_left(last))
+    updates = int(chosen.runs["steps"].iloc[0])
+    for lr in rates[rates.index(printed_lr) + 1 :]:
+        name = f"lr {lr:g}: test accuracy after {updates} updates"
+        evidence.append(bounded(name, last[lr], "above", learns, "threshold"))
+    return decide_parts(evidence, remarks=_left(last, updates))
+
+
+def _of_rate(records: Records, lr: float, rows: pd.DataFrame) -> pd.Series:
+    """Return the test accuracy in `rows` of the runs at one learning rate, by seed; NaN of a run without."""
+    return of_runs(records.runs[records.runs["lr"] == lr], rows, "test_accuracy")
+
+
+def _best(records: Records) -> pd.DataFrame:
+    """Return for each run its best test accuracy within the tutorial's patience."""
+    patient = records.steps[records.steps["step"] <= PATIENCE]
+    return patient.groupby("run_id", as_index=False)["test_accuracy"].max()
 
 
 def _printed(name: str, values: pd.Series, rounding: float) -> Compared:
@@ -124,10 +138,10 @@ def _printed(name: str, values: pd.Series, rounding: float) -> Compared:
     return compared(name, values.to_numpy(), CHANCE, words, "source", holds)
 
 
-def _left(last: pd.DataFrame) -> list[str]:
+def _left(last: dict[float, pd.Series], updates: int) -> list[str]:
+    """Say for each learning rate the test accuracy at the end, and how many seeds are still at chance."""
     return [
-        f"lr {lr:g}, after {rows['step'].iloc[0]} updates: median accuracy "
-        f"{rows['test_accuracy'].median():.2f}, {(rows['test_accuracy'] < 1.1 * CHANCE).sum()} of "
-        f"{len(rows)} seeds still at chance."
-        for lr, rows in last.groupby("lr")
+        f"lr {lr:g}, after {updates} updates: test accuracy {told(values)}, "
+        f"{(values < 1.1 * CHANCE).sum()} of {len(values)} seeds still at chance (below {1.1 * CHANCE:.2g})."
+        for lr, values in last.items()
     ]

@@ -87,6 +87,10 @@ def W13_dying_relu(
     """
     mine, at = _asked(records, [named(activation)])
     changes = _shocked(life.died_and_lived(mine, at))
+    if not len(changes):
+        raise Undecided(
+            "no hidden unit is known to live before the shock", "init, bias or lr: such that some do"
+        )
     largest = _largest(changes)
     killed = _killed(mine, changes, at)
     evidence = [
@@ -298,11 +302,12 @@ def _again(rows: pd.DataFrame, seeds: pd.Series, text: str, at: int, most: float
 def _better(records: Records, leaky: Sequence[str], against: str) -> list[Evidence]:
     """Return by seed the test accuracy after training less ReLU's, at the largest shock."""
     ends, largest = _final(records), _largest(records.runs)
-    rows = ends[ends["schedule"] == largest].groupby("activation")
-    by_seed = {text: each.set_index("seed")["test_accuracy"] for text, each in rows}
+    ends = ends[ends["schedule"] == largest].set_index(["activation", "seed"])["test_accuracy"]
+    seeds = sorted(set(records.runs["seed"]))
     found = []
     for text in leaky:
-        gain = by_seed[text] - by_seed[against].reindex(by_seed[text].index)
+        theirs, mine = (ends.reindex([(act, seed) for seed in seeds]).to_numpy() for act in (against, text))
+        gain = mine - theirs
         name = f"{text}: test accuracy less that with {against} after {largest}"
         found.append(Evidence.of(name, gain, "above", 0.0, role="aside"))
     return found

@@ -73,8 +73,8 @@ def _for_an_element(evidence: Sequence[Evidence]) -> str:
     open_ = [e.setting for e in element if e.holds is None]
     but = f" (open for {', '.join(open_)})" if open_ else ""
     return (
-        f"for one element by itself, which takes up to {most.numbers} times as long{but}; not for a whole "
-        f"training step, which takes at most {longest.numbers} times as long"
+        f"holds for one element by itself, which takes up to {most.numbers} times as long{but}; not for a "
+        f"whole training step, which takes at most {longest.numbers} times as long"
     )
 
 
@@ -125,7 +125,8 @@ def _but_for_the_loop(evidence: Sequence[Evidence]) -> str:
     own = printed[0]
     slower = f"{number(1 / own.value)} ({number(1 / own.high)} to {number(1 / own.low)}, n = {own.n})"
     return (
-        f"as one operation on an array; the write-up's own loop takes {slower} times as long as its sigmoid"
+        f"holds as one operation on an array; the write-up's own loop takes {slower} times as long as its "
+        "sigmoid"
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.analysis.ratios import at_start, decay
+from experiments.analysis.wording import number
 from experiments.claims.comparison import ERRORS
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.evidence import told
@@ -198,20 +200,27 @@ def _agreement(name: str, rows: pd.DataFrame) -> Evidence:
     logs = (rows["log"] - _expected(rows)[0]) / (depth - 1)
     error = ERRORS * logs.std() / np.sqrt(n) if n > 1 else np.nan
     away = np.expm1([abs(logs.mean()), max(0.0, abs(logs.mean()) - error), abs(logs.mean()) + error])
+    missing = int(logs.isna().sum())
     made = Evidence(
         f"{name}: theory's factor per layer of ‖delta‖ against ours at depth {depth}, relative difference",
-        *(float(each) for each in away), n, OFF, bool(away[0] < OFF), role="check", side="below",
-        missing=int(logs.isna().sum()),
+        *(float(each) for each in away), n - missing, OFF, bool(away[0] < OFF), role="check", side="below",
+        missing=missing,
     )  # fmt: skip
-    return made if n >= FEWEST_SEEDS and np.isfinite(away[0]) else made.opened()
+    if missing or n < FEWEST_SEEDS or np.isfinite(away[0]):
+        return made.opened()
+    return replace(made, holds=None, why_open="a ratio of norms is 0 or infinite, which has no logarithm")
 
 
 def _log_ratios(records: Records) -> pd.DataFrame:
-    """Return every run with `log` = ln(‖delta_1‖/‖delta_depth‖) at the start and `q`, mean z² in layer 1."""
-    layers = at_start(records.layers)
+    """Return every run with `log` = ln(‖delta_1‖/‖delta_depth‖) at the start and `q`, mean z² in layer 1.
+
+    NaN where a run has no such row.
+    """
+    layers, runs = at_start(records.layers), records.runs
     first = layers[layers["layer"] == 1].set_index("run_id")["z_rms"]
-    ratios = start_ratios(records)
-    return ratios.assign(q=ratios["run_id"].map(first).astype(float) ** 2)
+    logs = start_ratios(records).set_index("run_id")["log"]
+    log, rms = (runs["run_id"].map(values).astype(float) for values in (logs, first))
+    return runs.assign(log=log, q=rms**2)
 
 
 def _expected(rows: pd.DataFrame) -> tuple[float, float]:
@@ -235,19 +244,19 @@ def _by_weights(evidence: Sequence[Evidence]) -> str:
     """Say for which initial weights each part of the claim holds."""
     own = [e for e in evidence if e.role == "claim"]
     marks = {
-        "‖delta‖ shrinks to a quarter per layer": "at the start",
-        "it shrinks through all of training": "of ‖delta‖, the largest",
-        "the first layer gets almost none": "of the first over",
+        "the factor per layer of ‖delta‖ at the start": "at the start",
+        "the largest factor per layer of ‖delta‖ throughout training": "of ‖delta‖, the largest",
+        "that of ‖dw‖": "of ‖dw‖, the largest",
+        "‖delta‖ of the first over that of the last layer": "of the first over",
     }
-    words = {True: "with", False: "not with", None: "open with"}
     parts = []
     for what, mark in marks.items():
-        sides = {
-            word: [_init_of(e) for e in own if mark in e.setting and e.holds is side]
-            for side, word in words.items()
-        }
-        listed = ", ".join(f"{word} {', '.join(some)}" for word, some in sides.items() if some)
-        parts.append(f"{what} {listed}")
+        told_ = []
+        for side, word in ((True, "is"), (False, "is not"), (None, "may be")):
+            some = [e for e in own if mark in e.setting and e.holds is side]
+            listed = ", ".join(f"with {_init_of(e)}: {e.numbers}" for e in some)
+            told_ += [f"{word} {some[0].side} {number(some[0].bound)} {listed}"] if some else []
+        parts.append(f"{what} {', '.join(told_)}")
     return "; ".join(parts)
 
 
@@ -341,7 +350,13 @@ def _kept_with(evidence: Sequence[Evidence]) -> str:
     sides = {init: [e.holds for e in own if _init_of(e) == init] for init in map(_init_of, own)}
     yes = [init for init, holds in sides.items() if all(holds)]
     no = [init for init, holds in sides.items() if False in holds]
-    return f"holds with {', '.join(yes) or 'none'}, fails with {', '.join(no) or 'none'}"
+    open_ = [init for init in sides if init not in (*yes, *no)]
+    told_ = [f"holds with {', '.join(yes) or 'none'}", f"fails with {', '.join(no) or 'none'}"]
+    told_ += [f"is open with {', '.join(open_)}"] if open_ else []
+    factors = ", ".join(
+        f"{e.numbers} with {_init_of(e)}" for e in own if "of ‖delta‖ towards the input" in e.setting
+    )
+    return f"{', '.join(told_)}; the factor per layer of ‖delta‖ at the start is {factors}"
 
 
 def _flat(records: Records) -> list[str]:

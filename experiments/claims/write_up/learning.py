@@ -81,17 +81,15 @@ def _stuck_where(evidence: Sequence[Evidence]) -> str:
     own = [e for e in evidence if e.role == "claim"]
     way, cause = ([e for e in own if mark in e.setting] for mark in ("‖w − w₀‖", "‖dw‖"))
     parts = []
-    for side, word in ((True, "stuck"), (False, "not stuck"), (None, "open")):
-        some = [f"{e.setting.partition(':')[0]}, at {e.numbers}" for e in way if e.holds is side]
-        parts += [f"{word} for {', for '.join(some)}"] if some else []
-    words = {
-        True: "as the gradient vanishes",
-        False: "though its gradient does not vanish",
-        None: "perhaps so",
-    }
+    for side, word in ((True, "stuck"), (False, "not stuck"), (None, "perhaps stuck")):
+        some = [f"at {e.setting.partition(':')[0]}: {e.numbers}" for e in way if e.holds is side]
+        parts += [f"{word} {', '.join(some)}"] if some else []
+    if parts:
+        parts[0] = f"layer 1 by its ‖w − w₀‖/‖w₀‖ is {parts[0]}"
+    words = {True: "has vanished", False: "has not vanished", None: "may have vanished"}
     parts += [
-        f"{words[e.holds]} at {e.setting.partition(':')[0]}, where ‖dw‖ of layer 1 is {e.numbers} of the "
-        "output layer's"
+        f"where it is stuck at {e.setting.partition(':')[0]}, its gradient {words[e.holds]} from the start: "
+        f"‖dw‖ of layer 1 is {e.numbers} of the output layer's"
         for e in cause
     ]
     return "; ".join(parts)
@@ -184,11 +182,11 @@ def _learns(best: pd.DataFrame, against: str) -> list[Evidence]:
 def _worse_where(against: str, within: float, evidence: Sequence[Evidence]) -> str:
     """Say where sigmoid is worse, where it is not, and by how much."""
     own = [e for e in evidence if e.role == "claim"]
-    words = {True: f"over {within:g}", False: f"not over {within:g}", None: "open"}
+    words = {True: f"above {within:g}", False: f"not above {within:g}", None: f"perhaps above {within:g}"}
     parts = []
     for holds, word in words.items():
         some = [f"{e.setting.partition(':')[0]}: {e.numbers}" for e in own if e.holds is holds]
-        parts += [f"{word} for {', for '.join(some)}"] if some else []
+        parts += [f"{word} over {', over '.join(some)}"] if some else []
     return f"{against}'s lead in test accuracy is {'; '.join(parts)}"
 
 

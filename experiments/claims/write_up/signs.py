@@ -88,7 +88,7 @@ def _for_one_example(evidence: Sequence[Evidence]) -> str:
     if not (single.holds and batches and all(e.holds is False for e in batches)):
         return ""
     shares = ", ".join(f"{e.numbers} for {e.setting.partition(', ')[2]}" for e in batches)
-    return f"for one example; the share of units with gradients of one sign is {shares}"
+    return f"holds for one example; the share of units with gradients of one sign is {shares}"
 
 
 def _fed(records: Records, column: str, how: str) -> pd.DataFrame:
@@ -296,13 +296,13 @@ def _what_does_it(evidence: Sequence[Evidence]) -> str:
         if "share of the extra steps" in e.setting:
             parts += [
                 f"{word}because of the one sign: with every second input shifted the other way it takes "
-                f"{other.numbers} times the steps of the centred"
+                f"{other.numbers} times the steps that the centred one takes"
                 for other in in_turn
             ]
         elif "path" in e.setting:
             parts.append(
                 f"{word}by a zig-zag with {e.setting.partition(':')[0]}: path over distance is {e.numbers} "
-                "times that of the centred"
+                "times that of the centred one"
             )
     refuted = any("share of the extra" in e.setting and e.holds is False for e in own)
     if refuted and all(e.holds for e in in_turn):

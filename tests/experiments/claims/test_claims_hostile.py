@@ -101,7 +101,7 @@ def test_fewer_than_six_seeds_decide_nothing(name, count):
     few = records.of(records.runs.loc[records.runs["seed"] < count, "run_id"])
     (verdict,) = judge(claims, few)
     assert verdict.status == "inconclusive"
-    assert f"{count} seeds of at least 6" in verdict.condition
+    assert f"{count} seed{'' if count == 1 else 's'} of at least 6" in verdict.condition
 
 
 @pytest.mark.parametrize("name", NAMES)

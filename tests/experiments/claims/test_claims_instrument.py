@@ -240,8 +240,8 @@ def test_w08_says_where_it_is_expensive_what_of_a_step_it_takes_and_on_what_mach
     times({"sigmoid": [2.9, 3.0, 3.1], "relu": 1.0}, step=1.0)
     (verdict,) = judge(["W08_sigmoid_expensive"], NOTHING)
     assert verdict.condition == (
-        "for one element by itself, which takes up to 3 (2.9 to 3.1, n = 6) times as long; not for a whole "
-        "training step, which takes at most 1.02 (1.02 to 1.02, n = 6) times as long"
+        "holds for one element by itself, which takes up to 3 (2.9 to 3.1, n = 6) times as long; not for a "
+        "whole training step, which takes at most 1.02 (1.02 to 1.02, n = 6) times as long"
     )
     assert verdict.remarks[0] == (
         "sigmoid takes 3 % (2.9 to 3.1 %, n = 6 processes) of the time of a training step of 3 hidden layers "
@@ -287,8 +287,8 @@ def test_w12_follows_the_times(times, element, step, printed, status):
     assert verdict.status == status
     if status == "conditional":
         assert verdict.condition == (
-            "as one operation on an array; the write-up's own loop takes 10 (10 to 10, n = 6) times as long "
-            "as its sigmoid"
+            "holds as one operation on an array; the write-up's own loop takes 10 (10 to 10, n = 6) times as "
+            "long as its sigmoid"
         )
 
 

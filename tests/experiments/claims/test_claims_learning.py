@@ -58,8 +58,8 @@ def test_w05_holds_where_the_first_layer_stays_and_the_last_moves():
 def test_w05_the_gradient_has_to_be_why():
     verdict = W05_weights_stay(moved(1e-4, gradient=0.5))
     assert verdict.status == "conditional"
-    assert "stuck for depth 10 with sgd, at 1.00e-4 (1.00e-4 to 1.00e-4, n = 6)" in verdict.condition
-    assert "though its gradient does not vanish at depth 10 with sgd" in verdict.condition
+    assert "is stuck at depth 10 with sgd: 1.00e-4 (1.00e-4 to 1.00e-4, n = 6)" in verdict.condition
+    assert "where it is stuck at depth 10 with sgd, its gradient has not vanished" in verdict.condition
 
 
 def test_w05_fails_where_the_first_layer_moves():
@@ -72,10 +72,11 @@ def test_w05_is_conditional_on_depth_and_optimiser():
     verdict = W05_weights_stay(moved(deep_sgd, optimiser=["sgd", "adam"]))
     assert verdict.status == "conditional"
     assert verdict.condition.startswith(
-        "stuck for depth 10 with sgd, at 1.00e-5 (1.00e-5 to 1.00e-5, n = 6); not stuck for "
+        "layer 1 by its ‖w − w₀‖/‖w₀‖ is stuck at depth 10 with sgd: 1.00e-5 (1.00e-5 to 1.00e-5, n = 6); "
+        "not stuck at "
     )
     for moving in ("depth 10 with adam", "depth 2 with sgd", "depth 2 with adam"):
-        assert f"for {moving}, at 0.5 (0.5 to 0.5, n = 6)" in verdict.condition
+        assert f"at {moving}: 0.5 (0.5 to 0.5, n = 6)" in verdict.condition
 
 
 def test_w05_is_judged_at_the_rate_with_the_smallest_loss():
@@ -154,10 +155,9 @@ def test_w09_is_conditional_where_a_remedy_or_a_shallow_network_rescues_it():
     verdict = W09_always_avoid(networks(lambda run: 0.1 if deep_plain_sigmoid(run) else 0.95))
     assert verdict.status == "conditional"
     assert verdict.condition == (
-        "relu's lead in test accuracy is over 0.02 for sigmoid at depth 8: 0.85 (0.85 to 0.85, n = 6); not "
-        "over 0.02 for sigmoid at depth 8 with norm=batch: 0 (0 to 0, n = 6), for sigmoid at depth 1: 0 "
-        "(0 to "
-        "0, n = 6); 2 controls hold"
+        "relu's lead in test accuracy is above 0.02 over sigmoid at depth 8: 0.85 (0.85 to 0.85, n = 6); "
+        "not above 0.02 over sigmoid at depth 8 with norm=batch: 0 (0 to 0, n = 6), over sigmoid at depth 1: "
+        "0 (0 to 0, n = 6); 2 controls hold"
     )
     assert "sigmoid at depth 8: test accuracy 0.1 (0.1 to 0.1, n = 6) at lr 0.1." in verdict.remarks
 
@@ -181,7 +181,7 @@ def test_w09_one_setting_that_cannot_tell_does_not_hide_two_that_can():
 
     verdict = W09_always_avoid(networks(accuracy))
     assert verdict.status == "conditional"
-    assert "open for sigmoid at depth 8 with norm=batch" in verdict.condition
+    assert "perhaps above 0.02 over sigmoid at depth 8 with norm=batch" in verdict.condition
 
 
 @pytest.mark.parametrize(

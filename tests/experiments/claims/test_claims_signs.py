@@ -52,8 +52,8 @@ def test_w06_is_conditional_where_it_is_so_for_one_example_only():
     verdict = W06_one_sign(signed(RIGHT, lambda batch: 1 / batch))
     assert verdict.status == "conditional"
     assert verdict.condition == (
-        "for one example; the share of units with gradients of one sign is 0.125 (0.125 to 0.125, n = 6) "
-        "for the "
+        "holds for one example; the share of units with gradients of one sign is 0.125 (0.125 to "
+        "0.125, n = 6) for the "
         "mean of a batch of 8, 0.0312 (0.0312 to 0.0312, n = 6) for the mean of a batch of 32; 1 control "
         "holds"
     )

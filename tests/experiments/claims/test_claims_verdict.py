@@ -306,7 +306,7 @@ def test_a_verdict_says_how_many_comparisons_it_rests_on():
     ("values", "reason"),
     [
         (SIX[:5], "x: 5 seeds of at least 6; change the config: seed: [0, 1, 2, 3, 4, 5]"),
-        ([], "x: 0 seeds of at least 6; change the config: seed: [0, 1, 2, 3, 4, 5]"),
+        ([], "x: there is no such run; change the config: sweep: every setting that the claim compares"),
         ([*SIX, math.nan], "x: 1 of 7 seeds have no value; change the config: lr, init or steps: such that "
                            "every run has a value"),
         ([*SIX[:5], math.nan], "x: 1 of 6 seeds have no value; change"),
@@ -328,6 +328,8 @@ def test_what_became_of_the_runs_is_told_only_where_seeds_lack_a_value(monkeypat
         monkeypatch.setitem(CLAIMS, claim.__name__, claim)
     whole, lost = (made([Run(seed=0), Run(seed=1)], lost=lost) for lost in ((), [Run(seed=1)]))
     told = [judge(["lacking"], records)[0].condition for records in (whole, lost)]
-    assert told[0].endswith("(no run diverged: the quantity is not defined there)")
+    assert told[0].endswith(
+        "(no run diverged or crashed: the quantity was not measured or is not defined there)"
+    )
     assert told[1].endswith("(of all 2 runs 1 diverged)")
     assert "diverged" not in judge(["straddling"], lost)[0].condition

@@ -92,9 +92,22 @@ def test_what_follows_the_training_counts_settings_figures_and_claims():
     experiment = from_mapping({"question": "q", "sweep": {"depth": [1, 2], "seed": [0, 1, 2]}})
     runs = [Run(depth=depth, seed=seed) for depth in (1, 2) for seed in range(3)]
     drawn = len(experiment.figures) * (forecast.FIGURE + 2 * forecast.CURVE)
-    assert finishing_cost(experiment, runs) == pytest.approx((2 + 3) * forecast.PREDICTION + drawn)
+    told = forecast.REPORT + 3 * (2 + 3) * forecast.DIAGNOSED
+    assert finishing_cost(experiment, runs) == pytest.approx((2 + 3) * forecast.PREDICTION + drawn + told)
     judged = replace(experiment, claims=("W01_starvation",))
     assert finishing_cost(judged, runs) == finishing_cost(experiment, runs) + forecast.CLAIM
+
+
+def test_a_diagnosis_that_the_report_does_not_make_is_not_foretold():
+    """It needs every probe that is recorded by default, and leaves very many layers to its own script."""
+    experiment = from_mapping({"question": "q", "figures": [], "sweep": {"seed": [0, 1, 2]}})
+    runs = [Run(depth=9, seed=seed) for seed in range(3)]
+    without = finishing_cost(replace(experiment, probes=("delta_norm",)), runs)
+    assert finishing_cost(experiment, runs) - without == pytest.approx(30 * forecast.DIAGNOSED)
+    deep = [Run(depth=forecast.MOST_DIAGNOSED, seed=seed) for seed in range(3)]
+    layers = 1 + forecast.MOST_DIAGNOSED
+    expected = layers * forecast.PREDICTION + forecast.REPORT
+    assert finishing_cost(experiment, deep) == pytest.approx(expected)
 
 
 # -- seconds ------------------------------------------------------------------------------------------------

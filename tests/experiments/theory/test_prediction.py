@@ -490,3 +490,44 @@ def test_it_says_where_theory_does_not_apply(options, reason, inputs):
 
 def test_batch_normalisation_of_one_example_is_refused():
     assert "leaves nothing" in predict("relu", 3, 64, Inputs.one(64, 10), norm="batch").reason
+
+
+def test_a_sum_that_mostly_cancels_or_is_made_by_chance_has_a_line_and_no_band(rng):
+    """Uncorrelated inputs: pairs of examples cancel in ‖dw‖, and add up where they happen to be alike."""
+    inputs = Inputs.measured(rng.standard_normal((600, 50)), np.arange(600) % 4, 4)
+    p = predict("tanh", 3, 32, inputs, init="lecun_normal")
+    told = "; ".join(p.limits["dw_norm"])
+    assert "no band in layers 1 to 2: most of the sum over examples cancels" in told
+    assert "no band in layers 3 to 4: much of it comes of examples whose signals are alike by chance" in told
+    assert np.isfinite(p.logs["dw_norm"]).all()
+    assert np.isnan(p.sds["dw_norm"]).all()
+    assert np.isfinite(p.sds["delta_norm"]).all()
+
+
+def drawn_sizes(inputs, classes, loss):
+    """ln Σ|delta|² over the chosen draws of the logits, and over 20,000 that are drawn here."""
+    rule = kernels.Rule(activation("tanh"), 4.0)
+    signal = kernels.Signal(inputs.gram, np.zeros(len(inputs.gram)))
+    chosen = kernels.output_of(inputs, signal, rule, loss).deltas
+    values, vectors = np.linalg.eigh(4.0 * inputs.gram)
+    half = vectors * np.sqrt(np.maximum(values, 0))
+    z = half @ np.random.default_rng(5).standard_normal((20_000, len(half), classes))
+    many = LOSSES.bind(loss)(z, np.broadcast_to(inputs.y, z.shape[:2]))[1] * len(half)
+    return (np.log(np.square(d).sum(axis=-1) @ inputs.weights) for d in (chosen, many))
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mean_squared_error"])
+def test_the_few_logits_that_are_followed_stand_for_all(rng, loss):
+    """A sixth of an sd and a sixth of the variance: three errors of the 512 pairs of which 64 are chosen."""
+    inputs = Inputs.measured(rng.standard_normal((64, 3)), np.arange(64) % 3, 3)
+    few, many = drawn_sizes(inputs, 3, loss)
+    assert len(few) == kernels.DRAWS
+    assert few.mean() == pytest.approx(many.mean(), abs=many.std() / 6)
+    assert few.var() == pytest.approx(many.var(), rel=1 / 6)
+
+
+def test_as_many_logits_at_random_do_not(rng, monkeypatch):
+    monkeypatch.setattr(kernels, "CHOSEN_FROM", 1)
+    inputs = Inputs.measured(rng.standard_normal((64, 3)), np.arange(64) % 3, 3)
+    few, many = drawn_sizes(inputs, 3, "mean_squared_error")
+    assert abs(few.var() / many.var() - 1) > 1 / 6
