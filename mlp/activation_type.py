@@ -87,6 +87,10 @@ class Activation:
         """Return |f'(z)|."""
         return np.abs(self.df(z, self.f(z)))
 
+    def is_dead_at(self, z: float) -> bool:
+        """Return whether a unit passes back exactly nothing at z, and not for the number format alone."""
+        return bool(self.slope_at(np.array([z]))[0] == 0 and not self.fades[int(z > 0)])
+
     def _fades(self, side: float) -> bool:
         far = side * _POWERS
         passing = np.flatnonzero(self.slope_at(far))

@@ -39,6 +39,10 @@ class Initialiser:
     offset: float = 0.0
     balanced: bool = False
 
+    def at(self, first: bool, last: bool) -> Initialiser:
+        """Return the initialiser of the first layer, of the output layer, or (both False) of any other."""
+        return self.of_end(first, last) if self.of_end and (first or last) else self
+
     def draw(self, rng: np.random.Generator, n_in: int, n_out: int, act: Activation) -> Array:
         """Draw a float64 (n_in, n_out) matrix, or one of n_in + 1 rows where the bias is drawn with it."""
         drawn = self.std(n_in, n_out, act) * self.noise(rng, n_in, n_out)
@@ -71,6 +75,11 @@ def weight_mean(init: str, n_in: int, n_out: int) -> float:
 def bias_variance(bias: str, n_in: int, n_out: int, act: Activation) -> float:
     """Return the variance of one bias."""
     return float(BIASES.bind(bias)().std(n_in, n_out, act) ** 2)
+
+
+def bias_mean(bias: str, n_in: int, n_out: int) -> float:
+    """Return the mean of one hidden layer's bias: 0 for all that draw it symmetrically."""
+    return float(BIASES.bind(bias)().mean(n_in, n_out))
 
 
 def _gaussian(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
@@ -328,3 +337,30 @@ def _pytorch_bias() -> Initialiser:
 
 _pytorch_bias.__name__ = "pytorch_default"
 BIASES(_pytorch_bias)
+
+
+FATAL = 1e9  # the size of a negative bias that no signal outweighs
+
+
+@BIASES
+def dead(share: Annotated[float, Within(0, 1)] = 0.5) -> Initialiser:
+    """−10⁹ for the first `share` of the units of each hidden layer, 0 for the others: dead ReLUs, imposed.
+
+    The slope of such a unit is 0 on every example and for ever, and it passes on 0. Their number is rounded,
+    and one unit of a layer at least is left alive; all biases of the output layer are 0. For activations
+    that are flat and 0 on the far left; others saturate there, or pass on a huge signal.
+    """
+
+    def killed(n_out: int) -> float:
+        return min(round(share * n_out), n_out - 1) / n_out
+
+    def std(n_in: int, n_out: int, act: Activation) -> float:
+        return FATAL * sqrt(killed(n_out) * (1 - killed(n_out)))
+
+    def noise(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+        found, part = np.zeros((n_in, n_out)), killed(n_out)
+        found[:, : round(part * n_out)] = -1 / sqrt(part * (1 - part)) if part else 0.0
+        return found
+
+    inner = Initialiser(noise, std, lambda n_in, n_out: -FATAL * killed(n_out))
+    return replace(inner, of_end=lambda first, last: zeros() if last else inner)

@@ -155,11 +155,11 @@ def _draw(net: Network, r: int, seed: int, init: str, bias: str) -> None:
     for index, (p, n_in, n_out) in enumerate(zip(net.layers, net.sizes[:-1], net.sizes[1:], strict=True)):
         key = 0 if index == net.depth else index + 1
         ends = index == 0, index == net.depth
-        weights = chosen.of_end(*ends) if chosen.of_end and any(ends) else chosen
+        weights, offsets_of = chosen.at(*ends), biases.at(*ends)
         drawn = weights.draw(stream(seed, "weights", key), n_in, n_out, net.act)
         p.w[r] = drawn[:n_in]
-        size = biases.std(n_in, n_out, net.act)
-        offsets = size * biases.noise(stream(seed, "biases", key), 1, n_out)
+        size = offsets_of.std(n_in, n_out, net.act)
+        offsets = size * offsets_of.noise(stream(seed, "biases", key), 1, n_out)
         p.b[r] = offsets + drawn[n_in] if weights.draws_bias else offsets
         if p.gain is not None:
             p.gain[r] = 1

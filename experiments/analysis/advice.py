@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import chdtri
 
 from experiments.analysis.ratios import at_end, join, varying
 from experiments.analysis.score import score_of
@@ -109,13 +111,42 @@ def seeds_needed(records: Records, value: str = "") -> pd.DataFrame:
         gaps = (by_setting[b] - by_setting[a]).dropna()
         if len(gaps) < 3:
             continue
-        sd = float(gaps.std())
-        needed = [max(2, int(np.ceil((POWER_Z * sd / size) ** 2))) for size in DIFFERENCES]
-        rows.append((a, b, len(gaps), float(gaps.mean()), sd, *needed))
+        needed = [needed_for(gaps.to_numpy(), size)[0] for size in DIFFERENCES]
+        rows.append((a, b, len(gaps), float(gaps.mean()), float(gaps.std()), *needed))
     sizes = [f"to see {size:g}" for size in DIFFERENCES]
     found = pd.DataFrame(rows, columns=["a", "b", "seeds", "difference", "sd", *sizes])
     found.attrs["compared"] = score.words(value) if value in (score.train, score.test) else value
     return found
+
+
+def needed_for(gaps: np.ndarray, size: float) -> tuple[int, int, int]:
+    """Return how many pairs of seeds see a true difference of this size, and the ends of its 95 % interval.
+
+    As in `seeds_needed`; the interval is that of the variance of the paired differences, (n − 1)s²/χ².
+    Two seeds are the least.
+    """
+    free = len(gaps) - 1
+    variance = float(np.var(gaps, ddof=1))
+    spread = (variance, *(free * variance / float(chdtri(free, upper)) for upper in (0.025, 0.975)))
+    middle, low, high = (max(2, ceil(POWER_Z**2 * each / size**2)) for each in spread)
+    return middle, low, high
+
+
+def paired_differences(
+    ends: pd.DataFrame, by: Sequence[str], value: str, least: int = 3
+) -> dict[tuple[object, ...], np.ndarray]:
+    """Return each setting's differences, seed by seed, from the setting with the largest mean.
+
+    ends: a row per run with the columns `by`, seed and `value`. Settings that share fewer than `least` seeds
+    with the best are left out, and so is the best.
+    """
+    found = {key: group.set_index("seed")[value].dropna() for key, group in _groups(ends, by)}
+    found = {key: values for key, values in found.items() if len(values) >= least}
+    if not found:
+        return {}
+    best = max(found, key=lambda key: float(found[key].mean()))
+    gaps = {key: (values - found[best]).dropna().to_numpy() for key, values in found.items() if key != best}
+    return {key: each for key, each in gaps.items() if len(each) >= least}
 
 
 def _groups(frame: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[object, ...], pd.DataFrame]]:

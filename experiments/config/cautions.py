@@ -129,6 +129,20 @@ def _huge_rate(lr: float, optimiser: str, steps: int) -> str:
     return ""
 
 
+@_rule
+def _dead_biases(bias: str, activation: str, norm: str, depth: int) -> str:
+    from mlp import initialisers
+    from mlp.activations import activation as curve
+
+    if not depth or not initialisers.bias_mean(bias, 64, 64):
+        return ""
+    if norm != "none":
+        return f"bias: {bias} kills no unit under norm={norm}, which takes the biases away again"
+    if not curve(activation).is_dead_at(-initialisers.FATAL):
+        return f"bias: {bias} kills no unit of {activation}, whose slope is not 0 on the far left"
+    return ""
+
+
 def _of_recording(experiment: Experiment) -> list[str]:
     """Watched steps that no run has, fields swept in runs of no update, probes of too few examples."""
     said = []

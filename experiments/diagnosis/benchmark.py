@@ -38,13 +38,19 @@ CURED = 1  # ill setting of each base whose cures are tried, on the same and the
 MOST_TRIED = 4  # cures of one setting
 CURED_DEPTH = 10  # deeper networks are left out of that: it would take most of the time
 RECORDING = Recording(probes=tuple(dict.fromkeys([*NEEDED, *PROBES_READ])), watch=12, probe_set=256)
-DATASETS = ("digits", "moons", "spirals", "circles", "blobs")
+DATASETS = ("digits", "moons", "spirals", "circles", "blobs", "xor", "blobs(classes=10, features=10)")
 INITS = {
     "relu": "he_normal", "leaky_relu(slope=0.1)": "he_normal", "gelu": "he_normal", "silu": "he_normal",
     "mish": "he_normal", "tanh": "xavier_normal", "softsign": "xavier_normal", "elu": "xavier_normal",
     "selu": "lecun_normal", "sigmoid": "xavier_normal",
 }  # fmt: skip
-TRAININGS = (("sgd", 0.1), ("sgd", 0.3), ("momentum", 0.03), ("adam", 0.003), ("adam", 0.001))
+TRAININGS = (
+    ("sgd", 0.1), ("sgd", 0.3), ("momentum", 0.03), ("nesterov", 0.03), ("adam", 0.003), ("adam", 0.001),
+    ("rmsprop", 0.001),
+)  # fmt: skip
+PLAIN, HELPED = (1, 2, 3, 5, 8, 10, 15), (5, 10, 20, 50)  # hidden layers without and with a norm or skips
+WIDTHS = {16: 0.3, 32: 0.3, 64: 0.25, 128: 0.1, 256: 0.05}  # and how often each
+LARGEST = 3 * 256**2  # weights of the hidden layers: larger networks would take most of the time
 HALVES = {"development": 0, "held-out": 1}
 PURPOSES = {"diagnosed": 0, "screened": 20, "fresh": 40}  # first seed of each, plus 100 in the second half
 FIELDS = ("activation", "depth", "width", "dataset", "init", "norm", "residual", "optimiser", "lr")
@@ -75,11 +81,13 @@ def draw(rng: np.random.Generator) -> Run:
     name = str(rng.choice(list(INITS)))
     norms = [("none", 0.0)] * 4 + [("layer", 0.0), ("batch", 0.0), ("none", 1.0)]
     norm, residual = norms[rng.integers(len(norms))]
-    depths = [1, 2, 3, 5, 8, 10] if norm == "none" and not residual else [5, 10]
+    depth = int(rng.choice(PLAIN if norm == "none" and not residual else HELPED))
+    widths = [width for width in WIDTHS if depth * width**2 <= LARGEST]
+    often = np.array([WIDTHS[width] for width in widths])
     optimiser, lr = TRAININGS[rng.integers(len(TRAININGS))]
     return Run(
-        activation=name, init=INITS[name], depth=int(rng.choice(depths)),
-        width=int(rng.choice([16, 32, 64])), dataset=str(rng.choice(DATASETS)), norm=norm,
+        activation=name, init=INITS[name], depth=depth,
+        width=int(rng.choice(widths, p=often / often.sum())), dataset=str(rng.choice(DATASETS)), norm=norm,
         residual=residual, optimiser=optimiser, lr=lr, steps=300,
         batch=64, dtype="float32",
     )  # fmt: skip

@@ -16,6 +16,7 @@ from experiments.theory.critical import critical
 
 Cures = Callable[[Run], list[str]]
 STEADY = 0.01  # ‖step‖/‖w‖ of an update, in the middle of the healthy range
+DEEP = 10  # hidden layers, from which a plain network may be slow for its depth alone
 NARROW = 16  # units; in narrower layers all of them may die together
 
 
@@ -35,8 +36,11 @@ def cures(mechanism: str, run: Run, value: float = nan) -> list[str]:
 def critical_init(run: Run) -> str:
     """The initialiser's override that makes the run's activation critical, or "" if it is so already.
 
-    Without a critical point worth having (sigmoid's needs a hundredfold variance) it is "" as well.
+    Without a critical point worth having (sigmoid's needs a hundredfold variance) it is "" as well, and for
+    networks that are not plain.
     """
+    if run.residual or run.norm != "none":
+        return ""  # with skips the signal grows at that size, and a normalisation takes the size away
     weight = critical(run.activation).critical_weight
     if isnan(weight) or weight > 10:
         return ""
@@ -52,6 +56,8 @@ def critical_init(run: Run) -> str:
 def _gradient(run: Run) -> list[str]:
     """What brings a gradient through a deep network."""
     found = [*_plain_biases(run), critical_init(run)]
+    if run.residual and run.norm == "none":
+        found.append(f"residual={run.residual / max(run.depth, 1) ** 0.5:.2g}")
     if run.norm == "none":
         found.append("norm=batch")
     if not run.residual and run.depth > 1:
@@ -83,11 +89,21 @@ def _units(run: Run) -> list[str]:
     return [*_plain_biases(run), critical_init(run), *wider, *leaky, *_slower(run), "norm=batch"]
 
 
+def _richer(run: Run) -> list[str]:
+    """What gives a network that is linear or narrow the means to bend its boundary."""
+    wider = [f"width={2 * NARROW}"] if run.width < NARROW else []
+    curved = "activation=relu init=he_normal"
+    if run.depth == 0:
+        return [" ".join([f"depth=2 {curved}", *wider])]
+    return [*wider, " ".join([curved, *wider])] if run.activation != "relu" else wider
+
+
 def _longer(run: Run) -> list[str]:
     return [f"steps={run.steps * factor}" for factor in (4, 20)] + _faster(run)[:1]
 
 
 _CURES: dict[str, Cures] = {
+    "unpredictable_labels": lambda run: [],  # no setting mends the data
     "unscaled_inputs": lambda run: [] if run.dataset == RECORDED else [f"dataset={scaled(run.dataset)}"],
     "symmetric_units": lambda run: [critical_init(run) or "init=he_normal"],
     "clipped_too_hard": lambda run: ["clip=null"],
@@ -103,8 +119,12 @@ _CURES: dict[str, Cures] = {
     "learning_rate_too_large": _slower,
     "learning_rate_too_small": _faster,
     "too_few_steps": _longer,
+    "too_simple": _richer,
     "overfitting": lambda run: [
         f"weight_decay={run.weight_decay * 10 or 0.01:g}", f"width={max(4, run.width // 4)}",
     ],
-    "undecided": lambda run: [*_slower(run)[:1], *_faster(run)[:1], *_longer(run)[:1]],
+    "undecided": lambda run: [
+        *_longer(run)[:1], *_faster(run)[:1], *_slower(run)[:1],
+        *(["norm=batch residual=1"] if run.depth > DEEP and run.norm == "none" and not run.residual else []),
+    ],
 }  # fmt: skip

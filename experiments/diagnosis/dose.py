@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,25 +11,11 @@ import numpy as np
 from experiments.config import ConfigError, Run
 from experiments.diagnosis.benchmark import HARMLESS
 from experiments.diagnosis.confirmation import reached_by
-from mlp.network import Network
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.875, 0.9375)
-FATAL = -1e9  # a bias that no signal outweighs: the unit's slope is 0 on every example, for ever
-
-
-@dataclass(frozen=True)
-class DeadUnits:
-    """Kills the first `units` units of every hidden layer of a network, in place."""
-
-    units: int
-
-    def __call__(self, net: Network) -> None:
-        """Set the biases so that the units pass no gradient on any example."""
-        for layer in net.layers[: net.depth]:
-            layer.b[..., : self.units] = FATAL
 
 
 def dose_response(
@@ -46,7 +32,9 @@ def dose_response(
     accuracy of a network that has only the living units, drawn for that width). What dead units cost beyond
     the width that they take away is narrower − accuracy: the weights were drawn for the full width, so the
     signal shrinks from layer to layer. Settings that differ in the seed alone are one row.
-    Errors: ConfigError for an activation without dead units or with normalisation, which undoes the biases.
+    The same doses in a config, for its figures: ``bias: [zeros, dead(share=0.25), …]`` under `sweep`, and
+    `dead_units_choice`. Errors: ConfigError for an activation without dead units, for normalisation, which
+    undoes the biases, and for other biases.
     """
     import pandas as pd
 
@@ -69,8 +57,9 @@ def _of_setting(runs: Sequence[Run], shares: Sequence[float], jobs: int) -> list
     alone = reached_by(narrow, "accuracy", jobs=jobs)
     whole, rows = np.array([alone[run] for run in runs]), []
     for dead in doses:
-        found = reached_by(runs, "accuracy", jobs=jobs, lesion=DeadUnits(dead))
-        got = np.array([found[run] for run in runs])
+        dosed = [replace(run, bias=f"dead(share={dead / width!r})") for run in runs]
+        found = reached_by(dosed, "accuracy", jobs=jobs)
+        got = np.array([found[run] for run in dosed])
         less = np.median([alone[replace(run, width=width - dead)] for run in runs])
         cost = np.median(whole - got)
         rows.append((dead, dead / width, len(runs), np.median(got), got.min(), got.max(), cost, less))
@@ -107,6 +96,9 @@ def _check(settings: Sequence[Run]) -> None:
     bad = {run.norm for run in settings} - {"none"}
     if bad:
         raise ConfigError([f"norm={bad.pop()}: dead units cannot be imposed, because it undoes the biases"])
+    biases = {run.bias for run in settings} - {"zeros"}
+    if biases:
+        raise ConfigError([f"bias={biases.pop()}: the dead units are imposed by the biases; leave bias out"])
     other = {run.activation for run in settings if run.activation.split("(")[0] != "relu"}
     if other:
         raise ConfigError(

@@ -11,7 +11,15 @@ import numpy as np
 
 from experiments.analysis.ratios import share_interval, varying
 from experiments.diagnosis.cures import cures
-from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, find, plain
+from experiments.diagnosis.mechanisms import (
+    BEFORE_UNITS,
+    MECHANISMS,
+    OF_UNITS,
+    SHORT_OF_ACCURACY,
+    Evidence,
+    find,
+    plain,
+)
 from experiments.diagnosis.plain_reasons import reasons
 from experiments.diagnosis.signals import Signals, signals
 from experiments.diagnosis.yardstick import Yardstick, yardstick_of
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 
     from experiments.storage.records import Records
 
+CLOSE = 0.005  # of accuracy: what differs by less is told as the same number
 COLUMNS = (
     "rank", "mechanism", "layer_first", "layer_last", "step", "value", "reference_low",
     "reference_high", "unit", "seeds_with", "seeds", "sentence", "cure", "cure_gain", "cure_gain_low",
@@ -29,6 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 NAMES = {
     "healthy": "healthy",
+    "unpredictable_labels": "labels that cannot be predicted",
     "unscaled_inputs": "inputs that are not scaled",
     "symmetric_units": "units that are all the same",
     "clipped_too_hard": "a gradient clipped too hard",
@@ -42,6 +52,7 @@ NAMES = {
     "learning_rate_too_large": "too large a learning rate",
     "learning_rate_too_small": "too small a learning rate",
     "too_few_steps": "too few updates",
+    "too_simple": "too simple a network",
     "overfitting": "overfitting",
     "undecided": "no cause found",
 }
@@ -71,7 +82,7 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
     """Return the findings in runs that differ in the seed alone, as rows of COLUMNS."""
     found = [find(s, best) for s in seeds]
     causes = Counter(next(iter(each), "healthy") for each in found)
-    order = ["healthy", *MECHANISMS, "undecided"]
+    order = ["healthy", *_in_order_of_causes(found), "undecided"]
     ranked = sorted(causes, key=lambda name: (-causes[name], name == "healthy", order.index(name)))
     if ranked[0] == "undecided" and (known := [n for n in ranked if n not in ("healthy", "undecided")]):
         ranked.remove(known[0])
@@ -92,14 +103,26 @@ def of_setting(seeds: Sequence[Signals], best: Yardstick) -> list[dict[str, Any]
     return rows
 
 
+def _in_order_of_causes(found: Sequence[dict[str, Evidence]]) -> list[str]:
+    """The mechanisms, those of units that set in under way after those that are there at the start."""
+    steps = {name: [each[name].step for each in found if name in each] or [0] for name in OF_UNITS}
+    late = [name for name in MECHANISMS if np.median(steps.get(name, [0])) > 0]
+    early = [name for name in MECHANISMS if name not in late]
+    after = max(early.index(name) for name in BEFORE_UNITS) + 1
+    return [*early[:after], *late, *early[after:]]
+
+
 def _healthy(
     rank: int, healthy: Sequence[Signals], seeds: Sequence[Signals], best: Yardstick
 ) -> dict[str, Any]:
     reached, count = float(np.median([s.final_accuracy for s in healthy])), len(healthy)
     score = seeds[0].data.score
+    how = f"{'close to ' * (reached < best.accuracy - CLOSE)}{best.what} ({best.accuracy:.2f})"
+    if reached < best.accuracy - SHORT_OF_ACCURACY:
+        tested = float(np.median([s.test_accuracy[-1] for s in healthy]))
+        how = f"below {best.what} ({best.accuracy:.2f}), but that of {tested:.2f} on the test set is as good"
     sentence = (
-        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training {score} of {reached:.2f} is "
-        f"{best.what} ({best.accuracy:.2f})."
+        f"Nothing is wrong in {_of_seeds(count, len(seeds))}: the training {score} of {reached:.2f} is {how}."
     )
     return _empty(rank, "healthy", count, len(seeds), sentence) | {
         "value": reached, "reference_low": best.accuracy, "reference_high": 1.0, "unit": score,
@@ -166,6 +189,8 @@ def _sentence(
 
 
 def _range(low: float, high: float) -> str:
+    if high == 0:
+        return "0"
     if not np.isfinite(high):
         return f"at least {plain(low)}"
     if low == 0 or not np.isfinite(low):

@@ -83,3 +83,9 @@ def layer_silenced(layer: Layer) -> None:
 def layer_alike(layer: Layer) -> None:
     """All weights of the layer the same number, of the size that was drawn."""
     layer.w[...] = np.sqrt(np.mean(layer.w**2, axis=(-2, -1), keepdims=True))
+
+
+@lesion("collapsed_signal", "exploding_gradient", "saturated_units", "dead_units")
+def layer_off_centre(layer: Layer) -> None:
+    """The layer's weights shifted by as much as they scatter, so that their mean is not 0."""
+    layer.w[...] += np.sqrt(np.mean(layer.w**2, axis=(-2, -1), keepdims=True))

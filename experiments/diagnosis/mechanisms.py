@@ -2,7 +2,8 @@
 
 A mechanism returns its evidence, or None where there is none. The table's order is that of causes: what
 stands earlier can bring about what stands later, so the first that is found is named as the cause and the
-others as what follows from it. None of them is asked of a run that learns as well as the yardstick.
+others as what follows from it. Of a run that learns as well as the yardstick only two are asked: whether its
+labels can be predicted at all, and whether it has learnt them by heart.
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ VIOLENT = 0.3  # ‖step‖/‖w‖ of one update
 GENTLE = 1e-3  # ‖step‖/‖w‖ of one update, in the layer that moves most (Karpathy's rule of thumb)
 ROSE = 0.05  # of the prior's loss: a rise of the loss between watched steps that is no noise
 HARMED_UNITS = 0.3  # of a layer's units or slopes
-FAR_FROM_CHANCE = 10.0  # times the loss at chance, at the start
+FAR_FROM_CHANCE = 10.0  # times the loss at chance, at the start; squared for a loss of squares
+FEW_UNITS = 8  # per layer: with fewer the network may lack the means, where all else is well
 TRAVEL = 1.0  # ‖w‖: what the updates of the layer that moves most add up to in a run that learns
+ALSO_OF_THE_LEARNT = ("unpredictable_labels", "overfitting")  # the only ones asked of a run as good as that
 GAP = 0.1  # of accuracy between training and test set
 ALIKE = 1e-4  # share of a layer's mean square that differs between examples
 
@@ -94,8 +97,8 @@ def falls_short(s: Signals, best: Yardstick) -> bool:
 def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
     """Return the mechanisms of a run by name, the cause first; empty for a run in which nothing is wrong."""
     if not falls_short(s, best):
-        found = MECHANISMS["overfitting"](s, best)
-        return {"overfitting": found} if found else {}
+        asked = ((name, MECHANISMS[name](s, best)) for name in ALSO_OF_THE_LEARNT)
+        return next(({name: found} for name, found in asked if found), {})
     found = {name: rule(s, best) for name, rule in MECHANISMS.items()}
     kept = {name: evidence for name, evidence in found.items() if evidence is not None}
     for name in _pointless(s) if len(kept) > 1 else ():
@@ -110,12 +113,12 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
 def _pointless(s: Signals) -> tuple[str, ...]:
     """What says nothing beside another finding: a network that has not learnt its examples overfits none."""
     worse = not s.loss[-1] <= s.data.prior_loss
-    return ("overfitting", "too_few_steps") if worse else ("overfitting",)
+    return ("overfitting", "too_simple", "too_few_steps") if worse else ("overfitting", "too_simple")
 
 
 def _undecided(s: Signals) -> Evidence:
     return Evidence(
-        1, s.depth + 1, int(s.steps[-1]), s.learnt, -np.inf, np.inf, "share of the prior's loss removed",
+        1, s.depth + 1, int(s.steps[-1]), s.learnt, -np.inf, np.inf, "share of the loss at chance",
         f"the loss fell by {s.learnt:.0%} of its value at chance, and no measure is out of its range",
     )  # fmt: skip
 
@@ -131,6 +134,22 @@ def _named(first: int, last: int) -> str:
 
 
 # What was given: data, weights, training ------------------------------------------------------------------
+
+
+@MECHANISMS
+def unpredictable_labels(s: Signals, best: Yardstick) -> Evidence | None:
+    """Not even the shallow network predicts the labels of examples that it has not seen."""
+    if not best.tested:
+        return None
+    words = (
+        f"a shallow network that is known to train gets {best.test_accuracy:.0%} of {best.tested} unseen "
+        f"examples right, where naming the commonest class gets {s.data.majority:.0%}, so these labels can "
+        "only be learnt by heart. Look whether labels and inputs still belong together"
+    )
+    return Evidence(
+        1, s.depth + 1, int(s.steps[-1]), best.test_accuracy, best.guessed, 1.0,
+        "test accuracy of a shallow network", words,
+    )  # fmt: skip
 
 
 @MECHANISMS
@@ -318,14 +337,15 @@ def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     """‖delta‖ or the signal grows over the layers by more than a network of this depth bears, or at once."""
     grows = _grows(s) if s.depth > 1 else None
     alike = s.depth and s.start.spread[-1] < ALIKE  # large outputs that are all the same are that first
-    if grows or alike or not s.loss[0] > FAR_FROM_CHANCE * s.data.prior_loss:
+    far = FAR_FROM_CHANCE ** (2 if s.run.loss.startswith("mean_squared_error") else 1)
+    if grows or alike or not s.loss[0] > far * s.data.prior_loss:
         return grows
     value = float(s.loss[0] / s.data.prior_loss)
     words = (
         f"the outputs are so large before the first update that the loss is {plain(s.loss[0])}, which is "
         f"{plain(value)} times its value at chance"
     )
-    return Evidence(1, s.depth + 1, 0, value, 0.0, FAR_FROM_CHANCE, "loss over loss at chance", words)
+    return Evidence(1, s.depth + 1, 0, value, 0.0, far, "loss over loss at chance", words)
 
 
 def _grows(s: Signals) -> Evidence | None:
@@ -463,7 +483,25 @@ def too_few_steps(s: Signals, best: Yardstick) -> Evidence | None:
     words = (
         f"the loss still fell by {fell:.0%} of its value at chance in the last half of {s.steps[-1]} updates"
     )
-    return Evidence(1, s.depth + 1, int(s.steps[-1]), fell, 0.0, 0.02, "share of the prior's loss", words)
+    return Evidence(1, s.depth + 1, int(s.steps[-1]), fell, 0.0, 0.02, "share of the loss at chance", words)
+
+
+@MECHANISMS
+def too_simple(s: Signals, best: Yardstick) -> Evidence | None:
+    """Training has come to its end, and the network is linear or has few units."""
+    act, z = activation_of(s.run.activation), np.linspace(-3, 3, 7)
+    linear = s.depth == 0 or not np.ptp(act.df(z, act.f(z)))
+    if s.diverged_at is not None or not (linear or s.run.width < FEW_UNITS):
+        return None
+    reached = f"its loss no longer falls, with {max(s.learnt, 0):.0%} of its value at chance removed"
+    if linear:
+        what = "no hidden layer" if s.depth == 0 else f"the activation {s.run.activation}"
+        can = "part the classes by flat boundaries" if s.data.score == "accuracy" else "fit a plane"
+        words = f"with {what} the network is linear and can only {can}; {reached}"
+        return Evidence(1, s.depth + 1, int(s.steps[-1]), 0.0, 1.0, np.inf, "layers that bend", words)
+    words = f"the hidden layers have {count(s.run.width, 'unit')}; {reached}"
+    value = float(s.run.width)
+    return Evidence(1, s.depth, int(s.steps[-1]), value, FEW_UNITS, np.inf, "units per layer", words)
 
 
 @MECHANISMS

@@ -6,14 +6,20 @@ called. Whether it hurts is measured, not assumed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from experiments import datasets
 from experiments.config import Run
+from experiments.datasets.given import give
 from mlp.registry import call_text, parse_call
 
-DEEPEST = 25  # layers; deeper networks would take most of the benchmark's time
+DEEPEST = 50  # layers; deeper networks would take most of the benchmark's time
 Change = Callable[[Run], Run | None]
+Spoil = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -174,3 +180,38 @@ def bare(run: Run) -> Run | None:
 def wide_biases(run: Run) -> Run | None:
     """Biases thirty times as large as the signal."""
     return replace(run, bias="normal(std=30)") if run.norm == "none" else None
+
+
+# Faults of the data, in the order of the list that they come from ------------------------------------------
+
+
+def _spoiled(run: Run, how: str, change: Spoil, scale: str) -> Run:
+    """The run on its data set changed by `change`, which this process then knows by a name of its own.
+
+    A worker that trains such a run has to have applied the operator itself.
+    """
+    data = datasets.load(run.dataset)
+    x, y = np.concatenate([data.x, data.x_test]), np.concatenate([data.y, data.y_test])
+    name = re.sub(r"\W+", "_", f"{how}_{run.dataset}").strip("_")
+    if name not in datasets.DATASETS:
+        give(name, change(x, y))
+    return replace(run, dataset=call_text(name, {"scale": scale}))
+
+
+@breaks("unscaled_inputs")
+def inputs_times_100(run: Run) -> Run | None:
+    """Every input a hundred times as large."""
+    return _spoiled(run, "times_100", lambda x, y: (100 * x, y), "none")
+
+
+@breaks("unscaled_inputs")
+def constant_features(run: Run) -> Run | None:
+    """As many further inputs as there are, all of them 30 in every example."""
+    return _spoiled(run, "with_constants", lambda x, y: (np.hstack([x, np.full_like(x, 30.0)]), y), "none")
+
+
+@breaks("unpredictable_labels")
+def labels_permuted(run: Run) -> Run | None:
+    """The labels dealt out to the examples at random."""
+    rng = np.random.default_rng(0)
+    return _spoiled(run, "permuted", lambda x, y: (x, rng.permutation(y)), "standard")

@@ -16,9 +16,19 @@ BACKWARD = (("delta_log10", "delta"), ("dw_norm", "weight gradient"))
 
 
 def reasons(seeds: Sequence[Signals]) -> list[str]:
-    """Return sentences on odd numbers, each from the first of the runs in which it is true."""
+    """Return sentences on odd numbers, each of the first run in which it is true, and in how many it is."""
     asked = (zero_gradient, first_non_finite, at_chance)
-    return [words for ask in asked if (words := next((w for s in seeds if (w := ask(s))), ""))]
+    said = [[(s.run.seed, words) for s in seeds if (words := ask(s))] for ask in asked]
+    return [_over_seeds(words, len(seeds)) for words in said if words]
+
+
+def _over_seeds(said: Sequence[tuple[int, str]], seeds: int) -> str:
+    """What is said of the first seed, with that seed's number where the others differ."""
+    seed, words = said[0]
+    if len(said) == seeds and len({each for _, each in said}) == 1:
+        return words
+    some = f"In {len(said)} of {seeds} seeds, as in seed {seed}" if len(said) < seeds else f"In seed {seed}"
+    return f"{some}, {words[0].lower()}{words[1:]}"
 
 
 def zero_gradient(s: Signals) -> str:

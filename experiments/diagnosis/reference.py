@@ -7,18 +7,21 @@ theory has no band.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments import datasets
 from experiments.analysis.ratios import first_to_last, hidden, varying
-from experiments.config import Recording, Run
+from experiments.config import ConfigError, Recording, Run
+from experiments.storage.recorded import RECORDED
 from experiments.storage.records import run_of
 from experiments.sweeps.in_memory import train_in_memory
 from experiments.theory.closed_forms import spread
+from experiments.theory.of_records import START, entries_of
 from mlp.activations import activation as activation_of
 
 if TYPE_CHECKING:
@@ -27,11 +30,13 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 NETWORKS = 200
+EXAMPLES = Recording(()).probe_set  # on which networks are measured, where nothing else is said
 FIRST_SEED = 10**6  # seeds of reference networks: none that a user would choose
 MEASURES = (
     "delta_norm", "dw_norm", "z_rms", "a_rms", "slope_rms", "dead_fraction", "saturated_fraction",
     "update_ratio",
 )  # fmt: skip
+AT_START = tuple(name for name in MEASURES if name != "update_ratio")  # what needs no update at all
 LOW, HIGH = 0.025, 0.975
 E_FOLDS = (
     3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
@@ -57,10 +62,13 @@ class Reference:
 
         update_ratio, of the first update, is left out where the learning rate has a schedule.
         """
-        quantiles = self.drawn.drop(columns="seed").groupby("layer").quantile([LOW, 0.5, HIGH])
-        long = quantiles.stack().unstack(1).reset_index()  # noqa: PD010, PD013  (quantiles become columns)
-        long.columns = ["layer", "measure", "low", "median", "high"]
-        return long.dropna(ignore_index=True)
+        long = self.drawn.melt(["seed", "layer"], var_name="measure").dropna()
+        found = long.groupby(["layer", "measure"], sort=False)["value"].apply(_range).unstack()  # noqa: PD010
+        found.columns = ["low", "median", "high"]
+        order = {name: place for place, name in enumerate(MEASURES)}
+        return found.reset_index().sort_values(
+            ["layer", "measure"], key=lambda c: c.map(order) if c.name == "measure" else c, ignore_index=True
+        )
 
     def percentile(self, measure: str, layer: int, value: float) -> float:
         """Return the share of networks whose value lies below this one, half of those that equal it."""
@@ -99,52 +107,109 @@ def healthy_ratio(activation: str, depth: int, width: int) -> tuple[float, float
     return exp(-E_FOLDS - 2 * noise), exp(E_FOLDS + 2 * noise)
 
 
+def _range(values: pd.Series) -> pd.Series:
+    """The 2.5 %, 50 % and 97.5 % of drawn values: a further one lies between the ends in 95 of 100 cases.
+
+    So the p-quantile of n values is that of rank p(n + 1), which has p of the whole distribution below it in
+    the mean (Hyndman & Fan 1996, definition 6); the usual definition 7 holds 94 % at n = 200.
+    """
+    import pandas as pd
+
+    return pd.Series(np.quantile(values.to_numpy(float), [LOW, 0.5, HIGH], method="weibull"))
+
+
 def reference(
-    run: Run, networks: int = NETWORKS, *, jobs: int = 1, advance: Callable[[int], None] = lambda runs: None
+    run: Run,
+    networks: int = NETWORKS,
+    *,
+    measures: Sequence[str] = MEASURES,
+    examples: int = EXAMPLES,
+    jobs: int = 1,
+    advance: Callable[[int], None] = lambda runs: None,
 ) -> Reference:
-    """Draw networks of the run's setting and measure them before any training. Errors: DataError."""
-    steps = 1 if run.schedule == "constant" else 0  # the first update, whose size is one of the measures
+    """Draw networks of the run's setting and measure them before any training.
+
+    examples: how many of the training set they are measured on at most, as `probe_set` of a config. One
+    update is made where `update_ratio` is among the measures, and none where it is not. Errors: DataError.
+    """
+    steps = 1 if run.schedule == "constant" and "update_ratio" in measures else 0
     runs = [replace(run, steps=steps, seed=FIRST_SEED + k) for k in range(networks)]
-    recording = Recording(probes=(*MEASURES, "delta_log10"), watch=(0,))
-    records = train_in_memory(runs, recording, jobs=jobs, advance=advance)
-    records = replace(records, layers=records.layers[records.layers["step"] == 0])
+    recording = Recording(probes=(*measures, "delta_log10"), watch=(0,), probe_set=examples)
+    records = train_in_memory(runs, recording, jobs=jobs, advance=advance, until=0)
     named = records.layers.merge(records.runs[["run_id", "seed"]], on="run_id", validate="many_to_one")
-    values = hidden(named, records.runs)[["seed", "layer", *MEASURES]]
+    values = hidden(named, records.runs)[["seed", "layer", *measures]]
     ratio = np.array([])
     if run.depth >= 2:
         ratio = np.exp(log(10) * first_to_last(records)["ratio_log10"].to_numpy(float))
     return Reference(run, values, ratio, healthy_ratio(run.activation, run.depth, run.width))
 
 
-def against_reference(records: Records, networks: int = NETWORKS, *, jobs: int = 1) -> pd.DataFrame:
+def against_reference(
+    records: Records,
+    networks: int = NETWORKS,
+    *,
+    measures: Sequence[str] = MEASURES,
+    by: Sequence[str] = (),
+    jobs: int = 1,
+) -> pd.DataFrame:
     """Return where the networks of the records stood before training, among networks drawn for each setting.
 
-    One row per setting, hidden layer and measure: the varying fields, layer, measure, value (median over
-    seeds), low and high (of 95 % of the drawn networks), percentile (share of them below the value), usual
-    (the value lies in that range) and healthy (the setting's ‖delta₁‖/‖delta_depth‖ lies where networks of
-    its depth train; None below two layers). A value can be usual and its setting ill. Errors: DataError.
+    One row per setting, hidden layer and measure: the varying fields and those in `by`, layer, measure, value
+    (median over seeds), low, median and high (95 % of the drawn networks lie between low and high),
+    percentile (share of them below the value), usual (the value lies in that range) and healthy (its
+    ‖delta₁‖/‖delta_depth‖ lies where networks of its depth train; None below two layers). A value can be
+    usual and its setting ill. Without `update_ratio` among the measures nothing is trained, and settings that
+    start alike share their networks. Errors: DataError; ConfigError for networks of another program.
     """
     import pandas as pd
 
-    fields = varying(records.runs)
-    starts = records.layers[records.layers["step"] == 0].merge(records.runs[["run_id", *fields]], on="run_id")
+    _refuse_recorded(records)
+    fields = list(dict.fromkeys([*by, *varying(records.runs)]))
+    names = fields if "update_ratio" in measures else [name for name in fields if name in (*START, "dtype")]
+    starts = hidden(records.layers[records.layers["step"] == 0], records.runs)
+    starts = starts.merge(records.runs[["run_id", *fields]], on="run_id")
+    drawn: dict[Any, Reference] = {}
     rows = []
-    for key, group in starts.groupby(fields, sort=False) if fields else [((), starts)]:
-        run = run_of(records.runs[records.runs["run_id"] == group["run_id"].iloc[0]].iloc[0].to_dict())
-        found = reference(run, networks, jobs=jobs)
-        ratio = float(np.nanmedian(found.ratio)) if len(found.ratio) else None
-        healthy = None if ratio is None else found.healthy[0] <= ratio <= found.healthy[1]
-        for each in found.table().itertuples():
-            if each.measure not in group:
-                continue
-            value = float(group.loc[group["layer"] == each.layer, each.measure].median())
-            percentile = found.percentile(each.measure, each.layer, value)
-            usual = each.low <= value <= each.high
-            rows.append(
-                (*key, each.layer, each.measure, value, each.low, each.high, percentile, usual, healthy)
-            )
-    columns = ("layer", "measure", "value", "low", "high", "percentile", "usual", "healthy")
+    for key, group in starts.groupby(fields, sort=False, dropna=False) if fields else [((), starts)]:
+        if group.empty:
+            continue
+        row = records.runs[records.runs["run_id"] == group["run_id"].iloc[0]].iloc[0].to_dict()
+        start = tuple(value for name, value in zip(fields, key, strict=True) if name in names)
+        if start not in drawn:
+            run = run_of(row) if "update_ratio" in measures else Run(**{n: row[n] for n in (*START, "dtype")})
+            examples = _examples(records, row["run_id"])
+            drawn[start] = reference(run, networks, measures=measures, examples=examples, jobs=jobs)
+        rows += [(*key, *placed) for placed in _placed(group, drawn[start])]
+    columns = ("layer", "measure", "value", "low", "median", "high", "percentile", "usual", "healthy")
     return pd.DataFrame(rows, columns=[*fields, *columns])
+
+
+def _refuse_recorded(records: Records) -> None:
+    if (records.runs[list(START)] == RECORDED).any(axis=None):
+        raise ConfigError(
+            ["networks of another program cannot be drawn again, so nothing is normal for them"]
+        )
+
+
+def _examples(records: Records, run_id: str) -> int:
+    """On how many examples a run was measured, as far as its records tell."""
+    rows = records.layers[records.layers["run_id"] == run_id]
+    entries = entries_of(replace(records, runs=records.runs[records.runs["run_id"] == run_id], layers=rows))
+    found = int(entries.iloc[0]) if len(entries) else 0
+    classes = datasets.load(records.runs.set_index("run_id").loc[run_id, "dataset"]).classes
+    return found // classes or EXAMPLES
+
+
+def _placed(group: pd.DataFrame, found: Reference) -> Iterator[tuple[Any, ...]]:
+    """Where each value of a setting stands among the drawn networks."""
+    ratio = float(np.nanmedian(found.ratio)) if len(found.ratio) else None
+    healthy = None if ratio is None else found.healthy[0] <= ratio <= found.healthy[1]
+    values = group.groupby("layer")[[m for m in MEASURES if m in group]].median()
+    for each in found.table().itertuples():
+        if each.measure in values:
+            value = float(values.loc[each.layer, each.measure])
+            place = found.percentile(each.measure, each.layer, value), each.low <= value <= each.high
+            yield each.layer, each.measure, value, each.low, each.median, each.high, *place, healthy
 
 
 def reference_advice(table: pd.DataFrame) -> list[str]:
@@ -172,8 +237,9 @@ def held(run: Run, others: int, networks: int = NETWORKS, *, jobs: int = 1) -> p
     """Return which share of `others` further networks the reference range of a setting holds.
 
     Columns: layer, measure, inside, n. A range of constants (no dead unit in any network) is left out.
+    Nothing is trained, so the size of the first update is left out as well.
     """
-    found = reference(run, networks + others, jobs=jobs)
+    found = reference(run, networks + others, measures=AT_START, jobs=jobs)
     first = found.drawn["seed"] < FIRST_SEED + networks
     ranges = replace(found, drawn=found.drawn[first]).table().query("low < high")
     fresh = found.drawn[~first]

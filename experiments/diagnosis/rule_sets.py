@@ -2,8 +2,9 @@
 
 Each rule set is written from its tool's description, with that tool's own constants, as functions of one
 run's signals; no code was taken. What a tool checks on the batch at hand is asked here of the probe set at
-every watched step. `dial` multiplies the constant that the tool's main alarm hangs on, for a ROC curve. An
-alarm is translated into our word for the mechanism where there is one.
+every watched step, and what it asks of so many batches of so many of those. `dial` multiplies the constant
+that the tool's main alarm hangs on, for a ROC curve. An alarm is translated into our word for the mechanism
+where there is one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from experiments.diagnosis.signals import Signals
 from mlp.activations import Array
 
 PROBES_READ = (
-    "dw_mean_abs", "dw_max_abs", "w_max_abs", "w_var", "output_zero_fraction", "output_beyond_fraction",
-    "input_beyond_fraction", "rarely_active_fraction", "quiet_fraction", "binned_saturation_fraction",
-    "zero_fraction", "a_var", "delta_rms",
+    "dw_mean_abs", "dw_max_abs", "dw_span", "w_max_abs", "w_var", "output_zero_fraction",
+    "output_beyond_fraction", "input_beyond_fraction", "rarely_active_fraction", "quiet_fraction",
+    "binned_saturation_fraction", "zero_fraction", "a_var", "delta_rms",
     "input_beyond_fraction(low=-9.4999, high=9.4999)", "input_beyond_fraction(low=-23.0, high=16.99999)",
 )  # fmt: skip
 Rule = Callable[[Signals, float], bool]
@@ -99,10 +100,12 @@ def _debugger_saturated(s: Signals, dial: float) -> bool:
 
 
 def _debugger_initialisation(s: Signals, dial: float) -> bool:
-    """Two of the three signs of a poor start; the span of the gradients' percentiles is not recorded."""
+    """The signs of a poor start: uneven weights, gradients without spread, a loss flat in 5 of 10 steps."""
     variances = s.layers["w_var"][0]
     uneven = variances.max() > 10 * variances.min()
-    return bool(uneven) or _loss_still(s, 10, 0.0)
+    narrow = s.layers["dw_span"][0].min() < 1e-3
+    flat = int((s.loss[1:11] >= s.loss[:-1][:10]).sum()) >= 5
+    return bool(uneven or narrow or flat)
 
 
 SAGEMAKER = RuleSet(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import sqrt
 from typing import Any
 
 from experiments import datasets
@@ -17,6 +18,8 @@ from mlp.registry import call_text, parse_call
 
 STEPS = 500  # in which Adam brings two ReLU layers most of the way on the shipped data sets
 RATE = 0.003
+MANY_SDS = 3.5  # of a share of right guesses: the best of a dozen watched steps is looked at
+NO_GAIN = 0.98  # of the prior's loss on the test set: what stays above it has predicted nothing
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,16 @@ class Yardstick:
     """What the shallow network reached: the share of the prior's loss removed, and the two accuracies or R².
 
     That on the test set is its best at any watched step, as if training had been stopped in time. what: what
-    the training accuracy is.
+    the training accuracy is. tested: test examples, if they show nothing that could be predicted, else 0;
+    guessed: the test accuracy that naming the commonest class may reach on them.
     """
 
     learnt: float
     accuracy: float
     test_accuracy: float
     what: str = "what a shallow network reaches on these data"
+    tested: int = 0
+    guessed: float = float("nan")
 
 
 def scaled(dataset: str) -> str:
@@ -60,4 +66,22 @@ def yardstick(dataset: str, loss: str, batch: int) -> Yardstick:
     found = train_in_memory([run], Recording(probes=(), watch=12)).steps.sort_values("step")
     learnt = 1 - found["loss"].iloc[-1] / data_facts(run.dataset, loss).prior_loss
     score = R2 if R2.train in found else ACCURACY
-    return Yardstick(float(learnt), float(found[score.train].iloc[-1]), float(found[score.test].max()))
+    best = Yardstick(float(learnt), float(found[score.train].iloc[-1]), float(found[score.test].max()))
+    return _without_prediction(best, run.dataset, loss, float(found["test_loss"].min()))
+
+
+def _without_prediction(best: Yardstick, dataset: str, loss: str, test_loss: float) -> Yardstick:
+    """Return the yardstick with `tested` and `guessed`, where the test labels are not predicted at all.
+
+    Both signs are asked for: an accuracy that guessing the commonest class may reach on so few examples, and
+    a loss that never falls below that of the classes' shares. Where so few examples cannot tell, neither is.
+    """
+    data, facts = datasets.load(dataset), data_facts(dataset, loss)
+    tested = len(data.y_test)
+    if data.is_regression or not tested:
+        return best
+    reach = facts.majority + MANY_SDS * sqrt(facts.majority * (1 - facts.majority) / tested)
+    tells = reach <= (1 + facts.majority) / 2
+    if not tells or best.test_accuracy > reach or test_loss <= NO_GAIN * facts.prior_loss:
+        return best
+    return replace(best, tested=tested, guessed=reach)

@@ -1,4 +1,4 @@
-"""Records -> pictures; never pyplot, never a file read, nothing trained.
+"""Records -> pictures; never pyplot, never a file read, nothing trained (reference networks are drawn anew).
 
 For a report, `draw` keeps figures in the store of an experiment and draws none again that has not changed.
 Each has its pictures (SVG, and a narrow SVG for a telephone; PNG or PDF with ``format=``) and beside them
@@ -8,6 +8,8 @@ Each has its pictures (SVG, and a narrow SVG for a telephone; PNG or PDF with ``
 * how_to_read: a sentence or two; alt: all of it, with seeds, settings and what is left out, to be read out;
 * files: the pictures, more than one of a kind where all panels are asked for;
 * tables: the numbers behind them.
+
+Where the panels show a part of a table, the whole of it is `STEM.csv`.
 
 Without a store, from records alone, in memory:
 

@@ -179,6 +179,18 @@ def number_axis(axes: Axes, values: Iterable[float], label: str) -> None:
     axes.set_xlabel(label)
 
 
+def size_axis(axes: Axes, values: Iterable[float], label: str) -> None:
+    """A logarithmic x axis over sizes that are no round numbers."""
+    exponents = [log10(value) for value in values if value > 0] or [0.0]
+    low, high = min(exponents), max(exponents)
+    ticks, names = log_ticks(low, high) if high > low else ([low], [plainly(10.0**low)])
+    axes.set_xscale("log")
+    axes.set_xticks([10.0**tick for tick in ticks], names)
+    axes.minorticks_off()
+    axes.set_xlim(10.0 ** (low - 0.04 * (high - low) - 0.01), 10.0 ** (high + 0.04 * (high - low) + 0.01))
+    axes.set_xlabel(label)
+
+
 def grid_axis(axes: Axes, values: Iterable[float], label: str) -> None:
     """A logarithmic x axis with a tick at each value for which there is room; 0 has no place."""
     values = sorted(value for value in values if value > 0) or [1.0]

@@ -25,9 +25,10 @@ def notes(
 ) -> list[str]:
     """What is to be said beside any figure: lost runs, seeds, settings, examples, remarks; the gravest first.
 
-    interval: how the seeds are drawn; "" where only their median is.
+    frames: the medians that are drawn, none where what is drawn is not over seeds. interval: how the seeds
+    are drawn; "" where only their median is.
     """
-    seeds = "Every seed by itself." if "seed" in view.keys else _seeds(frames, interval)
+    seeds = "Every seed by itself." if "seed" in view.keys else _seeds(frames, interval) if frames else ""
     return [
         text for text in (_lost(view), seeds, _fixed(view), _measured_on(view.records), *view.remarks) if text
     ]

@@ -37,12 +37,14 @@ def draw_lines(
     few: Sequence[int] = (),
     marks: Sequence[tuple[float, str]] = (),
     settings: Sequence[tuple[Any, ...]] = (),
+    over_seeds: bool = True,
 ) -> Picture:
     """A panel for each quantity and combination of the facets, a line and its band for each hue.
 
     finding: the title; by default what is plotted. few: which of the columns answer the question (by
     default all). marks: moments on an axis of steps, with their names. settings: the foremost, if not
-    chosen here. Panels in which there is nothing to show are left out, and that is said.
+    chosen here. over_seeds: whether the lines are medians of seeds, which is then said. Panels in which there
+    is nothing to show are left out, and that is said.
     """
     keys, looks = settings_of(view), _looks(view, columns)
     cells = [(key, column.only(view.facet, key)) for key in keys for column in columns]
@@ -51,7 +53,8 @@ def draw_lines(
     order = _answering(view, keys, columns, [*few] or [*range(len(columns))], settings)
     kept = [i for i in order if i in there] or there or [0]
     subtitle, guide = sentences(figure)
-    said = [*notes(view, [column.curves for column in columns]), *_left_out(panels, there)]
+    medians = [column.curves for column in columns] if over_seeds else []
+    said = [*notes(view, medians), *_left_out(panels, there)]
     said += view.left_out_of_names() + _said_of_zeros(columns) + _said_of_cuts(panels, columns[0].scale)
     shown = there or [0]
     return Picture(
@@ -224,6 +227,9 @@ def _draw_x(panel: Axes, column: Column, view: View) -> None:
         return axes.number_axis(panel, view.records.runs["depth"].unique(), "depth  (hidden layers)")
     if column.x in ("batch", "lr"):
         return axes.grid_axis(panel, view.records.runs[column.x].unique(), column.x)
+    if column.x in ("dead", "at"):
+        draw = axes.number_axis if column.x == "dead" else axes.size_axis
+        return draw(panel, column.curves[column.x].unique(), column.x_label)
     last = int(column.curves[column.x].max()) if len(column.curves) else 1
     return (axes.layer_axis if column.x == "layer" else axes.step_axis)(panel, last)
 

@@ -20,6 +20,7 @@ from experiments.plots.sheets import sheets_of
 from experiments.storage import files
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -42,6 +43,7 @@ class Picture:
     legend: Callable[[], Sequence[Artist]] = tuple
     canvas: Canvas = Canvas()
     finished: tuple[Figure, ...] = ()
+    table: pd.DataFrame | None = None  # written beside the picture as a CSV, where the panels show part of it
 
     @property
     def finding(self) -> str:
@@ -62,6 +64,10 @@ class Picture:
     def alt(self) -> str:
         """What is read out in place of the picture."""
         return self.canvas.say(self.words.alt)
+
+    def of(self, table: pd.DataFrame) -> Picture:
+        """Return the picture with a table that is written beside it."""
+        return replace(self, table=table)
 
     def on(self, **look: Any) -> Picture:
         """Return the picture on another canvas: ``picture.on(style="slide", theme="dark")``."""
@@ -105,7 +111,7 @@ class Picture:
         return [axes for sheet in self.sheets for axes in sheet.axes if axes.get_label() != "colour bar"]
 
     def files(self, name: str) -> dict[str, bytes]:
-        """Return the picture as files by file name, and its words as `name`.json.
+        """Return the picture as files by file name, its words as `name`.json, its table as `name`.csv.
 
         Equal pictures give equal bytes: no date, no version, and SVG ids drawn from the name.
         """
@@ -122,6 +128,8 @@ class Picture:
             "alt": self.alt, "files": list(found),
             "tables": [table for sheet in self.sheets for table in panel_tables(sheet)],
         }  # fmt: skip
+        if self.table is not None:
+            found[f"{name}.csv"] = self.table.to_csv(index=False, lineterminator="\n").encode()
         return found | {f"{name}.json": (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode()}
 
     def save(self, folder: str | Path, name: str) -> list[Path]:

@@ -110,12 +110,13 @@ class Column:
     a linear axis makes room. `predicted`, if given, has the same columns (n may lack) and is drawn dashed
     over a hatched band: the place for theory, or for what `reference` calls it in the legend. `says` names
     guides; `least` is the height that a linear axis has at least; `x_label` stands in place of the axis' own.
+    `x` may be a column `dead`, a share, or `at`, sizes on a logarithmic axis; both need an `x_label`.
     """
 
     title: str
     curves: pd.DataFrame
     label: str
-    x: Literal["layer", "step", "depth", "batch", "lr"] = "layer"
+    x: Literal["layer", "step", "depth", "batch", "lr", "dead", "at"] = "layer"
     scale: Scale = "log"
     guide: float | None = None
     predicted: pd.DataFrame | None = None

@@ -20,10 +20,12 @@ def train_in_memory(
     jobs: int = 1,
     advance: Callable[[int], None] = lambda runs: None,
     lesion: Callable[[Network], None] | None = None,
+    until: int | None = None,
 ) -> Records:
     """Train the runs and return their records; the numbers are those of a stored sweep, bit for bit.
 
     A `lesion` changes the drawn networks in place before they are trained; with several jobs it is pickled.
+    `until` is the last watched step that is measured, where the others are not needed.
 
     jobs: worker processes, 0 for one per core. `advance` is called with the number of runs of every stack
     that has ended. An exception of a run is raised.
@@ -31,7 +33,7 @@ def train_in_memory(
     workers = jobs or cores()
     parts = stacks(runs, recording, workers)
     pool = Here() if workers == 1 or len(parts) == 1 else Workers(workers)
-    work = partial(run_stack, lesion=lesion)
+    work = partial(run_stack, lesion=lesion, until=until)
     found = []
     with ending(pool):
         for part, future in [(part, pool.submit(work, part, recording)) for part in parts]:

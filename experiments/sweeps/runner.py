@@ -38,13 +38,15 @@ def run_stack(
     beat: Callable[[int], None] = lambda steps: None,
     own: bytes = b"",
     lesion: Callable[[Network], None] | None = None,
+    until: int | None = None,
 ) -> Records:
     """Train together runs that differ only in the fields `stacks.STACKED`, with one BLAS thread.
 
     A run's rows are the same, bit for bit, alone or in any stack, order or process. Only `seconds` differs:
     it is the stack's time divided by its runs, without the reading of the data set. ``runs.attrs["maker"]``
     of the result is this process as a maker.
-    `lesion` may change the drawn networks in place before they are trained.
+    `lesion` may change the drawn networks in place before they are trained. `until` is the last watched step
+    that is measured; by default all are.
     `prints` are the expected fingerprints by data set. `beat` is called when a part of the work is done, with
     the number of training steps in the next part, 0 where that is a measurement.
     `own` are the user's parts, packed for a worker. Errors: DataError, also where a fingerprint differs.
@@ -63,6 +65,8 @@ def run_stack(
         ):
             beat(0)
             columns.add(snap)
+            if snap.step == until:
+                break
             beat(following - snap.step)
         by = maker()
     records = columns.records((time.perf_counter() - began) / len(runs))

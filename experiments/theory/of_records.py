@@ -34,7 +34,7 @@ def predictions(records: Records) -> dict[str, Prediction]:
     Where the data cannot be read there is none, and its `reason` says so.
     """
     runs = records.runs
-    entries = runs["run_id"].map(_entries(records)).fillna(0).astype(int)
+    entries = runs["run_id"].map(entries_of(records)).fillna(0).astype(int)
     settings = zip(*(runs[name].tolist() for name in START), entries.tolist(), strict=True)
     return {name: predicted(*setting) for name, setting in zip(runs["run_id"], settings, strict=True)}
 
@@ -100,7 +100,7 @@ def inputs_of(dataset: str, entries: int = 0) -> Inputs:
     return Inputs.measured(data.x[:count], data.y[:count], data.classes)
 
 
-def _entries(records: Records) -> pd.Series:
+def entries_of(records: Records) -> pd.Series:
     """Return by run_id over how many entries the output layer's delta was summed: examples times classes.
 
     The records do not say on how many examples they were measured, but a norm over a root mean square does.

@@ -21,7 +21,7 @@ from experiments.theory.kernels import Hidden, OutOfRange, Rule, Signal, first, 
 from experiments.theory.limits import TOO_WIDE
 from mlp.activations import Activation
 from mlp.activations import activation as activation_of
-from mlp.initialisers import INITIALISERS, bias_variance, weight_mean, weight_variance
+from mlp.initialisers import INITIALISERS, bias_mean, bias_variance, weight_mean, weight_variance
 from mlp.norms import NORMS, Norm
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ def predict(
         return Prediction(depth, "batch normalisation of one example leaves nothing of it")
     if mean := weight_mean(init, width, width):
         return Prediction(depth, f"the weights of {init} are of mean {mean:.2g}, theory's of mean 0")
+    if mean := bias_mean(bias, width, width):
+        return Prediction(depth, f"the biases of {bias} are of mean {mean:.2g}, theory's of mean 0")
     if INITIALISERS.bind(init)().balanced:
         return Prediction(depth, f"the weights of each unit of {init} sum to 0, theory's are independent")
     rules = _rules(act, depth, width, inputs, init, bias, norm, residual)

@@ -36,6 +36,13 @@ def dw_max_abs(t: LayerTrace) -> Measure:
 
 
 @probe()
+def dw_span(t: LayerTrace) -> Measure:
+    """From the 5th to the 95th percentile of dLoss/dw over the layer's weights."""
+    low, high = np.percentile(t.dw.reshape(len(t.dw), -1), (5, 95), axis=-1)
+    return (high - low).astype(np.float64)
+
+
+@probe()
 def w_max_abs(t: LayerTrace) -> Measure:
     """Largest |w| of the layer."""
     return np.abs(t.w).max(axis=(-2, -1)).astype(np.float64)

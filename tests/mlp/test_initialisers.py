@@ -8,8 +8,9 @@ import pytest
 from small import network
 
 from mlp.activations import ACTIVATIONS, Activation, activation
-from mlp.initialisers import BIASES, INITIALISERS, bias_variance, weight_mean, weight_variance
+from mlp.initialisers import BIASES, INITIALISERS, bias_mean, bias_variance, weight_mean, weight_variance
 from mlp.network import create
+from mlp.probes.jacobian import forward
 from mlp.streams import stream
 from mlp.tape import Tape
 
@@ -81,7 +82,13 @@ def test_variances_are_the_papers(init, variance):
 
 
 @pytest.mark.parametrize(
-    ("bias", "variance"), [("zeros", 0), ("normal(std=0.2)", 0.04), ("pytorch_default", 1 / 18)]
+    ("bias", "variance"),
+    [
+        ("zeros", 0),
+        ("normal(std=0.2)", 0.04),
+        ("pytorch_default", 1 / 18),
+        ("dead(share=0.3)", 2.1e17),
+    ],
 )
 def test_bias_variances(bias, variance):
     assert bias_variance(bias, 6, 10, ACT) == pytest.approx(variance, rel=1e-14)
@@ -340,5 +347,17 @@ OPTIONS = [
 )
 def test_every_option_changes_what_is_drawn(table, name, option):
     default, changed = table[name](), table[name](**{option: 0.37})
-    draws = [each.draw(stream(0, "weights", 1), 6, 5, ACT) for each in (default, changed)]
+    draws = [each.draw(stream(0, "weights", 1), 6, 9, ACT) for each in (default, changed)]
     assert not np.allclose(*draws)
+
+
+@pytest.mark.parametrize(("share", "killed"), [(0, 0), (0.26, 3), (0.5, 5), (1, 9)])
+def test_dead_biases_kill_so_many_units_of_each_hidden_layer_and_none_of_the_output(share, killed):
+    net = create((4, 10, 10, 10), "relu", seeds=[0], init=["he_normal"], bias=[f"dead(share={share})"])
+    for layer in net.layers[:2]:
+        assert np.count_nonzero(layer.b) == killed
+        assert np.allclose(layer.b[0, 0, :killed], -1e9)
+    assert not net.layers[2].b.any()
+    assert bias_mean(f"dead(share={share})", 10, 10) == pytest.approx(-1e8 * killed)
+    z = forward(net, np.random.default_rng(0).normal(size=(50, 4))).saved[0].z
+    assert (z[0, :, :killed] < 0).all()

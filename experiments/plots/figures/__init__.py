@@ -6,10 +6,12 @@ from experiments.plots.figures import (  # isort: skip
     lessons,
     activation_curves,
     boundary,
+    choices,
     compute,
     how_deep,
     judged,
     magnitudes,
+    normal,
     residual,
     spectra,
     trainability,
@@ -18,6 +20,6 @@ from experiments.plots.figures import (  # isort: skip
 )
 
 __all__ = [
-    "activation_curves", "boundary", "compute", "how_deep", "judged", "layers", "lessons", "magnitudes",
-    "residual", "spectra", "trainability", "underflow", "unit_lives",
+    "activation_curves", "boundary", "choices", "compute", "how_deep", "judged", "layers", "lessons",
+    "magnitudes", "normal", "residual", "spectra", "trainability", "underflow", "unit_lives",
 ]  # fmt: skip

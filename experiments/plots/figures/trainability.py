@@ -20,7 +20,7 @@ from experiments.plots.picture import Picture
 from experiments.plots.views import Fields, View, Where, arrange, as_panels, name_of, rows_where, settings_of
 from experiments.storage.records import Records
 from mlp.activations import activation
-from mlp.initialisers import bias_variance, weight_mean, weight_variance
+from mlp.initialisers import bias_mean, bias_variance, weight_mean, weight_variance
 from mlp.registry import Within
 
 if TYPE_CHECKING:
@@ -143,13 +143,13 @@ def _draw_theory(panel: Axes, runs: pd.DataFrame, scales: float) -> None:
     from experiments.theory.mean_field import critical_point
 
     run = runs.iloc[0]
-    if run["norm"] != "none" or run["residual"]:
+    width = int(run["width"])
+    if run["norm"] != "none" or run["residual"] or bias_mean(run["bias"], width, width):
         return
     low, high = panel.get_xlim()
     measured = runs["weight"].unique()
     only = len(measured) == 1
     weights = measured if only else np.linspace(max(low, 1e-3), high, POINTS)
-    width = int(run["width"])
     bias = bias_variance(run["bias"], width, width, activation(run["activation"]))
     xi = np.array([_correlation_scale(run["activation"], float(weight), bias) for weight in weights])
     depth = np.where(np.isfinite(xi) & (xi > 0), scales * xi, np.nan)

@@ -13,7 +13,7 @@ from experiments.analysis.ratios import at_end, varying
 from experiments.analysis.score import score_of
 from experiments.sweeps.search.bisection import Search
 from mlp.activations import activation
-from mlp.initialisers import bias_variance, weight_mean, weight_variance
+from mlp.initialisers import bias_mean, bias_variance, weight_mean, weight_variance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,9 @@ def with_grid(frontiers: pd.DataFrame, search: Search) -> pd.DataFrame:
 
 def scales_of(run: Mapping[str, Any] | pd.Series) -> dict[str, float]:
     """Return the depth scales xi_c and xi_grad of a run, in layers; NaN where plain theory does not apply."""
-    if run["norm"] != "none" or run["residual"] or weight_mean(run["init"], run["width"], run["width"]):
+    width = run["width"]
+    means = weight_mean(run["init"], width, width) or bias_mean(run["bias"], width, width)
+    if run["norm"] != "none" or run["residual"] or means:
         return {"xi_c": np.nan, "xi_grad": np.nan}
     return dict(_scales(run["activation"], run["init"], run["bias"], int(run["width"])))
 

@@ -9,6 +9,8 @@ from experiments.analysis.advice import (
     clip_advice,
     clip_values,
     gradient_norms,
+    needed_for,
+    paired_differences,
     seeds_advice,
     seeds_needed,
 )  # fmt: skip
@@ -82,3 +84,20 @@ def test_advice_is_a_sentence_with_the_numbers_of_its_table():
     assert "the test accuracy differs by +0.02 (mean over 5 seeds; the standard deviation" in said
     assert said.endswith("To see a difference of 0.01, 8 seeds are needed; of 0.05, 2.")
     assert "at least three seeds" in seeds_advice(seeds.iloc[:0])[0]
+
+
+def test_the_interval_of_a_number_of_seeds_is_that_of_the_variance():
+    """Differences of sd 0.01 from three seeds: χ² with 2 degrees of freedom is −2 ln p, 7.378 and 0.0506."""
+    gaps = np.array([0.01, 0.02, 0.03])
+    middle, low, high = needed_for(gaps, 0.005)
+    assert middle == 32  # 31.4
+    assert (low, high) == (9, 1241)  # 31.395 · 2/7.3778 = 8.51; 31.395 · 2/0.050636 = 1240.03
+    assert needed_for(gaps, 1.0) == (2, 2, 2)
+
+
+def test_settings_are_compared_with_the_best_seed_by_seed():
+    rows = [("a", 0, 0.5), ("a", 1, 0.6), ("a", 2, 0.7), ("b", 0, 0.8), ("b", 1, 0.7), ("b", 2, 0.9)]
+    rows += [("c", 0, 1.0), ("c", 1, 0.1)]  # too few seeds
+    found = paired_differences(pd.DataFrame(rows, columns=["name", "seed", "value"]), ["name"], "value")
+    assert list(found) == [("a",)]
+    assert found["a",] == pytest.approx([-0.3, -0.1, -0.2])

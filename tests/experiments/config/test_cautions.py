@@ -35,6 +35,16 @@ def test_of_a_grid_only_the_combinations_that_are_slips_are_named():
     ]
 
 
+def test_dead_biases_are_named_where_they_kill_no_unit():
+    assert said(bias="dead(share=0.25)", activation=["relu", "tanh", "leaky_relu"]) == [
+        f"bias: dead(share=0.25) kills no unit of {name}, whose slope is not 0 on the far left"
+        for name in ("tanh", "leaky_relu")
+    ]
+    assert said(bias="dead", norm="batch") == [
+        "bias: dead kills no unit under norm=batch, which takes the biases away again"
+    ]
+
+
 def test_a_search_finds_its_depths_so_nothing_is_said_of_them():
     base = {key: value for key, value in TINY.items() if key != "depth"}
     mapping = {"question": "q", "base": base | {"residual": 1.0}, "search": "depth(deepest=9)"}
@@ -58,6 +68,7 @@ def test_every_rule_says_something_somewhere():
         "_decay": {"weight_decay": 1e12},
         "_equal_weights": {"init": "normal(std=0)"},
         "_huge_rate": {"lr": 1e9},
+        "_dead_biases": {"bias": "dead", "activation": "tanh"},
     }
     assert {rule.__name__ for rule in RULES} == set(slips)
     assert all(said(**setting) for setting in slips.values())

@@ -11,8 +11,8 @@ QUIET = {  # a column's value where all is well
     "delta_log10": -2.0, "dw_norm": 0.1, "db_norm": 0.1, "w_norm": 5.0, "z_rms": 1.0, "a_rms": 1.0,
     "a_mean": 0.1, "dead_fraction": 0.0, "saturated_fraction": 0.0, "update_ratio": 0.095,
     "displacement": 0.5,
-    "dw_mean_abs": 0.001, "dw_max_abs": 0.1, "w_max_abs": 1.0, "w_var": 0.02, "output_zero_fraction": 0.5,
-    "a_var": 1.0, "zero_fraction": 0.1, "delta_rms": 0.01,
+    "dw_mean_abs": 0.001, "dw_max_abs": 0.1, "dw_span": 0.01, "w_max_abs": 1.0, "w_var": 0.02,
+    "output_zero_fraction": 0.5, "a_var": 1.0, "zero_fraction": 0.1, "delta_rms": 0.01,
 }  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """Dead units that are imposed are dead, cost what they cost, and are asked for where there can be some."""
 
-import numpy as np
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from experiments.config import ConfigError, Recording, Run
-from experiments.diagnosis.dose import DeadUnits, dose_response, too_many
+from experiments.diagnosis.dose import dose_response, too_many
 from experiments.sweeps.in_memory import train_in_memory
 
 RUN = Run(
@@ -22,7 +23,7 @@ RUN = Run(
 
 def test_units_that_are_killed_are_dead_from_the_first_to_the_last_step():
     recording = Recording(probes=("dead_fraction",), watch=4)
-    layers = train_in_memory([RUN], recording, lesion=DeadUnits(6)).layers
+    layers = train_in_memory([replace(RUN, bias="dead(share=0.75)")], recording).layers
     hidden = layers[layers["layer"] <= 3]
     assert hidden["dead_fraction"].min() >= 6 / 8
     plain = train_in_memory([RUN], recording).layers
@@ -58,16 +59,7 @@ def test_the_sentence_names_the_last_harmless_and_the_first_costly_dose():
     assert harmless == "depth 9: even 50% of dead units per layer cost at most 0.02 of accuracy."
 
 
-@pytest.mark.parametrize("change", [{"norm": "batch"}, {"activation": "tanh"}])
+@pytest.mark.parametrize("change", [{"norm": "batch"}, {"activation": "tanh"}, {"bias": "pytorch_default"}])
 def test_what_has_no_dead_units_is_refused_by_name(change):
     with pytest.raises(ConfigError, match=f"{next(iter(change))}={change[next(iter(change))]}"):
         dose_response([Run(**vars(RUN) | change)])
-
-
-def test_killing_leaves_the_output_layer_alone():
-    from mlp.network import create
-
-    net = create((2, 8, 2), "relu", seeds=[0], init=["he_normal"])
-    DeadUnits(3)(net)
-    assert np.count_nonzero(net.layers[0].b) == 3
-    assert np.count_nonzero(net.layers[1].b) == 0

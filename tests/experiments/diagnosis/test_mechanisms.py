@@ -18,6 +18,7 @@ HEALTHY = {
     "lr": 0.1, "steps": 300, "batch": 32, "dtype": "float32",
 }  # fmt: skip
 WORLDS = {  # mechanism: what is changed in the healthy config
+    "unpredictable_labels": {"dataset": "gaussian_noise(n=1000)"},
     "unscaled_inputs": {"dataset": "circles(n=400, shift=30)"},
     "symmetric_units": {"init": "normal(std=0)"},
     "clipped_too_hard": {"clip": 1e-6},
@@ -31,6 +32,7 @@ WORLDS = {  # mechanism: what is changed in the healthy config
     "learning_rate_too_large": {"lr": 100.0},
     "learning_rate_too_small": {"lr": 1e-5},
     "too_few_steps": {"steps": 15},
+    "too_simple": {"activation": "identity", "init": "lecun_normal", "depth": 1},
     "overfitting": {
         "dataset": "moons(n=200, noise=0.7, test=0.8)",
         "width": 256,
@@ -68,3 +70,12 @@ def test_every_mechanism_is_named_first_where_it_rules(name):
         np.isnan(rows[0]["value"])
         or not rows[0]["reference_low"] < rows[0]["value"] < rows[0]["reference_high"]
     )
+
+
+def test_labels_are_not_called_unpredictable_where_few_examples_cannot_tell_or_the_loss_says_otherwise():
+    """Of 20 test examples guessing may get 0.5 + 3.5·√(0.25/20) = 0.89 right: nothing can be said."""
+    assert yardstick("gaussian_noise(n=100, classes=2)", "softmax_cross_entropy", 16).tested == 0
+    found = yardstick("gaussian_noise(n=1000, classes=2)", "softmax_cross_entropy", 32)
+    assert found.tested == 200
+    assert found.guessed == pytest.approx(0.5 + 3.5 * (0.25 / 200) ** 0.5, abs=0.01)
+    assert yardstick("moons(n=1000, noise=0.3)", "softmax_cross_entropy", 32).tested == 0

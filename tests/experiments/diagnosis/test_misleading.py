@@ -123,3 +123,24 @@ def test_a_layer_whose_units_are_all_dead_is_named_alone_though_those_behind_it_
     found = find(s, BEST)["dead_units"]
     assert (found.layer_first, found.layer_last) == (1, 1)
     assert "so that layer 2 gets no signal" in found.words
+
+
+def test_a_loss_of_squares_is_far_from_chance_only_where_the_outputs_are():
+    """Outputs of unit size make a squared error many times that of the classes' shares (0.09): no fault."""
+    squares = Run(depth=2, width=8, lr=0.005, loss="mean_squared_error")
+    falling = np.linspace(2.65, 0.2, STEPS)
+    slow = {"run": squares, "data": {"prior_loss": 0.09}, "update_ratio": 1e-4}
+    low = {"accuracy": np.full(STEPS, 0.1), "test_accuracy": np.full(STEPS, 0.1)}
+    assert names(loss=falling, **slow, **low)[0] == "learning_rate_too_small"
+    assert names(loss=10 * falling, **slow, **low)[0] == "exploding_gradient"
+
+
+def test_a_linear_network_that_has_come_to_its_end_is_called_so_and_not_undecided():
+    linear = {"run": Run(depth=2, width=64, lr=0.005, activation="identity"), **ILL}
+    assert names(**linear) == ["too_simple"]
+    assert names(run=Run(depth=2, width=4, lr=0.005), **ILL) == ["too_simple"]
+    assert names(run=Run(depth=2, width=64, lr=0.005), **ILL) == ["undecided"]
+    assert (
+        names(**linear | {"update_ratio": 1e-5})[0] == "learning_rate_too_small"
+    )  # it has not come to its end
+    assert names(**WELL | {"run": linear["run"]}) == []

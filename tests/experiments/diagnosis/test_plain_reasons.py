@@ -70,7 +70,8 @@ def test_a_loss_at_chance_is_said_with_its_logarithm():
 
 
 def test_a_reason_is_taken_from_the_first_run_in_which_it_is_true():
-    assert reasons([signals(), signals(loss=np.full(STEPS, 2.3))]) == [
-        at_chance(signals(loss=np.full(STEPS, 2.3)))
-    ]
+    stuck = signals(loss=np.full(STEPS, 2.3))
+    assert reasons([stuck, stuck]) == [at_chance(stuck)]
+    other = signals(run=Run(depth=2, seed=7), loss=np.full(STEPS, 2.3))
+    assert reasons([signals(), other]) == ["In 1 of 2 seeds, as in seed 7, t" + at_chance(other)[1:]]
     assert reasons([signals()]) == []

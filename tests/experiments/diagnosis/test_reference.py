@@ -3,6 +3,7 @@
 from math import exp
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.config import Run
@@ -92,3 +93,50 @@ def test_further_networks_are_counted_in_the_range_of_others():
     table = held(Run(**RELU.__dict__ | {"depth": 2, "width": 16}), 60, 60)
     assert (table["n"] == 60).all()
     assert 0.85 < table["inside"].sum() / table["n"].sum() < 1  # 95 % is expected of the mean over draws
+
+
+def test_the_range_of_few_networks_holds_as_many_further_ones_as_it_says():
+    """For any distribution: of 39 draws the smallest and the largest, ranks 1 = 0.025 · 40 and 39."""
+    from experiments.diagnosis.reference import _range
+
+    drawn = pd.Series(np.random.default_rng(0).permutation(39) + 1.0)
+    assert _range(drawn).tolist() == [1, 20, 39]
+    rng = np.random.default_rng(1)
+    inside = []
+    for _ in range(400):
+        low, _, high = _range(pd.Series(rng.random(100)))
+        inside.append(high - low)  # the share of further uniform numbers between them
+    assert np.mean(inside) == pytest.approx(0.95, abs=5 * np.std(inside) / 20)
+
+
+def test_nothing_is_trained_where_no_update_is_asked_for_and_the_values_are_the_same():
+    from experiments.diagnosis.reference import AT_START
+
+    run = Run(**RELU.__dict__ | {"depth": 2, "width": 8})
+    with_update, without = reference(run, 5), reference(run, 5, measures=AT_START)
+    assert "update_ratio" not in without.drawn
+    pd.testing.assert_frame_equal(with_update.drawn[without.drawn.columns], without.drawn)
+
+
+def test_values_are_compared_with_networks_measured_on_as_many_examples():
+    """‖delta‖ of a mean over B examples falls as 1/√B: of 25 instead of 160 it is 2.5 times as large."""
+    from experiments.config import Recording
+    from experiments.diagnosis.reference import AT_START, against_reference
+    from experiments.sweeps.in_memory import train_in_memory
+
+    runs = [Run(**RELU.__dict__ | {"seed": k, "steps": 0, "depth": 2, "width": 16}) for k in range(3)]
+    recording = Recording(probes=(*AT_START, "delta_rms"), watch=(0,), probe_set=25)
+    found = against_reference(train_in_memory(runs, recording), 60, measures=AT_START)
+    assert found["usual"].mean() > 0.9
+    assert (found.query("measure == 'delta_norm'")["percentile"] < 0.97).all()
+
+
+def test_networks_of_another_program_have_no_reference():
+    from experiments.config import ConfigError, Recording
+    from experiments.diagnosis.reference import against_reference
+    from experiments.sweeps.in_memory import train_in_memory
+
+    records = train_in_memory([Run(**RELU.__dict__ | {"steps": 0})], Recording(probes=("z_rms",), watch=(0,)))
+    records.runs["init"] = "recorded"
+    with pytest.raises(ConfigError, match="cannot be drawn again"):
+        against_reference(records, 5)

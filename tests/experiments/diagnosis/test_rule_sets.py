@@ -24,6 +24,13 @@ CASES = [  # tool, alarm, what is changed, and the other side of the constant
         {"run": TANH, "input_beyond_fraction(low=-9.4999, high=9.4999)": 0.5},
     ),
     ("SageMaker Debugger", "undecided", {"w_var": [0.02, 0.2, 0.21]}, {"w_var": [0.02, 0.19, 0.19]}),
+    ("SageMaker Debugger", "undecided", {"dw_span": 0.9e-3}, {"dw_span": 1.1e-3}),
+    (
+        "SageMaker Debugger",
+        "undecided",
+        {"loss": [2.0] * 6 + [1.9, 1.8, 1.7, 1.6, 1.5, 1.4]},
+        {"loss": [2.0] * 5 + [1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3]},
+    ),
     ("AutoTrainer", "dead_units", {"zero_fraction": 0.71}, {"zero_fraction": 0.69}),
     ("AutoTrainer", "exploding_gradient", {"dw_norm": [71, 1, 1]}, {"dw_norm": [69, 1, 1]}),
     ("AutoTrainer", "vanishing_gradient", {"dw_norm": [0.9e-4, 1, 1]}, {"dw_norm": [1.1e-4, 1, 1]}),
