@@ -34,7 +34,7 @@ class CallLog:
         self._pass += 1
 
     def call(self, name: str, module: Any, **arrays: Array | None) -> dict[str, Any]:
-        """Note a call of a module with its x, z, w and b; return its dict, which `delta` is added to later."""
+        """Note a call of a module with its x, z, w and b; return its dict, to which `delta` is added."""
         self._calls.append((name, self._pass, module, dict(arrays)))
         return self._calls[-1][-1]
 
