@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlp.activations import Array
+from mlp.activations import ActivationName, Array, activation
 from mlp.numbers import BEYOND, Exponents, Measure, rms
 from mlp.registry import Registry
 from mlp.special import expit
@@ -150,9 +150,14 @@ def sigmoid_cross_entropy(z: Array, y: Labels) -> tuple[Array, Array]:
 
 
 @LOSSES
-def mean_squared_error(z: Array, y: Labels) -> tuple[Array, Array]:
-    """(z − t)² with one-hot t, the mean over examples and classes (no factor ½); or t = y for numbers."""
-    error = z - (y[..., None] if are_numbers(y) else _one_hot(z, y))
+def mean_squared_error(z: Array, y: Labels, output: ActivationName = "identity") -> tuple[Array, Array]:
+    """(f(z) − t)² with one-hot t, the mean over examples and classes (no factor ½); or t = y for numbers.
+
+    f is the output's activation: with sigmoid the quadratic cost of Nielsen 2015, eq. 6, but for its ½.
+    """
+    f = activation(output)
+    answer = f.f(z)
+    error = answer - (y[..., None] if are_numbers(y) else _one_hot(z, y))
     value = np.square(rms(error))
     error *= 2 / (z.shape[-2] * z.shape[-1])
-    return value, error
+    return value, error if output == "identity" else error * f.df(z, answer)

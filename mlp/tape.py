@@ -7,7 +7,7 @@ done stands in `backward_exponents` (of both kinds of pass), `forward_exponents`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,7 @@ class Tape:
         self.forwards = ForwardExponents(net, self.x_exponent, self.z_exponent) if exact else None
         self.zeros = TrueZeros(net) if exact else None
         self.origin: Origin | None = None  # of a training's own pass
+        self.masks: Sequence[Array] = ()  # of dropout: what each hidden layer's output is multiplied by
         self.known: dict[str, Any] = {}  # what others have worked out from the last forward pass
         self._ones = np.ones((1, 1, examples), dtype)
         self._buffers: dict[tuple[str, int, int], Array] = {}
@@ -141,7 +142,7 @@ class Tape:
                 self.forwards.pass_on(index)
                 self.zeros.look(saved.z)
             self._activate(saved, index)
-            self.x[index + 1] = self._add_skip(saved.a, index)
+            self.x[index + 1] = self._add_skip(self._drop(saved.a, index), index)
         raise AssertionError("a network has an output layer")
 
     def _logits(self, z: Array) -> Array:
@@ -171,6 +172,11 @@ class Tape:
             saved.a = self._a[index]
             self.in_place.f(saved.z, saved.a)
         self.saved.append(saved)
+
+    def _drop(self, a: Array, index: int) -> Array:
+        if not self.masks:
+            return a
+        return np.multiply(a, self.masks[index], out=self._buffer("dropped", index, a.shape[-1]))
 
     def _add_skip(self, a: Array, index: int) -> Array:
         if not self.skips[index]:
@@ -226,6 +232,8 @@ class Tape:
             return self._kept(g) if self.keep else g
         if self.skips[index]:
             g = np.multiply(g, self.net.residual, out=self._buffer("skip", index * self.keep, g.shape[-1]))
+        if self.masks:
+            np.multiply(g, self.masks[index], out=g)
         slope, z = self._slope_of(index), self.saved[index].z
         again = self.zeros.wide_products(g, z, may_shift=not self.skips[index]) if self.zeros else {}
         np.multiply(g, slope, out=g)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlp.activations import ACTIVATIONS, Array
+from mlp.dropout import Dropout
 from mlp.losses import LOSSES, Labels, Loss, accuracy, are_numbers, evaluate
 from mlp.network import Layer, Network
 from mlp.numbers import Exponents, Measure
@@ -94,6 +95,8 @@ def train(
     schedule: str = "constant",
     clip: float | None = None,
     weight_decay: float = 0.0,
+    layer_lr: float = 1.0,
+    dropout: float = 0.0,
     trace: Literal["probe_set", "batch"] = "probe_set",
     probe_set: int = 2048,
     start: int = 0,
@@ -104,14 +107,19 @@ def train(
     is one lr and one seed per run. Traces are taken on the first `probe_set` training examples, or with
     trace="batch" on the batch that the update comes from.
 
+    Layer l learns at the rate lr·layer_lr^(depth + 1 − l). dropout is the share of hidden outputs that each
+    update leaves out. The whole network is measured, so that with dropout trace="batch" is a ValueError.
+
     With `start` the networks are taken to be at that step already: schedule and batches go on from there. An
     optimiser that remembers begins anew, and the traces' w0 are the weights at `start`.
     """
     data = data.astype(net.params.dtype)
     factor = SCHEDULES.bind(schedule)()
     rate = np.asarray(lr, net.params.dtype)[:, None]
-    rule = UpdateRule(net, optimiser, clip, weight_decay)
-    gradient = _Gradient(net, data, LOSSES.bind(loss), batch)
+    if dropout and trace == "batch":
+        raise ValueError("dropout: traces on the batch would be of a network with units left out")
+    rule = UpdateRule(net, optimiser, clip, weight_decay, layer_lr)
+    gradient = _Gradient(net, data, LOSSES.bind(loss), batch, Dropout(net, batch, seeds, dropout))
     observer = (_BatchObserver if trace == "batch" else _ProbeSetObserver)(gradient, probe_set)
     indices = islice(batches(len(data.x), batch, seeds), start, None)
     for step in range(start, steps + 1):
@@ -142,8 +150,8 @@ class _Update:
 class _Gradient:
     """The gradients that R runs train by, each on a batch of its own; the buffers are allocated once."""
 
-    def __init__(self, net: Network, data: Data, loss: Loss, batch: int) -> None:
-        self.net, self.data, self.loss, self.batch = net, data, loss, batch
+    def __init__(self, net: Network, data: Data, loss: Loss, batch: int, dropout: Dropout) -> None:
+        self.net, self.data, self.loss, self.batch, self.dropout = net, data, loss, batch, dropout
         self.start = net.with_params(net.params.copy())
         self.tape = Tape(net, batch, exact=False)
         self.used = self.tape
@@ -158,6 +166,7 @@ class _Gradient:
         self.used = tape or self.tape
         np.take(self.data.x, index, axis=0, out=self.x, mode="clip")
         self.y = self.data.y[index]
+        self.used.masks = self.dropout.masks(step)
         self.logits = self.used.forward(self.x)
         self.value, d_logits, exponent = evaluate(self.loss, self.logits, self.y)
         self.mark_diverged(self.value, step)

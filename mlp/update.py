@@ -21,10 +21,12 @@ class UpdateRule:
     """From gradients to the step that is added: clipping by global norm, weight decay, the optimiser.
 
     Decay acts on weights, not on biases or gains: added to the gradient (L2), or where the optimiser is
-    decoupled a step of its own.
+    decoupled a step of its own. Layer l learns at the rate lr·layer_lr^(depth + 1 − l).
     """
 
-    def __init__(self, net: Network, optimiser: str, clip: float | None, weight_decay: float) -> None:
+    def __init__(
+        self, net: Network, optimiser: str, clip: float | None, weight_decay: float, layer_lr: float = 1.0
+    ) -> None:
         rule: Optimiser = OPTIMISERS.bind(optimiser)()
         self.net, self.clip, self.decoupled = net, clip, rule.decoupled
         self.optimiser, self.forgets = optimiser, rule.forgets
@@ -32,6 +34,14 @@ class UpdateRule:
         self.faint: dict[int, Step] = {}  # by run: the rule for gradients that do not reach the update
         self.optimise = rule.start(net.params)
         self.decay = self._decay(weight_decay) if weight_decay else None
+        self.rates = self._rates(layer_lr) if layer_lr != 1 else None
+
+    def _rates(self, layer_lr: float) -> Array:
+        """Return (1, P): the factor on the learning rate of each parameter, 1 in the output layer."""
+        rates = np.empty_like(self.net.params[:1])
+        for index, layer in enumerate(self.net.layers):
+            rates[:, layer.block] = layer_lr ** (self.net.depth - index)
+        return rates
 
     def _decay(self, weight_decay: float) -> Array:
         decay = np.zeros_like(self.net.params[:1])
@@ -52,6 +62,8 @@ class UpdateRule:
         steps = self.optimise(grads, lr, out)
         if self.decay is not None and self.decoupled:
             steps -= lr * self.decay * self.net.params
+        if self.rates is not None:
+            steps *= self.rates
         return steps
 
     @np.errstate(all="ignore")
@@ -69,7 +81,7 @@ class UpdateRule:
                 self.faint[r] = OPTIMISERS.bind(self.optimiser)().start(grads[:1])
         for r, rule in self.faint.items():
             steps[r] = rule(grads[r : r + 1], lr[r : r + 1].astype(np.float64), np.empty_like(grads[:1]))
-        return steps
+        return steps if self.rates is None else steps * self.rates
 
     @np.errstate(all="ignore")
     def apply(self, steps: Array) -> None:

@@ -17,7 +17,7 @@ MLP = """
 train
 probes
 trace update
-tape
+dropout tape
 backward_exponents forward_exponents true_zeros
 network
 initialisers losses norms optimisers schedules products

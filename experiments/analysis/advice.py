@@ -79,8 +79,9 @@ def seeds_advice(table: pd.DataFrame) -> list[str]:
         return [
             "Two settings with at least three seeds in common are needed to say how many seeds are enough."
         ]
+    score = table.attrs.get("compared", "test accuracy")
     return [
-        f"{row['a']} against {row['b']}: the {table.attrs['compared']} differs by {row['difference']:+.3g} "
+        f"{row['a']} against {row['b']}: the {score} differs by {row['difference']:+.3g} "
         f"(mean over {row['seeds']} seeds; the standard deviation of the paired differences is "
         f"{row['sd']:.2g}). To see a difference of 0.01, {row['to see 0.01']} seeds are needed; of "
         f"0.05, {row['to see 0.05']}."

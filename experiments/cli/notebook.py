@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import ConfigError, Experiment
-from experiments.config.part_files import load_parts
+from experiments.config.part_files import Part, load_parts
 from experiments.datasets import give
 from experiments.pipeline import Source, experiment_of, run_experiment
 from experiments.sweeps.plan import ExecutionOptions
@@ -28,7 +27,7 @@ def run(
     overrides: Iterable[str] = (),
     *,
     name: str | None = None,
-    parts: Iterable[str | Path] = (),
+    parts: Iterable[Part] = (),
     data: Mapping[str, Any] | None = None,
     jobs: int | None = 1,
     dask: str | None = None,
@@ -45,8 +44,9 @@ def run(
     ``depth=[2,4]``. `name` is that of the folder in results/, by which `load` finds the answer. Without it,
     that of a file is the file's and what overrides change in it, and that of a dict a hash of its contents;
     it stands in ``records.runs.attrs["experiment"]``.
-    `parts` are Python files that register parts of your own; those that a notebook's cell registers need not
-    be named. `data` are data sets by name, which the key `dataset` then takes: (x, y) as arrays, a pandas
+    `parts` are Python files that register parts of your own, or functions: an activation, initialiser,
+    optimiser, normalisation or probe needs no decorator. Those that a notebook's cell registers need not be
+    named. `data` are data sets by name, which the key `dataset` then takes: (x, y) as arrays, a pandas
     frame, or what a loader of scikit-learn returns (see `experiments.datasets.give`).
     A run that crashes is a row with status "crashed", and a FailureWarning tells of it, as of any figure that
     failed. The other options are those of `ExecutionOptions`; `quiet=False` shows progress.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
+from math import log10
 
 from experiments.config.vocabulary import Experiment
 from mlp.registry import parse_call
@@ -70,6 +71,22 @@ def _factors(schedule: str, steps: int) -> tuple[float, ...]:
 def _residual(residual: float, depth: int) -> str:
     if residual and depth < 2:
         return f"residual: {residual:g} has no effect at depth {depth}; skips begin at hidden layer 2"
+    return ""
+
+
+@_rule
+def _without_hidden_layers(layer_lr: float, dropout: float, depth: int) -> str:
+    if depth == 0 and (layer_lr != 1 or dropout):
+        what = f"layer_lr: {layer_lr:g}" if layer_lr != 1 else f"dropout: {dropout:g}"
+        return f"{what} has no effect at depth 0, where there is no hidden layer"
+    return ""
+
+
+@_rule
+def _first_rate(layer_lr: float, depth: int, steps: int) -> str:
+    decades = depth * log10(layer_lr)
+    if steps and abs(decades) > 12:
+        return f"layer_lr: {layer_lr:g} at depth {depth} makes the rate of layer 1 10^{decades:+.0f} times lr"
     return ""
 
 

@@ -1,23 +1,70 @@
-"""Python files with parts of a user's own, as `--with my_parts.py` names them."""
+"""Parts of a user's own: Python files, as `--with my_parts.py` names them, and functions from Python."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from experiments.config.tree import ConfigError
 
+Part = str | Path | Callable[..., Any]
 
-def load_parts(paths: Iterable[str | Path]) -> None:
-    """Run these files, whose decorators register parts; errors: ConfigError, with the file and the line.
 
-    A file that is run again replaces what it had registered. It may import what lies beside it.
+def load_parts(parts: Iterable[Part]) -> None:
+    """Run these files, whose decorators register parts, and register these functions.
+
+    A file that is run again replaces what it had registered. It may import what lies beside it. A function
+    that no decorator has registered is registered by what it returns (`_table_of`).
+    Errors: ConfigError, with the file and the line.
     """
-    for path in map(Path, paths):
-        _load(path.expanduser())
+    for part in parts:
+        if callable(part):
+            _register(part)
+        else:
+            _load(Path(part).expanduser())
+
+
+def _register(part: Callable[..., Any]) -> None:
+    """Put a function into the table that it belongs to, unless a decorator has done so."""
+    from experiments.config.kinds import TABLES
+
+    name = getattr(part, "__name__", type(part).__name__)
+    tables = [getattr(sys.modules.get(module), table, {}) for module, table in TABLES.values()]
+    if any(found.get(name) is part for found in tables):
+        return
+    table = _table_of(part)
+    if table is None:
+        raise ConfigError([
+            f"parts: {name} returns neither an activation, an initialiser, an optimiser nor a normalisation, "
+            "and takes no LayerTrace as a probe does: put its table's decorator above it, as @SCHEDULES"
+        ])  # fmt: skip
+    table(part)
+
+
+def _table_of(part: Callable[..., Any]) -> Any:
+    """Return the table of a function by what it returns, or of a probe by what it takes; else None."""
+    from mlp.activations import ACTIVATIONS, Activation
+    from mlp.initialisers import INITIALISERS, Initialiser
+    from mlp.norms import NORMS, Norm
+    from mlp.optimisers import OPTIMISERS, Optimiser
+    from mlp.probes import PROBES
+
+    by_type = {Activation: ACTIVATIONS, Initialiser: INITIALISERS, Norm: NORMS, Optimiser: OPTIMISERS}
+    taken = list(inspect.signature(part).parameters.values())
+    needed = [p for p in taken if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if needed:
+        is_probe = len(needed) == 1 and "LayerTrace" in str(needed[0].annotation)
+        return PROBES if is_probe else None
+    try:
+        made = part()
+    except Exception as error:
+        raise ConfigError([f"parts: {part.__name__}() fails: {said(error)}"]) from None
+    return next((table for kind, table in by_type.items() if isinstance(made, kind)), None)
 
 
 def _load(path: Path) -> None:

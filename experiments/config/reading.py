@@ -106,6 +106,7 @@ def _experiment(
     _check_search(experiment, root, faults)
     _check_files(experiment, root, faults)
     _check_size(experiment, root, faults)
+    _check_dropout(experiment, root, faults)
     overridden = {text.partition("=")[0].strip() for text in overrides}
     is_files_own = bool(overridden) and "figures" not in overridden
     experiment = _check_figures(experiment, root, faults, is_files_own)
@@ -312,6 +313,16 @@ def _check_figures(experiment: Experiment, root: Node, faults: Faults, overridde
     told = [f"{figure} is not drawn: {figure_fault(figure, experiment)}" for figure in lost]
     kept = tuple(figure for figure in experiment.figures if figure not in lost)
     return replace(experiment, figures=kept, cautions=(*experiment.cautions, *told))
+
+
+def _check_dropout(experiment: Experiment, root: Node, faults: Faults) -> None:
+    """That no network with units left out is traced."""
+    listed = experiment.sweep.get("dropout", experiment.zip.get("dropout", (experiment.base.dropout,)))
+    dropped = [share for share in listed if share]
+    if dropped and experiment.trace == "batch":
+        text = "trace: batch would measure networks with units left out; use trace: probe_set with dropout"
+        place, path = _where(root, "dropout", dropped[0])
+        faults.add(place, path, text)
 
 
 def _check_claims(experiment: Experiment, root: Node, faults: Faults) -> None:

@@ -61,6 +61,12 @@ class Run:
         default=None,
     )
     weight_decay: float = key(Real(0), "pull of the weights (not the biases) towards 0", default=0.0)
+    layer_lr: float = key(
+        Real(0, above=True), "layer l learns at lr·layer_lr^(depth + 1 − l); 1: all at lr", default=1.0
+    )
+    dropout: float = key(
+        Real(0, 0.99), "share of hidden outputs that an update leaves out; not when measured", default=0.0
+    )
     dtype: str = key(OneOf(("float32", "float64")), "number format of the network", default="float64")
     seed: int = key(
         Whole(0, LARGEST_SEED), "draws weights and batches; equal seeds are paired across runs", default=0

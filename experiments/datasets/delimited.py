@@ -177,12 +177,20 @@ def _separator(sample: Sequence[str]) -> str:
     lines alike, the one that occurs most in the first line is taken, and the lines that differ are refused.
     """
     for separator in SEPARATORS:
-        rows = _rows(iter(sample[:-1] or sample), separator, strict=False)  # the last may be cut off
+        rows = list(_rows(iter(sample[:-1] or sample), separator, strict=False))  # the last may be cut off
         first, *later = [len(row) for _, row in rows] or [0]
         alike = min([first, *later]) > 1 and len(set(later)) <= 1
+        if alike and separator == "\t" and _hold_several_numbers(rows):
+            continue
         if alike and (separator != BLANKS or not later or later[0] - 1 <= first <= later[0]):
             return separator
     return max(",;\t|", key=next((line for line in sample if line.strip()), "").count)
+
+
+def _hold_several_numbers(rows: Iterable[Row]) -> bool:
+    """Return whether single cells hold several numbers, as where blanks and a tab separate."""
+    cells = (cell.split() for _, row in rows for cell in row)
+    return any(len(words) > 1 and all(map(is_number, words)) for words in cells)
 
 
 def _decimal(separator: str, rows: Iterable[Sequence[str]]) -> str:

@@ -25,6 +25,7 @@ LARGEST_CATEGORIES = 100  # more different texts than that make too many inputs 
 SURELY = 3  # so few different whole numbers are labels, whether or not they occur again
 TINY = 10  # rows; of so few it cannot be told whether a value occurs again
 USUAL = ("target", "label", "labels", "class", "y", "species", "kind", "outcome", "diagnosis", "survived")
+MARKERS = (-99, -999, -9999, -99999, 999, 9999, 99999)  # that are written for a gap in a column of numbers
 INDEX = ("", "id", "index", "rownames", "unnamed: 0")
 
 Chosen = str | int | None  # a column by name or position; None: to be found
@@ -144,6 +145,8 @@ def _tidied(values: pd.Series, decimal: str) -> pd.Series:
     known = texts.dropna()
     if len(known) and all(is_number(cell, decimal) for cell in known):
         return texts.map(lambda cell: np.nan if cell is None else number(cell, decimal)).astype(np.float64)
+    if len(known) and known.str.endswith("%").all():
+        return _tidied(texts.str.removesuffix("%"), decimal)
     return texts
 
 
@@ -304,6 +307,7 @@ def _inputs(columns: Columns, target: int) -> NDArray[np.float64]:
             continue
         if not is_text(values):
             numbers = values.to_numpy(np.float64, na_value=np.nan)
+            _remark_on_a_marker(numbers, columns, column)
             _check_not_infinite(numbers, columns, column)
             parts.append(numbers[:, None])
             continue
@@ -343,6 +347,19 @@ def _check_no_stray(columns: Columns, column: int) -> None:
             f"{columns.place(row, column)}: {cell[:40]!r} is not a number, as others of the column are; "
             f"mend it, or say drop={name!r}"
         )
+
+
+def _remark_on_a_marker(numbers: NDArray[np.float64], columns: Columns, column: int) -> None:
+    """Say where a number that people write for a gap stands far from all others of its column."""
+    for marker in MARKERS:
+        there = numbers == marker
+        others = np.abs(numbers[~there & np.isfinite(numbers)])
+        if there.any() and len(others) and 10 * others.max() < abs(marker):
+            times = count_of(int(there.sum()), "time")
+            columns.note(
+                f"column {columns.word(column)} holds {marker:g} {times}, far from "
+                "its other numbers: if it stands for a gap, leave these cells empty"
+            )
 
 
 def _check_not_infinite(numbers: NDArray[np.float64], columns: Columns, column: int) -> None:

@@ -250,7 +250,7 @@
   function tell() {
     $("explorer-key").replaceChildren(...key());
     const runs = runsOf(state.setting), s = (key) => range(summary(runs.map((run) => stepValue(key, run, state.step))), curve[key].log);
-    $("explorer-told").textContent = `${nameOf(state.setting)}, step ${STEPS[state.step]}, ${count(runs.length, "seed")}: loss ${s("loss")} nats, training accuracy ${s("accuracy")}.`;
+    $("explorer-told").textContent = `${nameOf(state.setting)}, step ${STEPS[state.step]}, ${count(runs.length, "seed")}: ${DATA.curves.map((c) => `${c.told} ${s(c.key)}${c.unit}`).join(", ")}.`;
     $("explorer-compared").replaceChildren(...(state.held === null ? [] : compared()));
     if ($("explorer-numbers").open) $("explorer-tables").replaceChildren(...shown().map(({ setting }) => numbersOf(setting)));
   }

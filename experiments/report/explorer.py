@@ -86,7 +86,7 @@ def explorer_data(records: Records, most_bytes: float) -> dict[str, Any] | None:
         "measures": [
             {"key": key, "title": title, "log": log, "hidden": not log} for key, title, _, log in columns
         ],
-        "curves": [{"key": key, "title": title, "log": log} for key, title, log in _over_steps(records)],
+        "curves": _curves(records),
         "layers": _packed_layers(records, kept, columns),
         "over_steps": _packed_steps(records, kept),
         "theory": _theory(records, kept.runs, of_run, len(settings)),
@@ -206,6 +206,17 @@ def _packed_layers(records: Records, kept: Thinned, columns: Sequence[tuple[Any,
         filled[at] = values[there]
         packed[key] = _packed(filled)
     return packed
+
+
+def _curves(records: Records) -> list[dict[str, Any]]:
+    """The measures over the steps, what the sentence below the panels calls them, and their unit there."""
+    found = _over_steps(records)
+    unit = " nats" if score_of(records) is ACCURACY else ""
+    said = [("loss", unit), (found[1][1], "")]
+    return [
+        {"key": key, "title": title, "log": log, "told": told, "unit": unit}
+        for (key, title, log), (told, unit) in zip(found, said, strict=True)
+    ]
 
 
 def _over_steps(records: Records) -> tuple[tuple[str, str, bool], ...]:

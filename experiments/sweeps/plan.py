@@ -20,6 +20,7 @@ from experiments.sweeps.memory import fitted
 from experiments.sweeps.shapes import shape_of
 from experiments.sweeps.stacks import stacks as cut_into_stacks
 from mlp.losses import LOSSES
+from mlp.registry import parse_call
 
 OF_NUMBERS = "mean_squared_error"  # the loss that can learn a number
 MOST_JOBS = 1024  # worker processes: more is a slip of the keyboard
@@ -75,7 +76,9 @@ def _wrong_losses(runs: Iterable[Run]) -> list[str]:
     return [
         f"loss: {loss} needs classes, and the target of {dataset} is a number: say loss: {OF_NUMBERS}"
         for dataset, loss in pairs
-        if LOSSES.canonical(loss) != OF_NUMBERS and datasets.is_own(dataset) and shape_of(dataset).is_number
+        if parse_call(LOSSES.canonical(loss))[0] != OF_NUMBERS
+        and datasets.is_own(dataset)
+        and shape_of(dataset).is_number
     ]
 
 

@@ -108,6 +108,8 @@ def _train(
         schedule=shared.schedule,
         clip=shared.clip,
         weight_decay=shared.weight_decay,
+        layer_lr=shared.layer_lr,
+        dropout=shared.dropout,
         trace=recording.trace,
         probe_set=recording.probe_set,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlp.activations import activation
 from mlp.registry import parse_call
 
 if TYPE_CHECKING:
@@ -125,8 +126,12 @@ def logits(layers: Layers, x: Any, f: Callable[[Any], Any], norm: str, residual:
 
 
 def loss_of(layers: Layers, x: Any, target: Any, f: Any, loss: str, norm: str, residual: float) -> Any:
-    """Return the mean loss of one run; target (B, C) is one-hot."""
-    return LOSSES[loss](logits(layers, x, f, norm, residual), target)
+    """Return the mean loss of one run; target (B, C) is one-hot, or (B, 1) the numbers of a regression."""
+    name, options = parse_call(loss)
+    z = logits(layers, x, f, norm, residual)
+    if "output" in options:
+        z = traced(options["output"], activation(options["output"]))(z)
+    return LOSSES[name](z, target)
 
 
 def gradients(layers: Layers, x: Any, target: Any, f: Any, loss: str, norm: str, residual: float) -> Layers:

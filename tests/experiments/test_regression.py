@@ -144,10 +144,11 @@ def test_whether_a_target_is_a_class_or_a_number(y, task, expected, of, tmp_path
 def test_a_loss_of_classes_cannot_learn_a_number_and_says_so_once(loss):
     runs = [Run(dataset="price", loss=loss, batch=16, seed=seed) for seed in range(3)]
     with pytest.raises(ConfigError) as error:
-        check_sizes(runs)
+        check_sizes(runs, Recording(()))
     said = f"loss: {loss} needs classes, and the target of price is a number: say loss: mean_squared_error"
     assert str(error.value) == said
-    check_sizes([Run(dataset="price", loss="mse", batch=16)])
+    for fits in ("mse", "mean_squared_error(output=tanh)"):
+        check_sizes([Run(dataset="price", loss=fits, batch=16)], Recording(()))
 
 
 SCORED = ("learning_curves", "gradient_and_accuracy", "accuracy_by_depth", "accuracy_by_setting")

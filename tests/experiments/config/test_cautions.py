@@ -62,6 +62,8 @@ def test_every_rule_says_something_somewhere():
     slips = {
         "_schedule": {"schedule": "step"},
         "_residual": {"residual": 1.0, "depth": 1},
+        "_without_hidden_layers": {"dropout": 0.5, "depth": 0},
+        "_first_rate": {"layer_lr": 1e9},
         "_norm_without_layers": {"norm": "batch", "depth": 0},
         "_norm_of_one": {"norm": "batch", "batch": 1},
         "_no_step": {"lr": 0.0},

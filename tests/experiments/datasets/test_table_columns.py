@@ -114,6 +114,30 @@ def test_a_text_that_turns_out_not_to_be_utf_8_after_a_megabyte_is_read(write):
     assert "b\xe9e" in table.classes
 
 
+def test_blanks_and_a_tab_may_separate_the_cells_of_one_line(write):
+    """As in UCI's auto-mpg.data: numbers between blanks, then a tab and a name in quotes."""
+    lines = [
+        f'{i % 7 + 0.5}   {i % 3}   {"?" if i == 4 else i % 5}      \t"a car {i % 4}"' for i in range(40)
+    ]
+    table = read_table(write("a.data", "\n".join(lines) + "\n"), target=1)
+    np.testing.assert_array_equal(table.x[:, 0], [i % 7 + 0.5 for i in range(40)])
+    assert np.isnan(table.x[4, 1])
+    assert table.classes == ("0", "1", "2")
+    assert table.x.shape == (40, 6)  # two numbers, and an input for each of four names
+
+
+def test_a_share_in_per_cent_is_a_number(write):
+    table = read_table(write("a.csv", "a,kind\n" + "".join(f"{i} %,{KINDS[i % 3]}\n" for i in range(30))))
+    np.testing.assert_array_equal(table.x[:, 0], range(30))
+
+
+@pytest.mark.parametrize(("value", "told"), [(-999, True), (-1, False), (3, False)])
+def test_a_number_that_may_stand_for_a_gap_is_told(write, value, told):
+    rows = [(value if i % 10 == 0 else i % 7 + 0.5, KINDS[i % 3]) for i in range(30)]
+    notes = read_table(write("a.csv", text(rows, head="a,kind\n"))).notes
+    assert any("column 'a' holds -999 3 times, far from its other numbers" in note for note in notes) == told
+
+
 def test_words_become_inputs_of_0_and_1_and_a_gap_a_value_of_its_own(write):
     colours = ["red", "blue", "NA", "red", "blue", "red"] * 5
     rows = [(colour, i % 4 + 0.5, i % 2 == 0, KINDS[i % 3]) for i, colour in enumerate(colours)]

@@ -140,7 +140,7 @@ def test_steps_that_are_not_taken_are_not_mixed_with_one_that_is():
 
     train(active=True)
     train(active=True)
-    with pytest.raises(RuntimeError, match="weights have changed since the last take"):
+    with pytest.raises(RecordingError, match="weights have changed since the last take"):
         hooks.take()
     train(active=False)
     train(active=True)

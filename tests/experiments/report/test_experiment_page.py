@@ -71,7 +71,6 @@ def test_a_line_and_a_part_for_each_setting():
     assert second.healthy
 
 
-@pytest.mark.usefixtures("report")
 def test_how_a_user_s_data_were_read_is_in_the_report():
     kept = ("the labels are column 'kind', by its name", "classes and their examples: 0 = ant (3)")
     facts = _facts({"data_decisions": {"file(path=a.csv)": kept}}, Records.build())
@@ -83,6 +82,7 @@ def test_how_a_user_s_data_were_read_is_in_the_report():
     assert "how the data were read" not in _facts({"data_decisions": {}}, Records.build())
 
 
+@pytest.mark.usefixtures("report")
 def test_every_part_is_in_the_file_and_what_was_tried_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("VG_RESULTS", str(tmp_path))
     experiments.run(QUESTION)

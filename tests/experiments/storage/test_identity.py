@@ -16,8 +16,8 @@ RECORDING = Recording(("delta_norm", "dw_norm"))
 OTHER = {  # for every field of Run another value than its default
     "activation": "tanh", "depth": 3, "width": 32, "dataset": "xor", "init": "he_normal", "bias": "normal",
     "loss": "mean_squared_error", "optimiser": "adam", "lr": 0.1, "schedule": "cosine", "batch": 64,
-    "steps": 10, "norm": "layer", "residual": 1.0, "clip": 1.0, "weight_decay": 0.01, "dtype": "float32",
-    "seed": 1,
+    "steps": 10, "norm": "layer", "residual": 1.0, "clip": 1.0, "weight_decay": 0.01,
+    "layer_lr": 2.0, "dropout": 0.1, "dtype": "float32", "seed": 1,
 }  # fmt: skip
 
 

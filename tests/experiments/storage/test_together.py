@@ -123,7 +123,7 @@ def test_the_summary_of_one_or_of_several_is_written(form, ending, stored):
 @pytest.mark.parametrize("library", ["pandas", "polars", "duckdb"])
 def test_the_page_s_program_for_a_library_gives_the_medians(library):
     if find_spec(library) is None:
-        pytest.skip(f"the program for {library} is not run: pip install {library}")
+        pytest.skip(f"the program for {library} is not run: pip install -e '.[frames]'")
     programs = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     (program,) = (text for text in programs if f"import {library}" in text)
     names: dict = {}

@@ -170,9 +170,9 @@ def test_a_batch_larger_than_a_data_file_is_found_before_training(tmp_path):
     path = tmp_path / "small.csv"
     path.write_text("a,kind\n" + "1,0\n2,1\n" * 10)
     text = f"file(path={str(path)!r})"
-    check_sizes([Run(dataset=text, batch=16), Run(batch=128)])
+    check_sizes([Run(dataset=text, batch=16), Run(batch=128)], Recording(()))
     with pytest.raises(ConfigError) as error:
-        check_sizes([Run(dataset=text, batch=17), Run(dataset=text, batch=17, seed=1)])
+        check_sizes([Run(dataset=text, batch=17), Run(dataset=text, batch=17, seed=1)], Recording(()))
     assert error.value.messages == [f"batch: 17 examples a batch, but {text} has 16 to train on"]
 
 
