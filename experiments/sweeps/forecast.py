@@ -14,7 +14,7 @@ from experiments.storage.identity import costly_steps, is_costly, watched_steps
 from experiments.sweeps.blas import blas
 from experiments.sweeps.shapes import Shape, layer_sizes, matrices, shape_of
 from mlp.activations import activation
-from mlp.probes import PROBES
+from mlp.probes import DEFAULT_PROBES, PROBES
 from mlp.registry import parse_call
 
 _RECORDING = Recording(probes=())
@@ -160,7 +160,7 @@ def finishing_cost(experiment: Experiment, runs: Collection[Run]) -> float:
 
 def _is_diagnosed(experiment: Experiment, layers: int) -> bool:
     """Return whether the report diagnoses: it needs what is measured by default, and not too many layers."""
-    return layers <= MOST_DIAGNOSED and set(Experiment("").probes) <= set(experiment.probes)
+    return layers <= MOST_DIAGNOSED and set(DEFAULT_PROBES) <= set(experiment.probes)
 
 
 def machine_speed(seconds: float = 0.05) -> float:

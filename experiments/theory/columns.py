@@ -26,6 +26,7 @@ from experiments.theory.limits import (
     PAIRED,
     REUSED,
     SHARED,
+    SHARED_OF_ONE,
     TOO_WIDE,
     WIDEST,
     LogNorm,
@@ -171,7 +172,11 @@ def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
     variance += min(1.0, np.sqrt(layer.above / width)) * (most_drawn - drawn)
     size = layer.n_in * float(np.abs(terms).sum() + abs(paired))
     found = _norm(layer, squares, size, variance, own)
-    return (found.without_band(PAIRED) if p > MOST_PAIRED else found), most_drawn
+    if p > MOST_PAIRED:
+        return found.without_band(PAIRED), most_drawn
+    chosen = (inputs.weights > 1).any() and back.reuse <= MOST_REUSED
+    cancels = chosen and squares.mean() < LEAST_FOR_BAND * size
+    return (found.without_band(CHOSEN) if cancels else found), most_drawn
 
 
 def _db(layer: _Layer) -> LogNorm:
@@ -192,19 +197,18 @@ def _norm(layer: _Layer, squares: Array, size: float, variance: float, own: floa
     size: the sum of the terms' sizes, of which `squares` are what is left. own: as `_not_shared` returns it.
     """
     reuse = layer.back.reuse
-    chosen = bool((layer.inputs.weights > 1).any())
-    least = LEAST_LEFT if chosen else LEAST_OF_ALL
+    least = LEAST_LEFT if (layer.inputs.weights > 1).any() else LEAST_OF_ALL
     if squares.mean() < least * size or (squares <= 0).any():
         return LogNorm(np.nan, np.nan, CANCELS)
     logs = np.log(squares)
-    total = (variance + own * float(logs.var())) * (1 + SHARED * reuse)
+    total = (variance + own * float(logs.var())) * (
+        1 + (SHARED if len(layer.inputs.weights) > 1 else SHARED_OF_ONE) * reuse
+    )
     if total / 4 > WIDEST**2:
         return LogNorm(np.nan, np.nan, TOO_WIDE)
     shift = layer.back.log_scale / 2 - np.log(layer.inputs.total)
     found = LogNorm(float(logs.mean() / 2 + shift - variance / 4), float(np.sqrt(total) / 2))
-    if reuse > MOST_REUSED:
-        return found.without_band(REUSED)
-    return found.without_band(CHOSEN) if chosen and squares.mean() < LEAST_FOR_BAND * size else found
+    return found.without_band(REUSED) if reuse > MOST_REUSED else found
 
 
 def _sampling(inputs: Inputs, fixed: Array, products: Array, cosines: Array) -> float:

@@ -15,6 +15,7 @@ MOST_PAIRED = 0.3  # of ‖dw‖² that pairs of examples make whose signals are
 MOST_ALIKE = 0.1  # units' variances over a batch then vary by √0.2
 MOST_REUSED = 0.2  # of ln‖delta‖²: what comes of sharing weights is then as much as all the rest
 SHARED = 5.0  # the share by which that widens the variance, over `reuse`; fitted below MOST_REUSED
+SHARED_OF_ONE = 2.5  # the same of a single input, whose band is known: C·L/n
 WIDEST = 1.0  # sd of a log norm, a factor of e: beyond, first order in 1/width says nothing
 
 CANCELS = "no line", "the sum over examples cancels further than theory can tell"

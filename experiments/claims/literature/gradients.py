@@ -203,8 +203,8 @@ def L12_laws(records: Records, *, deep: Count = 50) -> Verdict:
     Source: Roberts, Yaida & Hanin 2022 for tanh's exponent (class K* = 0), recalled; constants derived.
     """
     alike(records.runs, ["activation", "depth"], "activation and depth")
-    _unit_weights(records)
     sigmoids = only(records, activation="sigmoid")
+    _unit_weights(records)
     steep = deepest(sigmoids.runs)
     tanhs = only(records, activation="tanh")
     ratios = start_ratios(tanhs)
