@@ -15,6 +15,7 @@ from small import data, network, shaken, watch
 from experiments.config import Run
 from mlp import losses, optimisers, update
 from mlp.activations import ACTIVATIONS, activation
+from mlp.dropout import Dropout
 from mlp.initialisers import INITIALISERS
 from mlp.losses import LOSSES
 from mlp.network import Network
@@ -53,6 +54,7 @@ LOSS = {
     "softmax_cross_entropy": lambda z, y: nn.CrossEntropyLoss()(z, y),
     "sigmoid_cross_entropy": lambda z, y: nn.BCEWithLogitsLoss(reduction="sum")(z, one_hot(z, y)) / len(z),
     "mean_squared_error": lambda z, y: nn.MSELoss()(z, one_hot(z, y)),
+    "mean_squared_error(output=sigmoid)": lambda z, y: nn.MSELoss()(torch.sigmoid(z), one_hot(z, y)),
 }
 # The eps of the adaptive rules is large, so that a gradient of mere rounding does not make a whole step.
 OPTIMISER = {
@@ -92,6 +94,8 @@ class Case:
     residual: float = 0.0
     clip: float | None = None
     weight_decay: float = 0.0
+    layer_lr: float = 1.0
+    dropout: float = 0.0
     depth: int = 3
     width: int = 6
     seed: int = 0
@@ -110,7 +114,8 @@ def random_case(seed) -> Case:
     return Case(
         pick(ACTS), pick(inits), pick(LOSS), pick(OPTIMISER), pick(SCHEDULE), pick(NORM),
         residual=pick([0.0, 0.0, 0.5, 1.0]), clip=pick([None, 0.5, 0.05]),
-        weight_decay=pick([0.0, 0.01, 0.1]), depth=int(rng.integers(0, 5)), width=int(rng.integers(3, 9)),
+        weight_decay=pick([0.0, 0.01, 0.1]), layer_lr=pick([1.0, 1.0, 0.5, 2.0]),
+        depth=int(rng.integers(0, 5)), width=int(rng.integers(3, 9)),
         seed=seed,
     )  # fmt: skip
 
@@ -124,7 +129,7 @@ class Twin(nn.Module):
 
     def __init__(self, net: Network, r: int, case: Case) -> None:
         super().__init__()
-        self.act, self.residual = ACTS[case.act](), net.residual
+        self.act, self.residual, self.masks = ACTS[case.act](), net.residual, []
         self.linear = nn.ModuleList(nn.Linear(*p.w.shape[1:]) for p in net.layers)
         self.norm = nn.ModuleList(NORM[case.norm](n) for n in net.sizes[1:-1])
         self.double()
@@ -146,7 +151,7 @@ class Twin(nn.Module):
             self.z.append(z)
             if index == len(self.norm):
                 return z
-            a = self.act(z)
+            a = self.act(z) * (self.masks[index] if self.masks else 1)
             x = x + self.residual * a if self.residual and index else a
         raise AssertionError
 
@@ -166,14 +171,17 @@ def clip_as_we_do(parameters, most):
         p.grad *= min(1.0, float(most / norm))
 
 
-def train_twin(twin: Twin, case: Case, sample: Data, indices, lr, clip=clip_as_we_do):
+def train_twin(twin: Twin, case: Case, sample: Data, indices, lr, clip=clip_as_we_do, masks=None):
     """Yield the parameters after each update, and at the end of each pass what the twin has seen."""
-    weights = [linear.weight for linear in twin.linear]
-    others = [p for p in twin.parameters() if not any(p is w for w in weights)]
-    groups = [{"params": weights, "weight_decay": case.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": [p], "weight_decay": case.weight_decay * (p is linear.weight),
+         "lr": lr * case.layer_lr ** (case.depth - index)}
+        for index, linear in enumerate(twin.linear)
+        for p in [*linear.parameters(), *(twin.norm[index].parameters() if index < case.depth else ())]
+    ]  # fmt: skip
     rule = OPTIMISER[case.optimiser](groups, lr)
     schedule = SCHEDULE[case.schedule](rule)
-    for index in indices:
+    for index, twin.masks in zip(indices, masks or [[]] * len(indices), strict=True):
         rule.zero_grad()
         z = twin(torch.from_numpy(sample.x[index]))
         for each in twin.z:
@@ -216,6 +224,7 @@ def check(case: Case, clip=clip_as_we_do) -> None:
     seen = watch(
         net, sample, seeds=seeds, steps=STEPS, lr=rates, batch=BATCH, trace="batch", loss=case.loss,
         clip=case.clip, optimiser=case.optimiser, schedule=case.schedule, weight_decay=case.weight_decay,
+        layer_lr=case.layer_lr,
     )  # fmt: skip
     for r, steps in enumerate(twins):
         for t, ((loss, deltas), params) in enumerate(steps):
@@ -250,6 +259,35 @@ def test_a_training_with_every_norm_and_residual(norm, residual):
     check(Case("silu", norm=norm, residual=residual, schedule="step(every=2, factor=0.5)"))
 
 
+@pytest.mark.parametrize("optimiser", OPTIMISER)
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_a_training_with_a_rate_for_each_layer(norm, optimiser):
+    """Beside a parameter group for each layer."""
+    check(Case(norm=norm, optimiser=optimiser, layer_lr=1.7, weight_decay=0.1, schedule="cosine"))
+
+
+@pytest.mark.parametrize("residual", [0.0, 0.7])
+@pytest.mark.parametrize("norm", NORM)
+@pytest.mark.parametrize("act", ["relu", "gelu"])  # with and without a fast form
+def test_a_training_with_dropout(act, norm, residual):
+    """The twin multiplies by the same masks."""
+    case = Case(act, norm=norm, residual=residual, optimiser="momentum", dropout=0.4)
+    net, sample, indices = start(case)
+    rates, seeds = [0.05, 0.02], [case.seed, case.seed + 500]
+    drawn = [Dropout(net, BATCH, seeds, case.dropout).masks(t) for t in range(STEPS)]
+    ends = []
+    for r in range(2):
+        masks = [[torch.from_numpy(mask[r]) for mask in step] for step in drawn]
+        steps = train_twin(Twin(net, r, case), case, sample, indices[:, r], rates[r], masks=masks)
+        ends.append([params for _, params in steps][-1])
+    seen = watch(net, sample, seeds=seeds, steps=STEPS, lr=rates, batch=BATCH, optimiser=case.optimiser,
+                 dropout=case.dropout)  # fmt: skip
+    for r, end in enumerate(ends):
+        for number, (got, expected) in enumerate(zip(ours(net, seen[-1].params, r), end, strict=True)):
+            if not (case.norm.startswith("batch") and number % 4 == 1 and number < 4 * case.depth):
+                near(got, expected, ("parameter", number))
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_random_training(seed):
     check(random_case(seed))
@@ -266,7 +304,7 @@ def test_every_entry_of_the_tables_is_compared():
     without = {"lecun_tanh", "arctan", "bent_identity", "bent_identity_wrong"}
     names = {text.split("(")[0] for text in ACTS}
     assert names | without >= set(ACTIVATIONS) - newcomers(ACTIVATIONS)
-    assert set(LOSS) == set(LOSSES) - newcomers(LOSSES)
+    assert {text.split("(")[0] for text in LOSS} == set(LOSSES) - newcomers(LOSSES)
     assert {text.split("(")[0] for text in SCHEDULE} == set(SCHEDULES) - newcomers(SCHEDULES)
 
 
