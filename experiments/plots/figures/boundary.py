@@ -107,9 +107,10 @@ def _with_planes(curves: Picture, planes: dict[str, dict[int, Panel]], by_accura
 def _examples(dataset: str) -> datasets.Dataset | None:
     """The data, if they can still be read."""
     try:
-        return datasets.load(dataset)
+        data = datasets.load(dataset)
     except (datasets.DataError, ValueError):
         return None
+    return data if datasets.corners(data) else None  # else the name stands for other data by now
 
 
 def _draw(panel: Axes, scale: Any, *, rows: pd.DataFrame, examples: datasets.Dataset | None) -> None:

@@ -170,8 +170,11 @@ NEEDS = [(name, probe) for name, figure in FIGURES.items() for probe in getattr(
 @pytest.mark.parametrize(("figure", "probe"), NEEDS)
 def test_every_figure_says_which_probe_it_lacks(figure, probe):
     r = case("ordinary")
-    frame = "layers" if probe in PROBES else "units" if probe in UNIT_PROBES else "bins"
-    without = replace(r, **{frame: getattr(r, frame).drop(columns=probe)})
+    if probe == "plane":
+        without = replace(r, plane=r.plane[:0])
+    else:
+        frame = "layers" if probe in PROBES else "units" if probe in UNIT_PROBES else "bins"
+        without = replace(r, **{frame: getattr(r, frame).drop(columns=probe)})
     with pytest.raises(ValueError, match=f"needs {probe}, which was not recorded"):
         FIGURES[figure](without)
 
