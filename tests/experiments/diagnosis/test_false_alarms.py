@@ -1,6 +1,7 @@
 """Alarms on healthy networks: what trains well is kept, and shares come with intervals over settings."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from experiments.diagnosis.rule_sets import RULE_SETS
 from experiments.diagnosis.signals import signals
 from experiments.sweeps.in_memory import train_in_memory
 
+STUDY = Path(__file__).resolve().parents[3] / "results" / "studies" / "alarms"
 GOOD = Run(
     activation="relu", init="he_normal", depth=1, width=16, dataset="blobs(n=200)", optimiser="adam",
     lr=0.01, steps=60, batch=32, dtype="float32",
@@ -41,3 +43,14 @@ def test_shares_are_counted_and_their_interval_is_over_settings():
     assert (row["low"], row["high"]) == pytest.approx((0.0, 0.5))
     assert table.loc[("UMLAUT", "overfitting"), "alarmed"] == 2
     assert not np.any(table.loc["AutoTrainer", "share"])
+
+
+def test_the_page_says_what_the_table_has():
+    table = pd.read_csv(STUDY / "alarms.csv")
+    page = (STUDY / "README.md").read_text(encoding="utf-8")
+    networks = pd.read_csv(STUDY / "networks.csv", keep_default_na=False)
+    assert (len(networks), networks["setting"].nunique()) == (1011, 276)
+    assert "1,011 of them, of 276 settings" in page
+    for row in table[table["alarm"] == "any"].itertuples():
+        share = f"{100 * row.share:.1f}" if row.share < 0.1 else f"{100 * row.share:.0f}"
+        assert f"| {row.rules} | {share} %" in page
