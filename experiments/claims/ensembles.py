@@ -1,10 +1,10 @@
 """Networks drawn anew at their initialisation, for claims about networks that no run of the config is.
 
-A run gives the settings. These claims draw their own networks, where all others read the records: L05 and
-L06 are about a thousand networks per seed, L07's check about wider ones, L14a about layers of different
-widths, L08 and L09 about inputs other than the data's. L03b could read the probe `jacobian_mean`; it looks at
-an input of its own because its stored numbers were found so (the probe's are 0.1 and 0.6 % larger, and lie
-within the printed ranges as well).
+A run gives the settings. These claims draw their own networks, where all others read the records: L05, L06
+and L16 are about hundreds of networks per seed, L07's check about wider ones, L14a about layers of different
+widths, L08 and L09 about inputs other than the data's, L18 about what a block passes on, which is no column.
+L03b could read the probe `jacobian_mean`; it looks at an input of its own because its stored numbers were
+found so (the probe's are 0.1 and 0.6 % larger, and lie within the printed ranges as well).
 
 The forward pass is the project's own, `mlp.probes.jacobian.forward`. Two derivatives are taken here, since
 no probe has them: `backward` for one vector at a time (pulling it back as a Jacobian's row gives the same to
@@ -26,11 +26,16 @@ from mlp.probes import jacobian
 MANY = 1_000_000  # networks a seed may draw without meeting those of the next
 
 
-def networks(run: Any, sizes: tuple[int, ...], count: int, *, norm: str = "none") -> Network:
-    """Draw `count` networks of these sizes as a run is drawn, with seeds that follow from the run's."""
-    seeds = [run.seed * MANY + k for k in range(count)]
+def networks(
+    run: Any, sizes: tuple[int, ...], count: int, *, norm: str = "none", first: int = 0, residual: float = 0.0
+) -> Network:
+    """Draw `count` networks of these sizes as a run is drawn, with seeds that follow from the run's.
+
+    `first` is how many networks of the run have been drawn before, so that many can be drawn in parts.
+    """
+    seeds = [run.seed * MANY + first + k for k in range(count)]
     inits, biases = [run.init] * count, [run.bias] * count
-    return create(sizes, run.activation, seeds=seeds, init=inits, bias=biases, norm=norm)
+    return create(sizes, run.activation, seeds=seeds, init=inits, bias=biases, norm=norm, residual=residual)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,12 @@ def by_layer(records: Records, rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(table, index=pd.Index(runs["seed"], name="seed"), columns=list(layers))
 
 
+def at_layers(records: Records, *columns: str) -> pd.DataFrame:
+    """Return the fields of every run, layer and the columns of `layers` at the start, a row per layer."""
+    layers = at_start(records.layers)[["run_id", "layer", *columns]]
+    return layers.merge(records.runs, on="run_id", validate="many_to_one")
+
+
 def deepest(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the networks with the most hidden layers."""
     return rows[rows["depth"] == rows["depth"].max()]

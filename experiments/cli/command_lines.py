@@ -149,6 +149,15 @@ def coverage(parser: Parser) -> None:
     add("--out", type=Path, default=Path("results/coverage"), metavar="FOLDER")
 
 
+def study(parser: Parser) -> None:
+    """Add what `study` takes."""
+    from experiments.cli.studying import STUDIES
+
+    parser.epilog = "exit status: 0 done, 2 refused"
+    parser.add_argument("name", choices=STUDIES, help="one of results/studies")
+    _add_jobs(parser)
+
+
 def bench(parser: Parser) -> None:
     """Add what `bench` takes."""
     from experiments.bench.alternatives import SETTINGS

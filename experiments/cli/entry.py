@@ -22,6 +22,7 @@ COMMANDS = {  # what each does, and the function that does it
     "live": ("open the lab: networks train while one watches", "laboratory:live_command"),
     "verify": ("re-derive stored numbers by other methods", "commands:verify_command"),
     "coverage": ("count how many networks lie within theory's bands", "measuring:coverage_command"),
+    "study": ("do one of the studies in results/studies again", "studying:study_command"),
     "bench": ("time this engine beside the alternatives that are installed", "measuring:bench_command"),
     "cite": ("print how to cite this program, as BibTeX", "citation:cite_command"),
 }

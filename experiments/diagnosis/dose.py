@@ -28,13 +28,13 @@ def dose_response(
     """Return what each setting learns with a share of the units of every hidden layer dead from the start.
 
     Columns: the fields that vary, dead (units per layer), share, seeds, accuracy (training, median over
-    seeds), low, high (range over seeds), cost (median paired loss against no dead units), narrower (median
-    accuracy of a network that has only the living units, drawn for that width). What dead units cost beyond
-    the width that they take away is narrower − accuracy: the weights were drawn for the full width, so the
-    signal shrinks from layer to layer. Settings that differ in the seed alone are one row.
-    The same doses in a config, for its figures: ``bias: [zeros, dead(share=0.25), …]`` under `sweep`, and
-    `dead_units_choice`. Errors: ConfigError for an activation without dead units, for normalisation, which
-    undoes the biases, and for other biases.
+    seeds), low, high (range over seeds), cost (median paired loss against no dead units), cost_low, cost_high
+    (its range), narrower (median accuracy of a network that has only the living units, drawn for that width).
+    What dead units cost beyond the width that they take away is narrower − accuracy: the weights were drawn
+    for the full width, so the signal shrinks from layer to layer. Settings that differ in the seed alone are
+    one row. The same doses in a config, for its figures: ``bias: [zeros, dead(share=0.25), …]`` under
+    `sweep`, and `dead_units_choice`. Errors: ConfigError for an activation without dead units, for
+    normalisation, which undoes the biases, and for other biases.
     """
     import pandas as pd
 
@@ -45,7 +45,9 @@ def dose_response(
         runs = [run for run in settings if tuple(getattr(run, name) for name in fields) == key]
         rows += [(*key, *row) for row in _of_setting(runs, shares, jobs)]
         advance(len(runs) * 2 * len(shares))
-    columns = ("dead", "share", "seeds", "accuracy", "low", "high", "cost", "narrower")
+    columns = (
+        "dead", "share", "seeds", "accuracy", "low", "high", "cost", "cost_low", "cost_high", "narrower",
+    )  # fmt: skip
     return pd.DataFrame(rows, columns=[*fields, *columns])
 
 
@@ -61,8 +63,9 @@ def _of_setting(runs: Sequence[Run], shares: Sequence[float], jobs: int) -> list
         found = reached_by(dosed, "accuracy", jobs=jobs)
         got = np.array([found[run] for run in dosed])
         less = np.median([alone[replace(run, width=width - dead)] for run in runs])
-        cost = np.median(whole - got)
-        rows.append((dead, dead / width, len(runs), np.median(got), got.min(), got.max(), cost, less))
+        lost = whole - got
+        cost = np.median(lost), lost.min(), lost.max()
+        rows.append((dead, dead / width, len(runs), np.median(got), got.min(), got.max(), *cost, less))
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.claims import CLAIMS
 from experiments.claims.evidence import SIGNS
 from experiments.config.markdown import ENTITY, markdown_table
+from experiments.report import sentences_page
 from experiments.report.card import label
 from experiments.report.page import MARKS, interval, number
 from experiments.storage.files import write
@@ -26,6 +27,8 @@ Every claim with its verdict, its number and the settings at which it holds. *n*
 runs or values, as the [report](report.html) of each claim says. The words are explained in the
 [glossary](../GLOSSARY.md). `scaled_normal(gain=10.15)` means weights of standard deviation 10.15/√n_in:
 at that size mean-field theory has the gradient of a deep sigmoid network neither vanish nor explode.
+
+[Sentence by sentence](SENTENCES.md) has them in the order of the write-up.
 
 (This page is written by `make docs` from `claims.csv`.)
 
@@ -66,7 +69,7 @@ def with_table(text: str, table: str) -> str:
 
 
 def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
-    """Put the verdicts of a claims.csv into the README, and all about them into a page beside the file."""
+    """Put the verdicts of a claims.csv into the README, and all about them into two pages beside the file."""
     import pandas as pd
 
     frame = pd.read_csv(claims)
@@ -74,3 +77,4 @@ def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
     write(readme, text.encode(), readme.parent)
     page = claims.parent / "README.md"
     write(page, f"{PAGE}{readme_table(frame)}\n".encode(), page.parent)
+    write(page.parent / sentences_page.PAGE, sentences_page.sentences_page(frame).encode(), page.parent)

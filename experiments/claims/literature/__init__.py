@@ -1,5 +1,21 @@
 """Published and closed-form numbers replayed: a claim a paper, each number a line of its evidence."""
 
-from experiments.claims.literature import depth, glorot, gradients, normalised, relu, tutorial
+from experiments.claims.literature import (
+    alike,
+    branches,
+    depth,
+    descent,
+    finite_width,
+    glorot,
+    gradients,
+    normalised,
+    relu,
+    sigmoid_size,
+    special_weights,
+    tutorial,
+)
 
-__all__ = ["depth", "glorot", "gradients", "normalised", "relu", "tutorial"]
+__all__ = [
+    "alike", "branches", "depth", "descent", "finite_width", "glorot", "gradients", "normalised", "relu",
+    "sigmoid_size", "special_weights", "tutorial",
+]  # fmt: skip

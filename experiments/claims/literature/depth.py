@@ -56,6 +56,7 @@ POOLE = {
 }
 OUTSIDE = "the frontier is not between the shallowest and the deepest network of the config"
 DEPTHS = "depth: shallower and deeper ones"
+ENDLESS = 1000  # layers
 SCHOENHOLZ = 6.0  # times ξ_c: down to there networks can be trained; `least` and `most` around it are ours
 SCALE_OFF = 1e-3  # how far off ξ_c may be, as a share
 # How far off q (a share) and c of simulated networks may be: one network of this width scatters by 4 %.
@@ -78,8 +79,9 @@ def L07_depth_scale(
     the mean square q of z and the correlation c of two inputs in simulated networks of 1,000 units, beside
     the maps.
 
-    Nuance: The factor is not a constant: it depends on the budget, and falls towards criticality, σ_w² =
-    1.761, where the scale is infinite and other things end learning. The limits 3 and 9 are ours.
+    Nuance: It holds on both flanks of the map. Between them, from σ_w² = 1.5 to 2.2, where ξ_c rises beyond
+    every depth, the frontier stays at about fifty layers: there the two hundred updates end learning, not the
+    signal. The factor depends on that budget, and the limits 3 and 9 are ours.
 
     Source: Schoenholz et al. 2017, whose limit is 6 ξ_c (as told by others); Poole et al. 2016; Liu &
     Theodorou 2019, whose published accuracies give 5.06 ξ_c in the median.
@@ -200,7 +202,7 @@ def _frontiers(crossings: pd.DataFrame, least: float, most: float) -> list[Compa
     """For each weight variance the frontier over ξ_c, which is to lie from `least` to `most`."""
     found = []
     for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
-        name = f"σ_w² = {weight:.4g}, ξ_c = {scale:.1f}: frontier over ξ_c"
+        name = f"σ_w² = {weight:.4g}, ξ_c {_long(scale)}: frontier over ξ_c"
         times = _times(rows, least, most)
         made = between(name, times, least, most, SCHOENHOLZ, "threshold")
         if np.isnan(times).any():
@@ -233,13 +235,18 @@ def _each(crossings: pd.DataFrame) -> list[str]:
     for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
         inside = rows[rows["low"] == rows["high"]]["low"]
         told = (
-            f"frontier {inside.median() * scale:.0f} layers, {inside.median():.1f} ξ_c "
-            f"({inside.min():.1f} to {inside.max():.1f} over {len(inside)} seeds)"
+            f"frontier {inside.median() * scale:.0f} layers, {inside.median():.2g} ξ_c "
+            f"({inside.min():.2g} to {inside.max():.2g} over {len(inside)} seeds)"
             if len(inside)
             else "no frontier within the config's depths"
         )
-        remarks.append(f"σ_w² = {weight:.4g}: ξ_c = {scale:.1f} layers, {told}.")
+        remarks.append(f"σ_w² = {weight:.4g}: ξ_c {_long(scale)} layers, {told}.")
     return remarks
+
+
+def _long(scale: float) -> str:
+    """A depth scale in words: near criticality its digits say nothing."""
+    return f"= {scale:.1f}" if scale < ENDLESS else f"over {ENDLESS:g}"
 
 
 # Spectra ----------------------------------------------------------------------------------------------------

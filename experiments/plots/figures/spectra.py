@@ -1,4 +1,4 @@
-"""What passes through a layer and how much of it is signal: Jacobians, gradient noise, effective rank."""
+"""What passes through a layer and how much of it is signal: Jacobians, gradient noise, rank, likeness."""
 
 from __future__ import annotations
 
@@ -140,4 +140,37 @@ def _last_rank(view: View, column: Column) -> str:
         found, "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start",
         "the outputs of {low.name}’s last hidden layer fill {low.value:.2g} directions at the start, "
         "{high.name}’s {high.value:.2g}", setting=(view.facet, key),
+    )  # fmt: skip
+
+
+@FIGURES
+@needs("similarity")
+def similarity_by_layer(
+    records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
+) -> Picture:
+    """How alike different inputs are by layer, at the start and after training.
+
+    The mean cosine between the hidden layer's outputs for two examples. At 1 (dashed) all examples point one
+    way, and nothing above can tell them apart; at 0 (dashed) they have nothing in common.
+    """
+    view = arrange(records, hue, facet, where, default=["depth"])
+    rows = hidden(view.records.layers, view.records.runs)
+    columns = []
+    for when, each in moments(view, rows).items():
+        curves = _by_layer(view, each, "similarity")
+        name = f"cosine of two inputs {when}"
+        columns.append(Column(name, curves, "mean cosine", scale="linear", guides=(0.0, 1.0)))
+    return draw_lines(view, columns, similarity_by_layer, _last_cosine(view, columns[0]))
+
+
+def _last_cosine(view: View, column: Column) -> str:
+    """The cosine of two inputs in the deepest layer at the start, the smallest and the largest."""
+    key, curves = main_curves(view, column)
+    by = list(view.hue)
+    last = curves.groupby(by, sort=False)["layer"].transform("max") if by else curves["layer"].max()
+    found = titles.cases(curves[curves["layer"] == last], view.hue)
+    return titles.apart(
+        found, "two inputs of {low.name} end with a cosine of {low.value:.3g} in the last hidden layer",
+        "two inputs end with a cosine of {low.value:.3g} in {low.name}’s last hidden layer, and of "
+        "{high.value:.3g} in {high.name}’s", setting=(view.facet, key),
     )  # fmt: skip

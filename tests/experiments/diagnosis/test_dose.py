@@ -34,7 +34,8 @@ def test_a_dose_of_none_costs_nothing_and_one_of_nearly_all_costs_something():
     runs = [Run(**vars(RUN) | {"seed": k, "depth": depth}) for depth in (1, 3) for k in (0, 1)]
     table = dose_response(runs, (0, 0.5, 1.0), jobs=1)
     assert list(table.columns) == [
-        "depth", "dead", "share", "seeds", "accuracy", "low", "high", "cost", "narrower",
+        "depth", "dead", "share", "seeds", "accuracy", "low", "high", "cost",
+        "cost_low", "cost_high", "narrower",
     ]  # fmt: skip
     assert list(table["dead"]) == [0, 4, 7] * 2  # one unit at least is left alive
     none = table[table["dead"] == 0]

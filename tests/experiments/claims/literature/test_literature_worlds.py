@@ -125,6 +125,95 @@ def at_start(layers, **fields):
     return made(grid(**{"steps": 0, "seed": SIX} | fields), layers=layers)
 
 
+def half_stable(rate, gains=(1.4082110, 1.4099662), depth=30):
+    """GELU and SiLU with a steady signal whose ‖delta‖ changes by `rate` per layer."""
+    sizes = {"gelu": (gains[0], 0.4158394), "silu": (gains[1], 0.7450793)}
+    runs = [
+        run
+        for text, (gain, std) in sizes.items()
+        for run in grid(
+            activation=text, init=f"scaled_normal(gain={gain})", bias=f"normal(std={std})", depth=depth,
+            width=512, steps=0, seed=SIX,
+        )
+    ]  # fmt: skip
+    return made(runs, layers=exponential(rate, z_rms=1.0))
+
+
+def three_kinds(**fields):
+    """tanh, linear and ReLU networks, to be drawn anew."""
+    kinds = {"tanh": "lecun_normal", "identity": "lecun_normal", "relu": "he_normal"}
+    fixed = {"width": 8, "depth": 3, "steps": 0, "seed": SIX} | fields
+    return made([run for text, init in kinds.items() for run in grid(activation=text, init=init, **fixed)])
+
+
+def skips(rate, depth=400):
+    """tanh with skips, the signal as theory has it and ‖delta‖ changing by `rate` per layer."""
+
+    def layers(run, step, layer):
+        return exponential(rate)(run, step, layer) | {"slope_rms": 1.0, "z_rms": np.sqrt(0.92 * layer)}
+
+    runs = grid(
+        activation="tanh", init="lecun_normal", residual=1.0, depth=depth, width=256, steps=0, seed=SIX
+    )
+    return made(runs, layers=layers)
+
+
+def leaks(better, rates=(0.01, 0.1)):
+    """Two leaks at fifty layers, the tailored one better by so much."""
+    texts = ["leaky_relu(slope=0.4305)", "leaky_relu"]  # whose slope is 0.01
+
+    def steps(run, step):
+        return {"test_accuracy": 0.5 + better * (run.activation == texts[0]) + 1e-3 * run.seed}
+
+    return made(grid(activation=texts, lr=list(rates), depth=50, steps=9, seed=SIX), steps)
+
+
+def standardised(growth, inits=("weight_standardised", "scaled_normal(gain=1.712859)")):
+    """ReLU networks whose z grows by `growth` per layer, and by √1.467 without standardisation."""
+
+    def layers(run, step, layer):
+        rate = growth if run.init == "weight_standardised" else np.sqrt(np.pi / (np.pi - 1))
+        return {"z_rms": rate**layer, "similarity": 1 / np.pi + 1e-4 * run.seed}
+
+    return made(grid(activation="relu", init=list(inits), depth=10, steps=0, seed=SIX), layers=layers)
+
+
+def four_times(rate, inits=("lecun_normal", "scaled_normal(gain=4)")):
+    """Sigmoid networks with the plain factor under small weights and `rate` under large ones."""
+
+    def layers(run, step, layer):
+        return exponential(0.2361 if run.init == "lecun_normal" else rate, scatter=1e-6)(run, step, layer)
+
+    runs = grid(activation="sigmoid", init=list(inits), depth=10, width=512, steps=0, seed=SIX)
+    return made(runs, layers=layers)
+
+
+def chains(factor, values=(1, 6)):
+    inits = [f"constant(value={value})" for value in values]
+    runs = grid(activation="sigmoid", init=inits, width=1, depth=12, steps=0, seed=SIX)
+    return made(runs, layers=exponential(factor, scatter=0.0, a_mean=0.5))
+
+
+def untrained(loss, size=0.1):
+    data = ["gaussian_noise(n=100, classes=2)", "gaussian_noise(n=100, classes=10)"]
+    runs = grid(activation="tanh", dataset=data, init="lecun_normal", depth=2, width=64, steps=0, seed=SIX)
+    return made(runs, lambda *_: {"loss": loss}, lambda *_: {"a_rms": size})
+
+
+def ranks(plain, norms=("none", "batch")):
+    def layers(run, step, layer):
+        return {"effective_rank": plain + 0.01 * run.seed if run.norm == "none" else 9.0}
+
+    runs = grid(activation="identity", norm=list(norms), depth=9, width=32, steps=0, seed=SIX)
+    return made(runs, layers=layers)
+
+
+def alike(cosine, slope=0.4305229):
+    texts = ["relu", f"leaky_relu(slope={slope})"]
+    runs = grid(activation=texts, depth=50, steps=0, seed=SIX)
+    return made(runs, layers=lambda run, *_: {"similarity": cosine + 1e-4 * run.seed})
+
+
 LECUN = {"init": "lecun_normal", "dataset": "xor"}
 NARROW = {"activation": "relu", "init": ["he_normal", "rai"], "depth": 9}
 FALSE = {
@@ -169,6 +258,46 @@ FALSE = {
     ),
     # every seed learns within the tutorial's patience
     "L14b_ten_per_cent": World(lambda: plateau(0.4)),
+    # a tenth of the gradient is lost in each layer
+    "L15_half_stable": World(lambda: half_stable(0.9)),
+    # large biases keep every network's signal at one size
+    "L16_finite_width": World(lambda: three_kinds(bias="normal(std=3)"), "nets=40"),
+    # the gradient explodes exponentially
+    "L17_tanh_skips": World(lambda: skips(1.1)),
+    # a linear branch adds all of its variance, twice
+    "L18_normalised_branch": World(
+        lambda: drawn(
+            activation="identity",
+            init="lecun_normal",
+            norm=["none", "batch"],
+            width=32,
+            depth=6,
+            residual=2**0.5,
+        )
+    ),
+    "L19_mirrored": World(
+        lambda: at_start(
+            lambda *_: {"end_to_end_largest": 2.0, "end_to_end_smallest": 1.0},
+            activation="relu",
+            init="mirrored",
+            depth=4,
+        )
+    ),
+    # two inputs stay half alike, whatever the leak
+    "L20a_likeness": World(lambda: alike(0.5)),
+    "L20b_tailored_slope": World(lambda: leaks(-0.1)),
+    # the drift of eight units is not the first order's
+    "L21_random_walk": World(
+        lambda: drawn(activation="relu", init=["he_normal", "random_walk"], width=8, depth=30),
+        "within=1e-6, nets=200",
+    ),
+    "L22_standardised": World(lambda: standardised(1.2)),
+    # weights four times as large help nothing
+    "L23_four_times": World(lambda: four_times(0.2361)),
+    "L24_one_unit": World(lambda: chains(1.5)),
+    "L25_untrained_loss": World(lambda: untrained(5.0)),
+    # nothing collapses
+    "L26_rank": World(lambda: ranks(5.0)),
 }
 SILENT = {
     "L01_theory": World(
@@ -214,6 +343,35 @@ SILENT = {
     "L14b_ten_per_cent": World(
         lambda: plateau(0.1, rates=[0.01]), words="no learning rate as printed, or none larger"
     ),
+    "L15_half_stable": World(lambda: half_stable(1.0, gains=(1.0, 1.0)), words="not at its critical point"),
+    "L16_finite_width": World(
+        lambda: drawn(activation="relu", init="he_normal", width=8, depth=2), words="are compared"
+    ),
+    "L17_tanh_skips": World(lambda: skips(1.0, depth=8), words="no network of 400 layers"),
+    "L18_normalised_branch": World(
+        lambda: drawn(activation="relu", init="he_normal", width=8, depth=3, residual=1.0),
+        words="with and without batch normalisation",
+    ),
+    "L19_mirrored": World(
+        lambda: at_start(
+            lambda *_: {"end_to_end_largest": 2.0, "end_to_end_smallest": 1.0}, activation="relu",
+            init="he_normal", depth=4,
+        ),
+        words="no run has init = mirrored",
+    ),
+    "L20a_likeness": World(lambda: alike(0.9, slope=0.01), words="no leaky network has the slope"),
+    "L20b_tailored_slope": World(lambda: leaks(0.1, rates=[0.1]), words="one learning rate"),
+    "L21_random_walk": World(
+        lambda: drawn(activation="relu", init=["he_normal", "random_walk"], width=8, depth=2, seed=[0, 1]),
+        words="2 seeds of at least 6",
+    ),
+    "L22_standardised": World(
+        lambda: standardised(1.0, inits=["weight_standardised"]), words="no run has the same gain"
+    ),
+    "L23_four_times": World(lambda: four_times(0.6, inits=["lecun_normal"]), words="are compared"),
+    "L24_one_unit": World(lambda: chains(0.2, values=[1, 2]), words="on both sides of 4"),
+    "L25_untrained_loss": World(lambda: untrained(2.0, size=30.0), words="too large"),
+    "L26_rank": World(lambda: ranks(1.1, norms=["none"]), words="with and without batch normalisation"),
 }  # fmt: skip
 
 

@@ -1,0 +1,17 @@
+"""Do one of the studies in results/studies again: its table and its picture.
+
+python scripts/study.py dead_units
+python scripts/study.py advice --jobs 2
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it in silence until it can say so
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if __name__ == "__main__":
+    from experiments.cli.entry import main
+
+    sys.exit(main("study", about=__doc__))

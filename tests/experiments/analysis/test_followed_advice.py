@@ -1,0 +1,53 @@
+"""What advice costs: made-up records with known differences, and the shipped table beside its page."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_up import grid, made
+
+from experiments.analysis.followed_advice import advice_costs, verdict
+
+STUDY = Path(__file__).resolve().parents[3] / "results" / "studies" / "advice"
+REACHED = {"sigmoid": 0.5, "tanh": 0.9, "relu": 0.905, "leaky_relu(slope=0.1)": 0.7}
+
+
+def records():
+    """Rate 0.1 is the better by 0.3 everywhere; nearly all of it is reached at step 10."""
+
+    def steps(run, step):
+        end = REACHED[run.activation] - 0.3 * (run.lr < 0.1) + 0.001 * run.seed
+        return {"test_accuracy": {0: 0.0, 10: end - 0.01, 100: end}[step]}
+
+    runs = grid(activation=list(REACHED), lr=[0.01, 0.1], depth=2, steps=100, seed=list(range(6)))
+    return made(runs, steps, watched=[10])
+
+
+def test_the_cost_is_the_paired_difference_at_each_sides_own_best_rate():
+    table = advice_costs(records()).set_index(["take", "instead"])
+    row = table.loc[("tanh", "sigmoid")]
+    assert row["difference"] == pytest.approx(0.4)
+    assert (row["verdict"], row["seeds"], bool(row["on_edge"])) == ("gains", 6, True)
+    assert table.loc[("relu", "tanh"), "verdict"] == "does not matter"
+    assert table.loc[("leaky_relu(slope=0.1)", "relu"), "verdict"] == "loses"
+    assert (row["updates_take"], row["updates_instead"]) == (10, 10)  # 0.4825 is passed at the first look
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.02, 0.3, "gains"), (-0.3, -0.02, "loses"), (-0.02, 0.02, "does not matter"), (-0.1, 0.3, "open"),
+     (0.0, 0.5, "open"), (float("nan"), float("nan"), "open")],
+)  # fmt: skip
+def test_a_range_decides(low, high, word):
+    assert verdict(low, high) == word
+
+
+def test_the_page_counts_what_the_table_has():
+    table = pd.read_csv(STUDY / "advice.csv")
+    page = (STUDY / "README.md").read_text(encoding="utf-8")
+    names = {"relu": "ReLU", "leaky_relu(slope=0.1)": "leaky ReLU"}
+    for (advice, take, instead), rows in table.groupby(["advice", "take", "instead"]):
+        counts = [(rows["verdict"] == word).sum() for word in ("gains", "loses", "does not matter", "open")]
+        said = (advice.replace("ReLU", "ReLU"), names.get(take, take), names.get(instead, instead))
+        assert "| " + " | ".join([*said, *map(str, counts)]) + " |" in page
+    assert table["on_edge"].all()  # which the page admits
