@@ -37,7 +37,7 @@ def _normal(given: Namespace) -> int:
     say = terminal().say
     texts = [text for text in [given.experiment, *given.overrides] if text]
     run = config.from_mapping({"question": "What is normal?"}, overrides=texts).base
-    found = reference(run, given.networks, jobs=given.jobs or 1)
+    found = reference(run, given.networks, jobs=given.jobs or 0)
     say(found.verdict)
     table = found.table()
     for measure, rows in table.groupby("measure", sort=False):
