@@ -30,7 +30,8 @@ def cures(mechanism: str, run: Run, value: float = nan) -> list[str]:
     if mechanism in ("learning_rate_too_large", "learning_rate_too_small") and 0 < value < inf and run.lr:
         steady = run.lr * STEADY / value
         found = [*(text for text in found if "schedule" in text), f"lr={steady:.1g}", *found]
-    return [text for text in dict.fromkeys(found) if text]
+    # without the blanks within a call-text: blanks separate overrides
+    return [text.replace(", ", ",") for text in dict.fromkeys(found) if text]
 
 
 def critical_init(run: Run) -> str:

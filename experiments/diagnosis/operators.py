@@ -182,7 +182,7 @@ def wide_biases(run: Run) -> Run | None:
     return replace(run, bias="normal(std=30)") if run.norm == "none" else None
 
 
-# Faults of the data, in the order of the list that they come from ------------------------------------------
+# Faults of the data ---------------------------------------------------------------------------------------
 
 
 def _spoiled(run: Run, how: str, change: Spoil, scale: str) -> Run:
@@ -204,14 +204,14 @@ def inputs_times_100(run: Run) -> Run | None:
     return _spoiled(run, "times_100", lambda x, y: (100 * x, y), "none")
 
 
-@breaks("unscaled_inputs")
-def constant_features(run: Run) -> Run | None:
-    """As many further inputs as there are, all of them 30 in every example."""
-    return _spoiled(run, "with_constants", lambda x, y: (np.hstack([x, np.full_like(x, 30.0)]), y), "none")
-
-
 @breaks("unpredictable_labels")
 def labels_permuted(run: Run) -> Run | None:
     """The labels dealt out to the examples at random."""
     rng = np.random.default_rng(0)
     return _spoiled(run, "permuted", lambda x, y: (x, rng.permutation(y)), "standard")
+
+
+@breaks("unscaled_inputs")
+def constant_features(run: Run) -> Run | None:
+    """As many further inputs as there are, all of them 30 in every example."""
+    return _spoiled(run, "with_constants", lambda x, y: (np.hstack([x, np.full_like(x, 30.0)]), y), "none")

@@ -37,6 +37,7 @@ MEASURES = (
     "update_ratio",
 )  # fmt: skip
 AT_START = tuple(name for name in MEASURES if name != "update_ratio")  # what needs no update at all
+FEW_EXAMPLES = 256
 LOW, HIGH = 0.025, 0.975
 E_FOLDS = (
     3.0  # of ‖delta‖ from last to first layer: six of ‖delta‖², where training ends (Schoenholz et al. 2017)
@@ -237,9 +238,11 @@ def held(run: Run, others: int, networks: int = NETWORKS, *, jobs: int = 1) -> p
     """Return which share of `others` further networks the reference range of a setting holds.
 
     Columns: layer, measure, inside, n. A range of constants (no dead unit in any network) is left out.
-    Nothing is trained, so the size of the first update is left out as well.
+    Nothing is trained, so the size of the first update is left out as well. All are measured on
+    `FEW_EXAMPLES`: how well a range holds does not depend on how many there are.
     """
-    found = reference(run, networks + others, measures=AT_START, jobs=jobs)
+    drawn = networks + others
+    found = reference(run, drawn, measures=AT_START, examples=FEW_EXAMPLES, jobs=jobs)
     first = found.drawn["seed"] < FIRST_SEED + networks
     ranges = replace(found, drawn=found.drawn[first]).table().query("low < high")
     fresh = found.drawn[~first]

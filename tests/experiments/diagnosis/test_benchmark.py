@@ -167,3 +167,13 @@ def test_a_small_benchmark_runs_and_finds_more_than_it_misses():
     page = benchmark_page({"development": table})
     assert "## The development half" in page
     assert roc_figure({"development": table}).axes[0].get_title() == "The development half"
+
+
+def test_the_page_says_how_many_further_networks_the_reference_ranges_hold():
+    setting = {"activation": "relu", "depth": 2, "width": 8, "dataset": "moons", "norm": "none"}
+    row = setting | {"measure": "z_rms", "n": 100}
+    rows = [row | {"layer": layer, "inside": inside} for layer, inside in ((1, 95), (2, 97))]
+    page = benchmark_page({}, pd.DataFrame(rows))
+    assert "Of 100 further networks of 1 healthy settings, untrained, 96.0% of the values" in page
+    assert "Aim, 93 % to 97 %: reached" in page
+    assert "--check-normal 100`" in page

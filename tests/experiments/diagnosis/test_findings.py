@@ -125,3 +125,13 @@ def test_a_run_that_learns_nearly_as_much_is_not_told_that_it_is_the_same_number
     assert "accuracy of 0.92 is close to what a shallow" in said[1]
     assert "accuracy of 0.85 is below what a shallow network reaches on these data (0.95), but" in said[2]
     assert said[2].endswith("that of 0.90 on the test set is as good.")
+
+
+def test_a_cure_with_two_options_is_one_override():
+    """Blanks separate the overrides of a cure, so none stands within one."""
+    from experiments.diagnosis.confirmation import changed
+
+    run = Run(dataset="blobs(classes=10, features=10, shift=30)")
+    (cure,) = cures("unscaled_inputs", run)
+    assert " " not in cure
+    assert changed(run, cure).dataset == "blobs(features=10, classes=10)"
