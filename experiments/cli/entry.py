@@ -48,7 +48,9 @@ def front(argv: Sequence[str] | None = None) -> int:
 
 def _work(name: str, words: Sequence[str], about: str, prog: str) -> int:
     from experiments.cli import command_lines
+    from experiments.cli.surroundings import check_environment
 
+    check_environment()
     parser = command_lines.Parser(prog=prog, description=about.split("\n\n")[0])
     getattr(command_lines, name)(parser)
     given = parser.parse_intermixed_args(words)

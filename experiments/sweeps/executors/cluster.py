@@ -143,6 +143,8 @@ def _connect(address: str) -> tuple[Any, Any]:
         raise ConfigError(
             ["--dask needs the extra 'cluster': pip install 'vanishing-gradients[cluster]'"]
         ) from None
+    except Exception as error:  # of a file of settings that is none, as DASK_CONFIG may name
+        raise ConfigError([f"--dask: {_unreadable(error)}"]) from None
     for name in list(logging.root.manager.loggerDict):  # errors are raised here instead of logged
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -155,7 +157,15 @@ def _connect(address: str) -> tuple[Any, Any]:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError([f"--dask {address}: no Dask scheduler answers there ({error})"]) from None
+    except Exception as error:  # of a setting that Dask cannot read, as DASK_DISTRIBUTED__… may be
+        raise ConfigError([f"--dask {address}: {_unreadable(error)}"]) from None
     return cluster, client
+
+
+def _unreadable(error: Exception) -> str:
+    """Say that it is Dask's own settings which cannot be read."""
+    said = str(error.args[0]) if error.args else type(error).__name__
+    return f"Dask cannot use its own settings, of DASK_… or DASK_CONFIG ({said})"
 
 
 def _start(address: str) -> Any:

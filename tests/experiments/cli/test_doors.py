@@ -194,6 +194,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(capfd, name,
 
 ENVIRONMENTS = [("VG_MEMORY", text) for text in ("nan", "-1", "0", "lots", LONG, "inf", "1e-9")]
 ENVIRONMENTS += [("VG_RESULTS", text) for text in (LONG, "/proc/nothing", "/dev/null", "q.yaml")]
+ENVIRONMENTS += [("SOURCE_DATE_EPOCH", text) for text in ("", "x", "1e3", "9" * 20, LONG)]
 ENVIRONMENTS += [("VG_DATA", text) for text in ("q.yaml", "/nowhere", LONG, "\n", "/dev/zero")]
 
 
@@ -204,6 +205,25 @@ def test_nonsense_in_the_environment_is_refused(capfd, monkeypatch, variable, te
     if variable == "VG_DATA":
         Path("q.yaml").write_text(CONFIG.replace("'moons(n=60)'", "mnist"))
     refused(capfd, "run", "q.yaml")
+
+
+DASK_SETTINGS = [("DASK_CONFIG", "q.csv"), ("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "x")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("variable", "text"), DASK_SETTINGS)
+def test_settings_that_dask_cannot_read_are_a_line(variable, text):
+    pytest.importorskip("distributed")
+    Path("q.csv").write_text("a,b")
+    words = [sys.executable, str(ROOT / "scripts" / "run.py"), "q.yaml", "--dask", "local:1"]
+    done = subprocess.run(
+        words, env=os.environ | {variable: text}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("--dask")
+    assert "Dask cannot use its own settings" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not Path("results/q/runs").exists()
 
 
 # Parts that are none ---------------------------------------------------------------------------------------

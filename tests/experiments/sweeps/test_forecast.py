@@ -88,6 +88,27 @@ def test_a_costly_probe_costs_by_the_matrices_and_not_by_the_step():
     assert cost([long], often) - cost([long], seldom) == pytest.approx(48 * per_look)
 
 
+def test_dropout_and_the_plane_cost_by_their_units_and_points():
+    """By hand: 64 · 3 · 20 masked values a step; 2 looks at 30² points by a network of 2, 20, 20, 20, 2."""
+    plain = Run(dataset="moons(n=200)", depth=3, width=20, batch=64, steps=10)
+    dropped = cost([replace(plain, dropout=0.5)] * 4, BARE) - cost([plain] * 4, BARE)
+    assert dropped == pytest.approx(4 * 10 * (forecast.MASKS + forecast.MASKED * 64 * 3 * 20))
+    assert cost([replace(plain, depth=0)], BARE) == cost([replace(plain, depth=0, dropout=0.5)], BARE)
+    products = 2 * 2 * (2 * 20 + 2 * 20 * 20 + 20 * 2)  # of float64
+    units = {"relu": forecast.STRAIGHT, "hard_tanh": forecast.STRAIGHT, "elu": forecast.BENT}
+    for activation, unit in units.items():
+        run = replace(plain, activation=activation)
+        drawn = cost([run], replace(BARE, plane=30)) - cost([run], BARE)
+        assert drawn == pytest.approx(2 * 30**2 * (products + 3 * 20 * unit + forecast.POINT))
+
+
+def test_sharpness_takes_passes_that_need_no_gradient_of_the_input():
+    run, look = Run(depth=1, width=10, steps=0), replace(BARE, watch=1, probe_set=50)
+    of_each = (4 * 64 * 10 + 6 * 10 * 10) * 2 * 2 * forecast.PRODUCTS  # two gradients in float64 a product
+    sharp = cost([run], replace(look, probes=("sharpness",))) - cost([run], look)
+    assert sharp - forecast.LOOK_CALLS * 2 == pytest.approx(50 * of_each)
+
+
 def test_what_follows_the_training_counts_settings_figures_and_claims():
     experiment = from_mapping({"question": "q", "sweep": {"depth": [1, 2], "seed": [0, 1, 2]}})
     runs = [Run(depth=depth, seed=seed) for depth in (1, 2) for seed in range(3)]
@@ -138,6 +159,11 @@ SHAPES = [  # data, run, runs in the stack, what of the recording differs
     (noise(20_000, 3, 200), {"depth": 2, "width": 64, "steps": 30, "batch": 32}, 1, {}),
     (noise(20_000, 3, 200), {"depth": 2, "width": 16, "steps": 30, "batch": 32}, 2, {"probes": COSTLY}),
     (noise(20_000, 60, 200), {"depth": 0, "steps": 20, "batch": 32}, 1, {}),
+    ("moons(n=400)", {"depth": 4, "width": 24, "steps": 100}, 4, {"plane": 60}),
+    ("spirals(n=900)", {"depth": 4, "width": 48, "steps": 100, "activation": "tanh"}, 1, {"plane": 150}),
+    ("digits", {"depth": 6, "width": 96, "steps": 80, "dropout": 0.5}, 2, {}),
+    ("circles(n=300)", {"depth": 2, "width": 12, "steps": 120, "dropout": 0.3}, 8, {}),
+    (noise(700, 40, 900), {"depth": 4, "width": 160, "steps": 20}, 1, {"probes": ("sharpness",)}),
 ]
 
 
