@@ -116,6 +116,8 @@ def table_of(columns: Columns, target: Chosen, drop: Sequence[str | int]) -> Tab
     for column in columns.cells:
         _check_no_stray(columns, column)
     _leave_out_useless(columns, keep=chosen)
+    if not columns.cells:
+        raise DataError(f"{shown(columns.path)}: no column is left; inputs and a label are needed")
     if chosen is None:
         chosen = _chosen(columns)
     found, known = _labels(columns, chosen)

@@ -73,6 +73,21 @@ def test_names_that_count_the_columns_are_no_example(write, head):
     np.testing.assert_array_equal(y, np.array(MEASURED)[:, 2].astype(int))
 
 
+@pytest.mark.parametrize(
+    ("text", "drop"),
+    [
+        ("\t", ()),
+        ("a,b\n,\n,\n", ()),
+        (",,\n,,\n", ()),
+        ("a,b\n1.5,0\n2.5,1\n", ("a", "b")),
+        ("a,b\n,0\n,1\n", ("b",)),
+    ],
+)
+def test_a_table_without_any_column_that_says_something_is_refused(write, text, drop):
+    with pytest.raises(DataError, match="no column is left"):
+        read_table(write("a.csv", text), drop=drop)
+
+
 @pytest.mark.parametrize("columns", [4, 5, 17])
 def test_what_pandas_writes_without_names_is_read_as_written(write, columns, rng):
     numbers = rng.integers(0, 3, (30, columns))
