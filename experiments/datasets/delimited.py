@@ -140,7 +140,8 @@ def _layout(path: str, separator: str, head: Sequence[Row], comments: Sequence[s
     if len(first) == width and is_header(first, following, f"{shown(path)}, line {start:,}", decimal):
         return headed
     plain = Layout(separator, len(first), None, len(comments), decimal)
-    for _, said in _rows(iter([line.strip(f"{COMMENT} \t") for line in comments[-1:]]), separator):
+    last = iter([line.strip(f"{COMMENT} \t") for line in comments[-1:]])
+    for _, said in _rows(last, separator, strict=False):  # a comment may hold quotation marks anywhere
         if len(said) == len(first) and not any(map(is_number, said)):
             return replace(plain, names=_stripped(said))
     return plain

@@ -88,6 +88,14 @@ def test_a_table_without_any_column_that_says_something_is_refused(write, text, 
         read_table(write("a.csv", text), drop=drop)
 
 
+@pytest.mark.parametrize(
+    "comment", ['"a", "b" and more', 'of "men", in cm', '"a","b"\x01\x00', '"a,b', "it's, so"]
+)
+def test_a_comment_may_hold_quotation_marks_anywhere(write, comment):
+    x, _ = read_table(write("a.csv", f"# {comment}\n{lines(MEASURED)}"))
+    np.testing.assert_array_equal(x, np.array(MEASURED)[:, :2])
+
+
 @pytest.mark.parametrize("columns", [4, 5, 17])
 def test_what_pandas_writes_without_names_is_read_as_written(write, columns, rng):
     numbers = rng.integers(0, 3, (30, columns))
