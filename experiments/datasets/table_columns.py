@@ -146,7 +146,9 @@ def _tidied(values: pd.Series, decimal: str) -> pd.Series:
     texts = texts.astype(object).where(~texts.str.lower().isin(GAPS), None)
     known = texts.dropna()
     if len(known) and all(is_number(cell, decimal) for cell in known):
-        return texts.map(lambda cell: np.nan if cell is None else number(cell, decimal)).astype(np.float64)
+        return texts.map(lambda cell: number(cell, decimal) if isinstance(cell, str) else np.nan).astype(
+            np.float64
+        )
     if len(known) and known.str.endswith("%").all():
         return _tidied(texts.str.removesuffix("%"), decimal)
     return texts

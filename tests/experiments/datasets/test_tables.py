@@ -96,6 +96,11 @@ def test_a_comment_may_hold_quotation_marks_anywhere(write, comment):
     np.testing.assert_array_equal(x, np.array(MEASURED)[:, :2])
 
 
+def test_a_column_of_a_word_and_a_gap_is_no_traceback(write):
+    assert message(write("a.csv", "1,02\x1c\x001\n(\n,"))
+    assert message(write("b.csv", "1,0\n(,\n,1\n"))
+
+
 @pytest.mark.parametrize("columns", [4, 5, 17])
 def test_what_pandas_writes_without_names_is_read_as_written(write, columns, rng):
     numbers = rng.integers(0, 3, (30, columns))
