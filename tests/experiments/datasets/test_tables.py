@@ -99,6 +99,7 @@ def test_a_comment_may_hold_quotation_marks_anywhere(write, comment):
 def test_a_column_of_a_word_and_a_gap_is_no_traceback(write):
     assert message(write("a.csv", "1,02\x1c\x001\n(\n,"))
     assert message(write("b.csv", "1,0\n(,\n,1\n"))
+    assert message(write("c.csv", "1,0,\nC\nC"))  # no summary as scikit-learn writes it: no inputs
 
 
 @pytest.mark.parametrize("columns", [4, 5, 17])
