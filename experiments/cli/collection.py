@@ -15,12 +15,14 @@ from experiments.report import (
     Page,
     cards,
     comparisons,
+    fitting,
     numbers_page,
     pictures,
     preview,
     render,
     totals,
 )
+from experiments.report.page import MOST_BYTES
 from experiments.storage.drawn import Gallery
 from experiments.storage.files import write
 from experiments.storage.store import Store, results_root
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
     from experiments.sweeps.plan import ExecutionOptions
     from experiments.sweeps.progress import Progress
+
+
+OTHER_BYTES = 900_000  # of a collection's page: words, tables and what makes it look as it does
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,13 @@ def _write(
     known = facts()
     lead = [text for text in (collection.intro, totals(found) if collection.numbers else "") if text]
     again = [f"python scripts/reproduce.py --collection {collection.name}"]
-    page = Page(collection.title, lead, found, facts=_shown(known), commands=again)
+    shown, lost = fitting(found, MOST_BYTES - OTHER_BYTES)
+    if lost:
+        lead.append(
+            f"The {lost} largest of the pictures have no form for narrow screens, so that this page stays "
+            f"under {MOST_BYTES / 1e6:g} MB; the reports of the single experiments have it."
+        )
+    page = Page(collection.title, lead, shown, facts=_shown(known), commands=again)
     write(folder / "report.html", render(page).encode(), folder)
     write(folder / "claims.csv", claims.to_csv(index=False).encode(), folder)
     if collection.numbers:

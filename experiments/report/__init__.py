@@ -1,6 +1,6 @@
 """Everything that was found -> report.html in one file, and the table of verdicts for the README."""
 
-from experiments.report.card import Card, cards
+from experiments.report.card import Card, cards, fitting
 from experiments.report.page import Page, render
 from experiments.report.pictures import Picture, pictures, preview
 from experiments.report.published_numbers import comparisons, numbers_page, totals
@@ -12,6 +12,7 @@ __all__ = [
     "Picture",
     "cards",
     "comparisons",
+    "fitting",
     "numbers_page",
     "pictures",
     "preview",

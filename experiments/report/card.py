@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS, Verdict
@@ -83,3 +83,22 @@ def _parts(paragraphs: Iterable[str]) -> dict[str, str]:
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
+
+
+def fitting(found: Sequence[Card], most: int) -> tuple[list[Card], int]:
+    """Return the cards with pictures of so many bytes at most, and how many of these have lost a form.
+
+    The largest pictures go without their second drawing for narrow screens, which then show the wide one.
+    """
+    drawn = [it for card in found for it in card.pictures]
+    narrow = {id(it): sum(len(each.svg.encode()) for each in it.narrow) for it in drawn}
+    total, lost = sum(it.bytes for it in drawn), set[int]()
+    for key in sorted(narrow, key=lambda key: -narrow[key]):
+        if total <= most or not narrow[key]:
+            break
+        lost.add(key)
+        total -= narrow[key]
+    if not lost:
+        return list(found), 0
+    kept = [[replace(it, narrow=()) if id(it) in lost else it for it in card.pictures] for card in found]
+    return [replace(card, pictures=tuple(its)) for card, its in zip(found, kept, strict=True)], len(lost)

@@ -23,7 +23,7 @@ LINES = {colour.lower(): f"--on{colour[1:].lower()}" for colour in style.ON_DARK
 DARK_LINES = {name: style.ON_DARK[colour.upper()] for colour, name in LINES.items()}  # for the page's style
 COLOUR = re.compile("|".join({**PAGE_COLOURS, **LINES}), re.IGNORECASE)
 PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
-NEEDLESS = re.compile(r"(\.\d\d)\d+")  # digits of a place, in points, beyond a hundredth
+NEEDLESS = re.compile(r"(\.\d)\d+")  # digits of a place, in points, beyond a tenth, an eighth of a pixel
 PREVIEW_WIDTH, PREVIEW_COLOURS = 1200, 256
 PIXELS = 4 / 3  # of a page, in a point
 

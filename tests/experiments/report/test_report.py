@@ -11,7 +11,7 @@ import pytest
 from experiments.claims import CLAIMS, Evidence, Verdict, decide
 from experiments.claims import table as verdict_table
 from experiments.config import from_mapping
-from experiments.report import Card, Page, Picture, cards, readme_table, render, with_table
+from experiments.report import Card, Page, Picture, cards, fitting, readme_table, render, with_table
 from experiments.report.page import interval, number
 from experiments.report.pictures import Drawing
 from experiments.report.readme import BEGIN, END, PAGE, short_table
@@ -164,3 +164,20 @@ def test_a_readme_without_marks_is_refused():
     with pytest.raises(ValueError, match="lacks the marks"):
         with_table("nothing here", "table")
     assert with_table(f"a {BEGIN} old {END} b", "new") == f"a {BEGIN}\nnew\n{END} b"
+
+
+def test_the_largest_pictures_of_a_page_that_is_too_large_go_without_a_narrow_form():
+    def card(size):
+        big = (Drawing(f"<g>{'x' * size}</g>", 640, 480),)
+        return replace(CARD, pictures=(replace(PICTURE, wide=big, narrow=big),))
+
+    found = [card(1_000), card(50_000), card(20_000)]
+    whole = sum(card.pictures[0].bytes for card in found)
+    assert fitting(found, whole) == (found, 0)
+    kept, lost = fitting(found, whole - 1)
+    assert lost == 1
+    assert [bool(card.pictures[0].narrow) for card in kept] == [True, False, True]
+    assert all(card.pictures[0].wide for card in kept)
+    kept, lost = fitting(found, whole - 60_000)
+    assert [bool(card.pictures[0].narrow) for card in kept] == [True, False, False]
+    assert fitting(found, 1)[1] == 3
