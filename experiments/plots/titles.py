@@ -24,6 +24,7 @@ SPOKEN = {
     "gelu": "GELU",
 }  # in a sentence; labels stay as they are
 EVEN = 0.1  # a factor per layer this near to 1 neither vanishes nor explodes
+WITHIN = 1.0  # unless it has grown or shrunk by more powers of ten than this over all layers
 NOTHING = "No finite value: nothing can be said"
 
 
@@ -155,9 +156,8 @@ def passed_back(
     worst = max(known, key=lambda case: abs(log10(case.value)))
     best = min(known, key=lambda case: abs(log10(case.value)))
     left = amount(*ratios[worst.name])
-    if abs(worst.value - 1) <= EVEN:
-        low, high = known[0], known[-1]
-        between = plainly(low.value) if low is high else f"{plainly(low.value)} to {plainly(high.value)}"
+    if abs(worst.value - 1) <= EVEN and abs(ratios[worst.name][1]) <= WITHIN:
+        between = " to ".join(dict.fromkeys(plainly(case.value) for case in (known[0], known[-1])))
         return f"No gradient vanishes: each of {layers} layers passes back {between} times its size{when}"
     text = f"{worst.name} passes back {plainly(worst.value)} per layer{when}"
     if worst.value < 1:

@@ -67,6 +67,14 @@ def test_the_gradient_vanishes_or_explodes_or_does_neither(factors, said):
     assert finding("gradient_by_layer", layers(factors), theory=False) == said
 
 
+def test_a_factor_near_one_over_many_layers_is_no_standstill():
+    factors = [titles.Case("tanh", 1.03, 1.03, 1.03)]
+    said = "Tanh passes back 1.03 per layer; over 400 layers the gradient grows to 10⁵ times"
+    assert titles.passed_back(factors, {"tanh": (1.03**399, 399 * np.log10(1.03))}, 400) == said
+    few = titles.passed_back(factors, {"tanh": (1.03**39, 39 * np.log10(1.03))}, 40)
+    assert few == "No gradient vanishes: each of 40 layers passes back 1.03 times its size"
+
+
 def test_an_exact_zero_is_said_to_be_one():
     r = layers({"relu": 1.0})
     low = r.layers["layer"] == 1
