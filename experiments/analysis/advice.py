@@ -8,7 +8,6 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtri
 
 from experiments.analysis.ratios import at_end, join, varying
 from experiments.analysis.score import score_of
@@ -126,6 +125,8 @@ def needed_for(gaps: np.ndarray, size: float) -> tuple[int, int, int]:
     As in `seeds_needed`; the interval is that of the variance of the paired differences, (n − 1)s²/χ².
     Two seeds are the least.
     """
+    from scipy.special import chdtri
+
     free = len(gaps) - 1
     variance = float(np.var(gaps, ddof=1))
     spread = (variance, *(free * variance / float(chdtri(free, upper)) for upper in (0.025, 0.975)))

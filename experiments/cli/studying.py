@@ -40,7 +40,7 @@ def _dead_units(jobs: int) -> dict[str, pd.DataFrame]:
     from experiments.pipeline import experiment_of
     from experiments.sweeps.plan import grid
 
-    experiment = experiment_of("configs/studies/dead_units.yaml", [])
+    experiment = experiment_of("configs/studies/dead_units_study.yaml", [])
     return {"dead_units": dose_response(list(grid(experiment)), jobs=jobs)}
 
 

@@ -112,7 +112,7 @@ def L20b_tailored_slope(
     records: Records,
     *,
     tailored: ActivationName = "leaky_relu(slope=0.4305)",
-    usual: ActivationName = "leaky_relu(slope=0.01)",
+    usual: ActivationName = "leaky_relu",
     least: Share = 0.0,
 ) -> Verdict:
     """A plain rectifier network of fifty layers learns better with the leak that keeps its inputs apart.
