@@ -246,7 +246,7 @@ def test_a_verdict_is_a_line_with_its_number_and_rule():
     say, file = terminal_and_output()
     say.verdicts(verdicts(replace(claim, claim="W04_gradient_shrinks") for claim in claims))
     assert file.getvalue().splitlines() == [
-        "supported     W04_gradient_shrinks: 3.50e-7 (1.00e-7 – 6.00e-7), bound < 0.01, n = 6",
+        "supported     W04_gradient_shrinks: depth 10: 3.50e-7 (1.00e-7 – 6.00e-7), bound < 0.01, n = 6",
         "inconclusive  W04_gradient_shrinks",
         f"              {claims[1].condition}",
     ]
