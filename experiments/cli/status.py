@@ -138,13 +138,18 @@ def _discard_output() -> None:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Print each warning as one line, without its place in the code."""
+    """Print each warning as one line, without its place in the code.
+
+    What one library says to another that calls it in an old way is left out: the user cannot change it.
+    """
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
         complain(f"warning: {message}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
+        for old in (DeprecationWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", old)
         warnings.showwarning = show
         yield
 

@@ -92,9 +92,9 @@ def _finding(view: View, curves: dict[str, Column]) -> str:
     """
     middle = {}
     for key, rows in groups(curves["total"].curves, view.facet):
-        value = float(rows["median"].replace([np.inf, -np.inf], np.nan).median())
-        if value == value:
-            middle[key] = value
+        finite = rows["median"][np.isfinite(rows["median"])]
+        if len(finite):
+            middle[key] = float(finite.median())
     if not middle:
         return titles.NOTHING
     key = max(middle, key=lambda key: abs(middle[key]))

@@ -122,9 +122,7 @@ class Panels:
             mine = self.glyphs[which]
             mine += [
                 self.gradient.varea("layer", f"low_{name}", f"high_{name}", source=layers, fill_alpha=0.15),
-                self.gradient.line(
-                    "layer", f"theory_{name}", source=layers, line_width=2.5, line_dash=[8, 6]
-                ),
+                self.gradient.line("layer", f"theory_{name}", source=layers, line_width=2.5, line_dash="8 6"),
                 self.gradient.line("layer", f"delta_{name}", source=layers, line_width=wide),
                 self.gradient.scatter("layer", f"delta_{name}", source=layers, size=13 - 4 * which),
                 self.gradient.scatter(
@@ -138,7 +136,7 @@ class Panels:
         self.chance = Span(location=0.1, dimension="width", line_dash="dashed", line_width=1.5)
         self.accuracy.add_layout(self.chance)
         for panel in (self.loss, self.accuracy):
-            panel.vspan(x="step", source=self.marks, line_width=2, line_dash=[3, 3], line_color="#8a8f96")
+            panel.vspan(x="step", source=self.marks, line_width=2, line_dash="3 3", line_color="#8a8f96")
 
     # -- what is shown ----------------------------------------------------------------------------------
 

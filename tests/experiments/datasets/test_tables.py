@@ -446,7 +446,7 @@ def test_parquet_of_truth_values(write):
             "a.parquet, row 1 (the first is 0), column a: inf is not a finite number",
         ),
         (
-            parquet(pd.DataFrame({"a": pd.to_datetime(["2020", "2021"]), "b": [0, 1]})),
+            parquet(pd.DataFrame({"a": pd.to_datetime(["2020", "2021"]).as_unit("us"), "b": [0, 1]})),
             "a.parquet: column a holds timestamp[us], not numbers or texts",
         ),
         (
