@@ -70,6 +70,13 @@ def _of_run(frame: pd.DataFrame, runs: pd.DataFrame, field: str) -> pd.Series:
     return frame["run_id"].map(values).astype(values.dtype)  # without rows the type would be text
 
 
+def is_recorded(records: Records, probe: str) -> bool:
+    """Return whether a probe was recorded, of layers, units or sizes, whatever its options; or the plane."""
+    others = (*records.unit_probes, *records.distributions)
+    found = probe_column(records.layers, probe) is not None or probe in others
+    return found or (probe == "plane" and len(records.plane) > 0)
+
+
 def probe_column(layers: pd.DataFrame, probe: str) -> str | None:
     """Return a probe's column, whatever its options (``saturated_fraction(below=0.05)``), or None."""
     return next((name for name in layers.columns if name.split("(")[0] == probe), None)

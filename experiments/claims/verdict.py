@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from experiments.analysis.ratios import probe_column
+from experiments.analysis.ratios import is_recorded
 from experiments.analysis.wording import count
 from experiments.claims.declarations import CLAIMS, rule_of
 from experiments.claims.evidence import FEWEST_SEEDS, Evidence, Role, Side, corrected, margin
@@ -277,8 +277,7 @@ def _with_fate(verdict: Verdict, records: Records) -> Verdict:
 
 def require(probe: str, records: Records) -> None:
     """That the probe was recorded, whatever its options; else Undecided."""
-    named = (*records.unit_probes, *records.distributions)
-    if probe_column(records.layers, probe) is None and probe not in named:
+    if not is_recorded(records, probe):
         raise Undecided(f"{probe} was not recorded", f"{probe_kind(probe)}s: add {probe}")
 
 

@@ -14,10 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-HOMES = {
-    "load": "experiments.pipeline",
-    "run": "experiments.cli.notebook",
-}  # what a notebook needs, and where it lies
+# What a notebook needs, and where it lies.
+HOMES = {"load": "experiments.pipeline", "run": "experiments.cli.notebook"}
 OURS = {"experiments": "cli/entry.py", "mlp": "registry.py"}  # a file that each of our packages has
 
 

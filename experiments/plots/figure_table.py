@@ -21,7 +21,7 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.analysis.ratios import probe_column
+from experiments.analysis.ratios import is_recorded
 from experiments.plots.canvas import Canvas, Format, Size, Style, Theme
 from experiments.plots.panels import Panel, Words
 from experiments.plots.picture import Picture
@@ -117,8 +117,7 @@ def needs(*probes: str) -> Callable[[Callable[..., Picture]], Callable[..., Pict
         @wraps(figure)
         def checked(records: Records, **options: Any) -> Picture:
             for probe in probes:
-                others = (*records.unit_probes, *records.distributions, *["plane"][: len(records.plane)])
-                if probe_column(records.layers, probe) is None and probe not in others:
+                if not is_recorded(records, probe):
                     require(records.layers, probe)
             return figure(records, **options)
 

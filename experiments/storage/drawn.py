@@ -48,9 +48,8 @@ class Gallery:
     def hashes(self, text: str, facts: Any = None) -> dict[str, str]:
         """Return the SHA-256 of each file of a figure by its name; empty where `files` is."""
         entry = self._list.get(text, {})
-        known = entry.get("made_of") == self._made_of(text) and entry.get("facts", "") == (
-            entry.get("facts", "") if facts is None else _hash(facts)
-        )
+        same_facts = facts is None or entry.get("facts") == _hash(facts)
+        known = same_facts and entry.get("made_of") == self._made_of(text)
         hashes = entry.get("files") if known else None
         if not isinstance(hashes, dict):
             return {}

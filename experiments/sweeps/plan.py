@@ -59,15 +59,22 @@ def check_sizes(runs: Iterable[Run], recording: Recording) -> None:
     for dataset, batch in pairs:
         if dataset in unsized and batch > (size := shape_of(dataset).train):
             messages.append(f"batch: {batch} examples a batch, but {dataset} has {size} to train on")
-    for dataset in dict.fromkeys(dataset for dataset, _ in pairs) if recording.plane else ():
-        shape = shape_of(dataset)
-        number = "a number as its target, and a boundary lies between classes"
-        features = f"{shape.features} features, and a plane is drawn of two"
-        if shape.features != 2 or shape.is_number:
-            what = number if shape.is_number else features
-            messages += [f"plane: {dataset} has {what}: choose moons, or plane: 0"]
+    messages += _wrong_planes(runs) if recording.plane else []
     if messages:
         raise ConfigError(messages)
+
+
+def _wrong_planes(runs: Iterable[Run]) -> list[str]:
+    """A message for each data set that has no plane of two features with a boundary between classes."""
+    shapes = {text: shape_of(text) for text in dict.fromkeys(run.dataset for run in runs)}
+    reasons = {
+        text: "a number as its target, and a boundary lies between classes"
+        if shape.is_number
+        else f"{shape.features} features, and a plane is drawn of two"
+        for text, shape in shapes.items()
+        if shape.is_number or shape.features != 2
+    }
+    return [f"plane: {text} has {reason}: choose moons, or plane: 0" for text, reason in reasons.items()]
 
 
 def _wrong_losses(runs: Iterable[Run]) -> list[str]:
