@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from experiments.storage.records import Records
 
 
@@ -23,6 +25,10 @@ class Score:
     def of(self, column: str) -> str:
         """Return this score's column in the place of `accuracy` or `test_accuracy`."""
         return {ACCURACY.train: self.train, ACCURACY.test: self.test}[column]
+
+    def known(self, steps: pd.DataFrame) -> str:
+        """Return the column for the test examples, or for those of training where there are none to test."""
+        return self.test if steps[self.test].notna().any() else self.train
 
     def words(self, column: str) -> str:
         """Return a column's name in words: ``test accuracy``."""

@@ -7,20 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench.answer_task import Array, Group, Look, main
+from experiments.bench.answer_task import Array, Group, Look, joined, main
 from experiments.bench.loops import FUNCTIONS
 from experiments.bench.workload import BELOW, SLOPES
 
 
 def train(group: Group) -> Iterator[Look]:
-    """Train the runs of a group and yield what was measured of all of them, by step."""
-    each = [_looks(group, r) for r in range(len(group.batches))]
-    for looks in zip(*each, strict=True):
-        yield Look(
-            looks[0][0],
-            {name: np.array([look[1][name] for look in looks]) for name in looks[0][1]},
-            {name: np.array([look[2][name] for look in looks]) for name in looks[0][2]},
-        )
+    """Train the runs of a group one after another; return what was measured of all of them, by step."""
+    return joined([_looks(group, r) for r in range(len(group.batches))])
 
 
 def _looks(group: Group, r: int) -> list[tuple[int, dict[str, float], dict[str, Array]]]:

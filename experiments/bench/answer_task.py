@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -85,6 +85,18 @@ class Look:
 
 
 Entrant = Callable[[Group], Iterable[Look]]
+OfOne = tuple[int, Mapping[str, float], Mapping[str, Array]]  # a look at one run: step, its columns
+
+
+def joined(each: Sequence[Sequence[OfOne]]) -> Iterator[Look]:
+    """Yield, by step, what was measured of all runs, from the looks at each that was trained by itself."""
+    for looks in zip(*each, strict=True):
+        step, of_steps, of_layers = looks[0]
+        yield Look(
+            step,
+            {name: np.array([steps[name] for _, steps, _ in looks]) for name in of_steps},
+            {name: np.array([layers[name] for _, _, layers in looks]) for name in of_layers},
+        )
 
 
 def read_digits(dtype: str) -> Digits:

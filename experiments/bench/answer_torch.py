@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from experiments.bench.answer_task import Group, Look, main
+from experiments.bench.answer_task import Group, Look, joined, main
 from experiments.bench.workload import BELOW, LEAK, SLOPES
 
 MODULES = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(LEAK)}
@@ -41,14 +40,8 @@ class Net(nn.Module):
 
 
 def train(group: Group) -> Iterator[Look]:
-    """Train the runs of a group and yield what was measured of all of them, by step."""
-    each = [_looks(group, r) for r in range(len(group.batches))]
-    for looks in zip(*each, strict=True):
-        yield Look(
-            looks[0][0],
-            {name: np.array([look[1][name] for look in looks]) for name in looks[0][1]},
-            {name: np.array([look[2][name] for look in looks]) for name in looks[0][2]},
-        )
+    """Train the runs of a group one after another; return what was measured of all of them, by step."""
+    return joined([_looks(group, r) for r in range(len(group.batches))])
 
 
 def _looks(group: Group, r: int) -> list[tuple[int, dict[str, float], dict[str, Any]]]:

@@ -187,7 +187,7 @@ def wrapped(text: str, inches: float, size: float, width: float) -> list[str]:
 def evenly(lines: Sequence[str]) -> list[str]:
     """The same words on as many lines of nearly one length: no last line with a single word."""
     text, most = " ".join(lines), max(map(len, lines), default=0)
-    for characters in range(most // 2, most):
+    for characters in range(max(1, most // 2), most):
         found = wrap(text, characters, break_long_words=False, break_on_hyphens=False)
         if len(found) <= len(lines) and max(map(len, found)) <= most:
             return found

@@ -16,6 +16,7 @@ from experiments.analysis.advice import (
     seeds_needed,
 )
 from experiments.analysis.ratios import at_end, join, median_range
+from experiments.analysis.score import score_of
 from experiments.plots import titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, along, needs
@@ -105,7 +106,7 @@ def seeds_choice(records: Records, *, hue: Fields = None, facet: Fields = None, 
     leaves open about the spread of the differences, 95 %; with few seeds it is wide.
     """
     view = arrange(records, hue, facet, where)
-    value = "test_accuracy" if view.records.steps["test_accuracy"].notna().any() else "accuracy"
+    value = score_of(view.records).known(view.records.steps)
     curves = _needed(view, value)
     x_label = f"difference in {value.replace('_', ' ')}"
     column = Column("pairs of seeds", curves, "seeds", "at", x_label=x_label)
@@ -162,17 +163,20 @@ def dead_units_choice(
     width, so a deep network also loses signal with every dead unit.
     """
     view = _with_dose(arrange(records, hue, facet, where, across=["bias"]))
-    value = "test_accuracy" if view.records.steps["test_accuracy"].notna().any() else "accuracy"
+    score = score_of(view.records)
+    value = score.known(view.records.steps)
     last = at_end(view.records.steps, view.records.runs)
-    found = {name: view.medians(last, name, "dead") for name in dict.fromkeys(("accuracy", value))}
+    found = {name: view.medians(last, name, "dead") for name in dict.fromkeys((score.train, value))}
     columns = [
         Column(
-            "in training" if name == "accuracy" else "test", curves, "accuracy", "dead", "share",
+            "in training" if name == score.train else "test", curves, score.name, "dead", score.scale,
             x_label="share of dead units", **accuracy_options(view.records),
         )
         for name, curves in found.items()
     ]  # fmt: skip
-    return draw_lines(view, columns, dead_units_choice, _borne(view, found["accuracy"])).of(found["accuracy"])
+    return draw_lines(view, columns, dead_units_choice, _borne(view, found[score.train])).of(
+        found[score.train]
+    )
 
 
 def _with_dose(view: View) -> View:

@@ -73,7 +73,7 @@ def gradient_and_accuracy(
 def _accuracy(view: View, share: dict[str, Any]) -> Column:
     """Test accuracy over the steps, or that in training where there is no test part."""
     steps, score = view.records.steps, score_of(view.records)
-    name = score.test if steps[score.test].notna().any() else score.train
+    name = score.known(steps)
     curves = view.medians(steps, name, "step")
     return Column(score.words(name), curves, score.name, "step", score.scale, **share)
 

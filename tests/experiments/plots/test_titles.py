@@ -368,3 +368,8 @@ def test_a_title_has_lines_of_nearly_one_length_and_no_more_of_them(most):
     assert max(map(len, lines)) <= max(map(len, first))
     longest = max(map(len, text.split()))
     assert len(lines) == 1 or min(map(len, lines)) >= max(map(len, lines)) - longest - 1
+
+
+def test_a_title_of_one_letter_or_none_is_itself():
+    assert evenly(["A"]) == ["A"]
+    assert evenly([]) == []
