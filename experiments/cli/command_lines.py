@@ -189,7 +189,7 @@ def cite(parser: Parser) -> None:
 def _add_parts(parser: Parser) -> None:
     """Add `--with`, whose files `entry` runs before the command."""
     what = "a Python file that registers parts of your own; may be given several times"
-    parser.add_argument("--with", dest="parts", metavar="FILE", action="append", default=[], help=what)
+    parser.add_argument("--with", dest="part_files", metavar="FILE", action="append", default=[], help=what)
 
 
 def _add_jobs(parser: Parser) -> None:

@@ -56,7 +56,7 @@ def run_command(given: Namespace) -> int:
     )  # fmt: skip
     return command(
         given.config, given.overrides, options,
-        name=given.name, manifest=given.manifest, parts=given.parts, plan=given.plan, yes=given.yes,
+        name=given.name, manifest=given.manifest, parts=given.part_files, plan=given.plan, yes=given.yes,
         quiet=given.quiet,
     )  # fmt: skip
 

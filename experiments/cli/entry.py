@@ -54,10 +54,10 @@ def _work(name: str, words: Sequence[str], about: str, prog: str) -> int:
     parser = command_lines.Parser(prog=prog, description=about.split("\n\n")[0])
     getattr(command_lines, name)(parser)
     given = parser.parse_intermixed_args(words)
-    if parts := getattr(given, "parts", ()):
+    if files := getattr(given, "part_files", ()):
         from experiments.config.part_files import load_parts
 
-        load_parts(parts)
+        load_parts(files)
     home, _, function = COMMANDS[name][1].partition(":")
     work: Callable[[Namespace], int] = getattr(import_module(f"experiments.cli.{home}"), function)
     return work(given)

@@ -1,6 +1,7 @@
 """Whatever stands at a door, every command answers with one line and status 2, and writes nothing."""
 
 import errno
+import importlib
 import io
 import os
 import shutil
@@ -48,6 +49,7 @@ def refused(capfd, name, *words):
     out, line = capfd.readouterr()
     assert line.count("\n") == 1, line
     assert line.strip().isprintable()
+    assert "--with" not in line  # nothing here asks for parts of one's own
     assert len(line) < 800, line
     assert not any(word in line for word in ("Traceback", "Errno", "errno")), line
     assert out.count("\n") <= 2, out  # at most the question
@@ -82,6 +84,19 @@ def test_a_number_out_of_range_is_refused(capfd, name, option, text):
     line = refused(capfd, name, *ONE_EACH[name], f"{option}={text}")
     assert option in line
     assert "from" in line or "above" in line
+
+
+SOUND = ONE_EACH | {"bench": ["--parts", "steps"], "study": ["alarms"], "live": [], "cite": []}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_sound_words_reach_the_work_of_each_command(monkeypatch, name):
+    given = []
+    home, _, function = COMMANDS[name][1].partition(":")
+    module = importlib.import_module(f"experiments.cli.{home}")
+    monkeypatch.setattr(module, function, lambda words: given.append(words) or 0)
+    assert main(name, SOUND[name]) == 0
+    assert len(given) == 1
 
 
 OTHERS = [
