@@ -103,11 +103,20 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
     kept = {name: evidence for name, evidence in found.items() if evidence is not None}
     for name in _pointless(s) if len(kept) > 1 else ():
         kept.pop(name, None)
-    later = [name for name in OF_UNITS if name in kept and (kept[name].step > 0 or s.run.residual)]
-    if later and (s.run.residual or any(name in kept for name in BEFORE_UNITS)):
-        # what units do under way has a cause, and a skip connection leads past them
-        kept = {name: kept[name] for name in [*(n for n in kept if n not in later), *later]}
+    later = [name for name in OF_UNITS if name in kept and _is_no_cause(name, kept, s)]
+    kept = {name: kept[name] for name in [*(n for n in kept if n not in later), *later]}
     return kept or {"undecided": _undecided(s)}
+
+
+def _is_no_cause(name: str, kept: dict[str, Evidence], s: Signals) -> bool:
+    """Whether what units do comes after the other findings: a skip connection leads past them.
+
+    What they do under way has a cause, and small slopes do no harm yet while the network still learns.
+    """
+    if s.run.residual:
+        return True
+    before = BEFORE_UNITS if name == "dead_units" else (*BEFORE_UNITS, "too_few_steps")
+    return kept[name].step > 0 and any(cause in kept for cause in before)
 
 
 def _pointless(s: Signals) -> tuple[str, ...]:

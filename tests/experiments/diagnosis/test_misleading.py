@@ -98,6 +98,17 @@ def test_saturated_units_that_a_skip_connection_leads_past_are_not_the_cause():
     assert names(run=run["skips"], **slow)[:2] == ["learning_rate_too_small", "saturated_units"]
 
 
+def test_units_that_saturate_on_the_way_are_not_the_cause_while_the_network_still_learns():
+    """A deep ReLU network under squared error: four fifths of its slopes are 0, and its loss falls on."""
+    late = np.zeros((STEPS, 3))
+    late[5:, :2] = 0.9
+    falling = ILL | {"loss": 2.3 - 0.05 * np.arange(STEPS)}
+    assert names(saturated_fraction=late, **falling)[:2] == ["too_few_steps", "saturated_units"]
+    assert names(saturated_fraction=late, **ILL)[0] == "saturated_units"
+    assert names(saturated_fraction=[0.9, 0.9, 0], **falling)[0] == "saturated_units"  # from the start
+    assert names(dead_fraction=late, **falling)[0] == "dead_units"  # which learn nothing more
+
+
 @pytest.mark.parametrize(
     ("delta", "layers"),
     [([-9.0, -8.9, -8.8, -1.1, -1.0], (3, 4)), ([-9.0, -7.0, -5.0, -3.0, -1.0], (1, 4))],
