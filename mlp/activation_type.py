@@ -9,7 +9,7 @@ weights, and how the activation behaves where the format ends (`fades`, `reach`,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import inf
 from typing import Any
@@ -40,6 +40,21 @@ class InPlace:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """A number p of an activation that is learnt with the weights, one for each hidden layer.
+
+    start: what p is before the first update. f(z, p), df(z, a, p) and dp(z, p) = ∂f/∂p take p as an array
+    (R, 1, 1); they are not guarded. The slope may fade on neither side, since where it does is worked out
+    once (`reach`). Errors: ValueError where it does.
+    """
+
+    start: float
+    f: Callable[[Array, Array], Array]
+    df: Callable[[Array, Array, Array], Array]
+    dp: Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True)
 class Activation:
     """A scalar function applied to every unit.
 
@@ -55,6 +70,7 @@ class Activation:
     max_slope: float = 1.0
     kinks: tuple[float, ...] = ()
     in_place: InPlace | None = None
+    learnt: Learnt | None = None  # f and df are those at its start
 
     def __post_init__(self) -> None:
         f, df = self.f, self.df
@@ -62,6 +78,17 @@ class Activation:
         slope = _guarded(df, lambda z: df(z, guarded(z)), lambda value, near, z: value)
         object.__setattr__(self, "f", guarded)
         object.__setattr__(self, "df", slope)
+        if self.learnt is not None and min(reach(self, np.dtype(np.float64))) < inf:
+            raise ValueError("an activation whose slope fades cannot learn a number: see Learnt")
+
+    def at(self, p: Array) -> Activation:
+        """Return the activation with its learnt number at p, (R, 1, 1)."""
+        if (rule := self.learnt) is None:
+            return self
+        here = replace(self, learnt=None)
+        object.__setattr__(here, "f", lambda z: rule.f(z, p))
+        object.__setattr__(here, "df", lambda z, a: rule.df(z, a, p))
+        return here
 
     @cached_property
     def gain(self) -> float:

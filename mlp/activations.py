@@ -12,13 +12,14 @@ stand below the table.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import erfc, exp, pi, sqrt
 from typing import Annotated, Any
 
 import numpy as np
 
-from mlp.activation_type import Activation, InPlace
+from mlp.activation_type import Activation, InPlace, Learnt
 from mlp.registry import Registry, Within
 from mlp.special import Array, expit, ndtr
 
@@ -107,6 +108,22 @@ def leaky_relu(slope: Annotated[float, Within(0, 1, above=True)] = 0.01) -> Acti
         kinks=(0.0,),
         in_place=_fast_leaky_relu(slope),
     )
+
+
+@ACTIVATIONS
+def prelu(slope: Annotated[float, Within(0, 1)] = 0.25) -> Activation:
+    """z above 0 and p·z below, where each hidden layer learns its own p from `slope` on.  He et al. 2015.
+
+    Weight decay leaves p alone, as they have it. What p has become is the probe `slope_below`.
+    """
+    learnt = Learnt(
+        slope,
+        f=lambda z, p: np.where(z > 0, z, p * z),
+        df=lambda z, a, p: np.where(z > 0, z.dtype.type(1), p),
+        dp=lambda z, p: np.minimum(z, 0),
+    )
+    start = leaky_relu(slope) if slope else relu()
+    return replace(start, in_place=None, learnt=learnt)
 
 
 def _elu(alpha: float, scale: float) -> Activation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,16 @@ EXAMPLES_AT_ONCE = 1024  # of a prediction: bounds its memory whatever the size 
 
 @dataclass(frozen=True)
 class Layer:
-    """Views of one layer: w (R, n_in, n_out), b (R, 1, n_out); gain and shift likewise where normalised."""
+    """Views of one layer: w (R, n_in, n_out), b (R, 1, n_out); gain and shift likewise where normalised.
+
+    learnt (R, 1, 1) is the number of the activation that is learnt, where it has one.
+    """
 
     w: Array
     b: Array
     gain: Array | None
     shift: Array | None
+    learnt: Array | None
     block: slice  # its columns in the flat (R, P) block
 
 
@@ -61,7 +66,8 @@ class Network:
 
     def views(self, flat: Array) -> tuple[Layer, ...]:
         """Return the layers of any (R, P) block (parameters, gradients or steps), as views."""
-        return tuple(_views(flat, self.sizes, normed=self.norm is not None))
+        learns = self.act.learnt is not None
+        return tuple(_views(flat, self.sizes, normed=self.norm is not None, learns=learns))
 
     def weights(self, flat: Array, index: int) -> Array:
         """Return the weights (R, n_in, n_out) of layer `index` (from 0) of an (R, P) block."""
@@ -77,6 +83,20 @@ class Network:
     def with_params(self, params: Array) -> Network:
         """Return a network of the same kind with the parameters (R, P), in their number format."""
         return Network(self.sizes, self.act, params, self.norm, self.residual)
+
+    def act_of(self, index: int) -> Activation:
+        """Return the activation of hidden layer `index` (from 0), as far as it has been learnt."""
+        p = self.layers[index].learnt
+        return self.act if p is None else self.act.at(p)
+
+    def with_activation(self, text: str) -> Network:
+        """Return the same weights with another activation; a number that it learns is at its start."""
+        net = _zeros(self.sizes, activation(text), self.runs, self.params.dtype, self.norm, self.residual)
+        for old, new in zip(self.layers, net.layers, strict=True):
+            for name in ("w", "b", "gain", "shift"):
+                if (values := getattr(old, name)) is not None:
+                    getattr(new, name)[:] = values
+        return net
 
     def is_skip(self, index: int) -> bool:
         """Return whether layer `index` (from 0) adds its input to its output: a hidden one but the first."""
@@ -98,12 +118,12 @@ class Network:
             if self.norm is not None and p.gain is not None and p.shift is not None:
                 seen = moments[index] if self.norm.over_batch else ()
                 z = self.norm.apply(z, *seen) * p.gain + p.shift
-            a = self.act.f(z)
+            a = self.act_of(index).f(z)
             h = h + self.residual * a if self.is_skip(index) else a
         raise AssertionError("a network has an output layer")
 
 
-def _views(flat: Array, sizes: tuple[int, ...], *, normed: bool) -> list[Layer]:
+def _views(flat: Array, sizes: tuple[int, ...], *, normed: bool, learns: bool) -> list[Layer]:
     runs, at, layers = flat.shape[0], 0, []
     for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
         start = at
@@ -115,14 +135,20 @@ def _views(flat: Array, sizes: tuple[int, ...], *, normed: bool) -> list[Layer]:
             rows.append(flat[:, None, at : at + n_out])
             at += n_out
         gain, shift = rows[1:] if len(rows) == 3 else (None, None)
-        layers.append(Layer(w, rows[0], gain, shift, slice(start, at)))
+        learnt = flat[:, None, at : at + 1] if learns and hidden else None
+        at += learns and hidden
+        layers.append(Layer(w, rows[0], gain, shift, learnt, slice(start, at)))
     return layers
 
 
-def parameter_count(sizes: Sequence[int], *, normed: bool = False) -> int:
-    """Return P: the weights and biases, and a gain and a shift of every hidden unit where normalised."""
+def parameter_count(sizes: Sequence[int], *, normed: bool = False, learns: bool = False) -> int:
+    """Return P: the weights and biases, and a gain and a shift of every hidden unit where normalised.
+
+    learns: whether the activation has a number that each hidden layer learns.
+    """
     weights = sum(n_in * n_out + n_out for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True))
-    return weights + (2 * sum(sizes[1:-1]) if normed else 0)
+    hidden = sizes[1:-1]
+    return weights + (2 * sum(hidden) if normed else 0) + (len(hidden) if learns else 0)
 
 
 def create(
@@ -141,12 +167,22 @@ def create(
     Hidden layer l draws from the stream (seed, "weights", l) and the output layer from (seed, "weights", 0),
     so networks of different depth share the noise of their common layers.
     """
-    rule = NORMS.bind(norm)()
-    shape = (len(seeds), parameter_count(sizes, normed=rule is not None))
-    net = Network(tuple(sizes), activation(act), np.zeros(shape, dtype), rule, residual)
+    net = _zeros(sizes, activation(act), len(seeds), np.dtype(dtype), NORMS.bind(norm)(), residual)
     biases = bias or ["zeros"] * len(seeds)
     for r, (seed, weights, offsets) in enumerate(zip(seeds, init, biases, strict=True)):
         _draw(net, r, seed, weights, offsets)
+    return net
+
+
+def _zeros(
+    sizes: Sequence[int], act: Activation, runs: int, dtype: np.dtype[Any], norm: Norm | None, residual: float
+) -> Network:
+    """Return networks of which all is 0 but what an activation learns, which is at its start."""
+    count = parameter_count(sizes, normed=norm is not None, learns=act.learnt is not None)
+    net = Network(tuple(sizes), act, np.zeros((runs, count), dtype), norm, residual)
+    for p in net.layers:
+        if p.learnt is not None and act.learnt is not None:
+            p.learnt[:] = act.learnt.start
     return net
 
 

@@ -167,7 +167,7 @@ class Tape:
 
     def _activate(self, saved: Saved, index: int) -> None:
         if self.in_place is None:
-            saved.a = self.net.act.f(saved.z)
+            saved.a = self.net.act_of(index).f(saved.z)
         else:
             saved.a = self._a[index]
             self.in_place.f(saved.z, saved.a)
@@ -216,7 +216,7 @@ class Tape:
             g = self._towards_input(g, index + 1)
         if self.exact or (self.depth - index) % STRIDE == 0:
             self.backwards.rescale(g, exponent)
-        delta = self.delta[index] = self._delta(g, index, exponent)
+        delta = self.delta[index] = self._delta(g, index, grad, exponent)
         self.exponent[index] = exponent
         if self.zeros and self.zeros.faint:
             self._arrive(self.zeros, delta, index)
@@ -226,7 +226,7 @@ class Tape:
         self._du = du
         return g
 
-    def _delta(self, g: Array, index: int, exponent: Exponents) -> Array:
+    def _delta(self, g: Array, index: int, grad: Layer, exponent: Exponents) -> Array:
         """Return dLoss/dz of layer `index` from g = dLoss/d(output), written over g if no skip needs g."""
         if index == self.depth:
             return self._kept(g) if self.keep else g
@@ -235,6 +235,8 @@ class Tape:
         if self.masks:
             np.multiply(g, self.masks[index], out=g)
         slope, z = self._slope_of(index), self.saved[index].z
+        if grad.learnt is not None:
+            grad.learnt[:, 0, 0] = self._by_learnt(g, index)
         again = self.zeros.wide_products(g, z, may_shift=not self.skips[index]) if self.zeros else {}
         np.multiply(g, slope, out=g)
         for r, (wide, shift) in again.items():
@@ -242,11 +244,19 @@ class Tape:
             exponent[r] += shift
         return g
 
+    def _by_learnt(self, g: Array, index: int) -> Array:
+        """Return dLoss/d(the number that layer `index` learns of its activation), (R,), from dLoss/da."""
+        rule, p = self.net.act.learnt, self.net.layers[index].learnt
+        assert rule is not None
+        assert p is not None
+        z = times_power(self.saved[index].z, -self.z_exponent[index])
+        return np.asarray((g * rule.dp(z, p)).reshape(len(g), -1).sum(axis=-1))
+
     def _slope_of(self, index: int) -> Array:
         """Return the slope that a hidden layer's gradient is multiplied by."""
         saved = self.saved[index]
         if self.in_place is None:
-            self.slope[index] = self.net.act.df(saved.z, saved.a)
+            self.slope[index] = self.net.act_of(index).df(saved.z, saved.a)
         else:
             self.slope[index] = self._slope[index]
             self.in_place.slope(saved.a, self.slope[index])

@@ -277,7 +277,7 @@ def _trace(tape: Tape, runs: slice, index: int, grads: tuple[Layer, ...], update
     return LayerTrace(
         layer=index + 1,
         runs=runs,
-        act=net.act if hidden else IDENTITY,
+        act=net.act_of(index) if hidden else IDENTITY,
         scaled_x=x,
         scaled_z=tape.saved[index].z if hidden else tape.z[index],
         scaled_a=tape.saved[index].a if hidden else tape.z[index],

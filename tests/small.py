@@ -38,8 +38,10 @@ def network(act="tanh", depth=2, width=5, *, n_in=4, classes=3, seeds=(0,), init
 
 
 def shaken(net: Network, rng) -> Network:
-    """The same network with gains and shifts away from 1 and 0, so that their gradients matter."""
+    """The same network with gains, shifts and learnt slopes away from their start, so that they matter."""
     for layer in net.layers:
+        if layer.learnt is not None:
+            layer.learnt[:] = rng.uniform(-0.4, 0.6, layer.learnt.shape)
         if layer.gain is not None:
             layer.gain[:] = rng.uniform(0.5, 1.5, layer.gain.shape)
             layer.shift[:] = rng.normal(scale=0.3, size=layer.shift.shape)

@@ -47,7 +47,7 @@ FAMILIES = {
     "sigmoid": ("#0072B2", "o", ("sigmoid", "hard_sigmoid")),
     "tanh": ("#E69F00", "s", ("tanh", "lecun_tanh", "hard_tanh", "softsign", "arctan")),
     "relu": ("#D55E00", "^", ("relu",)),
-    "leaky": ("#009E73", "D", ("leaky_relu",)),
+    "leaky": ("#009E73", "D", ("leaky_relu", "prelu")),
     "elu": ("#CC79A7", "v", ("elu", "selu", "softplus")),
     "gated": ("#56B4E9", "P", ("gelu", "silu", "mish")),
 }

@@ -165,9 +165,10 @@ def _derive(layer: Layer, above: Layer | None, known: str) -> None:
     stated = layer.activation is not None or above is None
     layer.activation = text = layer.activation or (known if above else "identity")
     act = _known(text)
-    if act is None:
+    if act is None or act.learnt is not None:
         layer.activation = None
-        _without(layer, f"the activation {text!r} is not known here")
+        what = "is not known here" if act is None else "learns a number: say leaky_relu(slope=…), with it"
+        _without(layer, f"the activation {text!r} {what}")
         return
     z = layer.arrays["z"].astype(np.float64)
     a = act.f(z)

@@ -10,6 +10,7 @@ from pathlib import Path
 from experiments.config import ConfigError, Recording, Run
 from experiments.storage.identity import watched_steps
 from experiments.sweeps.shapes import Shape, layer_sizes, shape_of
+from mlp.activations import activation
 from mlp.network import parameter_count
 from mlp.norms import NORMS
 from mlp.train import BLOCK
@@ -34,7 +35,9 @@ def stack_bytes(stack: Sequence[Run], recording: Recording, data: Shape) -> int:
     run, runs = stack[0], len(stack)
     item = 8 if run.dtype == "float64" else 4
     sizes = layer_sizes(run, data)
-    parameters = runs * parameter_count(sizes, normed=NORMS.bind(run.norm)() is not None)
+    learns = activation(run.activation).learnt is not None
+    normed = NORMS.bind(run.norm)() is not None
+    parameters = runs * parameter_count(sizes, normed=normed, learns=learns)
     blocks = PARAMETER_BLOCKS + OPTIMISER_BLOCKS
     examples = data.traced(run, recording)
     tapes = runs * (run.batch + examples) * sum(sizes) * TAPE_ARRAYS

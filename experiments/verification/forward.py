@@ -60,6 +60,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "lecun_tanh": lambda z: 1.7159 * anp.tanh(2 * z / 3),
     "relu": lambda z: _above(z, 0, z, 0),
     "leaky_relu": lambda z, slope=0.01: _above(z, 0, z, slope * z),
+    "prelu": lambda z, learnt=None, slope=0.25: _above(z, 0, z, (slope if learnt is None else learnt) * z),
     "elu": _elu,
     "selu": lambda z: _elu(z, 1.6732632423543772, 1.0507009873554805),
     "gelu": lambda z: z * (1 + erf(z / 2**0.5)) / 2,
@@ -73,15 +74,15 @@ FORMULAS: dict[str, Callable[..., Any]] = {
 }
 
 
-def formula(text: str) -> Callable[[Any], Any] | None:
+def formula(text: str) -> Callable[..., Any] | None:
     """Return the second formula of an activation, given by its call-text, or None if there is none."""
     name, options = parse_call(text)
     if name not in FORMULAS:
         return None
-    return lambda z: FORMULAS[name](z, **options)
+    return lambda z, *learnt: FORMULAS[name](z, *learnt, **options)
 
 
-def traced(text: str, act: Activation) -> Callable[[Any], Any]:
+def traced(text: str, act: Activation) -> Callable[..., Any]:
     """Return an f that autograd can differentiate: the second formula or, without one, `act` itself."""
     from autograd.extend import defvjp, primitive
 
@@ -111,8 +112,11 @@ def _normalise(u: Any, axis: int, eps: float) -> Any:
     return (u - mean) / anp.sqrt(anp.mean((u - mean) ** 2, axis=axis, keepdims=True) + eps)
 
 
-def logits(layers: Layers, x: Any, f: Callable[[Any], Any], norm: str, residual: float) -> Any:
-    """Return the logits of one run, (B, C). A layer is {w, b}, with {gain, shift} where it is normalised."""
+def logits(layers: Layers, x: Any, f: Callable[..., Any], norm: str, residual: float) -> Any:
+    """Return the logits of one run, (B, C).
+
+    A layer is {w, b}, with {gain, shift} where it is normalised, and {learnt} where its f learns a number.
+    """
     rule, options = parse_call(norm)
     for index, layer in enumerate(layers):
         z = anp.dot(x, layer["w"]) + layer["b"]
@@ -121,7 +125,8 @@ def logits(layers: Layers, x: Any, f: Callable[[Any], Any], norm: str, residual:
         if rule != "none":
             u = _normalise(z, NORM_AXES[rule], options.get("eps", 1e-5))
             z = layer["gain"] * u + layer["shift"]
-        x = x + residual * f(z) if residual and index else f(z)
+        a = f(z, layer["learnt"]) if "learnt" in layer else f(z)
+        x = x + residual * a if residual and index else a
     return z
 
 

@@ -89,7 +89,7 @@ class Subject:
         for p, d, z in zip(self.net.layers, self.net.views(change), tape.z, strict=True):
             d.w[:] = p.w * rng.standard_normal(p.w.shape)
             d.b[:] = np.sqrt(np.mean(z**2)) * rng.standard_normal(p.b.shape)
-            for part in (d.gain, d.shift):
+            for part in (d.gain, d.shift, d.learnt):
                 if part is not None:
                     part[:] = rng.standard_normal(part.shape)
         return change
@@ -99,13 +99,13 @@ class Subject:
         places = np.arange(params.size, dtype=np.float64)[None]
         found = []
         for layer in self.net.views(places):
-            parts = (layer.w, layer.b, layer.gain, layer.shift)
+            parts = (layer.w, layer.b, layer.gain, layer.shift, layer.learnt)
             found.append(np.concatenate([part.ravel() for part in parts if part is not None]).astype(int))
         return found
 
     def layers(self) -> forward.Layers:
         """Return the parameters in the form that the second forward pass takes."""
-        names = ("w", "b", "gain", "shift")
+        names = ("w", "b", "gain", "shift", "learnt")
         layers = [{n: getattr(layer, n) for n in names} for layer in self.net.layers]
         return [{n: a[0] for n, a in layer.items() if a is not None} for layer in layers]
 
@@ -245,7 +245,7 @@ def permuted_units(s: Subject) -> float | None:
     order = np.random.default_rng(2).permutation(s.run.width)
     layers = s.layers()
     first, second = layers[:2]
-    layers[0] = {name: value[..., order] for name, value in first.items()}
+    layers[0] = {n: value if n == "learnt" else value[..., order] for n, value in first.items()}
     layers[1] = second | {"w": second["w"][order]}
     return _gap(s.logits(), s.with_params(s.flat(layers)).logits())
 
@@ -264,7 +264,7 @@ def rescaled(s: Subject) -> float | None:
     if not _homogeneous(s) or s.run.residual:
         return None
     layers = s.layers()
-    layers[0] = {name: 3 * value for name, value in layers[0].items()}
+    layers[0] = {name: value if name == "learnt" else 3 * value for name, value in layers[0].items()}
     layers[1] = layers[1] | {"w": layers[1]["w"] / 3}
     return _gap(s.logits(), s.with_params(s.flat(layers)).logits())
 

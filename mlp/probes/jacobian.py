@@ -100,7 +100,7 @@ def _pull(tape: Tape, index: int, g: Array) -> Array:
         return np.matmul(g, w.mT[:, None])
     saved, kept = tape.saved[index], slice(g.shape[1])
     z = saved.z[:, kept]
-    slope = np.where(np.isnan(z), np.nan, tape.net.act.df(z, saved.a[:, kept]).astype(np.float64))
+    slope = np.where(np.isnan(z), np.nan, tape.net.act_of(index).df(z, saved.a[:, kept]).astype(np.float64))
     factor = tape.net.residual if tape.skips[index] else 1.0
     below = np.matmul(_through_norm(tape, index, g * (factor * slope)[:, :, None]), w.mT[:, None])
     return below + g if tape.skips[index] else below

@@ -69,6 +69,16 @@ def dormant_fraction(t: LayerTrace, below: Share = 0.025) -> Measure:
     return known(t, share((size <= below * size.mean(axis=-1, keepdims=True))[:, None]))
 
 
+@probe()
+def slope_below(t: LayerTrace) -> Measure:
+    """The activation's slope at z = −1, that of its left side where it has a kink at 0.
+
+    Of `prelu` it is what the layer has learnt (He, Zhang, Ren & Sun 2015, table 1); else a constant.
+    """
+    z = np.full((len(t.w), 1, 1), -1.0)
+    return np.asarray(t.act.df(z, t.act.f(z))[:, 0, 0], np.float64)
+
+
 # What the number format alone would say -------------------------------------------------------------------
 
 

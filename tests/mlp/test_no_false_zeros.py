@@ -349,7 +349,9 @@ def one_nan(values):
 
 # -- NaN is no share, no count and no death ----------------------------------------------------------------
 
-OF_WEIGHTS = {"w_norm", "w_max_abs", "w_var", "displacement", "unit_bias", "unit_w_norm"}  # where z is none
+OF_WEIGHTS = {  # where z is none
+    "slope_below", "w_norm", "w_max_abs", "w_var", "displacement", "unit_bias", "unit_w_norm",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

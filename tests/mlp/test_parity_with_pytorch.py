@@ -35,7 +35,7 @@ ACTS = {
     "leaky_relu": nn.LeakyReLU, "leaky_relu(slope=0.3)": lambda: nn.LeakyReLU(0.3), "elu": nn.ELU,
     "elu(alpha=2.0)": lambda: nn.ELU(2.0), "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU,
     "softplus": lambda: nn.Softplus(threshold=1e9), "softsign": nn.Softsign, "mish": nn.Mish,
-    "hard_sigmoid": lambda: _HardSigmoid(), "hard_tanh": nn.Hardtanh,
+    "hard_sigmoid": lambda: _HardSigmoid(), "hard_tanh": nn.Hardtanh, "prelu": nn.PReLU,
 }  # fmt: skip
 
 
@@ -129,7 +129,8 @@ class Twin(nn.Module):
 
     def __init__(self, net: Network, r: int, case: Case) -> None:
         super().__init__()
-        self.act, self.residual, self.masks = ACTS[case.act](), net.residual, []
+        self.residual, self.masks = net.residual, []
+        self.act = nn.ModuleList(ACTS[case.act]() for _ in range(net.depth))
         self.linear = nn.ModuleList(nn.Linear(*p.w.shape[1:]) for p in net.layers)
         self.norm = nn.ModuleList(NORM[case.norm](n) for n in net.sizes[1:-1])
         self.double()
@@ -138,11 +139,15 @@ class Twin(nn.Module):
                 values.copy_(torch.from_numpy(np.ascontiguousarray(own)))
 
     def each(self):
-        """Parameters in our order: of each layer w and b, then gain and shift."""
-        for index, linear in enumerate(self.linear):
-            yield from (linear.weight, linear.bias)
-            if index < len(self.norm):
-                yield from self.norm[index].parameters()
+        """Parameters in our order: of each layer w and b, gain and shift, and what its activation learns."""
+        for index in range(len(self.linear)):
+            yield from self.of_layer(index)
+
+    def of_layer(self, index):
+        modules = [self.linear[index]]
+        if index < len(self.norm):
+            modules += [self.norm[index], self.act[index]]
+        return [values for module in modules for values in module.parameters()]
 
     def forward(self, x):
         self.z = []
@@ -151,7 +156,7 @@ class Twin(nn.Module):
             self.z.append(z)
             if index == len(self.norm):
                 return z
-            a = self.act(z) * (self.masks[index] if self.masks else 1)
+            a = self.act[index](z) * (self.masks[index] if self.masks else 1)
             x = x + self.residual * a if self.residual and index else a
         raise AssertionError
 
@@ -162,6 +167,14 @@ def ours(net: Network, flat, r):
         yield from (p.w[r].T, p.b[r, 0])
         if p.gain is not None:
             yield from (p.gain[r, 0], p.shift[r, 0])
+        if p.learnt is not None:
+            yield p.learnt[r, 0]
+
+
+def is_noise(case, number):
+    """Whether a parameter is a bias under batch normalisation, whose gradient is rounding alone."""
+    of_layer = 4 + (case.act == "prelu")
+    return case.norm.startswith("batch") and number % of_layer == 1 and number < of_layer * case.depth
 
 
 def clip_as_we_do(parameters, most):
@@ -177,7 +190,7 @@ def train_twin(twin: Twin, case: Case, sample: Data, indices, lr, clip=clip_as_w
         {"params": [p], "weight_decay": case.weight_decay * (p is linear.weight),
          "lr": lr * case.layer_lr ** (case.depth - index)}
         for index, linear in enumerate(twin.linear)
-        for p in [*linear.parameters(), *(twin.norm[index].parameters() if index < case.depth else ())]
+        for p in twin.of_layer(index)
     ]  # fmt: skip
     rule = OPTIMISER[case.optimiser](groups, lr)
     schedule = SCHEDULE[case.schedule](rule)
@@ -234,8 +247,7 @@ def check(case: Case, clip=clip_as_we_do) -> None:
             for number, (got, expected) in enumerate(
                 zip(ours(net, seen[t + 1].params, r), params, strict=True)
             ):
-                is_noise = case.norm.startswith("batch") and number % 4 == 1 and number < 4 * case.depth
-                if not is_noise:  # a bias under batch normalisation, whose gradient is rounding alone
+                if not is_noise(case, number):
                     near(got, expected, (t, "parameter", number))
 
 
@@ -284,7 +296,7 @@ def test_a_training_with_dropout(act, norm, residual):
                  dropout=case.dropout)  # fmt: skip
     for r, end in enumerate(ends):
         for number, (got, expected) in enumerate(zip(ours(net, seen[-1].params, r), end, strict=True)):
-            if not (case.norm.startswith("batch") and number % 4 == 1 and number < 4 * case.depth):
+            if not is_noise(case, number):
                 near(got, expected, ("parameter", number))
 
 

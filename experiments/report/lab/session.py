@@ -16,7 +16,7 @@ import numpy.typing as npt
 from experiments import datasets
 from experiments.config import Run
 from experiments.sweeps.blas import blas
-from mlp.network import Network, create
+from mlp.network import create
 from mlp.probes import PROBES
 from mlp.registry import call_text
 from mlp.train import Data, Snapshot, train
@@ -104,15 +104,13 @@ class Trainee:
     def restore(self, moment: Moment) -> None:
         """Be again what it was at an earlier moment."""
         self.now, self._events = moment, moment.events
-        self._net.params[:] = moment.params
         self._activate(moment.activation)
+        self._net.params[:] = moment.params
         self._stride = 0  # whatever comes next begins anew from here
 
     def _activate(self, text: str) -> None:
         if text != self._activation:
-            net = self._net
-            blank = create(net.sizes, text, seeds=[0], init=["normal(std=0)"])
-            self._net = Network(net.sizes, blank.act, net.params, net.norm, net.residual)
+            self._net = self._net.with_activation(text)
             self._activation = text
 
     def _begin(self, stride: int, schedule: str = "constant") -> None:

@@ -128,6 +128,14 @@ def test_an_activation_that_is_unknown_here_leaves_out_what_needs_a_slope():
     assert any("no slope: the activation 'my_own' is not known here" in note for note in recorder.notes)
 
 
+def test_an_activation_that_learns_a_number_leaves_out_what_needs_a_slope():
+    """The text says where it started, and a trained network has others."""
+    rows, recorder = rows_of(of("relu"), "prelu")
+    assert rows["dead_fraction"].isna().tolist() == [True, True, False]
+    assert rows["delta_norm"].notna().all()
+    assert any("no slope: the activation 'prelu' learns a number" in note for note in recorder.notes)
+
+
 # A module used twice, accumulation, frozen parameters -----------------------------------------------------
 
 

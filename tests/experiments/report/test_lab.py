@@ -85,6 +85,17 @@ def test_back_undoes_whatever_was_done_last():
     assert told(session.now[0]) == as_lab(stored(SMALL, [0, 1]), 0)
 
 
+def test_back_undoes_a_change_to_an_activation_with_one_number_fewer():
+    session = Session([replace(SMALL, activation="prelu")] * 2)
+    session.advance(3)
+    before = [told(moment) for moment in session.now]
+    session.switch(1, LEAKY)
+    session.advance(2)
+    assert session.back()
+    assert session.back()
+    assert [told(moment) for moment in session.now] == before
+
+
 def test_leaky_units_are_never_dead_and_the_other_network_stays_as_it_is():
     run = replace(SMALL, bias="normal(std=3)")  # many units are born dead
     session = Session([run, run])
