@@ -21,11 +21,10 @@ from experiments.diagnosis.confirmation import changed, helps, reached_by
 from experiments.diagnosis.cures import cures
 from experiments.diagnosis.findings import of_setting
 from experiments.diagnosis.lesions import LESIONS, Lesion
-from experiments.diagnosis.mechanisms import falls_short, shortfall
 from experiments.diagnosis.operators import OPERATORS
 from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS, alarmed_from, first_alarm
 from experiments.diagnosis.signals import NEEDED, Signals, signals
-from experiments.diagnosis.yardstick import yardstick
+from experiments.diagnosis.yardstick import falls_short, shortfall, yardstick
 from experiments.sweeps.executors import Here, Workers, cores, ending
 from experiments.sweeps.in_memory import train_in_memory
 

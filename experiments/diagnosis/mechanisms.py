@@ -1,9 +1,7 @@
 """The table of mechanisms: what can be wrong with a network, each a function of one run's signals.
 
 A mechanism returns its evidence, or None where there is none. The table's order is that of causes: what
-stands earlier can bring about what stands later, so the first that is found is named as the cause and the
-others as what follows from it. Of a run that learns as well as the yardstick only two are asked: whether its
-labels can be predicted at all, and whether it has learnt them by heart.
+stands earlier can bring about what stands later (`causes.find` asks them all).
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from experiments.analysis.score import ACCURACY
 from experiments.analysis.wording import count, ten_to
 from experiments.diagnosis.reference import healthy_ratio
 from experiments.diagnosis.signals import Signals
-from experiments.diagnosis.yardstick import Yardstick
+from experiments.diagnosis.yardstick import SHORT_OF_ACCURACY, Yardstick
 from experiments.theory.mean_field import flat_fraction
 from mlp.activations import activation as activation_of
 from mlp.registry import Registry
@@ -26,16 +24,8 @@ from mlp.schedules import SCHEDULES
 MECHANISMS = Registry("mechanism")
 
 # The thresholds. Each is a statement about training, not a size of gradient.
-SHORT_OF_LOSS = 0.15  # share of the prior's loss: a run this far below the yardstick is in trouble
-SHORT_OF_ACCURACY = 0.05
-SHORT_WITH_LOSS = 0.02  # of accuracy, where the loss is short as well
-ABOVE_CHANCE = 0.1  # of test accuracy, by which a yardstick has to beat the commonest class to judge by it
 DEAD = 0.7  # of a layer's units: half of them would be where all examples look alike
 HALF = 0.5  # of the units that could be saturated
-OF_UNITS = ("dead_units", "saturated_units")
-BEFORE_UNITS = (  # seen at the start, or done by one update: what units do later follows from it
-    "vanishing_gradient", "exploding_gradient", "collapsed_signal", "learning_rate_too_large",
-)  # fmt: skip
 TWINS = 0.99  # share of units with the weights of another
 LARGEST_RMS, SMALLEST_RMS = 5.0, 0.1  # of the inputs; standardised ones have 1
 OFF_CENTRE = 2.0  # mean over standard deviation of the inputs
@@ -48,7 +38,6 @@ HARMED_UNITS = 0.3  # of a layer's units or slopes
 FAR_FROM_CHANCE = 10.0  # times the loss at chance, at the start; squared for a loss of squares
 FEW_UNITS = 8  # per layer: with fewer the network may lack the means, where all else is well
 TRAVEL = 1.0  # ‖w‖: what the updates of the layer that moves most add up to in a run that learns
-ALSO_OF_THE_LEARNT = ("unpredictable_labels", "overfitting")  # the only ones asked of a run as good as that
 GAP = 0.1  # of accuracy between training and test set
 ALIKE = 1e-4  # share of a layer's mean square that differs between examples
 
@@ -65,71 +54,6 @@ class Evidence:
     high: float
     unit: str
     words: str
-
-
-def shortfall(s: Signals, best: Yardstick) -> float:
-    """Return how far the run stayed behind the yardstick: above 1 is clearly too far.
-
-    1 is a twentieth of the training examples, or a fiftieth where the loss, too, stayed well above the
-    yardstick's. A run that is as good as the yardstick on a test set that can be predicted has none (0), and
-    one that diverged has an infinite one.
-    """
-    missing = best.accuracy - s.final_accuracy
-    if np.isnan(missing):
-        return np.inf
-    if _as_good_on_test(s, best):
-        return 0.0
-    both = min((best.learnt - s.learnt) / SHORT_OF_LOSS, missing / SHORT_WITH_LOSS)
-    return max(missing / SHORT_OF_ACCURACY, both, 0.0)
-
-
-def _as_good_on_test(s: Signals, best: Yardstick) -> bool:
-    predictable = best.test_accuracy > s.data.majority + ABOVE_CHANCE
-    return bool(predictable and s.test_accuracy[-1] >= best.test_accuracy - SHORT_WITH_LOSS)
-
-
-def falls_short(s: Signals, best: Yardstick) -> bool:
-    """Whether the run learnt clearly less than the yardstick."""
-    return shortfall(s, best) > 1
-
-
-@np.errstate(all="ignore")  # a run that diverged is NaN; every rule says what it makes of it
-def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
-    """Return the mechanisms of a run by name, the cause first; empty for a run in which nothing is wrong."""
-    if not falls_short(s, best):
-        asked = ((name, MECHANISMS[name](s, best)) for name in ALSO_OF_THE_LEARNT)
-        return next(({name: found} for name, found in asked if found), {})
-    found = {name: rule(s, best) for name, rule in MECHANISMS.items()}
-    kept = {name: evidence for name, evidence in found.items() if evidence is not None}
-    for name in _pointless(s) if len(kept) > 1 else ():
-        kept.pop(name, None)
-    later = [name for name in OF_UNITS if name in kept and _is_no_cause(name, kept, s)]
-    kept = {name: kept[name] for name in [*(n for n in kept if n not in later), *later]}
-    return kept or {"undecided": _undecided(s)}
-
-
-def _is_no_cause(name: str, kept: dict[str, Evidence], s: Signals) -> bool:
-    """Whether what units do comes after the other findings: a skip connection leads past them.
-
-    What they do under way has a cause, and small slopes do no harm yet while the network still learns.
-    """
-    if s.run.residual:
-        return True
-    before = BEFORE_UNITS if name == "dead_units" else (*BEFORE_UNITS, "too_few_steps")
-    return kept[name].step > 0 and any(cause in kept for cause in before)
-
-
-def _pointless(s: Signals) -> tuple[str, ...]:
-    """What says nothing beside another finding: a network that has not learnt its examples overfits none."""
-    worse = not s.loss[-1] <= s.data.prior_loss
-    return ("overfitting", "too_simple", "too_few_steps") if worse else ("overfitting", "too_simple")
-
-
-def _undecided(s: Signals) -> Evidence:
-    return Evidence(
-        1, s.depth + 1, int(s.steps[-1]), s.learnt, -np.inf, np.inf, "share of the loss at chance",
-        f"the loss fell by {s.learnt:.0%} of its value at chance, and no measure is out of its range",
-    )  # fmt: skip
 
 
 def _layers(where: np.ndarray) -> tuple[int, int]:

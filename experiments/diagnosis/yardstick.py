@@ -1,4 +1,4 @@
-"""What can be reached on a data set: a shallow network that is known to train, on the same examples."""
+"""What can be reached on a data set, by a shallow network known to train, and who falls short of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from functools import lru_cache
 from math import sqrt
 from typing import Any
 
+import numpy as np
+
 from experiments import datasets
 from experiments.analysis.score import ACCURACY, R2
 from experiments.config import Recording, Run
-from experiments.diagnosis.signals import data_facts
+from experiments.diagnosis.signals import Signals, data_facts
 from experiments.storage.recorded import RECORDED
 from experiments.sweeps.in_memory import train_in_memory
 from mlp.registry import call_text, parse_call
@@ -20,6 +22,11 @@ STEPS = 500  # in which Adam brings two ReLU layers most of the way on the shipp
 RATE = 0.003
 MANY_SDS = 3.5  # of a share of right guesses: the best of a dozen watched steps is looked at
 NO_GAIN = 0.98  # of the prior's loss on the test set: what stays above it has predicted nothing
+# How far behind it a run is in trouble. Each is a statement about training, not a size of gradient.
+SHORT_OF_LOSS = 0.15  # share of the prior's loss
+SHORT_OF_ACCURACY = 0.05
+SHORT_WITH_LOSS = 0.02  # of accuracy, where the loss is short as well
+ABOVE_CHANCE = 0.1  # of test accuracy, by which a yardstick has to beat the commonest class to judge by it
 
 
 @dataclass(frozen=True)
@@ -85,3 +92,29 @@ def _without_prediction(best: Yardstick, dataset: str, loss: str, test_loss: flo
     if not tells or best.test_accuracy > reach or test_loss <= NO_GAIN * facts.prior_loss:
         return best
     return replace(best, tested=tested, guessed=reach)
+
+
+def shortfall(s: Signals, best: Yardstick) -> float:
+    """Return how far the run stayed behind the yardstick: above 1 is clearly too far.
+
+    1 is a twentieth of the training examples, or a fiftieth where the loss, too, stayed well above the
+    yardstick's. A run that is as good as the yardstick on a test set that can be predicted has none (0), and
+    one that diverged has an infinite one.
+    """
+    missing = best.accuracy - s.final_accuracy
+    if np.isnan(missing):
+        return np.inf
+    if _as_good_on_test(s, best):
+        return 0.0
+    both = min((best.learnt - s.learnt) / SHORT_OF_LOSS, missing / SHORT_WITH_LOSS)
+    return max(missing / SHORT_OF_ACCURACY, both, 0.0)
+
+
+def _as_good_on_test(s: Signals, best: Yardstick) -> bool:
+    predictable = best.test_accuracy > s.data.majority + ABOVE_CHANCE
+    return bool(predictable and s.test_accuracy[-1] >= best.test_accuracy - SHORT_WITH_LOSS)
+
+
+def falls_short(s: Signals, best: Yardstick) -> bool:
+    """Whether the run learnt clearly less than the yardstick."""
+    return shortfall(s, best) > 1

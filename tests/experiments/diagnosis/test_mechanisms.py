@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from experiments import config
+from experiments.diagnosis.causes import find
 from experiments.diagnosis.findings import NAMES, of_setting
-from experiments.diagnosis.mechanisms import MECHANISMS, find
+from experiments.diagnosis.mechanisms import MECHANISMS
 from experiments.diagnosis.signals import signals
 from experiments.diagnosis.yardstick import yardstick
 from experiments.sweeps.in_memory import train_in_memory

@@ -5,8 +5,8 @@ import pytest
 from made import STEPS, signals
 
 from experiments.config import Run
+from experiments.diagnosis.causes import find
 from experiments.diagnosis.findings import of_setting
-from experiments.diagnosis.mechanisms import find
 from experiments.diagnosis.rule_sets import RULE_SETS
 from experiments.diagnosis.yardstick import Yardstick
 
