@@ -215,14 +215,20 @@ def _sampling(inputs: Inputs, fixed: Array, products: Array, cosines: Array) -> 
     """Return Var ln Σ fixed·products over all pairs, where `products` are means over Gaussian units.
 
     cosines: (M, M) variance of the cosine of two examples: 1/n for n units of one layer, more for several.
+    By Isserlis' theorem; what the squares of single examples make of it is taken off, since `_spread` has it,
+    so that of examples that all point one way nothing is left.
     """
     weighed, loose = inputs.pairs * fixed, inputs.excess * products
-    once, total = weighed @ loose, (weighed * products).sum()
-    sizes = np.abs(weighed * products) * (1 - np.eye(len(products)))
-    if not sizes.any() or total <= 0:
+    once, terms = weighed @ loose, weighed * products
+    sizes = np.abs(terms) * (1 - np.eye(len(products)))
+    if not sizes.any() or terms.sum() <= 0:
         return 0.0
-    relative = 2 * float(np.sum(once * once.T)) / total**2
-    return max(relative, 0.0) * float((sizes * cosines).sum() / sizes.sum())
+    share, size = terms.sum(axis=1) / terms.sum(), np.sqrt(np.diag(products))
+    alike = np.square(products / np.outer(size, size)) if size.all() else np.zeros_like(products)
+    relative = float(np.sum(once * once.T)) / float(terms.sum()) ** 2 - float(
+        share @ (inputs.excess * alike) @ share
+    )
+    return max(2 * relative, 0.0) * float((sizes * cosines).sum() / sizes.sum())
 
 
 # Forward --------------------------------------------------------------------------------------------------
