@@ -9,7 +9,6 @@ from pathlib import Path
 
 from experiments.cli.status import FAILED, OK, complain, status_of
 from experiments.config import ConfigError, Experiment, cautions
-from experiments.config.part_files import load_parts
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.storage.provenance import manifest_experiment
 from experiments.storage.recorded import refuse_recorded
@@ -25,7 +24,6 @@ def command(
     *,
     name: str | None = None,
     manifest: str | None = None,
-    parts: Iterable[str] = (),
     plan: bool = False,
     yes: bool = False,
     quiet: bool = False,
@@ -33,7 +31,6 @@ def command(
     """Run an experiment, given by a config or by a manifest; return the exit status."""
 
     def work() -> int:
-        load_parts(parts)
         if manifest is None and config is None:
             raise ConfigError(["name a config file, or --from a folder of results/ or a manifest"])
         if manifest is None:
@@ -56,8 +53,7 @@ def run_command(given: Namespace) -> int:
     )  # fmt: skip
     return command(
         given.config, given.overrides, options,
-        name=given.name, manifest=given.manifest, parts=given.part_files, plan=given.plan, yes=given.yes,
-        quiet=given.quiet,
+        name=given.name, manifest=given.manifest, plan=given.plan, yes=given.yes, quiet=given.quiet,
     )  # fmt: skip
 
 
