@@ -5,10 +5,12 @@ python scripts/bench.py --shapes 10x64 --dtypes float32 --rounds 3 --seconds-per
 """
 
 import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it in silence until it can say so
+
 import sys
 from pathlib import Path
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it in silence until it can say so
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 if __name__ == "__main__":
