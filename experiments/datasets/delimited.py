@@ -151,7 +151,7 @@ def _layout(path: str, separator: str, head: Sequence[Row], comments: Sequence[s
 def _is_summary(first: Sequence[str], width: int, count: int | None = None) -> bool:
     """Return whether a line is the one that scikit-learn's files begin with: rows, inputs, class names."""
     whole = min(len(first) - 1, width) > 1 and first[0].isdecimal() and first[1] == str(width - 1)
-    return whole and not any(map(is_number, first[2:])) and (count is None or int(first[0]) == count)
+    return whole and not any(map(is_number, first[2:])) and (count is None or first[0] == str(count))
 
 
 def _check_widths(path: str, layout: Layout) -> int:
