@@ -18,6 +18,13 @@ JUDGE_STATUS = "exit status: 0 all decided, 1 something inconclusive, failed or 
 class Parser(argparse.ArgumentParser):
     """A parser whose refusal is one line."""
 
+    def parse_intermixed_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        """Parse the words; ``--name=--``, of which argparse would make an empty list, is refused."""
+        for word in args or ():
+            if word.startswith("--") and word.endswith("=--"):
+                self.error(f"argument {word[:-3]}: expected one argument, not --")
+        return super().parse_intermixed_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the command line and exit with status 2."""
         from experiments.analysis.wording import printable
@@ -58,7 +65,7 @@ def run(parser: Parser) -> None:
     """Add what `run` takes."""
     parser.epilog = RUN_STATUS
     add = parser.add_argument
-    add("config", nargs="?", help="a YAML file; configs/README.md lists its keys")
+    add("config", nargs="?", help="a YAML file, or a name in configs/, whose README.md lists the keys")
     add("overrides", nargs="*", default=[], metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
     add("--from", dest="manifest", metavar="PATH", help="run a manifest.json again")
     add("--name", help="its folder in results/ (default: the file's name and what changed)")
