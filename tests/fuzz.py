@@ -110,6 +110,11 @@ def table(suffix: str, wrap: Callable[[bytes], bytes] = bytes) -> Callable[[byte
     return attempt
 
 
+def stretched(data: bytes) -> bytes:
+    """The same with a cell, a name or a comment longer than any cell is, for each of the first few ~."""
+    return data.replace(b"~", b"7" * 140_000, 3)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "config": config,
     "call": call,
@@ -117,6 +122,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "idx": idx,
     "gzip": lambda data: idx(packed(data)),
     "csv": table("csv"),
+    "long": table("csv", stretched),
     "npz": table("npz"),
     "npy": table("npz", npz),  # an array within a sound archive
 }
@@ -131,6 +137,7 @@ def seeds(name: str) -> list[bytes]:
         "idx": lambda: [IDX, packed(IDX)],
         "gzip": lambda: [IDX],
         "csv": lambda: [CSV, b"1,0\n2,1\n", b'"a","b"\n1,0\n2,1\n'],
+        "long": lambda: [CSV, b"#~\na,b\n5,0\n7,1\n", b"# ~, ~\n5.5,0\n7,1\n"],
         "npz": lambda: [npz(npy()), npz(npy(">f4"))],
         "npy": lambda: [npy(), npy(">f4"), npy("<i8")],
     }[name]()

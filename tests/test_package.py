@@ -52,7 +52,8 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_the_shipped_configs_are_found_from_anywhere(elsewhere):
     assert config.load("configs/smoke.yaml").name == "smoke"
-    assert config.load("smoke.yaml").question == config.load("configs/smoke.yaml").question
+    for name in ("smoke.yaml", "smoke"):
+        assert config.load(name).question == config.load("configs/smoke.yaml").question
     assert config.load("configs/write_up/w01_linear.yaml").name == "w01_linear"
     assert {path.stem for path in collection.configs("literature")} >= {"l01_theory", "l10_selu"}
     assert shipped_configs() == ROOT / "configs"
@@ -61,11 +62,14 @@ def test_the_shipped_configs_are_found_from_anywhere(elsewhere):
 def test_a_config_where_the_user_stands_comes_first(elsewhere):
     Path("configs").mkdir()
     Path("configs/smoke.yaml").write_text("question: Mine?\n")
-    assert config.load("configs/smoke.yaml").question == "Mine?"
+    for name in ("configs/smoke.yaml", "smoke"):
+        assert config.load(name).question == "Mine?"
+    Path("smoke.yaml").write_text("question: Nearer?\n")
+    assert config.load("smoke").question == "Nearer?"
 
 
 @pytest.mark.parametrize(
-    "name", ["configs/smok.yaml", "../configs/smoke.yaml", "/configs/smoke.yaml", "smoke"]
+    "name", ["configs/smok.yaml", "../configs/smoke.yaml", "/configs/smoke.yaml", "smok", "configs/smoke"]
 )
 def test_a_path_of_which_nothing_is_shipped_is_refused(elsewhere, name):
     with pytest.raises(ConfigError, match="no such file"):

@@ -144,6 +144,9 @@ class _Bench:
     def steps(self) -> None:
         """Time the training step of every engine."""
         rows = studies.steps(self.cases, self.settings, self.teams, self.budget, self.say)
+        if not rows:
+            self._say_nothing("steps")
+            return
         table = report.ratios(rows)
         self._keep("steps_rounds", rows)
         self._keep("steps", table, report.by_shape(table))
@@ -153,9 +156,11 @@ class _Bench:
     def schedule(self) -> None:
         """Time the step with records on the probe set at the default schedule."""
         rows = studies.schedule(self.cases, self.settings, self.teams, self.budget, self.say)
-        if rows:  # whoever is asked for others has none
-            table = report.ratios(rows)
-            self._keep("schedule", table, report.by_shape(table))
+        if not rows:
+            self._say_nothing("schedule")
+            return
+        table = report.ratios(rows)
+        self._keep("schedule", table, report.by_shape(table))
 
     def grid(self) -> None:
         """Time a whole grid: measured in full for our program, scaled up from one step for the others."""
@@ -202,6 +207,10 @@ class _Bench:
         times = pd.DataFrame(rows).groupby("what", sort=False)["ms"]
         table = times.agg(["median", "min", "max"]).reset_index()
         self._keep("start_up", rows, report.markdown(table))
+
+    def _say_nothing(self, part: str) -> None:
+        """Say that of a part nothing was timed."""
+        self.say(f"\n{part}: none of the engines asked for has it at these activations\n")
 
     def _keep(self, name: str, rows: Any, text: str = "") -> None:
         """Write a table to its file, and its text to the terminal; a table with a text is on the page."""

@@ -52,7 +52,8 @@ def page(folder: Path, known: Mapping[str, Mapping[str, Any]], by_hand: str) -> 
         if filled and (table := told(pd.read_csv(path))):
             date = str(known[part]["when"])[:10]
             sections.append(f"## {title}\n\nMeasured {date}.\n\n{table}\n")
-    sections.append(f"## Machine\n\n{_machines(known)}\n")
+    if known:
+        sections.append(f"## Machine\n\n{_machines(known)}\n")
     return "\n".join(sections)
 
 

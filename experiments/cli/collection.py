@@ -105,6 +105,7 @@ def reproduce(
     from experiments.claims import table
 
     collection = collection_of(name)
+    before = statuses(expect) if expect else None
     experiments = [experiment_of(path, overrides) for path in configs(name)]
     folder = results_root() / _folder(collection.name, experiments)
     if folder.name in {experiment.name for experiment in experiments} or (folder / "runs").exists():
@@ -120,7 +121,7 @@ def reproduce(
         found += made
         failures += [f"{experiment.name}: {line}" for line in outcome.failures]
     claims = table(card.verdict for card in found)
-    changed = compare(claims, expect) if expect else []
+    changed = [] if before is None else compare(claims, before)
     _write(folder, collection, found, claims, previews)
     return Reproduction(folder, found, failures, changed)
 
@@ -167,14 +168,20 @@ def _folder(name: str, experiments: Sequence[Experiment]) -> str:
     return f"{name}+{max(changes, key=len)}" if changes else name
 
 
-def compare(claims: pd.DataFrame, expect: Path) -> list[str]:
-    """A line for every claim whose status is not the one in the file, or that only one of both has."""
+def statuses(path: Path) -> pd.Series:
+    """Return the status of each claim of a claims.csv, by its text; errors: ConfigError."""
     import pandas as pd
 
     try:
-        before = pd.read_csv(expect).set_index("claim")["status"]
+        found: pd.Series = pd.read_csv(path).set_index("claim")["status"]
     except (OSError, ValueError, KeyError) as error:
-        raise ConfigError([f"{expect}: not a table of verdicts: {error}"]) from None
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError([f"--expect {path}: not a table of verdicts: {said}"]) from None
+    return found
+
+
+def compare(claims: pd.DataFrame, before: pd.Series) -> list[str]:
+    """Return a line for every claim whose status is not the one before, or that only one of both has."""
     now = claims.set_index("claim")["status"]
     lines = []
     for claim in before.index.union(now.index, sort=False):

@@ -18,6 +18,13 @@ JUDGE_STATUS = "exit status: 0 all decided, 1 something inconclusive, failed or 
 class Parser(argparse.ArgumentParser):
     """A parser whose refusal is one line."""
 
+    def parse_intermixed_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        """Parse the words; ``--name=--``, of which argparse would make an empty list, is refused."""
+        for word in args or ():
+            if word.startswith("--") and word.endswith("=--"):
+                self.error(f"argument {word[:-3]}: expected one argument, not --")
+        return super().parse_intermixed_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the command line and exit with status 2."""
         from experiments.analysis.wording import printable
@@ -38,6 +45,11 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
     return read
 
 
+def whole_or_all(text: str) -> int | None:
+    """Return the number that an option's text stands for, from 1; None for all."""
+    return None if text == "all" else whole(1)(text)
+
+
 def seconds(text: str) -> float:
     """Return the time that an option's text stands for: more than 0 s, at most eleven days."""
     try:
@@ -53,8 +65,8 @@ def run(parser: Parser) -> None:
     """Add what `run` takes."""
     parser.epilog = RUN_STATUS
     add = parser.add_argument
-    add("config", nargs="?", help="a YAML file; configs/README.md lists its keys")
-    add("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
+    add("config", nargs="?", help="a YAML file, or a name in configs/, whose README.md lists the keys")
+    add("overrides", nargs="*", default=[], metavar="KEY=VALUE", help="as in depth=[2,4] or lr=0.01")
     add("--from", dest="manifest", metavar="PATH", help="run a manifest.json again")
     add("--name", help="its folder in results/ (default: the file's name and what changed)")
     _add_parts(parser)
@@ -75,7 +87,7 @@ def diagnose(parser: Parser) -> None:
     parser.epilog = "exit status: 0 done, 1 something failed, 2 refused, 130 interrupted"
     add = parser.add_argument
     add("experiment", nargs="?", default="", help="a YAML file, or a folder in results/")
-    add("overrides", nargs="*", metavar="KEY=VALUE", help="as in depth=20 or lr=0.01")
+    add("overrides", nargs="*", default=[], metavar="KEY=VALUE", help="as in depth=20 or lr=0.01")
     _add_parts(parser)
     add("--confirm", action="store_true", help="train the proposed cures and say what they bring")
     add("--normal", action="store_true", help="say what is normal before any training")
@@ -86,7 +98,8 @@ def diagnose(parser: Parser) -> None:
     add("--dead-units", action="store_true", help="say how many dead units per layer are too many")
     add("--benchmark", type=whole(1), default=0, metavar="N", help="measure how often this is right")
     add("--half", choices=("development", "held-out"), help="of the benchmark (default: both)")
-    add("--networks", type=whole(2, 100_000), default=200, help="how many are drawn for --normal (200)")
+    about = "how many are drawn for --normal, --check-normal and --reference (200)"
+    add("--networks", type=whole(2, 100_000), metavar="N", help=about)
     _add_jobs(parser)
     add("--quiet", action="store_true", help="say nothing of the training")
 
@@ -97,7 +110,7 @@ def plot(parser: Parser) -> None:
     parser.add_argument("name", help="an experiment: the stem of its config, a folder of results/")
     add = parser.add_argument
     what = "figures, with options if need be (default: the config's), or experiments to draw with the first"
-    add("figures", nargs="*", metavar="NAME|FIGURE", help=what)
+    add("figures", nargs="*", default=[], metavar="NAME|FIGURE", help=what)
     _add_parts(parser)
     add("--style", help="screen, slide (16:9, type from 24 points) or paper (one column, PDF)")
     add("--theme", help="light or dark")
@@ -112,8 +125,9 @@ def reproduce(parser: Parser) -> None:
     """Add what `reproduce` takes."""
     parser.epilog = JUDGE_STATUS
     add = parser.add_argument
-    add("overrides", nargs="*", metavar="KEY=VALUE", help="for all configs, as in seed=[6,7]")
+    add("overrides", nargs="*", default=[], metavar="KEY=VALUE", help="for all configs, as in seed=[6,7]")
     add("--collection", default="write_up", metavar="NAME", help="a folder of configs/, or any")
+    _add_parts(parser)
     add("--expect", type=Path, metavar="FILE", help="a claims.csv that must come out again")
     add("--readme", action="store_true", help="put the verdicts into README.md")
     _add_jobs(parser)
@@ -125,7 +139,7 @@ def live(parser: Parser) -> None:
     parser.epilog = "exit status: 0 closed by Ctrl-C, 2 refused"
     add = parser.add_argument
     about = "a lesson (vanishing, dying, initialisation) and KEY=VALUE, as in depth=20 or b.activation=relu"
-    add("words", nargs="*", metavar="LESSON or KEY=VALUE", help=about)
+    add("words", nargs="*", default=[], metavar="LESSON or KEY=VALUE", help=about)
     add("--port", type=whole(0, 65535), default=5100, help="of this machine; 0: any that is free (5100)")
     add("--no-browser", action="store_true", help="print the address and open nothing")
 
@@ -135,7 +149,9 @@ def verify(parser: Parser) -> None:
     parser.epilog = "exit status: 0 everything agrees, 1 something does not, 2 refused"
     add = parser.add_argument
     add("experiment", help="the name of a folder in results/")
-    add("--runs", default="5", metavar="N", help="how many runs, chosen at random, or all (default: 5)")
+    _add_parts(parser)
+    about = "how many runs, chosen at random, or all (default: 5)"
+    add("--runs", type=whole_or_all, default=5, metavar="N", help=about)
     add("--seed", type=whole(0), default=0, help="seed of that choice (default: 0)")
 
 

@@ -7,13 +7,13 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
+from experiments.analysis.wording import count
 from experiments.cli.status import FAILED, OK, complain, status_of
 from experiments.config import ConfigError, Experiment, cautions
-from experiments.config.part_files import load_parts
 from experiments.pipeline import experiment_of, plan_only, run_experiment, stored_experiment, stored_records
 from experiments.storage.provenance import manifest_experiment
 from experiments.storage.recorded import refuse_recorded
-from experiments.storage.store import Store
+from experiments.storage.store import Store, name_of
 from experiments.sweeps.plan import ExecutionOptions
 from experiments.sweeps.search.rounds import search_of
 
@@ -25,7 +25,6 @@ def command(
     *,
     name: str | None = None,
     manifest: str | None = None,
-    parts: Iterable[str] = (),
     plan: bool = False,
     yes: bool = False,
     quiet: bool = False,
@@ -33,7 +32,6 @@ def command(
     """Run an experiment, given by a config or by a manifest; return the exit status."""
 
     def work() -> int:
-        load_parts(parts)
         if manifest is None and config is None:
             raise ConfigError(["name a config file, or --from a folder of results/ or a manifest"])
         if manifest is None:
@@ -56,8 +54,7 @@ def run_command(given: Namespace) -> int:
     )  # fmt: skip
     return command(
         given.config, given.overrides, options,
-        name=given.name, manifest=given.manifest, parts=given.part_files, plan=given.plan, yes=given.yes,
-        quiet=given.quiet,
+        name=given.name, manifest=given.manifest, plan=given.plan, yes=given.yes, quiet=given.quiet,
     )  # fmt: skip
 
 
@@ -68,17 +65,20 @@ def plot_command(given: Namespace) -> int:
     from experiments.plots import FIGURES
 
     asked = [text for text in given.figures if text.partition("(")[0] in FIGURES or "(" in text]
-    names = [given.name, *(text for text in given.figures if text not in asked and _is_stored(text))]
-    asked += [text for text in given.figures if text not in asked and text not in names]
+    others = [text for text in given.figures if text not in asked and _is_stored(name_of(text))]
+    names = [name_of(text) for text in (given.name, *others)]
+    asked += [text for text in given.figures if text not in asked and text not in others]
+    if given.words and others:
+        raise ConfigError([f"--words: for one experiment, not {count(len(names), 'experiment')}"])
     try:
         if given.table:
             terminal().say(str(summary_as(names, given.table)))
             return OK
         figures = _in_look(names[0], asked, given)
         if given.words:
-            written = plot_in_words(given.name, figures, _words(given.words))
+            written = plot_in_words(names[0], figures, _words(given.words))
         else:
-            written = plot(given.name, figures) if len(names) == 1 else plot_together(names, figures)
+            written = plot(names[0], figures) if len(names) == 1 else plot_together(names, figures)
     except ValueError as error:  # a figure that is unknown, or that these records cannot be drawn as
         raise ConfigError(str(error).splitlines()) from None
     progress = terminal()
@@ -133,10 +133,10 @@ def reproduce_command(given: Namespace) -> int:
     """Run, judge and report a collection of configs; return the exit status."""
     from experiments.cli.collection import reproduce
     from experiments.cli.terminal import terminal
-    from experiments.report.readme import update_readme
+    from experiments.report.readme import check_readme, update_readme
 
-    if given.readme and not Path("README.md").is_file():
-        raise ConfigError(["--readme: there is no README.md where you stand"])
+    if given.readme:
+        check_readme()
     progress = terminal(quiet=given.quiet)
     options = ExecutionOptions(given.jobs, rerun_failed=True)
     done = reproduce(given.collection, options, progress, overrides=given.overrides, expect=given.expect)
@@ -178,7 +178,8 @@ def verify_command(given: Namespace) -> int:
     from experiments.cli.terminal import terminal
     from experiments.verification import stamp, verify
 
-    name, store = given.experiment, Store(given.experiment)
+    name = name_of(given.experiment)
+    store = Store(name)
     refuse_recorded(store.manifest(), store.folder, "made again")
     experiment = stored_experiment(store)
     records = stored_records(store, experiment)
@@ -194,15 +195,11 @@ def verify_command(given: Namespace) -> int:
     return _report_failures(finding.message() for finding in findings if finding.agrees is False)
 
 
-def _picked(ids: list[str], runs: str, seed: int) -> list[str]:
-    """Return `runs` of the ids, chosen at random, or all of them; errors: ConfigError."""
+def _picked(ids: list[str], runs: int | None, seed: int) -> list[str]:
+    """Return `runs` of the ids, chosen at random; None: all of them."""
     import random
 
-    if runs == "all":
-        return ids
-    if not (runs.isdecimal() and int(runs) > 0):
-        raise ConfigError([f"--runs {runs}: not a whole number from 1, nor all"])
-    return random.Random(seed).sample(ids, min(int(runs), len(ids)))
+    return ids if runs is None else random.Random(seed).sample(ids, min(runs, len(ids)))
 
 
 def _confirm(experiment: Experiment) -> None:

@@ -3,30 +3,64 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from experiments import config
 from experiments.cli.status import OK
 from experiments.config import ConfigError, Experiment
+from experiments.config.matching import only_checks
 from experiments.pipeline import experiment_of, run_experiment, stored_experiment, stored_records
 from experiments.storage.drawn import Gallery
 from experiments.storage.recorded import refuse_recorded
 from experiments.storage.records import Records
-from experiments.storage.store import Store
+from experiments.storage.store import Store, name_of
 from experiments.sweeps.plan import ExecutionOptions
 
 CHECKED = 4  # healthy settings of which the reference ranges are checked
+DRAWN = 200  # networks, if nothing else is said
+ALONE = ("normal", "dead_units", "check_normal", "benchmark", "confirm")  # options that exclude each other
+ADVICE: dict[str, tuple[str, ...]] = {  # those that go together, and the probes that each needs
+    "clip": ("dw_norm", "db_norm"), "seeds": (), "reference": (),
+}  # fmt: skip
 
 
 def diagnose_command(given: Namespace) -> int:
     """Do what `diagnose` was asked for; return the exit status."""
     if not (given.experiment or given.benchmark or given.dead_units or given.check_normal):
         raise ConfigError(["name a config, a folder in results/, or --normal KEY=VALUE …"])
+    _check_together(given)
     if given.benchmark or given.check_normal:
         return _benchmark(given) if given.benchmark else _check_normal(given)
     if given.normal or given.dead_units:
         return _normal(given) if given.normal else _dead_units(given)
     return _advise(given) if given.clip or given.seeds or given.reference else _diagnose(given)
+
+
+def _check_together(given: Namespace) -> None:
+    """Check that nothing that is asked for would be left out in silence; errors: ConfigError."""
+    alone, advice = ([name for name in names if getattr(given, name)] for names in (ALONE, ADVICE))
+    if len(alone) > 1 or (alone and advice):
+        asked = " and ".join(f"--{name.replace('_', '-')}" for name in [*alone, *advice])
+        raise ConfigError([f"{asked} do not go together: ask one after the other"])
+    if given.half and not given.benchmark:
+        raise ConfigError(["--half is of --benchmark N"])
+    if given.networks and not (given.normal or given.check_normal or given.reference):
+        raise ConfigError(["--networks is of --normal, --check-normal and --reference"])
+
+
+def _check_measured(given: Namespace, known: Collection[str], *, has_runs: bool) -> None:
+    """Check that there are runs, and the probes that the answer is made of; errors: ConfigError."""
+    from experiments.diagnosis.signals import NEEDED
+
+    if not has_runs:
+        raise ConfigError(["a diagnosis is of networks, and this experiment has none: it asks for checks"])
+    advice = [name for name in ADVICE if getattr(given, name)]
+    needed = [probe for name in advice for probe in ADVICE[name]] if advice else NEEDED
+    if missing := [probe for probe in needed if probe not in known]:
+        what = "--clip" if advice else "a diagnosis"
+        raise ConfigError([f"{what} needs the probes {', '.join(missing)}; leave `probes:` out or add them"])
 
 
 def _normal(given: Namespace) -> int:
@@ -37,7 +71,9 @@ def _normal(given: Namespace) -> int:
     say = terminal().say
     texts = [text for text in [given.experiment, *given.overrides] if text]
     run = config.from_mapping({"question": "What is normal?"}, overrides=texts).base
-    found = reference(run, given.networks, jobs=given.jobs or 0)
+    if not run.depth:
+        raise ConfigError(["--normal depth=0: there is no hidden layer of which something could be normal"])
+    found = reference(run, given.networks or DRAWN, jobs=given.jobs or 0)
     say(found.verdict)
     table = found.table()
     for measure, rows in table.groupby("measure", sort=False):
@@ -74,7 +110,8 @@ def _advise(given: Namespace) -> int:
     store, records = _records(given)
     asked = [("clip.csv", clip_values, clip_advice)] if given.clip else []
     asked += [("seeds.csv", seeds_needed, seeds_advice)] if given.seeds else []
-    asked += [("reference.csv", against_reference, reference_advice)] if given.reference else []
+    against = partial(against_reference, networks=given.networks or DRAWN, jobs=given.jobs or 0)
+    asked += [("reference.csv", against, reference_advice)] if given.reference else []
     for name, table_of, advice_of in asked:
         table = table_of(records)
         say("\n" + "\n".join(advice_of(table)))
@@ -117,11 +154,14 @@ def _records(given: Namespace) -> tuple[Store, Records]:
 
     if Path(given.experiment).suffix in (".yaml", ".yml") or given.overrides:
         experiment: Experiment = experiment_of(given.experiment, given.overrides)
+        _check_measured(given, experiment.recording.probes, has_runs=not only_checks(experiment))
         options = ExecutionOptions(given.jobs)
         records = run_experiment(experiment, options, terminal(quiet=given.quiet)).records
         return Store(experiment.name), records
-    store = Store(Path(given.experiment).name)
-    return store, stored_records(store, stored_experiment(store))
+    store = Store(name_of(given.experiment))
+    records = stored_records(store, stored_experiment(store))
+    _check_measured(given, records.layers.columns, has_runs=len(records.runs) > 0)
+    return store, records
 
 
 def _check_normal(given: Namespace) -> int:
@@ -134,8 +174,9 @@ def _check_normal(given: Namespace) -> int:
     from experiments.storage import files
     from experiments.storage.store import results_root
 
+    drawn = given.networks or DRAWN
     parts = [
-        held(run, given.check_normal, given.networks, jobs=given.jobs or 1).assign(
+        held(run, given.check_normal, drawn, jobs=given.jobs or 1).assign(
             activation=run.activation, depth=run.depth, width=run.width, dataset=run.dataset, norm=run.norm
         )
         for run in healthy_settings(CHECKED)
@@ -148,7 +189,7 @@ def _check_normal(given: Namespace) -> int:
     say((by["inside"] / by["n"]).round(4).to_string())
     say(
         f"{table['inside'].sum() / table['n'].sum():.1%} of the values of {CHECKED * given.check_normal} "
-        f"networks lie in the range of {given.networks} others (it should hold 95 %). Written: {folder}"
+        f"networks lie in the range of {drawn} others (it should hold 95 %). Written: {folder}"
     )
     return OK
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import signal
 import sys
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 # What a notebook needs, and where it lies.
@@ -32,6 +30,9 @@ def main() -> int:
 
 def shadowed() -> str:
     """Return what is wrong where Python finds other packages under the names of ours; else ''."""
+    from importlib.util import find_spec  # not above: until `main` runs, Ctrl-C ends in a traceback
+    from pathlib import Path
+
     for name, file in OURS.items():
         spec = find_spec(name)
         places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []

@@ -15,17 +15,24 @@ def shipped_configs() -> Path:
 
 
 def found_config(path: Path) -> Path:
-    """Return the shipped config that a path such as ``configs/smoke.yaml`` means where there is no such file.
+    """Return the config that a path, or a bare name such as ``smoke``, means; else the path as it is.
 
-    A file where the user stands comes first; a path of which nothing is shipped is returned as it is.
+    A file where the user stands comes first, then ``configs/`` there, then the configs that are shipped.
     """
-    if path.is_absolute() or path.suffix not in (".yaml", ".yml") or ".." in path.parts:
-        return path
+    is_name = not path.suffix and len(path.parts) == 1
+    ways = [path, Path(f"{path}.yaml"), Path("configs", f"{path}.yaml")] if is_name else [path]
     try:
-        if path.exists() or path.is_symlink():
-            return path
-        parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
-        there = shipped_configs().joinpath(*parts)
-        return there if there.is_file() else path
+        return next(filter(None, map(_there, ways)), path)
     except (OSError, ValueError):  # a name that no file can have; whoever opens it says so
         return path
+
+
+def _there(path: Path) -> Path | None:
+    """Return a path where there is something, or the shipped config that it means; else None."""
+    if path.exists() or path.is_symlink():
+        return path
+    if path.is_absolute() or path.suffix not in (".yaml", ".yml") or ".." in path.parts:
+        return None
+    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    shipped = shipped_configs().joinpath(*parts)
+    return shipped if shipped.is_file() else None

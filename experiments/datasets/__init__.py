@@ -16,11 +16,12 @@ from experiments.datasets.catalogue import (
     load,
     training_size,
 )
+from experiments.datasets.generators import GENERATORS
 from experiments.datasets.given import give
 from experiments.datasets.readers import DataError
 from experiments.datasets.two_features import corners, plane
 
 __all__ = [
-    "DATASETS", "DataError", "Dataset", "DatasetName", "corners", "decisions", "fingerprint", "give",
-    "is_own", "load", "plane", "training_size",
+    "DATASETS", "GENERATORS", "DataError", "Dataset", "DatasetName", "corners", "decisions", "fingerprint",
+    "give", "is_own", "load", "plane", "training_size",
 ]  # fmt: skip

@@ -21,7 +21,6 @@ Whatever scaling needs is measured on the training part alone. A path is taken f
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets import published
-from experiments.datasets.generators import GENERATORS, check_drawn
 from experiments.datasets.preparation import (
     Gaps,
     Parts,
@@ -311,40 +309,3 @@ def file(
         own=True,
         fingerprint=lambda: hashlib.sha256(f"{READING} {file_digest(path)}".encode()).hexdigest()[:16],
     )
-
-
-# Generated classes ----------------------------------------------------------------------------------------
-
-
-def _register(draw: Callable[..., Examples]) -> None:
-    """Make ``draw(rng, *, n, …) -> (x, y)`` a data set, the shared options added to its own."""
-    own = [p for name, p in inspect.signature(draw, eval_str=True).parameters.items() if name != "rng"]
-
-    def factory(
-        *,
-        test: Test = 0.2,
-        scale: Scale = "standard",
-        shift: Shift = 0.0,
-        alternate: bool = False,
-        split_seed: SplitSeed = 0,
-        **given: Any,
-    ) -> Source:
-        options = {p.name: p.default for p in own} | given
-        check_drawn(**options)
-        preparation, n = Preparation(scale, shift, split_seed, alternate), options["n"]
-        training = n - held_out(test, n)
-
-        def read() -> Parts:
-            return preparation.divide(*draw(preparation.rng("draw"), **options), test)
-
-        return Source(read, preparation, training)
-
-    factory.__name__, factory.__doc__ = draw.__name__, draw.__doc__
-    added = inspect.signature(factory, eval_str=True).parameters.values()
-    shared = [p for p in added if p.kind is p.KEYWORD_ONLY]
-    factory.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    DATASETS(factory)
-
-
-for _draw in GENERATORS.values():
-    _register(_draw)

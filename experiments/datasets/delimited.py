@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from experiments.datasets.readers import CHUNK, GZIP, LARGEST_ARRAY, DataError, opened, shown
+from experiments.datasets.readers import CHUNK, GZIP, LARGEST_ARRAY, DataError, opened, reading, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,8 @@ def survey(path: str) -> Layout:
     encoding = encoding_of(path)
     comments, sample = _beginning(path, encoding)
     separator = _separator(sample)
-    head = [(line + len(comments), row) for line, row in _rows(iter(sample), separator, strict=False)]
+    with reading(path, "CSV"):
+        head = [(line + len(comments), row) for line, row in _rows(iter(sample), separator, strict=False)]
     if not head:
         raise DataError(f"{shown(path)}: holds no examples")
     layout = replace(_layout(path, separator, head, comments), encoding=encoding)
@@ -140,8 +141,8 @@ def _layout(path: str, separator: str, head: Sequence[Row], comments: Sequence[s
     if len(first) == width and is_header(first, following, f"{shown(path)}, line {start:,}", decimal):
         return headed
     plain = Layout(separator, len(first), None, len(comments), decimal)
-    last = iter([line.strip(f"{COMMENT} \t") for line in comments[-1:]])
-    for _, said in _rows(last, separator, strict=False):  # a comment may hold quotation marks anywhere
+    last = [line.strip(f"{COMMENT} \t") for line in comments[-1:]]
+    for said in _divided(last, separator):
         if len(said) == len(first) and not any(map(is_number, said)):
             return replace(plain, names=_stripped(said))
     return plain
@@ -150,7 +151,7 @@ def _layout(path: str, separator: str, head: Sequence[Row], comments: Sequence[s
 def _is_summary(first: Sequence[str], width: int, count: int | None = None) -> bool:
     """Return whether a line is the one that scikit-learn's files begin with: rows, inputs, class names."""
     whole = min(len(first) - 1, width) > 1 and first[0].isdecimal() and first[1] == str(width - 1)
-    return whole and not any(map(is_number, first[2:])) and (count is None or int(first[0]) == count)
+    return whole and not any(map(is_number, first[2:])) and (count is None or first[0] == str(count))
 
 
 def _check_widths(path: str, layout: Layout) -> int:
@@ -178,8 +179,8 @@ def _separator(sample: Sequence[str]) -> str:
     lines alike, the one that occurs most in the first line is taken, and the lines that differ are refused.
     """
     for separator in SEPARATORS:
-        rows = list(_rows(iter(sample[:-1] or sample), separator, strict=False))  # the last may be cut off
-        first, *later = [len(row) for _, row in rows] or [0]
+        rows = _divided(sample[:-1] or sample, separator)  # the last line may be cut off
+        first, *later = [len(row) for row in rows] or [0]
         alike = min([first, *later]) > 1 and len(set(later)) <= 1
         if alike and separator == "\t" and _hold_several_numbers(rows):
             continue
@@ -188,9 +189,21 @@ def _separator(sample: Sequence[str]) -> str:
     return max(",;\t|", key=next((line for line in sample if line.strip()), "").count)
 
 
-def _hold_several_numbers(rows: Iterable[Row]) -> bool:
+def _divided(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """Return the cells of some lines; none where a cell would be longer than any is.
+
+    So it is with a line of 20,000 numbers and a separator that it has not, and with a long comment.
+    Quotation marks may stand anywhere.
+    """
+    try:
+        return [row for _, row in _rows(iter(lines), separator, strict=False)]
+    except csv.Error:
+        return []
+
+
+def _hold_several_numbers(rows: Iterable[Sequence[str]]) -> bool:
     """Return whether single cells hold several numbers, as where blanks and a tab separate."""
-    cells = (cell.split() for _, row in rows for cell in row)
+    cells = (cell.split() for row in rows for cell in row)
     return any(len(words) > 1 and all(map(is_number, words)) for words in cells)
 
 
@@ -324,9 +337,14 @@ def _rows(lines: Iterator[str], separator: str, *, strict: bool = True, skipped:
     if separator == BLANKS:
         lines = (line.replace("\t", BLANKS).strip(" \r\n") + "\n" for line in lines)
     reader = csv.reader(lines, delimiter=separator, strict=strict, skipinitialspace=True)
-    for row in reader:
-        if len(row) > 1 or (row and row[0].strip()):
-            yield skipped + reader.line_num, row
+    try:
+        for row in reader:
+            if len(row) > 1 or (row and row[0].strip()):
+                yield skipped + reader.line_num, row
+    except csv.Error as error:
+        too_long = f"a cell has more than {csv.field_size_limit():,} characters"
+        what = too_long if "limit" in str(error) else str(error)
+        raise csv.Error(f"line {skipped + reader.line_num:,}: {what}") from None
 
 
 def _lines(text: io.TextIOWrapper, path: str) -> Iterator[str]:

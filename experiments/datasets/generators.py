@@ -1,21 +1,35 @@
 """Classes of points drawn by rule: each generator is one function (rng, *, n, …) -> (x, y).
 
-Circles and moons are scikit-learn's to the last bit but for their noise, without its import of two seconds.
+Its decorator makes it a data set at once, this project's and a user's own alike. Circles and moons are
+scikit-learn's to the last bit but for their noise, without its import of two seconds.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.datasets.preparation import check_within
-from experiments.datasets.readers import LARGEST_ARRAY
+from experiments.datasets.catalogue import DATASETS, Source
+from experiments.datasets.preparation import (
+    Parts,
+    Preparation,
+    Scale,
+    Shift,
+    SplitSeed,
+    Test,
+    check_within,
+    held_out,
+)
+from experiments.datasets.readers import LARGEST_ARRAY, DataError
 from experiments.datasets.table_columns import LARGEST_CLASSES
-from mlp.registry import Registry, Share, Within
+from mlp.registry import PROJECT, Registry, RegistryError, Share, Within
 
-GENERATORS = Registry("generator")
 Number = Annotated[int, Within(4, LARGEST_ARRAY)]
 Noise = Annotated[float, Within(0, 1_000_000)]
 Turns = Annotated[float, Within(0, 100)]
@@ -23,6 +37,72 @@ Features = Annotated[int, Within(1, LARGEST_ARRAY)]
 Classes = Annotated[int, Within(2, LARGEST_CLASSES)]
 
 Examples = tuple[NDArray[np.float64], NDArray[np.int64]]
+Draw = Callable[..., Examples]
+
+
+class Generators(Registry):
+    """A table of generators; used as a decorator it makes a data set of each, by the same name."""
+
+    def __call__(self, function: Draw) -> Draw:
+        """Register `function` and hand it back unchanged; errors: RegistryError as of any table."""
+        DATASETS(_data_set_of(function))
+        return super().__call__(function)
+
+
+def _data_set_of(draw: Draw) -> Callable[..., Source]:
+    """Return the factory of the data set that ``draw(rng, *, n, …)`` draws, with the options of all others.
+
+    Errors: RegistryError where it has no n, from which the sizes of its parts follow.
+    """
+    own = [p for name, p in inspect.signature(draw, eval_str=True).parameters.items() if name != "rng"]
+    if "n" not in (p.name for p in own if p.default is not p.empty):
+        raise RegistryError(f"generator {draw.__name__!r} needs an option n, as in n: int = 1000")
+
+    def factory(
+        *,
+        test: Test = 0.2,
+        scale: Scale = "standard",
+        shift: Shift = 0.0,
+        alternate: bool = False,
+        split_seed: SplitSeed = 0,
+        **given: Any,
+    ) -> Source:
+        options = {p.name: p.default for p in own} | given
+        check_drawn(**options)
+        preparation, n = Preparation(scale, shift, split_seed, alternate), options["n"]
+        training = n - held_out(test, n)
+
+        def read() -> Parts:
+            return preparation.divide(*_drawn(draw, preparation.rng("draw"), options), test)
+
+        return Source(read, preparation, training)
+
+    factory.__name__, factory.__module__, factory.__doc__ = draw.__name__, draw.__module__, draw.__doc__
+    added = inspect.signature(factory, eval_str=True).parameters.values()
+    shared = [p for p in added if p.kind is p.KEYWORD_ONLY]
+    factory.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return factory
+
+
+def _drawn(draw: Draw, rng: np.random.Generator, options: dict[str, Any]) -> Examples:
+    """Return what a generator draws; errors: DataError where a user's own fails or draws no examples."""
+    try:
+        x, y = map(np.asarray, draw(rng, **options))
+    except Exception as error:
+        if draw.__module__.partition(".")[0] in PROJECT:
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        raise DataError(f"{draw.__name__} fails ({place}): {type(error).__name__}: {error}") from None
+    name, n = draw.__name__, options["n"]
+    if x.ndim != 2 or len(x) != n or x.dtype.kind not in "biuf" or not np.isfinite(x).all():
+        raise DataError(f"{name}: x, {x.dtype} of shape {x.shape}, is not ({n}, features) finite numbers")
+    if y.shape != (n,) or y.dtype.kind not in "iu" or y.min() < 0:
+        raise DataError(f"{name}: y, {y.dtype} of shape {y.shape}, is not ({n},) classes, counted from 0")
+    return x, y.astype(np.int64)
+
+
+GENERATORS = Generators("generator")
 
 
 def check_drawn(*, n: int, features: int = 2, classes: int = 2, **others: float) -> None:

@@ -201,17 +201,22 @@ WORDS, SOME, MANY, NO = 3, 2, 1, 0  # how likely a column holds labels: words, s
 
 
 def _rank(values: pd.Series) -> int:
-    known = values.dropna()
-    different = known.nunique()
+    if is_number_column(values) and not _are_whole(values.to_numpy(np.float64, na_value=np.nan)):
+        return NO
+    different, known = values.nunique(), int(values.notna().sum())
     if not 2 <= different <= LARGEST_CLASSES:
         return NO
     if not is_number_column(values):
         return WORDS if is_repeated(values) else NO
-    if not (np.isfinite(known) & (known == np.floor(known))).all():
-        return NO
-    if different <= FEW and (different <= SURELY or REPEATED * different <= len(known)):
+    if different <= FEW and (different <= SURELY or REPEATED * different <= known):
         return SOME
-    return MANY if REPEATED * different <= len(known) else NO
+    return MANY if REPEATED * different <= known else NO
+
+
+def _are_whole(numbers: NDArray[np.float64]) -> bool:
+    """Return whether all numbers but gaps are whole, without pandas: 20,000 columns would take it long."""
+    known = numbers[~np.isnan(numbers)]
+    return bool((np.isfinite(known) & (known == np.floor(known))).all())
 
 
 def _chosen(columns: Columns) -> int:
@@ -289,11 +294,13 @@ def _remark_on_twins(columns: Columns, target: int, known: NDArray[np.bool_]) ->
     import pandas as pd
 
     labels = columns.cells[target][known]
+    different = labels.nunique()
     for column, values in columns.cells.items():
-        if column == target or values[known].nunique() != labels.nunique():
+        values = values if known.all() else values[known]
+        if column == target or values.nunique() != different:
             continue
-        pairs = pd.DataFrame({"a": values[known], "b": labels}).drop_duplicates()
-        if len(pairs) == labels.nunique() and pairs["a"].notna().all():
+        pairs = pd.DataFrame({"a": values, "b": labels}).drop_duplicates()
+        if len(pairs) == different and pairs["a"].notna().all():
             word = columns.word(column)
             columns.note(
                 f"column {word} tells the label outright, value by value: if it is no input, say drop="

@@ -96,6 +96,8 @@ def too_many(table: pd.DataFrame) -> list[str]:
 
 
 def _check(settings: Sequence[Run]) -> None:
+    if not all(run.depth for run in settings):
+        raise ConfigError(["depth=0: there is no hidden layer whose units could be dead"])
     bad = {run.norm for run in settings} - {"none"}
     if bad:
         raise ConfigError([f"norm={bad.pop()}: dead units cannot be imposed, because it undoes the biases"])

@@ -215,6 +215,8 @@ def _placed(group: pd.DataFrame, found: Reference) -> Iterator[tuple[Any, ...]]:
 
 def reference_advice(table: pd.DataFrame) -> list[str]:
     """Return a sentence per setting of `against_reference`: what is unusual, and whether usual is healthy."""
+    if table.empty:
+        return ["There is no hidden layer whose values before training could be compared."]
     fields = list(table.columns[: table.columns.get_loc("layer")])
     found = []
     for key, group in table.groupby(fields, sort=False) if fields else [((), table)]:

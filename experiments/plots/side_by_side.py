@@ -1,15 +1,13 @@
 """Figures drawn side by side by worker processes, to the same bytes as one after another in this process.
 
-The records and the predictions that this process has made so far are written to a file once; each worker
-reads it once and then draws one figure at a time.
+Each worker is sent the records once, with the predictions that this process has made so far, and then draws
+one figure at a time. They go through its pipe and not through a file, which a killed process would leave.
 """
 
 from __future__ import annotations
 
 import pickle
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from experiments.storage import shipping
 from experiments.storage.records import COLUMNS, Records
@@ -21,7 +19,7 @@ LARGEST = 2**28  # bytes of records, of which every worker has a copy
 
 Made = tuple[dict[str, bytes], str]  # the files of a figure, or why there are none
 Work = Callable[[str, Records, str], Made]  # draws a figure, given its text, the records and a stem
-_read: tuple[str, Records] | None = None  # of a worker: the file that it has read, and its records
+_sent: list[Records] = []  # of a worker: the records that it draws
 
 
 def workers_for(texts: Mapping[str, str], records: Records, jobs: int) -> int:
@@ -45,10 +43,9 @@ def drawn_by_workers(
 
     `meanwhile` is called in this process once all figures have been asked for.
     """
-    with tempfile.TemporaryDirectory() as folder, ending(Workers(workers)) as pool:
-        path = Path(folder) / "records"
-        path.write_bytes(pickle.dumps((records, of_records.known()), protocol=5))
-        asked = {text: pool.submit(_drawn, work, str(path), text, stem) for text, stem in texts.items()}
+    sent = pickle.dumps((records, of_records.known()), protocol=5)
+    with ending(Workers(workers, first=(_receive, sent))) as pool:
+        asked = {text: pool.submit(_drawn, work, text, stem) for text, stem in texts.items()}
         meanwhile()
         for text, future in asked.items():
             try:
@@ -57,11 +54,13 @@ def drawn_by_workers(
                 yield text, None
 
 
-def _drawn(work: Work, path: str, text: str, stem: str) -> Made:
+def _receive(sent: bytes) -> None:
+    """Keep in a worker what it draws from."""
+    records, predictions = pickle.loads(sent)
+    of_records.adopt(predictions)
+    _sent[:] = [records]
+
+
+def _drawn(work: Work, text: str, stem: str) -> Made:
     """Draw one figure in a worker."""
-    global _read  # noqa: PLW0603 - what a worker keeps from one figure to the next
-    if _read is None or _read[0] != path:
-        records, predictions = pickle.loads(Path(path).read_bytes())
-        of_records.adopt(predictions)
-        _read = path, records
-    return work(text, _read[1], stem)
+    return work(text, _sent[0], stem)

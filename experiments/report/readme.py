@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.claims import CLAIMS
 from experiments.claims.evidence import SIGNS
+from experiments.config import ConfigError
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report import sentences_page
 from experiments.report.card import label
@@ -66,6 +67,15 @@ def with_table(text: str, table: str) -> str:
     if not pattern.search(text):
         raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
     return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
+
+
+def check_readme(readme: Path = Path("README.md")) -> None:
+    """Check that a README has the marks between which the verdicts are put; errors: ConfigError."""
+    try:
+        with_table(readme.read_text(encoding="utf-8"), "")
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise ConfigError([f"--readme: {readme} where you stand: {said}"]) from None
 
 
 def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:

@@ -24,7 +24,7 @@ from experiments.datasets import decisions, fingerprint
 from experiments.storage.files import StoreError, content, explained
 from experiments.storage.identity import SCHEMA
 from experiments.storage.recorded import RECORDED, recorded_experiment, refuse_recorded
-from experiments.storage.store import MANIFEST, Store
+from experiments.storage.store import MANIFEST, Store, results_root
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "scikit-learn", "pyyaml")
 CODE = ("mlp", "experiments")  # the folders whose code determines the numbers
@@ -80,7 +80,7 @@ def _valid(file: Path, facts: Mapping[str, Any]) -> Experiment:
     try:
         return config.from_mapping(facts["config"], name=str(facts.get("name", "notebook")))
     except config.ConfigError as error:
-        cause = "another version has written it, or parts of your own are not registered here"
+        cause = "another version has written it, or it uses parts of your own: then say --with FILE"
         schema = facts.get("schema")
         if isinstance(schema, int) and schema != SCHEMA:
             age = "newer" if schema > SCHEMA else "older"
@@ -94,6 +94,10 @@ def manifest_experiment(path: Path) -> tuple[Experiment, list[str]]:
     `path` is a manifest or the folder of one. Errors: StoreError where there is none or its config is not
     valid here, ConfigError where the data are not those that it was made with.
     """
+    if not path.exists():
+        beside = results_root() / path
+        hint = f" Did you mean {beside}?" if (beside / MANIFEST).exists() else ""
+        raise StoreError(f"{path}: no such file; give a folder of results/ or a manifest.{hint}")
     file = path / MANIFEST if path.is_dir() else path
     facts = _manifest_facts(file, "Give another manifest, or the config file itself.")
     refuse_recorded(facts, file.parent, "trained")

@@ -49,6 +49,16 @@ def results_root() -> Path:
     return Path(os.environ.get("VG_RESULTS") or "results")
 
 
+def name_of(place: str) -> str:
+    """Return the name of the experiment that a user means by its name or its folder, as in results/q."""
+    path = Path(place)
+    try:
+        is_folder = len(path.parts) > 1 and path.parent.resolve() == results_root().resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+        return place
+    return path.name if is_folder else place
+
+
 class Store:
     """The results of one experiment. Reading needs no lock; writing needs ``with store.sweep():``."""
 

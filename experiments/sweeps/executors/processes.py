@@ -43,8 +43,11 @@ class Workers(Executor):
     ProcessPoolExecutor fails everything in flight and does not say which work was to blame.)
     """
 
-    def __init__(self, jobs: int, limit: float | None = None) -> None:
-        self.workers = jobs
+    def __init__(
+        self, jobs: int, limit: float | None = None, first: tuple[Callable[..., Any], ...] | None = None
+    ) -> None:
+        """Start none yet. first: a function and its arguments, which each process calls before any work."""
+        self.workers, self._first = jobs, first
         self.capacity = jobs + 1  # one stack waits, so that no worker is idle while this process saves
         self._limit = limit and min(limit, LONGEST_LIMIT)
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
@@ -73,13 +76,17 @@ class Workers(Executor):
 
     def _run(self, work: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            worker = self._idle.pop()
+            worker, first = self._idle.pop(), None
         except IndexError:
-            worker = _Worker()
+            worker, first = _Worker(), self._first
         self._busy.add(worker)
         try:
             if self._closed:  # checked only now that `kill` can see the worker in `_busy`
                 raise WorkerLost("the workers were ended")
+            if first:
+                ready, fault = worker.ask((first[0], first[1:], {}), self._limit)
+                if not ready:
+                    raise fault
             done, value = worker.ask((work, args, kwargs), self._limit)
         except BaseException:
             worker.end()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments.cli import status
+from experiments.cli import command_lines, status
 from experiments.cli.entry import COMMANDS, front, main
 from experiments.cli.status import status_of
 
@@ -49,7 +49,7 @@ def refused(capfd, name, *words):
     out, line = capfd.readouterr()
     assert line.count("\n") == 1, line
     assert line.strip().isprintable()
-    assert "--with" not in line  # nothing here asks for parts of one's own
+    assert "--with" not in line or any("--with" in str(word) for word in words)
     assert len(line) < 800, line
     assert not any(word in line for word in ("Traceback", "Errno", "errno")), line
     assert out.count("\n") <= 2, out  # at most the question
@@ -86,36 +86,158 @@ def test_a_number_out_of_range_is_refused(capfd, name, option, text):
     assert "from" in line or "above" in line
 
 
-SOUND = ONE_EACH | {"bench": ["--parts", "steps"], "study": ["alarms"], "live": [], "cite": []}
+SOUND = {  # the words that each command needs at least, then each option with what it is read as
+    "run": (["q.yaml"], {
+        "overrides": (["lr=1"], ["lr=1"]), "manifest": (["--from", "m"], "m"), "name": (["--name", "n"], "n"),
+        "part_files": (["--with", "p.py", "--with", "p.py"], ["p.py", "p.py"]), "plan": (["--plan"], True),
+        "jobs": (["--jobs", "2"], 2), "dask": (["--dask", "local:1"], "local:1"),
+        "timeout_per_stack": (["--timeout-per-stack", "1.5"], 1.5), "fail_fast": (["--fail-fast"], True),
+        "rerun_failed": (["--rerun-failed"], True), "only_mine": (["--only-mine"], True),
+        "fresh": (["--fresh"], True), "yes": (["--yes"], True), "quiet": (["--quiet"], True),
+    }),
+    "diagnose": (["q.yaml"], {
+        "overrides": (["lr=1"], ["lr=1"]), "part_files": (["--with", "p.py"], ["p.py"]),
+        "confirm": (["--confirm"], True), "normal": (["--normal"], True),
+        "reference": (["--reference"], True), "check_normal": (["--check-normal", "3"], 3),
+        "clip": (["--clip"], True), "seeds": (["--seeds"], True),
+        "dead_units": (["--dead-units"], True), "benchmark": (["--benchmark", "2"], 2),
+        "half": (["--half", "held-out"], "held-out"), "networks": (["--networks", "9"], 9),
+        "jobs": (["--jobs", "2"], 2), "quiet": (["--quiet"], True),
+    }),
+    "plot": (["x"], {
+        "figures": (["learning_curves"], ["learning_curves"]), "part_files": (["--with", "p.py"], ["p.py"]),
+        "style": (["--style", "paper"], "paper"), "theme": (["--theme", "dark"], "dark"),
+        "panels": (["--panels", "all"], "all"), "format": (["--format", "pdf"], "pdf"),
+        "size": (["--size", "8x4.5"], "8x4.5"), "table": (["--table", "latex"], "latex"),
+        "words": (["--words", "w"], Path("w")),
+    }),
+    "reproduce": ([], {
+        "overrides": (["lr=1"], ["lr=1"]), "collection": (["--collection", "c"], "c"),
+        "part_files": (["--with", "p.py"], ["p.py"]), "expect": (["--expect", "e"], Path("e")),
+        "readme": (["--readme"], True), "jobs": (["--jobs", "2"], 2), "quiet": (["--quiet"], True),
+    }),
+    "live": ([], {
+        "words": (["dying", "depth=3"], ["dying", "depth=3"]), "port": (["--port", "0"], 0),
+        "no_browser": (["--no-browser"], True),
+    }),
+    "verify": (["x"], {
+        "part_files": (["--with", "p.py"], ["p.py"]), "runs": (["--runs", "all"], None),
+        "seed": (["--seed", "3"], 3),
+    }),
+    "coverage": ([], {
+        "settings": (["--settings", "2"], 2), "networks": (["--networks", "3"], 3),
+        "seed": (["--seed", "4"], 4), "out": (["--out", "o"], Path("o")),
+    }),
+    "study": (["alarms"], {"jobs": (["--jobs", "2"], 2)}),
+    "bench": ([], {
+        "quick": (["--quick"], True), "parts": (["--parts", "steps", "grid"], ["steps", "grid"]),
+        "shapes": (["--shapes", "2x8", "3x4"], ["2x8", "3x4"]),
+        "dtypes": (["--dtypes", "float64"], ["float64"]),
+        "activations": (["--activations", "relu"], ["relu"]), "engines": (["--engines", "limit"], ["limit"]),
+        "rounds": (["--rounds", "2"], 2), "seconds_per_cell": (["--seconds-per-cell", "0.1"], 0.1),
+        "keep_environment": (["--keep-environment"], True), "out": (["--out", "o"], Path("o")),
+    }),
+    "cite": ([], {}),
+}  # fmt: skip
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Return what a command is given to work with, after sound words; nothing is done."""
+    Path("p.py").write_text("")
+
+    def read(name, *words):
+        found = []
+        home, _, function = COMMANDS[name][1].partition(":")
+        module = importlib.import_module(f"experiments.cli.{home}")
+        with monkeypatch.context() as patch:
+            patch.setattr(module, function, lambda namespace: found.append(vars(namespace)) or 0)
+            assert main(name, list(words)) == 0
+        return found[0]
+
+    return read
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_sound_words_reach_the_work_of_each_command(monkeypatch, name):
-    given = []
-    home, _, function = COMMANDS[name][1].partition(":")
-    module = importlib.import_module(f"experiments.cli.{home}")
-    monkeypatch.setattr(module, function, lambda words: given.append(words) or 0)
-    assert main(name, SOUND[name]) == 0
-    assert len(given) == 1
+def test_each_option_of_each_command_reaches_its_work_and_changes_nothing_else(given, name):
+    """One option that took another's words is a command that nobody can start."""
+    needed, options = SOUND[name]
+    plain = given(name, *needed)
+    assert len(plain) == len(needed) + len(options) + ("config" in plain and not needed)
+    for option, (words, value) in options.items():
+        for line in ([*needed, *words], [*words, *needed]):
+            if line[0] not in words or not isinstance(value, list):  # words of a list come last
+                assert given(name, *line) == plain | {option: value}, line
 
 
-OTHERS = [
-    ("verify", "x", "--runs=0"), ("verify", "x", "--runs=nan"), ("verify", "x", f"--runs={LONG}"),
-    *((name, "--nonsense") for name in ONE_EACH), ("plot",), ("verify",), ("diagnose",), ("run",),
-    ("bench", "--quick", "--shapes", "0x0"), ("bench", "--shapes", f"{LONG}x4"), ("bench", "--shapes", "nan"),
-    ("bench", "--engines", "nobody's"), ("run", "q.yaml", f"seed={LONG}"), ("run", "q.yaml", f"depth={LONG}"),
-    ("run", "q.yaml", "lr=nan"), ("run", "q.yaml", "="), ("run", "q.yaml", "\x1b[2J"),
-    ("run", "q.yaml", LONG),
-    ("run", "q.yaml", "--name", "../x"), ("run", "q.yaml", "--name", LONG), ("run", LONG), ("plot", LONG),
-    ("plot", ".."), ("verify", "/"), ("diagnose", "nothing_here"), ("reproduce", "--collection", LONG),
-    ("reproduce", "--collection", "none"), ("run", "--from", LONG), ("reproduce", "--readme"),
-    ("diagnose", "--normal"), ("diagnose", "--normal", "depth=-1"), ("cite", "me"),
-]  # fmt: skip
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_that_a_command_has_is_tried(name):
+    parser = command_lines.Parser()
+    getattr(command_lines, name)(parser)
+    there = {action.dest for action in parser._actions if action.option_strings} - {"help"}
+    assert there <= set(SOUND[name][1])
+
+
+NO_WHOLE, UNKNOWN = "is not a whole number from 1", "unrecognized arguments: --nonsense"
+LACKING = "the following arguments are required: "
+OTHERS = {
+    ("verify", "x", "--runs=0"): NO_WHOLE, ("verify", "x", "--runs=nan"): NO_WHOLE,
+    ("verify", "x", f"--runs={LONG}"): NO_WHOLE, ("verify", "x"): "results/x: nothing is stored here",
+    **{(name, *words, "--nonsense"): UNKNOWN for name, (words, _) in SOUND.items()},
+    ("plot",): f"{LACKING}name;", ("verify",): f"{LACKING}experiment;", ("study",): f"{LACKING}name;",
+    ("diagnose",): "name a config, a folder in results/, or --normal",
+    ("run",): "name a config file, or --from a folder",
+    ("bench", "--quick", "--shapes", "0x0"): "--shapes: shape '0x0' is not DEPTHxWIDTH",
+    ("bench", "--shapes", f"{LONG}x4"): "is not DEPTHxWIDTH",
+    ("bench", "--shapes", "nan"): "--shapes: shape 'nan' is not",
+    ("bench", "--engines", "nobody's"): "argument --engines: invalid choice",
+    ("bench", "--parts", "q.yaml"): "argument --parts: invalid choice: 'q.yaml'",
+    ("study", "none"): "invalid choice: 'none' (choose from",
+    ("live", "nolesson"): "'nolesson' is not one of vanishing, dying, initialisation",
+    ("live", "depth=-3"): "depth: -3 is not a whole number",
+    ("live", "--port", "70000"): "argument --port: '70000' is not a whole number from 0 to 65535",
+    ("run", "q.yaml", f"seed={LONG}"): "a number of 5000 characters",
+    ("run", "q.yaml", f"depth={LONG}"): "a number of 5000 characters",
+    ("run", "q.yaml", "lr=nan"): "base.lr: 'nan' is not a number", ("run", "q.yaml", "="): "unknown key ''",
+    ("run", "q.yaml", "\x1b[2J"): "not of the form key=value", ("run", "q.yaml", LONG): "not of the form",
+    ("run", "q.yaml", "--name", "../x"): "cannot be a folder of results/",
+    ("run", "q.yaml", "--name", LONG): "cannot be a folder of results/", ("run", LONG): "ame too long",
+    ("run", "lr=1", "q.yaml"): "lr=1: no such file",
+    ("run", "--from", LONG): "name too long", ("run", "--from", "x"): "x: no such file; give a folder of",
+    ("plot", LONG): "does not name anything inside results", ("plot", ".."): "does not name anything inside",
+    ("verify", "/"): "does not name anything inside",
+    ("diagnose", "nothing_here"): "results/nothing_here: nothing is stored here",
+    ("diagnose", "results/nothing"): "results/nothing: nothing is stored here",
+    ("diagnose", "q.yaml", "--clip", "--confirm"): "--confirm and --clip do not go together",
+    ("diagnose", "--normal", "--dead-units", "lr=1"): "--normal and --dead-units do not go together",
+    ("diagnose", "q.yaml", "--half", "held-out"): "--half is of --benchmark",
+    ("diagnose", "q.yaml", "--networks", "9"): "--networks is of --normal",
+    ("diagnose", "--normal"): "name a config, a folder in results/",
+    ("diagnose", "--normal", "depth=-1"): "depth: -1 is not a whole number",
+    ("diagnose", "--normal", "depth=0"): "there is no hidden layer",
+    ("diagnose", "--dead-units", "depth=0"): "there is no hidden layer whose units could be dead",
+    ("diagnose", "checks.yaml", "--clip"): "this experiment has none: it asks for checks",
+    ("diagnose", "checks.yaml", "--reference"): "this experiment has none: it asks for checks",
+    ("diagnose", "few.yaml", "--clip"): "--clip needs the probes dw_norm, db_norm; leave",
+    ("diagnose", "few.yaml", "--confirm"): "a diagnosis needs the probes delta_log10, dw_norm",
+    ("reproduce", "--collection", LONG): "name too long",
+    ("reproduce", "--collection", "none"): "--collection none: no folder with configs",
+    ("reproduce", "--collection", ".", "--readme"): "--readme: README.md where you stand: No such file",
+    ("reproduce", "--collection", ".", "--expect", "x.csv"): "x.csv: not a table of verdicts: No such",
+    ("reproduce", "--collection", ".", "--expect", "q.yaml"): "--expect q.yaml: not a table of verdicts: ",
+    ("run", "q.yaml", "--name=--"): "argument --name: expected one argument, not --",
+    ("run", "q.yaml", "--with=--"): "argument --with: expected one argument, not --",
+    ("verify", "x", "--seed=--"): "argument --seed: expected one argument, not --",
+    ("run", "smok"): "smok: no such file",
+    ("cite", "me"): "unrecognized arguments: me",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("words", OTHERS, ids=lambda words: named(" ".join(words)))
-def test_words_that_make_no_sense_are_refused(capfd, words):
-    refused(capfd, *words)
+def test_words_that_make_no_sense_are_refused_for_what_is_wrong_with_them(capfd, words):
+    Path("few.yaml").write_text(f"{CONFIG}probes: [delta_norm]\n")
+    Path("checks.yaml").write_text("question: Is it?\nclaims: [W03_slope]\nfigures: []\n")
+    assert OTHERS[words] in refused(capfd, *words)
 
 
 def test_the_front_door_refuses_a_word_that_is_no_command(capfd):
@@ -204,7 +326,9 @@ def test_a_results_path_that_is_no_folder_is_refused(capfd, monkeypatch, words, 
 @pytest.mark.parametrize("name", ["bench", "coverage"])
 @pytest.mark.parametrize("place", ["q.yaml", "q.yaml/in", "/proc/nothing", "/dev/null", LONG])
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(capfd, name, place):
-    refused(capfd, name, *ONE_EACH[name], "--out", place)
+    line = refused(capfd, name, *ONE_EACH[name], "--out", place)
+    assert line.startswith(place[:80])
+    assert "cannot write" in line
 
 
 ENVIRONMENTS = [("VG_MEMORY", text) for text in ("nan", "-1", "0", "lots", LONG, "inf", "1e-9")]
@@ -219,7 +343,8 @@ def test_nonsense_in_the_environment_is_refused(capfd, monkeypatch, variable, te
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where no published data set lies
     if variable == "VG_DATA":
         Path("q.yaml").write_text(CONFIG.replace("'moons(n=60)'", "mnist"))
-    refused(capfd, "run", "q.yaml")
+    line = refused(capfd, "run", "q.yaml")
+    assert (text[:80] if variable == "VG_RESULTS" else variable) in line
 
 
 DASK_SETTINGS = [("DASK_CONFIG", "q.csv"), ("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "x")]

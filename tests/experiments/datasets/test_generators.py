@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.datasets import DATASETS, DataError, load
 from experiments.datasets.generators import GENERATORS
+from mlp.registry import RegistryError
 
 
 def draw(name: str, rng, **options):
@@ -78,3 +80,56 @@ def test_gaussian_noise_says_nothing_of_its_labels(rng):
     means = np.array([x[y == label].mean(axis=0) for label in range(4)])
     assert np.abs(means).max() < 5 / np.sqrt(5000 / 4)  # five deviations of a mean of 1,250
     assert x.var() == pytest.approx(1, rel=0.05)
+
+
+# A user's own ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """Register a generator of a user's with this body; the tables are put back."""
+    for table in (DATASETS, GENERATORS):
+        monkeypatch.setitem(table, "of_mine", None)  # so that it is taken out at the end
+        del table["of_mine"]
+
+    def register(result, head="rng, *, n: int = 40, width: float = 1.0"):
+        space = {"np": np, "__name__": "parts_of_mine", "GENERATORS": GENERATORS}
+        exec(f"@GENERATORS\ndef of_mine({head}):\n    y = np.arange(40) % 2\n    return {result}", space)
+
+    return register
+
+
+def test_a_generator_of_a_user_is_a_data_set_at_once(own):
+    own("width * np.column_stack([y, 1 - y]), y.astype(np.uint8)")
+    found = load("of_mine(scale=none, test=0.25, width=3)")
+    assert (found.classes, len(found.x), len(found.x_test)) == (2, 30, 10)
+    np.testing.assert_array_equal(found.x[:, 0], 3.0 * found.y)
+    with pytest.raises(DataError, match="n=3: must be from 4"):
+        load("of_mine(n=3)")
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("1 / 0, y", r"^of_mine fails \(<string>, line 4\): ZeroDivisionError: division by zero$"),
+        ("y", r"^of_mine fails \(generators.py, line \d+\): ValueError: too many values"),
+        ("y, y", r"^of_mine: x, int64 of shape \(40,\), is not \(40, features\) finite numbers$"),
+        ("np.full((40, 2), np.nan), y", "is not .* finite numbers"),
+        ("np.full((40, 2), 'a'), y", "x, <U1 of shape"),
+        ("np.ones((40, 2)), y / 2", r"^of_mine: y, float64 of shape \(40,\), is not \(40,\) classes"),
+        ("np.ones((40, 2)), y - 1", "classes, counted from 0"),
+        ("np.ones((40, 2)), y[:7]", r"y, int64 of shape \(7,\)"),
+    ],
+)
+def test_what_is_no_data_set_is_refused_in_a_line(own, result, said):
+    own(result)
+    with pytest.raises(DataError, match=said):
+        load("of_mine")
+
+
+def test_a_generator_needs_a_size_and_a_name_of_its_own(own):
+    with pytest.raises(RegistryError, match="'of_mine' needs an option n, as in n: int = 1000"):
+        own("y, y", head="rng, *, count: int = 40")
+    space = {"GENERATORS": GENERATORS, "__name__": "parts_of_mine"}
+    with pytest.raises(RegistryError, match="dataset 'moons' is this project's own"):
+        exec("@GENERATORS\ndef moons(rng, *, n: int = 40):\n    return None", space)

@@ -96,6 +96,29 @@ def test_a_comment_may_hold_quotation_marks_anywhere(write, comment):
     np.testing.assert_array_equal(x, np.array(MEASURED)[:, :2])
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+def test_a_line_longer_than_the_longest_cell_is_divided(write, separator):
+    """Python's csv takes 131,072 characters for a cell, which the whole line is by another separator."""
+    row = separator.join(["0.12345"] * 20_000)
+    layout = delimited.survey(write("a.csv", f"{row}{separator}a\n{row}{separator}b\n"))
+    assert (layout.separator, layout.width, layout.names) == (separator, 20_001, None)
+
+
+@pytest.mark.parametrize("comment", ["x" * 140_000, '"' + "x," * 70_000, "x " * 70_000])
+@pytest.mark.parametrize("head", ["", "a,b,y\n"])
+def test_a_comment_may_be_long(write, comment, head):
+    x, _ = read_table(write("a.csv", f"# {comment}\n{head}{lines(MEASURED)}"))
+    np.testing.assert_array_equal(x, np.array(MEASURED)[:, :2])
+
+
+def test_a_cell_that_is_too_long_is_said_with_its_line(write):
+    for row in (2, 300):  # among the lines that are looked at first, and beyond
+        text = "".join(f"{'x' * (140_000 if i == row else 3)},{i},{i % 2}\n" for i in range(1, 400))
+        assert message(write("a.csv", text)) == (
+            f"a.csv: cannot be read as CSV: line {row}: a cell has more than 131,072 characters"
+        )
+
+
 def test_a_column_of_a_word_and_a_gap_is_no_traceback(write):
     assert message(write("a.csv", "1,02\x1c\x001\n(\n,"))
     assert message(write("b.csv", "1,0\n(,\n,1\n"))
@@ -228,7 +251,7 @@ def test_csv_gives_back_every_bit(write, rows):
             "0\n1\n",
             "a.csv, line 1, column 0 (the first is 0): is the only column; inputs and a label are needed",
         ),
-        ('a,b\n1,"0\n', "a.csv: cannot be read as CSV: unexpected end of data"),
+        ('a,b\n1,"0\n', "a.csv: cannot be read as CSV: line 2: unexpected end of data"),
         (b"a,b\n1,\xff\0\n", "a.csv: is not text in UTF-8 (byte 6)"),
     ],
 )

@@ -1,5 +1,7 @@
 """Figures drawn by worker processes: the same bytes and failures, and here what a worker cannot draw."""
 
+import tempfile
+
 import pytest
 from matplotlib.figure import Figure
 from synthetic import records
@@ -32,10 +34,12 @@ def draw(few, tmp_path):
     return drawn
 
 
-def test_workers_draw_the_same_bytes_and_tell_the_same_failures(draw):
-    done = []
-    files, failures = draw("there", jobs=2, meanwhile=lambda: done.append("something else"))
-    assert done == ["something else"]
+def test_workers_draw_the_same_bytes_and_tell_the_same_failures(draw, tmp_path, monkeypatch):
+    seen = []  # what lies in the temporary folder meanwhile, which a killed process would leave
+    (tmp_path / "space").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "space"))
+    files, failures = draw("there", jobs=2, meanwhile=lambda: seen.append(list(tmp_path.glob("space/**/*"))))
+    assert not [path for path in seen[0] if path.is_file()]
     assert (files, failures) == draw("here")
     assert {"ratio_by_depth.svg", "ratio_by_depth_narrow.svg", "ratio_by_depth.json"} == files.keys()
     assert len(failures) == 2

@@ -61,8 +61,8 @@ MOMENTS = {  # what is waited for before the kill
     "before the first part": lambda: True,
     "while small stacks are held": lambda: any(Path("results/drawn/runs").glob("*.parquet")),
     "the first page": lambda: Path("results/drawn/report.html").exists(),
-    "the workers that draw": lambda: any(Path("space").glob("*/records")),
-    "the first of the figures": lambda: Path("results/drawn/summary.csv").exists(),
+    "the workers that draw": lambda: Path("results/drawn/summary.csv").exists(),
+    "the first of the figures": lambda: any(Path("results/drawn/figures").glob("*")),
 }
 
 
@@ -97,3 +97,5 @@ def test_twenty_kills_from_the_first_part_to_the_last_picture():
     assert made("drawn") == made("whole")
     assert not list(Path("results/drawn/.partial").iterdir())
     assert not Path("results/drawn/set_aside").exists()
+    left = [path for path in Path("space").rglob("*") if not path.is_socket() and path.is_file()]
+    assert not left, "a killed process left a file behind"

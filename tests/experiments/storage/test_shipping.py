@@ -45,9 +45,17 @@ def my_schedule():
 def my_probe(t):
     """The largest weight."""
     return beside.largest(t.w)
+
+from experiments.datasets import GENERATORS
+
+@GENERATORS
+def my_bands(rng, *, n: int = 300):
+    """Two bands side by side."""
+    y = np.arange(n) % 2
+    return np.column_stack([y + HALF, rng.uniform(0, 1, n)]), y
 '''
 BASE = {"dataset": "moons(n=200)", "steps": 2, "batch": 8, "width": 4}
-OWN = {"activation": "my_line(slope=2)", "schedule": "my_schedule"}
+OWN = {"activation": "my_line(slope=2)", "schedule": "my_schedule", "dataset": "my_bands(n=200)"}
 ASKED = {
     "question": "?", "name": "mine", "figures": [], "probes": ["my_probe", "w_norm"],
     "base": BASE | OWN, "sweep": {"depth": [1, 2]},

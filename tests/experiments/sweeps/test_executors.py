@@ -176,6 +176,21 @@ def test_a_worker_that_is_hired_while_all_are_ended_is_ended_too(monkeypatch):
     until(lambda: not multiprocessing.active_children())
 
 
+def note(folder):
+    Path(folder, str(os.getpid())).touch()
+
+
+def test_what_comes_first_is_done_once_by_each_process(tmp_path):
+    with Workers(1, first=(note, str(tmp_path))) as executor:
+        before = [executor.submit(os.getpid).result() for _ in range(3)]
+        assert isinstance(executor.submit(os._exit, 3).exception(), WorkerLost)
+        after = executor.submit(os.getpid).result()
+    assert {path.name for path in tmp_path.iterdir()} == {str(before[0]), str(after)}
+    with Workers(1, first=(note, str(tmp_path / "nowhere"))) as executor:
+        assert isinstance(executor.submit(os.getpid).exception(), FileNotFoundError)
+        assert isinstance(executor.submit(os.getpid).exception(), FileNotFoundError)
+
+
 def test_a_worker_has_one_blas_thread_and_leaves_ctrl_c_to_the_driver():
     with Workers(1) as executor:
         executor.submit(os.kill, executor.submit(os.getpid).result(), signal.SIGINT).result()
