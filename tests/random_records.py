@@ -28,6 +28,8 @@ SMALLER = {  # what makes a claim quick that looks at every step or draws networ
     "literature/l07_depth_scale": ["width=16", "depth=[6,10]", "init=[scaled_normal, scaled_normal(gain=2)]"],
     "literature/l08_isometry": ["width=16"],
     "literature/l09_shattering": ["width=16"],
+    "literature/l16_finite_width": ["claims=[L16_finite_width(nets=2)]"],
+    "literature/l21_random_walk": ["claims=[L21_random_walk(nets=2)]", "width=8", "depth=5"],
     "literature/l14a_dead_units": ["dataset=digits", "batch=16", "claims=[L14a_dead_units(nets=1)]"],
 }
 WATCHED = {0, 1, 2, 3, 20, 21, 300, 4000}  # what claims ask for: before and after a shock, and L03a's step

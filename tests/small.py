@@ -14,6 +14,7 @@ from mlp.train import Data, train
 
 NORMS = ("none", "batch", "layer")
 ALL_PROBES = sorted({**PROBES, **UNIT_PROBES})
+QUICK_PROBES = [name for name in ALL_PROBES if name in UNIT_PROBES or not PROBES.facts(name).costly]
 TRACED = ("x", "z", "a", "slope", "delta", "dw", "db", "w", "b", "w0", "step")
 
 

@@ -4,7 +4,7 @@ from math import exp, inf, log
 
 import numpy as np
 import pytest
-from small import ALL_PROBES, COLUMNS, NORMS, data, gradients, network, shaken, traces, watch
+from small import ALL_PROBES, COLUMNS, NORMS, QUICK_PROBES, data, gradients, network, shaken, traces, watch
 
 from mlp.losses import LOSSES, accuracy
 from mlp.network import create
@@ -140,12 +140,12 @@ ALONE = 2  # the run that is watched in company
 
 
 def trained(which, sample, *, shape, options, break_run=None):
-    """Snapshots of two steps, the second of which has a memory; with every probe, of the named RUNS."""
+    """Snapshots of two steps, the second of which has a memory; of the named RUNS, with every probe."""
     seeds, rates, inits = zip(*(RUNS[i] for i in which), strict=True)
     net = network(seeds=list(seeds), init=list(inits), n_in=sample.x.shape[1], **shape)
     if break_run is not None:
         break_run(net)
-    return watch(net, sample, seeds=seeds, lr=list(rates), steps=2, probes=ALL_PROBES, **options)
+    return watch(net, sample, seeds=seeds, lr=list(rates), steps=2, **{"probes": ALL_PROBES} | options)
 
 
 def check_in_company(sample, *, shape, options):
@@ -157,15 +157,21 @@ def check_in_company(sample, *, shape, options):
             same_bits(alone, stack, 0, rows)
 
 
-@pytest.mark.parametrize("width", [1, 10, pytest.param(64, marks=pytest.mark.slow), 100])
+# Of a hundred units Jacobians and their singular values take a second: these are left to the slow tests.
+WIDTHS = [(1, ALL_PROBES), (10, ALL_PROBES), (100, QUICK_PROBES)]
+WIDTHS += [pytest.param(width, ALL_PROBES, marks=pytest.mark.slow) for width in (64, 100)]
+
+
+@pytest.mark.parametrize(("width", "probes"), WIDTHS, ids=["1", "10", "100 quickly", "64", "100"])
 @pytest.mark.parametrize("trace", TRACES)
 @pytest.mark.parametrize("norm", sorted(NORM_TABLE))
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_run_is_the_same_bits_alone_and_in_any_stack(dtype, norm, trace, width, rng):
+def test_a_run_is_the_same_bits_alone_and_in_any_stack(dtype, norm, trace, width, probes, rng):
     """Every column, every array of every layer, every probe, every parameter."""
     sample = data(rng, n=70, n_in=9)
     shape = {"depth": 2, "width": width, "dtype": dtype, "norm": norm, "residual": 0.5}
-    check_in_company(sample, shape=shape, options={"batch": 33, "trace": trace, "optimiser": "momentum"})
+    options = {"batch": 33, "trace": trace, "optimiser": "momentum", "probes": probes}
+    check_in_company(sample, shape=shape, options=options)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -203,7 +209,7 @@ def test_at_every_batch_size(batch, dtype, rng):
 def test_where_a_probe_set_is_larger_than_a_cache(dtype, rng):
     """Runs are then traced in groups, and the groups differ with the stack."""
     shape = {"width": 100, "dtype": dtype, "norm": "batch"}
-    check_in_company(data(rng, n=700, n_in=9), shape=shape, options={"batch": 33})
+    check_in_company(data(rng, n=700, n_in=9), shape=shape, options={"batch": 33, "probes": QUICK_PROBES})
 
 
 def overshoots(net):

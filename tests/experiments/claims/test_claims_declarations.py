@@ -26,11 +26,16 @@ SMALLER = {
     "L01_theory": ["activation=[sigmoid]", "init=[lecun_normal]", "depth=[5]"],
     "L03b_jacobians": ["width=16"],
     "L12_laws": ["depth=[60]"],
+    "L21_random_walk": ["depth=5", "width=8"],
     "W01_linear": ["depth=[0,2]", "dataset=[xor]"],
     "W04_gradient_shrinks": ["depth=[2,10]"],
     "W07_slow_convergence": ["lr=[0.1,1]", "steps=3", "watch=4"],
     "W11_relu_no_vanishing": ["depth=[2,10]"],
 }
+OPTIONS = {
+    "L16_finite_width": "(nets=2)",
+    "L21_random_walk": "(nets=2)",
+}  # networks that they draw themselves
 DRAWN = {
     "L05_born_dead",
     "L06_spread",
@@ -75,7 +80,9 @@ def judged(name, runs):
         return {probe: 0.1 + rng.random() for probe in declared}
 
     watched = {"L03a_saturation": [4000], "W07_slow_convergence": range(4)}.get(name)
-    (found,) = judge([name], made(runs, steps, layers if declared else None, watched=watched))
+    (found,) = judge(
+        [name + OPTIONS.get(name, "")], made(runs, steps, layers if declared else None, watched=watched)
+    )
     return found
 
 

@@ -13,6 +13,7 @@ from random_records import NAMES, SPOILT, VALUES, experiment_of, world
 from experiments import config
 from experiments.analysis.ratios import fields, probe_column
 from experiments.claims import CLAIMS, judge
+from experiments.claims.literature import depth
 
 TIMES = 40  # so that the 25 claims that look at records or at the settings of runs make a thousand
 READS_NOTHING = {"write_up/w02_squashes", "write_up/w03_slope", "write_up/w15_pictures"}
@@ -22,6 +23,12 @@ DRAWS_ITS_OWN = {  # claims that need of a run no more than its settings, and ne
 }  # fmt: skip
 READERS = sorted(set(NAMES) - READS_NOTHING - DRAWS_ITS_OWN)
 STATUSES = {"supported", "conditional", "contradicted", "inconclusive"}
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch):
+    """The networks beside which L07 checks its maps, of 1,000 units where it is judged."""
+    monkeypatch.setattr(depth, "WIDE", 20)
 
 
 def verdicts_on(name, rng, **fixed):

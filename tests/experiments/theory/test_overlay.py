@@ -123,8 +123,9 @@ def test_the_start_panels_of_the_gradient_carry_line_and_band(measured):
     figure = FIGURES["gradient_by_layer"](measured)
     assert entries(figure) == [ENTRY]
     prediction = predictions(measured)[measured.runs["run_id"].iloc[0]]
+    drawn = panels(figure)
     for title, probe in (("‖delta‖ at the start", "delta_norm"), ("‖dw‖ at the start", "dw_norm")):
-        axes = panels(figure)[title]
+        axes = drawn[title]
         assert len(lines(axes)) == 3
         assert lines(axes)[0].get_ydata() == pytest.approx(prediction.centre(probe))
         hatched = [band for band in axes.collections if band.get_hatch()]
@@ -158,8 +159,9 @@ def test_the_forward_signal_is_predicted_in_the_hidden_layers_without_a_band(mea
     figure = FIGURES["forward_by_layer"](measured)
     assert entries(figure) == ["theory, at initialisation"]
     prediction = predictions(measured)[measured.runs["run_id"].iloc[0]]
+    drawn = panels(figure)
     for title, probe in (("mean at the start", "a_mean"), ("variance at the start", "a_var")):
-        line = lines(panels(figure)[title])[0]
+        line = lines(drawn[title])[0]
         assert line.get_xdata().tolist() == [1, 2, 3, 4, 5, 6]
         assert line.get_ydata() == pytest.approx(prediction.centre(probe)[:-1])
 
