@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.plots.style import faint, show, spread
+from experiments.plots.style import faint, points, show, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 STRIDES = [m * 10**e for e in range(8) for m in (1, 2, 3, 5)]  # between two powers of ten that are named
+DIGIT = 0.0022  # of a panel's width that a digit takes for each point of its type, at most
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -167,15 +168,18 @@ def step_axis(axes: Axes, last: int) -> None:
 
 
 def number_axis(axes: Axes, values: Iterable[float], label: str) -> None:
-    """An x axis with a tick at each value whose name does not touch the one to the right."""
-    values = sorted(values, reverse=True)
-    width = (values[0] - values[-1]) or 1.0
-    named = values[:1]
-    for value in values[1:]:
-        if named[-1] - value >= 0.08 * width:
+    """An x axis with a tick at the first and last value, and at each between whose name touches no other."""
+    names = {value: plainly(value) if value % 1 else show(value) for value in sorted(values)}
+    low, high = min(names), max(names)
+    width = (high - low) or 1.0
+    digit = DIGIT * points("xtick.labelsize") * width
+    named = [high, low]
+    for value in sorted(names, reverse=True):
+        if all(abs(value - n) >= (len(names[value]) + len(names[n]) + 1) / 2 * digit for n in named):
             named.append(value)
-    axes.set_xlim(values[-1] - 0.05 * width, values[0] + 0.05 * width)
-    axes.set_xticks(named, [plainly(value) if value % 1 else show(value) for value in named])
+    axes.set_xlim(low - 0.05 * width, high + 0.05 * width)
+    ticks = sorted(set(named))
+    axes.set_xticks(ticks, [names[value] for value in ticks])
     axes.set_xlabel(label)
 
 

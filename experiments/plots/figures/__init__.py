@@ -5,6 +5,7 @@ from experiments.plots.figures import (  # isort: skip
     layers,
     lessons,
     activation_curves,
+    activation_times,
     boundary,
     choices,
     compute,
@@ -20,6 +21,7 @@ from experiments.plots.figures import (  # isort: skip
 )
 
 __all__ = [
-    "activation_curves", "boundary", "choices", "compute", "how_deep", "judged", "layers", "lessons",
-    "magnitudes", "normal", "residual", "spectra", "trainability", "underflow", "unit_lives",
+    "activation_curves", "activation_times", "boundary", "choices", "compute", "how_deep", "judged",
+    "layers", "lessons", "magnitudes", "normal", "residual", "spectra", "trainability", "underflow",
+    "unit_lives",
 ]  # fmt: skip

@@ -57,7 +57,7 @@ def activation_functions(
         for text, act in acts.items()
     ]
     steepest = sorted(texts, key=lambda text: acts[text].max_slope)
-    few = [texts.index(text) for text in _contrast(steepest)]
+    few = [texts.index(text) for text in _contrast(steepest, acts)]
     subtitle, guide = sentences(activation_functions)
     return Picture(
         Words(_finding(acts), subtitle, guide),
@@ -68,10 +68,11 @@ def activation_functions(
     )
 
 
-def _contrast(texts: list[str]) -> list[str]:
-    """Of those in order of their largest slope the flattest, the steepest and two between."""
-    places = style.spread(len(texts), 4)
-    return [texts[i] for i in sorted(places, key=lambda i: (i not in (0, len(texts) - 1), i))]
+def _contrast(texts: list[str], acts: dict[str, Activation]) -> list[str]:
+    """Four at most: the flattest, the first of the steepest, and others spread evenly between them."""
+    flat, steep = texts[0], max(texts, key=lambda text: acts[text].max_slope)
+    between = [texts[i] for i in style.spread(len(texts), 4) if texts[i] not in (flat, steep)]
+    return list(dict.fromkeys([flat, steep, *between]))[:4]
 
 
 def _finding(acts: dict[str, Activation]) -> str:
@@ -79,11 +80,12 @@ def _finding(acts: dict[str, Activation]) -> str:
     flat = min(acts, key=lambda text: acts[text].max_slope)
     steep = max(acts, key=lambda text: acts[text].max_slope)
     name = titles.spoken(["activation"], [flat])
-    text = f"{name}’s slope is at most {plainly(acts[flat].max_slope)}"
+    most = plainly(acts[flat].max_slope)
+    text = f"{name}’s slope, a factor of the gradient in each layer, is at most {most}"
     if acts[steep].max_slope > acts[flat].max_slope:
         other = titles.spoken(["activation"], [steep])
         text += f", {other}’s at most {plainly(acts[steep].max_slope)}"
-    return titles.sentence(text) + ": each layer multiplies the gradient by it"
+    return titles.sentence(text)
 
 
 def _keys() -> list[Artist]:

@@ -1,4 +1,4 @@
-"""Figures of what claims compare: settings at their own best, learning rates, batches, costs."""
+"""Figures of what claims compare: settings at their own best, learning rates, batches."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis import cost as timing
 from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.score import Score, score_of
 from experiments.analysis.selection import at_last_step, own_best, steps_to
 from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, along, needs, sentences, without_records
+from experiments.plots.figure_table import FIGURES, along, needs, sentences
 from experiments.plots.figures.layers import accuracy_options, main_curves
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
@@ -39,7 +38,6 @@ from mlp.registry import Positive
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 CHOSEN = "Each at its own best learning rate by {}, which one half of the seeds chooses for the other."
@@ -167,18 +165,31 @@ def accuracy_by_setting(records: Records, *, where: Where = "") -> Picture:
     )  # fmt: skip
     said = notes(view, [curves], "Bar: median of {}; dots: their range")
     subtitle, guide = sentences(accuracy_by_setting)
-    return Picture(Words(_range_of(values, names, score), subtitle, guide, tuple(said)), (panel,))
+    found = _range_of(values, [key for key, _ in rows], keys, score)
+    return Picture(Words(found, subtitle, guide, tuple(said)), (panel,))
 
 
-def _range_of(values: Sequence[np.ndarray], names: Sequence[str], score: Score) -> str:
-    """The settings of the best and the worst median."""
+def _range_of(
+    values: Sequence[np.ndarray], settings: Sequence[tuple[Any, ...]], keys: Sequence[str], score: Score
+) -> str:
+    """The settings of the best and the worst median, by what sets these two apart."""
     finite = [found[np.isfinite(found)] for found in values]
-    middle = {name: float(np.median(found)) for name, found in zip(names, finite, strict=True) if len(found)}
+    middle = {place: float(np.median(found)) for place, found in enumerate(finite) if len(found)}
     if not middle:
         return titles.NOTHING
     best, worst = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
-    text = f"Best: {best}, with a {score.words(score.test)} of {titles.share(middle[best])}"
-    return text if best == worst else f"{text}; worst: {worst}, {titles.share(middle[worst])}"
+    apart = [
+        i for i, key in enumerate(keys) if key == "activation" or settings[best][i] != settings[worst][i]
+    ]
+    names = [_spoken(keys, settings[place], apart) for place in (best, worst)]
+    text = f"{names[0]} reaches a {score.words(score.test)} of {titles.share(middle[best])}"
+    return titles.sentence(text if best == worst else f"{text}, {names[1]} {titles.share(middle[worst])}")
+
+
+def _spoken(keys: Sequence[str], setting: tuple[Any, ...], apart: Sequence[int]) -> str:
+    """A setting by these of its fields; that one is none or 0 goes without saying where others say enough."""
+    told = [i for i in apart if setting[i] not in ("none", 0)] or apart
+    return titles.spoken([keys[i] for i in told], [setting[i] for i in told])
 
 
 def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
@@ -289,86 +300,3 @@ def _fastest(view: View, curves: pd.DataFrame, target: float) -> str:
     times = f": {slow.value / fast.value:.2g} times as many" if fast.value else ""
     more = f", {slow.name} {plainly(slow.value)}{times}"
     return titles.sentence(text if fast is slow else text + more)
-
-
-# Costs ----------------------------------------------------------------------------------------------------
-
-
-@FIGURES
-@without_records
-def activation_costs(records: Records | None) -> Picture:
-    """What the write-up's activations cost, timed when this was drawn, on one thread.
-
-    Bar: median of several processes, line: their range, which covers it with probability 0.97. One element:
-    forward and backward, as the training loop does both. Part of a step: what of a whole training step is the
-    activation's. The write-up's own code, on a logarithmic scale: there a ReLU is a Python loop.
-    """
-    costs = _costs()
-    colours = style.looks(timing.TIMED, "activation")
-    panels = [
-        Panel(name, partial(_draw_bars, bars=bars, colours=colours, labels=(x, y), logarithmic=place == 2))
-        for place, (name, x, y, bars) in enumerate(costs)
-    ]
-    subtitle, guide = sentences(activation_costs)
-    return Picture(
-        Words(_dearest(costs[0][3]), subtitle, guide),
-        tuple(panels),
-        (0, 1, 2),
-        across=3,
-        legend=partial(_keys, colours),
-    )
-
-
-def _dearest(bars: dict[str, dict[str, timing.Times]]) -> str:
-    """The dearest activation beside ReLU, in the first group of bars."""
-    group, times = next(iter(bars.items()))
-    middle = {text: float(np.median(np.median(each, axis=-1))) for text, each in times.items()}
-    dear, cheap = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
-    where = " ".join(group.split())
-    text = f"{titles.spoken(['activation'], [dear])} costs {plainly(middle[dear])} ns per element ({where}), "
-    text += f"{middle[dear] / middle[cheap]:.2g} times as much as {titles.spoken(['activation'], [cheap])}"
-    return titles.sentence(text)
-
-
-def _keys(colours: dict[str, style.Look]) -> list[Artist]:
-    from matplotlib.patches import Patch
-
-    return [Patch(color=style.as_set(look.colour), label=text) for text, look in colours.items()]
-
-
-def _costs() -> list[tuple[str, str, str, dict[str, dict[str, timing.Times]]]]:
-    """Of each panel its name, its axes and its groups of bars."""
-    found = timing.costs(timing.TIMED)
-    elements = {
-        f"{dtype.replace('float', 'f')}\n{place.removesuffix(' cache')}": times
-        for (dtype, place), times in found.element.items()
-    }
-    steps = {
-        f"{width}": {text: times.share(text) for text in timing.TIMED} for width, times in found.step.items()
-    }
-    printed = {"": found.printed}
-    return [
-        ("one element", "number format, in or out of the cache", "ns", elements),
-        ("part of a training step", "width", "share", steps),
-        ("the write-up's own code", "function and derivative", "ns per element", printed),
-    ]
-
-
-def _draw_bars(
-    panel: Axes, scale: Any, *, bars: dict[str, dict[str, timing.Times]], colours: dict[str, style.Look],
-    labels: tuple[str, str], logarithmic: bool,
-) -> None:  # fmt: skip
-    """A group of bars for each entry, one bar an activation."""
-    wide = 0.8 / len(colours)
-    for group, times in enumerate(bars.values()):
-        for place, (text, look) in enumerate(colours.items()):
-            each = np.median(times[text], axis=-1)  # of every process
-            x = group + (place - (len(colours) - 1) / 2) * wide
-            panel.bar(x, np.median(each), wide * 0.92, color=style.shown(look, panel).colour, label=text)
-            panel.vlines(x, each.min(), each.max(), color=style.ink(panel), linewidth=1.4)
-    panel.set_xticks(range(len(bars)), list(bars))
-    panel.grid(axis="x", visible=False)
-    panel.set_xlabel(labels[0])
-    panel.set_ylabel(labels[1])
-    if logarithmic:
-        panel.set_yscale("log")

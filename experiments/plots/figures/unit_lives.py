@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BACK = (0, (4, 1.5))  # dashes of what came back
+MOST = 4  # settings whose deaths and revivals stand side by side
 
 
 @FIGURES
@@ -63,16 +64,20 @@ def unit_life(
     ]  # fmt: skip
     subtitle, guide = sentences(unit_life)
     said = notes(view, [columns[0][0].curves])
-    finding, place = _toll(view, keys, columns[1], state)
-    return Picture(
-        Words(finding, subtitle, guide, tuple(said)), tuple(panels), (3 * place + 1, 3 * place), across=3
-    )
+    finding, worst = _toll(view, keys, columns[1], state)
+    several = 1 < len(keys) <= MOST  # settings that can be compared: their deaths and revivals side by side
+    order = [worst, *(place for place in range(len(keys)) if place != worst)]
+    few = tuple(3 * place + 1 for place in order) if several else (3 * worst + 1, 3 * worst)
+    return Picture(Words(finding, subtitle, guide, tuple(said)), tuple(panels), few, across=3)
 
 
 def _toll(
     view: View, keys: Sequence[tuple[Any, ...]], counted: Sequence[Column], state: str
 ) -> tuple[str, int]:
-    """Of the setting in which most units die: how many did and how many came back, and which it is."""
+    """Of the setting in which most units die: how many did and how many came back, and which it is.
+
+    Where the settings are few, beside it the one in which fewest die.
+    """
     sums = []
     for key in keys:
         deaths, back = (column.only(view.facet, key).curves for column in counted)
@@ -82,17 +87,18 @@ def _toll(
     if not known:
         return titles.NOTHING, 0
     worst = max(known, key=lambda i: sums[i][0])
-    deaths, back = sums[worst]
-    what = "dies" if state == "dead" else "falls inactive"
-    where = f" ({titles.spoken(view.facet, keys[worst])})" if view.facet else ""
+    best = min(known, key=lambda i: sums[i][0]) if len(keys) <= MOST else worst
+    told = [titles.under(view.facet, keys[i], _fate(*sums[i], state)) for i in (worst, best)]
+    return (told[0] if worst == best else f"{told[0]}; {told[1][:1].lower()}{told[1][1:]}"), worst
+
+
+def _fate(deaths: float, back: float, state: str) -> str:
+    """How often a unit dies and what part of the deaths are undone, or the same of its inactivity."""
+    verb, event = ("dies", "deaths") if state == "dead" else ("falls inactive", "spells")
     if deaths == 0:
-        return f"No unit {what}{where}", worst
-    event = "deaths" if state == "dead" else "spells of inactivity"
-    return f"{deaths:.2g} {event} per unit, {_undone(deaths, back)}{where}", worst
-
-
-def _undone(deaths: float, back: float) -> str:
-    return "none of them undone" if back == 0 else f"{titles.portion(min(back / deaths, 1.0))} of them undone"
+        return f"no unit {verb}"
+    undone = titles.portion(min(back / deaths, 1.0))
+    return f"a unit {verb} {deaths:.2g} times on average, and {undone} of the {event} are undone"
 
 
 def _ends(drawn: Sequence[Sequence[Column]]) -> Any:
