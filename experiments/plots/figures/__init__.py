@@ -8,6 +8,7 @@ from experiments.plots.figures import (  # isort: skip
     boundary,
     choices,
     compute,
+    curvature,
     how_deep,
     judged,
     magnitudes,
@@ -20,6 +21,6 @@ from experiments.plots.figures import (  # isort: skip
 )
 
 __all__ = [
-    "activation_curves", "boundary", "choices", "compute", "how_deep", "judged", "layers", "lessons",
-    "magnitudes", "normal", "residual", "spectra", "trainability", "underflow", "unit_lives",
+    "activation_curves", "boundary", "choices", "compute", "curvature", "how_deep", "judged", "layers",
+    "lessons", "magnitudes", "normal", "residual", "spectra", "trainability", "underflow", "unit_lives",
 ]  # fmt: skip
