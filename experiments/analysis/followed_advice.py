@@ -23,15 +23,16 @@ ADVICE = (
 CELL = ["depth", "init", "optimiser", "dataset"]
 MATTERS, SAME = 0.01, 0.02  # of test accuracy: beyond the first it gains or loses, within the second nothing
 SHORT = 0.02  # of test accuracy: how far under the worse side's end the mark for the time lies
+LEARNT = 0.1  # of test accuracy: what the worse side has to gain for a time to be asked of both
 
 
 def advice_costs(records: Records) -> pd.DataFrame:
     """Return for each piece of advice and each cell of the grid what following it changes.
 
     Each side at its own best rate, chosen on the other half of the seeds. Columns: advice, take, instead, the
-    fields of CELL, seeds, difference (of test accuracy: median, paired by seed), low, high (its range),
-    verdict, updates_take and updates_instead (median first watched update at which the test accuracy is that
-    of the worse side at its end, less SHORT; inf if never), on_edge (whether either rate ends its grid).
+    fields of CELL, seeds (pairs of which both runs ended), difference (of test accuracy: median, paired by
+    seed), low, high (its range), verdict (open if a run diverged), updates_take and updates_instead (see
+    `_times`), on_edge (whether either rate ends its grid).
     """
     import pandas as pd
 
@@ -41,11 +42,10 @@ def advice_costs(records: Records) -> pd.DataFrame:
         for cell, found in best.groupby(CELL, sort=False):
             one, other = (found[found["activation"] == text].set_index("seed") for text in (take, instead))
             gap = (one["value"] - other["value"]).to_numpy()
-            mark = min(one["value"].median(), other["value"].median()) - SHORT
-            updates = [_updates(records, side["run_id"], mark) for side in (one, other)]
             edge = bool(one["on_edge"].any() or other["on_edge"].any())
-            middle, low, high = np.median(gap), gap.min(), gap.max()
-            numbers = (len(gap), middle, low, high, verdict(low, high), *updates, edge)
+            middle, low, high = np.median(gap), gap.min(), gap.max()  # NaN if a run diverged
+            pairs, times = int(np.isfinite(gap).sum()), _times(records, one, other)
+            numbers = (pairs, middle, low, high, verdict(low, high), *times, edge)
             rows.append((advice, take, instead, *cell, *numbers))
     names = ["seeds", "difference", "low", "high", "verdict", "updates_take", "updates_instead", "on_edge"]
     return pd.DataFrame(rows, columns=["advice", "take", "instead", *CELL, *names])
@@ -60,8 +60,23 @@ def verdict(low: float, high: float) -> str:
     return "does not matter" if low >= -SAME and high <= SAME else "open"
 
 
-def _updates(records: Records, runs: pd.Series, mark: float) -> float:
-    """Return the median over runs of the first watched update with at least this test accuracy."""
-    steps = records.steps[records.steps["run_id"].isin(runs) & (records.steps["test_accuracy"] >= mark)]
-    first = steps.groupby("run_id")["step"].min().reindex(runs).fillna(np.inf)
-    return float(np.median(first))
+def _times(records: Records, one: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float]:
+    """Return for each side after how many updates it can do what the worse side can at its end, less SHORT.
+
+    It is the first watched update at which half of the runs have that test accuracy. NaN for both where the
+    worse side has gained less than LEARNT over its start: what an untrained network can do takes no time.
+    """
+    ends = [_half(side["value"].fillna(-np.inf)) for side in (one, other)]
+    worse = one if ends[0] <= ends[1] else other
+    steps = records.steps[["run_id", "step", "test_accuracy"]]
+    start = steps[(steps["step"] == 0) & steps["run_id"].isin(worse["run_id"])]["test_accuracy"]
+    if min(ends) - start.median() < LEARNT:
+        return np.nan, np.nan
+    able = steps[steps["test_accuracy"] >= min(ends) - SHORT].groupby("run_id")["step"].min()
+    first, second = (-_half(-side["run_id"].map(able).fillna(np.inf)) for side in (one, other))
+    return first, second
+
+
+def _half(values: pd.Series) -> float:
+    """Return the largest of the values that at least half of them reach."""
+    return float(np.sort(values)[len(values) // 2])

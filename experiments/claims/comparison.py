@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[Tag, ...]] = {
 ERRORS = 3.0  # standard errors of the mean of six seeds that hold it as certainly as their range the median
 SCALES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # on which one value scatters as another
     "log": (lambda x: np.where(x > 0, np.log(x), np.nan), np.exp),
-    "count": (lambda x: np.sqrt(x + 0.375), lambda y: max(round(max(y, 0) ** 2 - 0.375, 9), 0)),
+    "count": (lambda x: np.sqrt(x + 0.375), lambda y: max(0.0, round(max(y, 0) ** 2 - 0.375, 9))),
 }
 CHANCE = 0.03  # that an interval misses; the range of six seeds misses their median as often
 CHANCES = 4.0  # binomial errors that a share may be away; by chance one in 16,000 is

@@ -36,7 +36,7 @@ SLOPE_OFF, SIZE_OFF = 0.05, 0.1  # how far off the slope and p/ℓ may be, as a 
     "the weights"
 )
 def L17_tanh_skips(records: Records) -> Verdict:
-    """With skip connections tanh's gradient explodes by the square root of the depth, not by the depth.
+    """With skip connections the log of tanh's gradient grows with the square root of the depth only.
 
     Measured: At the start of tanh networks whose blocks are x + tanh(W x): the slope of the log of the
     squared gradient that reaches a block's output, from layer 100 to layer 400, on the square root of the

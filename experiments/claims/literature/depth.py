@@ -79,7 +79,7 @@ def L07_depth_scale(
     the mean square q of z and the correlation c of two inputs in simulated networks of 1,000 units, beside
     the maps.
 
-    Nuance: It holds on both flanks of the map. Between them, from σ_w² = 1.5 to 2.2, where ξ_c rises beyond
+    Nuance: It holds on both flanks of the map. Between them, from σ_w² = 1.6 to 2.2, where ξ_c rises beyond
     every depth, the frontier stays at about fifty layers: there the two hundred updates end learning, not the
     signal. The factor depends on that budget, and the limits 3 and 9 are ours.
 

@@ -224,8 +224,8 @@ ZEROS_OFF = 0.01  # how far from a half the share of zeros at the start may be
 @CLAIMS
 @needs("saturated_fraction", varies=("activation", "lr"))
 @rule(
-    f"means over seeds: softplus errs more than both others, tanh not {-LEAST['relu', 'tanh']:g} points less "
-    f"than the rectifier; zeros at the start ½ ± {ZEROS_OFF:g}"
+    f"means over seeds: softplus errs more than both others, tanh at most {-LEAST['relu', 'tanh']:g} points "
+    f"less than the rectifier; zeros at the start ½ ± {ZEROS_OFF:g}"
 )
 def L13_rectifiers(records: Records) -> Verdict:
     """Rectifier networks err no more than tanh networks, and both less than softplus networks; half is zero.

@@ -257,8 +257,8 @@ COLLAPSE = 0.1  # how far two variances of the log may be apart at equal depth o
 
 @CLAIMS
 @rule(
-    f"moment ratio within {100 * RATIO_OFF:g} % of Π(1 + 5/n), and at equal β the variance of the log within "
-    f"{100 * COLLAPSE:g} %, the means over seeds"
+    f"moment ratio within {100 * RATIO_OFF:g} % of Π(1 + 5/n), and at equal depth over width the variances "
+    f"of the log within {100 * COLLAPSE:g} % of each other, the means over seeds"
 )
 def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
     """The gradients of He-initialised ReLU networks scatter by Π(1 + 5/n), that is by depth over width.

@@ -49,7 +49,7 @@ KEPT_OFF = 0.4  # how far off q and ‖delta‖² may be after all layers, as a 
     lambda within: f"mean over seeds: q and ‖delta‖² change by less than {100 * within:g} % over all layers"
 )
 def L15_half_stable(records: Records, *, within: Share = KEPT_OFF) -> Verdict:
-    """GELU and SiLU are critical only with biases, and then keep signal and gradient through thirty layers.
+    """At their critical points, which have biases, GELU and SiLU keep signal and gradient for thirty layers.
 
     Measured: At the start, for both activations at their critical weights and biases, with inputs of such
     size that layer 1 stands at the fixed point: the mean square of z in the last hidden layer over that in
@@ -160,7 +160,10 @@ FITTED_OFF = 1e-3
 
 @CLAIMS
 @rule(
-    lambda within, **_: f"mean ln(‖delta_1‖/‖delta_depth‖) over seeds within {within:g} of theory, for both"
+    lambda within, **_: (
+        f"mean ln(‖delta_1‖/‖delta_depth‖) over seeds within {within:g} of theory, with He's weights and "
+        "with the larger gain"
+    )
 )
 def L21_random_walk(records: Records, *, within: Positive = WALK_OFF, nets: Count = 20) -> Verdict:
     """He's weights keep the mean square gradient while its usual size decays; a slightly larger gain keeps

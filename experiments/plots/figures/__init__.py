@@ -9,6 +9,7 @@ from experiments.plots.figures import (  # isort: skip
     boundary,
     choices,
     compute,
+    curvature,
     how_deep,
     judged,
     magnitudes,
@@ -21,7 +22,7 @@ from experiments.plots.figures import (  # isort: skip
 )
 
 __all__ = [
-    "activation_curves", "activation_times", "boundary", "choices", "compute", "how_deep", "judged",
-    "layers", "lessons", "magnitudes", "normal", "residual", "spectra", "trainability", "underflow",
+    "activation_curves", "activation_times", "boundary", "choices", "compute", "curvature", "how_deep",
+    "judged", "layers", "lessons", "magnitudes", "normal", "residual", "spectra", "trainability", "underflow",
     "unit_lives",
 ]  # fmt: skip

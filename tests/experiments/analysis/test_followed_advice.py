@@ -33,6 +33,31 @@ def test_the_cost_is_the_paired_difference_at_each_sides_own_best_rate():
     assert (row["updates_take"], row["updates_instead"]) == (10, 10)  # 0.4825 is passed at the first look
 
 
+def test_a_time_is_asked_only_where_the_worse_side_has_learnt_something():
+    """From 0.45, sigmoid gains 0.05: nothing that both can do. tanh and ReLU gain more and have a time."""
+
+    def steps(run, step):
+        end = REACHED[run.activation] + 0.001 * run.seed
+        return {"test_accuracy": {0: 0.45, 10: (0.45 + end) / 2, 100: end}[step]}
+
+    runs = grid(activation=list(REACHED), lr=[0.01, 0.1], depth=2, steps=100, seed=list(range(6)))
+    table = advice_costs(made(runs, steps, watched=[10])).set_index(["take", "instead"])
+    times = ["updates_take", "updates_instead"]
+    assert table.loc[("tanh", "sigmoid"), times].isna().all()
+    assert table.loc[("relu", "tanh"), times].tolist() == [100, 100]
+
+
+def test_a_diverged_run_leaves_its_cell_open_and_is_not_counted():
+    def steps(run, step):
+        return {"test_accuracy": REACHED[run.activation] * (step > 0) - 0.3 * (run.lr < 0.1)}
+
+    runs = grid(activation=list(REACHED), lr=[0.01, 0.1], depth=2, steps=100, seed=list(range(6)))
+    lost = {run for run in runs if run.activation == "relu" and run.lr == 0.1 and run.seed == 1}
+    row = advice_costs(made(runs, steps, lost=lost)).set_index(["take", "instead"]).loc[("relu", "tanh")]
+    assert (row["seeds"], row["verdict"]) == (5, "open")
+    assert (row["updates_take"], row["updates_instead"]) == (100, 100)  # half of the runs are enough
+
+
 @pytest.mark.parametrize(
     ("low", "high", "word"),
     [(0.02, 0.3, "gains"), (-0.3, -0.02, "loses"), (-0.02, 0.02, "does not matter"), (-0.1, 0.3, "open"),

@@ -11,6 +11,7 @@ from synthetic import records
 from experiments.analysis import ratios as analysis
 from experiments.plots import FIGURES
 from experiments.plots.figures.magnitudes import ZERO, _Scale
+from experiments.storage.records import Records
 
 R = records(activation=["sigmoid", "relu"], depth=[3, 20], seed=[0, 1, 2])
 
@@ -103,3 +104,21 @@ def test_nothing_but_zeros_is_drawn():
     scale = _Scale.of(pd.DataFrame({"row": [ZERO, 3], "median": [1.0, 0.0]}))
     assert (scale.low, scale.high, list(scale.under)) == (0, 0, [ZERO])
     assert scale.bottom < scale.under[ZERO] < -0.5
+
+
+def test_the_sharpness_stands_beside_the_largest_that_is_stable():
+    """2/0.5 and 2/0.1 of gradient descent; Adam has no limit, and its panel no dashed line."""
+    fixed = {"activation": "tanh", "depth": 2, "lr": [0.1, 0.5], "seed": [0, 1, 2]}
+    descent, adam = (records(**fixed, optimiser=optimiser) for optimiser in ("sgd", "adam"))
+    both = Records.concat([descent, adam])
+    both.layers["sharpness"] = 3.0
+    figure = FIGURES.bind("sharpness_over_training(hue=lr)")(both)
+    drawn = {panel.setting: axes for panel, axes in zip(figure.panels, panels(figure), strict=True)}
+    dashed = {
+        name: sorted({float(y) for each in axes.lines if each.get_label() == "_predicted"
+                      for y in each.get_ydata()})
+        for name, axes in drawn.items()
+    }  # fmt: skip
+    assert {name.split("=")[-1]: ys for name, ys in dashed.items()} == {"sgd": [4.0, 20.0], "adam": []}
+    assert "ends at 0.15 of the largest stable" in figure.words.finding
+    assert "0.75" in figure.words.finding

@@ -46,7 +46,11 @@ def with_units(records, width=2):
     layers = records.layers[FEW[:3]].iloc[rows].reset_index(drop=True)
     unit = np.arange(len(layers)) % width
     values = layers["layer"].to_numpy() / 7 + unit
-    return replace(records, layers=records.layers[FEW], units=typed("units", {**layers, "unit": unit, "unit_bias": values}))
+    return replace(
+        records,
+        layers=records.layers[FEW],
+        units=typed("units", {**layers, "unit": unit, "unit_bias": values}),
+    )
 
 
 WHOLE = with_units(WHOLE)
@@ -673,6 +677,7 @@ def test_parts_from_before_a_field_was_added_have_its_default(results, monkeypat
 
 # One sweep a folder ---------------------------------------------------------------------------------------
 
+
 def _hold(root, way, held):
     with Store("x", root).sweep():
         if way == "fork" and os.fork() == 0:
@@ -755,7 +760,9 @@ def test_an_error_names_the_path_the_cause_and_the_way_out(results, monkeypatch,
     for number, advice in ADVICE.items():
         with monkeypatch.context() as patch:
             patch.setattr(os, call, _raise(number))
-            with pytest.raises(StoreError, match=rf"^{results.folder}\S*: cannot (make|write|lock): {advice}"):
+            with pytest.raises(
+                StoreError, match=rf"^{results.folder}\S*: cannot (make|write|lock): {advice}"
+            ):
                 sweep(results)
     assert sweep(results) == []
     same(results.load(IDS), WHOLE.of(IDS))

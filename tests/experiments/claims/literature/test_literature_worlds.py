@@ -208,6 +208,17 @@ def ranks(plain, norms=("none", "batch")):
     return made(runs, layers=layers)
 
 
+def curved(late, rates=(0.1, 1.25), batch=1437, largest=None, lost=()):
+    """Networks whose sharpness goes from 0.5 to `late` at the rate 1.25, and hardly rises at others."""
+
+    def layers(run, step, layer):
+        there = late if run.lr == 1.25 else largest or 0.6
+        return {"sharpness": 0.5 if step == 0 else there + 1e-3 * run.seed}
+
+    runs = grid(activation="tanh", loss="mean_squared_error", lr=list(rates), batch=batch, steps=9, seed=SIX)
+    return made(runs, layers=layers, lost=lost)
+
+
 def alike(cosine, slope=0.4305229):
     texts = ["relu", f"leaky_relu(slope={slope})"]
     runs = grid(activation=texts, depth=50, steps=0, seed=SIX)
@@ -298,6 +309,8 @@ FALSE = {
     "L25_untrained_loss": World(lambda: untrained(5.0)),
     # nothing collapses
     "L26_rank": World(lambda: ranks(5.0)),
+    # the sharpness rises and stops at two thirds of 2/η
+    "L27_edge_of_stability": World(lambda: curved(1.07)),
 }
 SILENT = {
     "L01_theory": World(
@@ -372,6 +385,9 @@ SILENT = {
     "L24_one_unit": World(lambda: chains(0.2, values=[1, 2]), words="on both sides of 4"),
     "L25_untrained_loss": World(lambda: untrained(2.0, size=30.0), words="too large"),
     "L26_rank": World(lambda: ranks(1.1, norms=["none"]), words="with and without batch normalisation"),
+    "L27_edge_of_stability": World(
+        lambda: curved(1.6, rates=[1.25]), words="can be reached and at which it cannot"
+    ),
 }  # fmt: skip
 
 
@@ -403,6 +419,24 @@ def test_a_claim_says_why_nothing_can_be_said(name):
     found, world = verdict_in(SILENT, name)
     assert found.status == "inconclusive", found.condition
     assert world.words in found.condition
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({"late": 1.65}, "supported", "1 control holds; 1 check holds"),
+        ({"late": 1.52 - 6e-3}, "contradicted", "fails for"),  # 1.52 is 0.95 of the limit
+        ({"late": 2.01}, "contradicted", "fails for"),  # 2 is 1.25 of it
+        ({"late": 1.998}, "inconclusive", "on both sides of an end"),
+        ({"late": 1.65, "largest": 21.0}, "inconclusive", "the control failed"),
+        ({"late": 1.65, "batch": 64}, "inconclusive", "a batch is 64 of 1437 examples"),
+        ({"late": 1.65, "lost": lambda run: run.seed == 3}, "inconclusive", "1 of 6 seeds have no value"),
+    ],
+)
+def test_the_edge_of_stability_is_a_range_with_a_control(options, status, words):
+    (found,) = judge(["L27_edge_of_stability"], curved(**options))
+    assert found.status == status, found.condition
+    assert words in found.condition
 
 
 def test_the_worlds_are_those_of_the_claims():
