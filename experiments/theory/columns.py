@@ -165,9 +165,7 @@ def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
         variance += _sampling(inputs, du + x * back.turn, x, cosines)
     p = paired / (terms.sum() + paired) if paired else 0.0
     variance += 2 * p * (2 - p) / (width * inputs.classes)  # of n·C products of Gaussians, and with the rest
-    variance = max(
-        variance, 0.0
-    )  # pairs whose gradients are unlike take more from so small a one than it has
+    variance = max(variance, 0.0)  # p < 0, where paired gradients are unlike, can take more than there is
     rows = (back.du * x * inputs.pairs).sum(axis=2)
     squares, own = layer.n_in * (rows.sum(axis=1) + paired), _not_shared(inputs, rows)
     drawn = own * float(np.log(squares).var()) if (squares > 0).all() else 0.0
