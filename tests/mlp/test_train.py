@@ -178,6 +178,7 @@ def test_a_run_is_the_same_bits_alone_and_in_any_stack(dtype, norm, trace, width
 @pytest.mark.parametrize("optimiser", sorted(OPTIMISERS))
 def test_with_every_optimiser(optimiser, dtype, rng):
     options = {"batch": 16, "optimiser": optimiser, "clip": 0.5, "weight_decay": 0.01, "schedule": "cosine"}
+    options["probes"] = QUICK_PROBES
     check_in_company(data(rng, n=40), shape={"width": 10, "dtype": dtype}, options=options)
 
 
@@ -186,7 +187,8 @@ def test_with_every_optimiser(optimiser, dtype, rng):
 @pytest.mark.parametrize("act", ["relu", "sigmoid", "gelu", "mish"])
 def test_with_every_loss_and_kind_of_activation(act, loss, dtype, rng):
     shape = {"act": act, "width": 10, "dtype": dtype}
-    check_in_company(data(rng, n=40), shape=shape, options={"batch": 16, "loss": loss})
+    probes = ALL_PROBES if dtype == "float64" else QUICK_PROBES
+    check_in_company(data(rng, n=40), shape=shape, options={"batch": 16, "loss": loss, "probes": probes})
 
 
 @pytest.mark.parametrize(
@@ -195,14 +197,16 @@ def test_with_every_loss_and_kind_of_activation(act, loss, dtype, rng):
 def test_at_every_depth(depth, dtype, rng):
     """At 40 layers of sigmoids a float32 gradient is rescaled on its way; in float64 that takes hundreds."""
     shape = {"act": "sigmoid", "depth": depth, "width": 10, "dtype": dtype}
-    check_in_company(data(rng, n=40), shape=shape, options={"batch": 16})
+    probes = ALL_PROBES if depth < 40 else QUICK_PROBES
+    check_in_company(data(rng, n=40), shape=shape, options={"batch": 16, "probes": probes})
 
 
 @pytest.mark.parametrize("batch", [1, 2, 40])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_at_every_batch_size(batch, dtype, rng):
     shape = {"width": 10, "dtype": dtype}
-    check_in_company(data(rng, n=40), shape=shape, options={"batch": batch, "probe_set": batch})
+    options = {"batch": batch, "probe_set": batch, "probes": QUICK_PROBES}
+    check_in_company(data(rng, n=40), shape=shape, options=options)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -33,6 +33,9 @@ def case(name) -> Records:
     made = {
         "ordinary": {"activation": FOUR, "depth": [2, 5, 20], "seed": [0, 1, 2],
                      "dead": [("activation", "relu")]},
+        "few": {"activation": BOTH, "depth": [2, 5, 20], "seed": [0, 1]},
+        "lost": {"activation": BOTH, "depth": 3, "seed": [0, 1, 2, 3, 4, 5],
+                 "diverged": [("activation", "sigmoid")]},
         "untrained": {"activation": BOTH, "depth": [3], "seed": [0, 1], "steps": 0},
         "single run": {"activation": "tanh", "depth": 3},
         "one layer": {"activation": BOTH, "depth": 1, "seed": [0, 1]},
@@ -118,9 +121,8 @@ UNTOLD = {"theory_residual", "seeds_choice", *UNTIMED}
 
 @pytest.mark.parametrize("figure", [n for n in FIGURES if "where" in FIGURES.options(n) and n not in UNTOLD])
 def test_every_figure_of_records_states_seeds_examples_and_lost_runs(figure):
-    r = records(activation=BOTH, depth=3, seed=[0, 1, 2, 3, 4, 5], diverged=[("activation", "sigmoid")])
-    r.layers.attrs["measured_on"] = "1437 training examples"
-    found = FIGURES[figure](r)
+    case("lost").layers.attrs["measured_on"] = "1437 training examples"
+    found = picture(figure, "lost")
     words = caption(found)
     subtitle, guide = sentences(FIGURES[figure])
     assert subtitle in (found.subtitle, found.finding)
@@ -142,7 +144,7 @@ def shown(found):
 
 @pytest.mark.parametrize("figure", [name for name in FIGURES if name not in UNTOLD])
 def test_every_panel_names_its_axes(figure):
-    for axes in shown(picture(figure)):
+    for axes in shown(picture(figure, "few")):
         assert axes.get_xlabel()
         for label in (axes.get_xlabel(), axes.get_ylabel()):
             assert "1 = nearest the input" in label or not label.startswith("layer")
@@ -150,7 +152,7 @@ def test_every_panel_names_its_axes(figure):
 
 @pytest.mark.parametrize("figure", [name for name in FIGURES if name not in UNTIMED])
 def test_every_figure_has_one_to_four_panels_unless_all_are_asked_for(figure):
-    found = picture(figure)
+    found = picture(figure, "few")
     assert 1 <= len(found.chosen) <= 4
     assert len(found.on(style="slide").chosen) <= 2
     assert found.on(every=True).chosen == list(found.panels)
