@@ -26,6 +26,15 @@ def _small(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "LONGEST_HELD", 1e9)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The records of a sweep whose stacks were stored one by one, and how many parts they made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VG_RESULTS", str(tmp_path_factory.mktemp("whole")))
+        patch.setattr("experiments.report.experiment_page.write_report", lambda *_, **__: ([], None))
+        return experiments.run(ASKED, name="apart"), len(parts("apart"))
+
+
 def parts(name):
     return {path.stem for path in (Store(name).folder / "runs").glob("[!0]*.parquet")} | {
         path.stem for path in (Store(name).folder / "runs").glob("0[!-]*.parquet")
@@ -38,12 +47,10 @@ def same(a, b):
         pd.testing.assert_frame_equal(*frames)
 
 
-def test_they_are_one_part_with_the_same_records(monkeypatch):
+def test_they_are_one_part_with_the_same_records(whole):
     together = experiments.run(ASKED, name="together")
-    assert len(parts("together")) == 1
-    monkeypatch.setattr(sweep, "MANY", 7)
-    apart = experiments.run(ASKED, name="apart", fresh=True)
-    assert len(parts("apart")) == 6
+    apart, of_apart = whole
+    assert (len(parts("together")), of_apart) == (1, 6)
     same(together, apart)
 
 
@@ -71,7 +78,7 @@ def test_a_crash_among_them_is_a_part_of_its_own(monkeypatch):
     assert len(parts("crashed")) == 3  # before, the crash, after
 
 
-def test_a_kill_costs_what_was_held_and_the_next_call_trains_just_that(monkeypatch):
+def test_a_kill_costs_what_was_held_and_the_next_call_trains_just_that(whole, monkeypatch):
     calls = []
 
     def until_the_fifth(runs, *given, **more):
@@ -87,5 +94,4 @@ def test_a_kill_costs_what_was_held_and_the_next_call_trains_just_that(monkeypat
     assert not Store("killed").finished()  # all four were held
     again = experiments.run(ASKED, name="killed")
     assert calls == [6, 5, 4, 3, 2, 6, 5, 4, 3, 2, 1]
-    monkeypatch.undo()
-    same(again, experiments.run(ASKED, name="whole"))
+    same(again, whole[0])
