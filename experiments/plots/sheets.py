@@ -93,12 +93,13 @@ def _lay_out(figure: Figure) -> None:
         shortened = [_shorten(axes) for axes in figure.axes]
         if any(shortened):
             engine.execute(figure)
-            engine.execute(figure)  # a colour bar finds its place in the second
     figure.set_layout_engine("none")
 
 
 def _shorten(axes: Axes) -> bool:
     """Whether the name of an axis was longer than the axis: it is now in two lines or without brackets."""
+    if axes.get_label() == "colour bar":
+        return False  # beside which there is room above and below
     room, changed = axes.get_window_extent(), False
     for axis, side in ((axes.xaxis, "width"), (axes.yaxis, "height")):
         label = axis.label

@@ -71,7 +71,7 @@ PREDICTED = (0, (4, 2.5))  # dashes of what theory expects, whatever it is of
 MOMENT, LEVEL = (0, (2, 2)), (0, (6, 3))  # dashes of a moment and of a level
 ENDS = {
     "light": (0.0, 0.8),
-    "dark": (0.25, 1.0),
+    "dark": (0.4, 1.0),
 }  # of the ordered map: beyond them a line is lost on the paper
 
 
