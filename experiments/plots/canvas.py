@@ -36,6 +36,7 @@ class Type:
     """Sizes in points, and what follows from them in inches."""
 
     title: float
+    lines: int  # of a title, at most: a longer one is set smaller
     label: float
     small: float
     line: float  # width of a data line
@@ -44,6 +45,7 @@ class Type:
     height: float | None
     most: int  # panels on one sheet of a default figure
     across: int  # panels beside one another
+    beside: int  # letters that a name at a line has room for there; where one is longer, a panel stands alone
     dots: int  # per inch
     formats: tuple[Format, ...]
 
@@ -51,9 +53,9 @@ class Type:
 # On a screen: SVG, which the report holds and every browser shows; `format=png` is for what shows none. A
 # slide is 13⅓ × 7½ inches, as those of the usual programs are: at 1920 × 1080 a point is two pixels.
 STYLES = {
-    "screen": Type(16, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 120, ("svg",)),
-    "slide": Type(32, 24, 24, 4.0, (6.0, 4.5), 40 / 3, 7.5, 2, 2, 144, ("png",)),
-    "paper": Type(9, 8, 7.5, 1.2, (3.4, 2.1), 3.4, None, 4, 1, 300, ("pdf",)),
+    "screen": Type(16, 2, 12, 10.5, 2.0, (5.4, 3.7), None, None, 4, 2, 24, 120, ("svg",)),
+    "slide": Type(32, 3, 24, 24, 4.0, (6.0, 4.5), 40 / 3, 7.5, 2, 2, 12, 144, ("png",)),
+    "paper": Type(9, 3, 8, 8, 1.2, (3.4, 2.1), 3.4, None, 4, 1, 24, 300, ("pdf",)),
 }
 
 

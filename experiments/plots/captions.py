@@ -70,7 +70,7 @@ def _fixed(view: View) -> str:
     first = runs.iloc[0]
     main = TOLD if (runs["steps"] > 0).any() else TOLD_UNTRAINED
     told = [name for name in shared if name in main or first[name] not in (defaults[name], "none")]
-    return f"Throughout: {name_of(told, first[told])}." if told else ""
+    return f"Throughout: {name_of(told, first[told], bare=('activation',))}." if told else ""
 
 
 def _measured_on(records: Records) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.plots import style
+from experiments.plots.wrapping import width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,8 @@ Array = np.ndarray[Any, Any]
 WIDE = 0.57  # of the type's size: a character's width, on the safe side
 HIGH = 1.25  # of the type's size: a line of text
 LONG = 16  # characters; a longer name is broken where its options begin
-WIDEST = 0.46  # of the panel that names may take
+WIDEST = 0.6  # of the panel that names beside lines may take
+OF_ROWS = 0.46  # the same of the names of rows, where they are wrapped
 MOST_FOR_NAMES = 0.7  # of a panel's width: names of rows that take more are wrapped
 
 
@@ -44,8 +46,8 @@ def broken(name: str) -> str:
     return f"{name[:place].rstrip()}\n{name[place:]}"
 
 
-ROWS = 0.4  # of a figure's height that rows of a panel have at least
-WRAPPED_ROWS = 0.55  # the same where the sheet was made high enough for names of several lines
+AROUND_ROWS = 3.6  # lines of text above and below the rows of a panel: its title, its numbers and their name
+TIGHT = 1.08  # of the type's size: from one row to the next, at least
 
 
 def row_names(names: Sequence[str], inches: float, size: float) -> list[str]:
@@ -56,7 +58,7 @@ def row_names(names: Sequence[str], inches: float, size: float) -> list[str]:
     room = inches * 72 / (WIDE * size)  # characters
     if max(map(len, names), default=0) <= MOST_FOR_NAMES * room:
         return list(names)
-    return [_in_lines(name, max(8, int(WIDEST * room))) for name in names]
+    return [_in_lines(name, max(8, int(OF_ROWS * room))) for name in names]
 
 
 def _in_lines(name: str, most: int) -> str:
@@ -68,23 +70,39 @@ def _in_lines(name: str, most: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def fitting_rows(axes: Axes, names: Sequence[str]) -> tuple[list[int], list[str]]:
+def fitting_rows(axes: Axes, names: Sequence[str], told: Sequence[int] = ()) -> tuple[list[int], list[str]]:
     """Which rows of a panel have room, evenly spread with the first and last, and how each is named.
+
+    told: those that the title speaks of, which stay.
 
     Long names take two lines where there is room for that, and as many as they need where they would leave
     the panel no width.
     """
     size, grid = style.points("ytick.labelsize"), axes.get_gridspec()
-    most = int(ROWS * axes.figure.get_figheight() * 72 / (HIGH * size))
+    room = axes.get_position().height * axes.figure.get_figheight() * 72
+    most = int((room - AROUND_ROWS * HIGH * style.points("axes.labelsize")) / (TIGHT * size))
     wide = axes.figure.get_figwidth() / (grid.ncols if grid else 1)
     wrapped = row_names(names, wide, size)
     if wrapped != list(names):
         lines = sum(name.count("\n") + 1 for name in wrapped) / len(names)
-        kept = style.spread(len(names), max(2, int(most * WRAPPED_ROWS / ROWS / lines)))
+        kept = _with(told, style.spread(len(names), max(2, int(most / lines))))
         return kept, [wrapped[i] for i in kept]
-    kept = style.spread(len(names), max(2, most))
+    kept = _with(told, style.spread(len(names), max(2, most)))
     halved = [broken(names[i]) for i in kept]
-    return kept, halved if sum(name.count("\n") + 1 for name in halved) <= most else [names[i] for i in kept]
+    tallest = max((name.count("\n") + 1 for name in halved), default=1)
+    return kept, halved if len(kept) * tallest <= most else [names[i] for i in kept]
+
+
+def _with(told: Sequence[int], kept: Sequence[int]) -> list[int]:
+    """As many rows as are kept, those that are told of among them, each in place of the one nearest to it."""
+    found = list(kept)
+    for row in told:
+        if row not in found:
+            found.remove(
+                min((i for i in found if i not in told), key=lambda i: abs(i - row), default=found[0])
+            )
+            found.append(row)
+    return sorted(found)
 
 
 def label_lines(axes: Axes, lines: Sequence[Line]) -> None:
@@ -106,8 +124,8 @@ def label_lines(axes: Axes, lines: Sequence[Line]) -> None:
     drawn.sort(key=lambda i: ends[side][i][1], reverse=True)
     drawn, greyed = _fitting(drawn, [broken(line.name) for line in lines], size * dots / box.height)
     texts = [broken(lines[i].name) for i in drawn] + ([f"{len(greyed)} more, in grey"] if greyed else [])
-    wide = max(len(part) for text in texts for part in text.split("\n")) * WIDE * size * dots
-    room = min(WIDEST, (wide + 1.9 * size * dots) / box.width)
+    wide = max(width_of(part, size) for text in texts for part in text.split("\n")) * axes.figure.dpi
+    room = min(WIDEST, (wide + 1.3 * size * dots) / box.width)
     _make_room(axes, room, side)
     heights = [(text.count("\n") + 1) * HIGH * size * dots / box.height for text in texts]
     wanted = [_end(axes, lines[i], side)[1] for i in drawn]

@@ -42,9 +42,9 @@ def draw_lines(
     """A panel for each quantity and combination of the facets, a line and its band for each hue.
 
     finding: the title; by default what is plotted. few: which of the columns answer the question (by
-    default all). marks: moments on an axis of steps, with their names. settings: the foremost, if not
-    chosen here. over_seeds: whether the lines are medians of seeds, which is then said. Panels in which there
-    is nothing to show are left out, and that is said.
+    default all). marks: moments on an axis of steps, with their names, which the legend tells. settings: the
+    foremost, if not chosen here. over_seeds: whether the lines are medians of seeds, which is then said.
+    Panels in which there is nothing to show are left out, and that is said.
     """
     keys, looks = settings_of(view), _looks(view, columns)
     cells = [(key, column.only(view.facet, key)) for key in keys for column in columns]
@@ -60,7 +60,7 @@ def draw_lines(
     return Picture(
         Words(view.shortened(finding) or subtitle, subtitle if finding else "", guide, tuple(said)),
         tuple(panels[i] for i in shown), tuple(shown.index(i) for i in kept[:MOST_FEW]),
-        across=_across(len(columns)), legend=partial(_theory, columns),
+        across=_across(len(columns)), legend=partial(_keys, columns, marks),
     )  # fmt: skip
 
 
@@ -97,11 +97,12 @@ def _panel(
     view: View, key: tuple[Any, ...], column: Column, looks: Looks, marks: Sequence[tuple[float, str]]
 ) -> Panel:
     names = {name for hue, _ in groups(column.curves, view.hue) if (name := name_of_hue(view, hue))}
+    parts = [part for name in (*names, *column.says.values()) for part in broken(name).split("\n")]
     return Panel(
         column.title, partial(_draw_panel, column=column, view=view, looks=looks, marks=marks),
         name_of(view.facet, key), column.label, column, _fit,
         rows=1.15 * sum(broken(name).count("\n") + 1 for name in names) + 1.1 * len(column.says),
-        label=partial(_label, column=column, view=view, looks=looks),
+        beside=max(map(len, parts), default=0), label=partial(_label, column=column, view=view, looks=looks),
     )  # fmt: skip
 
 
@@ -155,8 +156,8 @@ def _draw_panel(
     ground = _set_y(panel, fit, column)
     for level in _levels(column):
         style.guide(panel, level)
-    for place, text in marks if column.x == "step" else ():
-        style.mark(panel, place, text)
+    for place, _ in marks if column.x == "step" else ():
+        style.mark(panel, place)
     for hue, rows in groups(column.curves, view.hue):
         name = name_of_hue(view, hue) or "median"
         x, *values = _line(rows, column, ground, panel.get_ylim())
@@ -278,12 +279,13 @@ def _by_activation(view: View, hues: Sequence[tuple[Any, ...]], own: dict[Any, s
 # Words ----------------------------------------------------------------------------------------------------
 
 
-def _theory(columns: Sequence[Column]) -> list[Artist]:
-    """The legend's entry for what is predicted, if anything is, and for its band, if it has one."""
+def _keys(columns: Sequence[Column], marks: Sequence[tuple[float, str]]) -> list[Artist]:
+    """The legend's entries: for the moments that are marked, for what is predicted and for its band."""
     drawn = [column for column in columns if column.predicted is not None]
     wide = any((c.predicted["low"] < c.predicted["high"]).any() for c in drawn if c.predicted is not None)
     sd = " (±1 sd of one network)" if wide and drawn[0].reference == Column.reference else ""
-    return [style.prediction_key(drawn[0].reference + sd)] if drawn else []
+    marked = [style.mark_key(text) for _, text in marks if any(c.x == "step" for c in columns)]
+    return [*marked, *([style.prediction_key(drawn[0].reference + sd)] if drawn else [])]
 
 
 def _said_of_zeros(columns: Sequence[Column]) -> list[str]:

@@ -28,6 +28,7 @@ class Panel:
     group: panels of one group are drawn on one scale, which `scale` finds from all their `data`.
     draw: called with axes and that scale; label: called with them once the axes have their place and size.
     rows: lines of text that the panel needs the height of. names: those of its rows, where they may be long.
+    beside: letters of the longest line of a name that stands beside what is drawn.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Panel:
     scale: Callable[[Sequence[Any]], Any] | None = None
     rows: float = 0
     names: Sequence[str] = ()
+    beside: int = 0
     bar: Bar | None = None
     label: Callable[[Axes], None] | None = None
 

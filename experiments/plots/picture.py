@@ -75,10 +75,16 @@ class Picture:
 
     @property
     def chosen(self) -> list[Panel]:
-        """The panels that are drawn: those that answer the question, or all of them."""
+        """The panels that are drawn: those that answer the question, or all of them.
+
+        A slide has room for two at most, and for one where the names of its lines are long.
+        """
         if self.canvas.every or not self.few:
             return list(self.panels)
-        return [self.panels[place] for place in self.few[: self.canvas.type.most]]
+        kind = self.canvas.type
+        found = [self.panels[place] for place in self.few[: kind.most]]
+        alone = kind.height is not None and max(panel.beside for panel in found) > kind.beside
+        return found[:1] if alone else found
 
     def draw(self, axes: Axes | Iterable[Axes], panels: Sequence[Panel] | None = None) -> list[Axes]:
         """Draw panels, by default those that answer the question, on axes of one's own; return the axes.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import ceil
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from experiments.plots import style
 from experiments.plots.canvas import Canvas
 from experiments.plots.labels import HIGH, row_names
 from experiments.plots.panels import Content, Panel, scales
+from experiments.plots.wrapping import evenly, halved, width_of, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ON_A_SHEET = 12  # panels, where all are asked for
-BOLD, PLAIN = 0.62, 0.535  # of the type's size: a character's mean width
 EDGE = 0.16  # inches left and right of all text
 LINE = 1.3  # of the type's size: from one line of text to the next
+SMALLER = (1, 0.92, 0.85)  # of a title's size, one after the other, until it has few enough lines
+KEY = 5.4  # of the type's size: what the sample of a legend's key and the gaps beside it take
 MOST_SAID = 3  # lines of small type below a figure; the rest stands in its alt text
 
 Block = tuple[list[str], float, dict[str, Any]]  # lines, their size and how they are set
@@ -53,7 +55,8 @@ def _sheet(
         _foot(content, canvas, wide),
         list(content.legend()),
     )
-    top, bottom = _height(head) + 2 * EDGE, _height(foot) + EDGE * bool(foot) + _line(canvas) * bool(keys)
+    keyed = _line(canvas) * _rows_of_keys(keys, canvas, wide)
+    top, bottom = _height(head) + 2 * EDGE, _height(foot) + EDGE * bool(foot) + keyed
     total = canvas.inches[1] or high + top + bottom
     figure = Figure(figsize=(wide, total), dpi=canvas.type.dots)
     figure.set_layout_engine(
@@ -61,22 +64,23 @@ def _sheet(
         w_pad=0.09, h_pad=0.06, wspace=0.03, hspace=0.03,
     )  # fmt: skip
     _write(figure, head, total - EDGE)
-    _write(figure, foot, bottom - _line(canvas) * bool(keys))
-    _legend(figure, keys, bottom)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    _write(figure, foot, bottom - keyed)
+    _legend(figure, keys, bottom, _rows_of_keys(keys, canvas, wide))
+    about = {"bottom": bottom / total, "top": 1 - top / total}  # by which panels know how high they will be
+    grid = list(figure.subplots(rows, columns, squeeze=False, gridspec_kw=about).flat)
     for axes in grid[len(panels) :]:
         axes.remove()
     placed = list(zip(grid, panels, _titles(panels), strict=False))
     for axes, panel, title in placed:
         size = axes.title.get_fontsize()
-        axes.set_title("\n".join(wrapped(canvas.say(title), wide / columns - 0.8, size, PLAIN)))
+        axes.set_title("\n".join(wrapped(canvas.say(title), wide / columns - 0.8, size)))
         panel.draw(axes, shared[panel.group])
     _bar(figure, grid[: len(panels)], panels)
     _lay_out(figure)
     for axes, panel, _ in placed:
-        _without_overlap(axes)
         if panel.label:
             panel.label(axes)
+        _without_overlap(axes)
     _in_own_words(figure, canvas)
     return figure
 
@@ -86,25 +90,44 @@ def _lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
+        shortened = [_shorten(axes) for axes in figure.axes]
+        if any(shortened):
+            engine.execute(figure)
     figure.set_layout_engine("none")
 
 
+def _shorten(axes: Axes) -> bool:
+    """Whether the name of an axis was longer than the axis: it is now in two lines or without brackets."""
+    if axes.get_label() == "colour bar":
+        return False  # beside which there is room above and below
+    room, changed = axes.get_window_extent(), False
+    for axis, side in ((axes.xaxis, "width"), (axes.yaxis, "height")):
+        label = axis.label
+        text = label.get_text()
+        for shorter in (halved(text), text.partition("  (")[0], halved(text.partition("  (")[0])):
+            if getattr(label.get_window_extent(), side) <= getattr(room, side):
+                break
+            label.set_text(shorter)
+            changed = True
+    return changed
+
+
 def _without_overlap(axes: Axes) -> None:
-    """Drop numbers under a panel that would touch the one to their right; its last number stays."""
-    labels = [label for label in axes.get_xticklabels() if label.get_text()]
-    ticks = [
-        tick
-        for tick, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
-        if label.get_text()
-    ]
-    boxes = [label.get_window_extent() for label in labels]
-    kept: list[int] = []
-    for i in sorted(range(len(boxes)), key=lambda i: -boxes[i].x0):
-        if not kept or boxes[i].x1 + 0.4 * boxes[i].height < boxes[kept[-1]].x0:
-            kept.append(i)
-    if len(kept) < len(labels):
-        kept = kept[::-1]
-        axes.set_xticks([ticks[i] for i in kept], [labels[i].get_text() for i in kept])
+    """Drop numbers at an axis that would touch another; its last and its first number stay."""
+    for axis, side, room in ((axes.xaxis, 0, 0.4), (axes.yaxis, 1, 0.0)):
+        drawn = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+        named = [(tick, label) for tick, label in drawn if label.get_text()]
+        boxes = [label.get_window_extent() for _, label in named]
+        ends = [(box.min[side], box.max[side] + room * box.height) for box in boxes]
+        order = sorted(range(len(ends)), key=lambda i, ends=ends: -ends[i][0])  # type: ignore[misc]
+        kept: list[int] = []
+        for i in dict.fromkeys([*order[:1], *order[-1:], *order]):
+            if all(ends[i][1] < ends[k][0] or ends[k][1] < ends[i][0] for k in kept):
+                kept.append(i)
+        words = any(label.get_text().islower() for _, label in named)  # rows are not numbers: all are named
+        if len(kept) < len(named) and not words:
+            kept.sort()
+            axis.set_ticks([named[i][0] for i in kept], [named[i][1].get_text() for i in kept])
 
 
 def _inches(canvas: Canvas, panels: Sequence[Panel], columns: int, rows: int) -> tuple[float, float]:
@@ -133,12 +156,25 @@ def _head(content: Content, canvas: Canvas, panels: Sequence[Panel], wide: float
     kind = canvas.type
     settings = {panel.setting for panel in panels if panel.title}
     common = f"; {settings.pop()}" if len(settings) == 1 and "" not in settings else ""
-    finding = evenly(wrapped(content.finding, wide - 2 * EDGE, kind.title, BOLD))
-    plotted = wrapped(content.subtitle + canvas.say(common), wide - 2 * EDGE, kind.label, PLAIN)
+    finding, size = _finding(content.finding, canvas, wide - 2 * EDGE)
+    plotted = wrapped(content.subtitle + canvas.say(common), wide - 2 * EDGE, kind.label)
+    if kind.height is not None and len(plotted) > 1:  # of a fixed height: what stands before the details
+        short = re.split(r"[:,]", content.subtitle)[0]
+        plotted = wrapped(short + canvas.say(common), wide - 2 * EDGE, kind.label)
     return [
-        (finding, kind.title, {"weight": "bold"}),
+        (finding, size, {"weight": "bold"}),
         (plotted, kind.label, {"color": canvas.colours.faint}),
     ]
+
+
+def _finding(text: str, canvas: Canvas, inches: float) -> tuple[list[str], float]:
+    """The lines of a title and their size, which is smaller where they would be too many."""
+    for part in SMALLER:
+        size = part * canvas.type.title
+        lines = evenly(wrapped(text, inches, size, bold=True))
+        if len(lines) <= canvas.type.lines:
+            break
+    return lines, size
 
 
 def _foot(content: Content, canvas: Canvas, wide: float) -> list[Block]:
@@ -147,7 +183,7 @@ def _foot(content: Content, canvas: Canvas, wide: float) -> list[Block]:
         return []
     size, lines = canvas.type.small, list[str]()
     for text in (content.how_to_read, *content.notes):
-        joined = wrapped(" ".join([*lines, text]), wide - 2 * EDGE, size, PLAIN)
+        joined = wrapped(" ".join([*lines, text]), wide - 2 * EDGE, size)
         lines = joined if len(joined) <= MOST_SAID else lines
     return [(lines, size, {"color": canvas.colours.faint})] if lines else []
 
@@ -178,28 +214,19 @@ def _titles(panels: Sequence[Panel]) -> list[str]:
     ]
 
 
-def wrapped(text: str, inches: float, size: float, width: float) -> list[str]:
-    """Lines of a text of this size that are no wider; no word or number is broken."""
-    characters = max(8, int(inches * 72 / (size * width)))
-    return wrap(text, characters, break_long_words=False, break_on_hyphens=False)
+def _rows_of_keys(keys: Sequence[Artist], canvas: Canvas, wide: float) -> int:
+    """How many rows of a legend keys need beside one another."""
+    size = canvas.type.small
+    widest = max((width_of(canvas.say(str(key.get_label())), size) for key in keys), default=0.0)
+    return ceil(len(keys) / max(1, int((wide - 2 * EDGE) / (widest + KEY * size / 72))))
 
 
-def evenly(lines: Sequence[str]) -> list[str]:
-    """The same words on as many lines of nearly one length: no last line with a single word."""
-    text, most = " ".join(lines), max(map(len, lines), default=0)
-    for characters in range(max(1, most // 2), most):
-        found = wrap(text, characters, break_long_words=False, break_on_hyphens=False)
-        if len(found) <= len(lines) and max(map(len, found)) <= most:
-            return found
-    return [*lines]
-
-
-def _legend(figure: Figure, keys: Sequence[Artist], bottom: float) -> None:
+def _legend(figure: Figure, keys: Sequence[Artist], bottom: float, rows: int) -> None:
     if keys:
         wide, high = figure.get_size_inches()
         figure.legend(
-            handles=list(keys), ncols=len(keys), loc="upper left", borderaxespad=0, handlelength=2.6,
-            borderpad=0.1, bbox_to_anchor=(EDGE / wide, bottom / high),
+            handles=list(keys), ncols=ceil(len(keys) / rows), loc="upper left", borderaxespad=0,
+            handlelength=2.6, borderpad=0.1, bbox_to_anchor=(EDGE / wide, bottom / high),
         )  # fmt: skip
 
 

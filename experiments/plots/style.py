@@ -68,9 +68,10 @@ ORDERED = "viridis"  # for numbers: even steps look even, in grey too
 SHARES = "magma_r"  # for fractions: 0 is pale, so that the first dead unit is seen
 NUMBER = re.compile(r"(\d+\.?\d*(?:e-?\d+)?)")  # in a text, so that factor=50 comes before factor=200
 PREDICTED = (0, (4, 2.5))  # dashes of what theory expects, whatever it is of
+MOMENT, LEVEL = (0, (2, 2)), (0, (6, 3))  # dashes of a moment and of a level
 ENDS = {
     "light": (0.0, 0.8),
-    "dark": (0.25, 1.0),
+    "dark": (0.4, 1.0),
 }  # of the ordered map: beyond them a line is lost on the paper
 
 
@@ -308,16 +309,16 @@ def _width() -> float:
 
 def guide(axes: Axes, level: float) -> None:
     """A level to compare with, as a dashed line."""
-    axes.axhline(level, color=faint(axes), linewidth=0.6 * _width(), dashes=(6, 3), label="_guide", zorder=1)
+    axes.axhline(
+        level, color=faint(axes), linewidth=0.6 * _width(), linestyle=LEVEL, label="_guide", zorder=1
+    )
 
 
-def mark(axes: Axes, place: float, text: str) -> None:
-    """A moment, as an upright line with its name at the top."""
-    axes.axvline(place, color=faint(axes), linewidth=0.6 * _width(), dashes=(2, 2), label="_mark", zorder=1)
-    axes.annotate(
-        text, (place, 1.0), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
-        color=faint(axes), size=points("xtick.labelsize"), va="top", ha="left", zorder=5,
-    )  # fmt: skip
+def mark(axes: Axes, place: float) -> None:
+    """A moment, as an upright line, which `mark_key` names."""
+    axes.axvline(
+        place, color=faint(axes), linewidth=0.8 * _width(), linestyle=MOMENT, label="_mark", zorder=1
+    )
 
 
 def prediction(axes: Axes, x: Array, median: Array, low: Array, high: Array, look: Look) -> None:
@@ -344,12 +345,24 @@ def key(label: str, look: Look) -> Artist:
 
 def prediction_key(label: str) -> Artist:
     """A legend's entry for what `prediction` draws."""
+    return _key_of_line(label, PREDICTED, 0.6, "text.color")
+
+
+def mark_key(label: str) -> Artist:
+    """A legend's entry for what `mark` draws."""
+    return _key_of_line(label, MOMENT, 0.8, "axes.edgecolor")
+
+
+def guide_key(label: str) -> Artist:
+    """A legend's entry for what `guide` draws."""
+    return _key_of_line(label, LEVEL, 0.6, "axes.edgecolor")
+
+
+def _key_of_line(label: str, dashes: Any, width: float, colour: str) -> Artist:
     from matplotlib import rcParams
     from matplotlib.lines import Line2D
 
-    return Line2D(
-        [], [], label=label, linestyle=PREDICTED, linewidth=0.6 * _width(), color=rcParams["text.color"]
-    )
+    return Line2D([], [], label=label, linestyle=dashes, linewidth=width * _width(), color=rcParams[colour])
 
 
 # matplotlib -----------------------------------------------------------------------------------------------

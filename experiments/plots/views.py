@@ -286,10 +286,22 @@ def settings_of(view: View) -> list[tuple[Any, ...]]:
     return [key for key, _ in groups(view.records.runs, view.facet)]
 
 
-def name_of(keys: Sequence[str], values: Sequence[Any]) -> str:
-    """``relu, depth=10``: an activation speaks for itself, other values are named."""
+def telling(view: View) -> list[str]:
+    """The fields of the panels without those that go with the others: these tell a setting by themselves."""
+    kept = list(view.facet)
+    for name in view.facet:
+        others = [field for field in kept if field != name]
+        if others and goes_with(view.records.runs, name, others):
+            kept = others
+    return kept
+
+
+def name_of(
+    keys: Sequence[str], values: Sequence[Any], bare: Sequence[str] = ("activation", "dataset")
+) -> str:
+    """``relu, depth=10``: an activation and a data set speak for themselves, other values are named."""
     parts = [
-        style.show(value) if name == "activation" else f"{name}={style.show(value)}"
+        style.show(value) if name in bare else f"{name}={style.show(value)}"
         for name, value in zip(keys, values, strict=True)
     ]
     return ", ".join(parts)

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.analysis import wording
 from experiments.report.card import Card
-from experiments.report.pictures import DARK_LINES, Picture
+from experiments.report.pictures import Picture, dark_lines
 
 number = partial(wording.number, padded=True)  # as all tables of a report write it
 
@@ -76,10 +76,11 @@ def render(page: Page) -> str:
     )
     environment.filters |= {"number": number, "interval": interval}
     cards = _with_ids(page.cards)
+    drawn = page.pictures or any(card.pictures for card in cards)
     counts = Counter(card.verdict.status for card in cards)
     return environment.get_template("page.html").render(
         page=replace(page, cards=cards), marks=MARKS, counts=counts, style=_own("page.css"),
-        dark_lines=DARK_LINES, scripts=scripts() if page.explorer else (),
+        dark_lines=dark_lines() if drawn else {}, scripts=scripts() if page.explorer else (),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ PAGE_COLOURS = {
     LIGHT.ink: "--text", "#000000": "--text", LIGHT.faint: "--soft", LIGHT.grid: "--line",
     LIGHT.paper: "--card",
 }  # fmt: skip
-LINES = {colour.lower(): f"--on{colour[1:].lower()}" for colour in style.ON_DARK if colour != "#000000"}
-DARK_LINES = {name: style.ON_DARK[colour.upper()] for colour, name in LINES.items()}  # for the page's style
-COLOUR = re.compile("|".join({**PAGE_COLOURS, **LINES}), re.IGNORECASE)
+OF_PAGE = {colour.lower(): name for colour, name in PAGE_COLOURS.items()}
+COLOUR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
+MOST_SHADES = 24  # colours of numbers in one figure: where there are more, most have no name beside them
 PLACES = re.compile(r'(?<= )(?:d|x|y|points)="[^"]*"')
 NEEDLESS = re.compile(r"(\.\d)\d+")  # digits of a place, in points, beyond a tenth, an eighth of a pixel
 PREVIEW_WIDTH, PREVIEW_COLOURS = 1200, 256
@@ -108,14 +109,32 @@ def _as_part(body: str, ids: str) -> str:
     body = re.sub(r'\bid="', f'id="{ids}', body)
     body = re.sub(r'(xlink:href="|url\()#', rf"\1#{ids}", body)
     body = PLACES.sub(lambda found: NEEDLESS.sub(r"\1", found[0]), body)
-    body = COLOUR.sub(lambda found: f"var({_variable(found[0])})", body)
+    body = COLOUR.sub(lambda found: _of_page(found[0]), body)
     return re.sub(r"\n\s*", "\n", body)
 
 
-def _variable(colour: str) -> str:
+def _of_page(colour: str) -> str:
     """The page's own colour; that of a line is itself where the page does not set another, in dark."""
-    page = next((name for shown, name in PAGE_COLOURS.items() if shown.lower() == colour.lower()), None)
-    return page or f"{LINES[colour.lower()]}, {colour}"
+    if name := OF_PAGE.get(colour.lower()):
+        return f"var({name})"
+    return f"var({_variable(colour)}, {colour})" if colour.lower() in _lines() else colour
+
+
+@cache
+def _lines() -> dict[str, str]:
+    """The colours of lines on a light background, those of numbers too, and what each is on a dark one."""
+    looks = [look for count in range(1, MOST_SHADES) for look in style.looks([*range(count)]).values()]
+    shades = {style.colour_on(look, dark=False): style.colour_on(look, dark=True) for look in looks}
+    return {light.lower(): dark for light, dark in (style.ON_DARK | shades).items() if light != "#000000"}
+
+
+def _variable(colour: str) -> str:
+    return f"--on{colour[1:].lower()}"
+
+
+def dark_lines() -> dict[str, str]:
+    """The colours of lines where the page is dark, by the variables of the drawings in it."""
+    return {_variable(light): dark for light, dark in _lines().items()}
 
 
 def preview(drawn: bytes) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.analysis import cost as timing
 from experiments.plots import style, titles
-from experiments.plots.axes import plainly
+from experiments.plots.axes import log_axis, plainly
 from experiments.plots.figure_table import FIGURES, sentences, without_records
 from experiments.plots.panels import Panel, Words
 from experiments.plots.picture import Picture
@@ -113,4 +113,4 @@ def _draw_bars(
     panel.set_xlabel(labels[0])
     panel.set_ylabel(labels[1])
     if logarithmic:
-        panel.set_yscale("log")
+        log_axis([panel], np.array([times[text] for times in bars.values() for text in colours]))

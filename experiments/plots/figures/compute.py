@@ -72,7 +72,8 @@ def gradient_budget(records: Records, *, facet: Fields = None, where: Where = ""
     said = notes(view, [curves["total"].curves], interval="")
     return Picture(
         Words(_finding(view, curves), subtitle, guide, (*said, *lost)), tuple(panels),
-        tuple(sorted(rank, key=lambda i: -rank[i])[:2]), across=WIDE, legend=_legend,
+        tuple(sorted(rank, key=lambda i: -rank[i])[:2]), across=WIDE,
+        legend=partial(_legend, any(_is_sigmoid(view, keys[i]) for i in there)),
     )  # fmt: skip
 
 
@@ -130,10 +131,6 @@ def _draw(panel: Axes, ends: tuple[float, float], *, curves: dict[str, pd.DataFr
     panel.axhline(0, color=style.ink(panel), linewidth=0.8, label="_one")
     if quarter:
         style.guide(panel, QUARTER)
-        panel.annotate(
-            "dashed: ¼, the largest slope", (layer.max() + 0.5, ends[0]), (0, 3), textcoords="offset points",
-            color=style.faint(panel), va="bottom", ha="right",
-        )  # fmt: skip
     axes.layer_axis(panel, int(layer.max()))
     panel.set_xlim(0.4, layer.max() + 0.6)
     ticks = [factor for factor in FACTORS if ends[0] <= np.log(factor) <= ends[1]]
@@ -157,12 +154,10 @@ def _ends(parts: Sequence[dict[str, pd.DataFrame]]) -> tuple[float, float]:
     return low - 0.25, high + 0.25
 
 
-def _legend() -> list[Artist]:
+def _legend(quarter: bool) -> list[Artist]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     patches = [Patch(color=style.as_set(COLOURS[term]), label=MEANINGS[term]) for term in TERMS]
-    return [
-        *patches,
-        Line2D([], [], color=style.as_set("#000000"), marker="o", markersize=4, label="the whole"),
-    ]
+    whole = Line2D([], [], color=style.as_set("#000000"), marker="o", markersize=4, label="the whole")
+    return [*patches, whole, *([style.guide_key("¼, sigmoid’s largest slope")] * quarter)]

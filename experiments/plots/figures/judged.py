@@ -160,7 +160,7 @@ def accuracy_by_setting(records: Records, *, where: Where = "") -> Picture:
     values = [found["value"].to_numpy(float) for _, found in rows]
     chance = accuracy_options(kept).get("guides", ())
     panel = Panel(
-        "", partial(_draw_dots, values=values, names=names, chance=chance, score=score),
+        "", partial(_draw_dots, values=values, names=names, told=_ends(values), chance=chance, score=score),
         rows=1.35 * len(rows) + 1, names=names,
     )  # fmt: skip
     said = notes(view, [curves], "Bar: median of {}; dots: their range")
@@ -173,17 +173,23 @@ def _range_of(
     values: Sequence[np.ndarray], settings: Sequence[tuple[Any, ...]], keys: Sequence[str], score: Score
 ) -> str:
     """The settings of the best and the worst median, by what sets these two apart."""
-    finite = [found[np.isfinite(found)] for found in values]
-    middle = {place: float(np.median(found)) for place, found in enumerate(finite) if len(found)}
-    if not middle:
+    if not (ends := _ends(values)):
         return titles.NOTHING
-    best, worst = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
+    best, worst = ends
+    reached = {place: float(np.median(values[place][np.isfinite(values[place])])) for place in ends}
     apart = [
         i for i, key in enumerate(keys) if key == "activation" or settings[best][i] != settings[worst][i]
     ]
     names = [_spoken(keys, settings[place], apart) for place in (best, worst)]
-    text = f"{names[0]} reaches a {score.words(score.test)} of {titles.share(middle[best])}"
-    return titles.sentence(text if best == worst else f"{text}, {names[1]} {titles.share(middle[worst])}")
+    text = f"{names[0]} reaches a {score.words(score.test)} of {titles.share(reached[best])}"
+    return titles.sentence(text if best == worst else f"{text}, {names[1]} {titles.share(reached[worst])}")
+
+
+def _ends(values: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """The places of the best and of the worst median; nothing where there is no number."""
+    finite = [found[np.isfinite(found)] for found in values]
+    middle = {place: float(np.median(found)) for place, found in enumerate(finite) if len(found)}
+    return tuple(choose(middle, key=middle.__getitem__) for choose in (max, min)) if middle else ()
 
 
 def _spoken(keys: Sequence[str], setting: tuple[Any, ...], apart: Sequence[int]) -> str:
@@ -201,12 +207,12 @@ def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
 
 
 def _draw_dots(
-    panel: Axes, scale: Any, *, values: Sequence[np.ndarray], names: Sequence[str], chance: Sequence[float],
-    score: Score,
+    panel: Axes, scale: Any, *, values: Sequence[np.ndarray], names: Sequence[str], told: Sequence[int],
+    chance: Sequence[float], score: Score,
 ) -> None:  # fmt: skip
-    """One row a setting, the first at the top."""
+    """One row a setting, the first at the top; those that the title speaks of (told) are not left out."""
     dots = style.shown(style.Look(DOT), panel).colour
-    kept, names = fitting_rows(panel, names)
+    kept, names = fitting_rows(panel, names, told)
     values = [values[i] for i in kept]
     for level in chance:
         panel.axvline(level, color=style.faint(panel), linewidth=1.2, dashes=(6, 3), label="_guide", zorder=1)

@@ -31,6 +31,7 @@ from experiments.plots.views import (
     rows_where,
     scaled,
     settings_of,
+    telling,
 )
 from experiments.storage.records import Records
 
@@ -227,23 +228,24 @@ def _most(view: View, column: Column, place: int) -> tuple[tuple[Any, ...], int]
 
 
 def _worst_shares(view: View, columns: Sequence[Column]) -> str:
-    """The largest shares of dead and of saturated units, where and whose."""
-    parts = []
+    """The largest shares of dead and of saturated units, where and whose; nobody is named twice."""
+    parts, named = [], ""
+    told = telling(view)
     for column, what in zip(columns, ("dead", "saturated"), strict=True):
         curves = column.curves
         known = curves[curves["median"].notna()]
         if not len(known):
             continue
         row = known.loc[known["median"].idxmax()]
-        name = titles.spoken(view.facet, [row[field] for field in view.facet])
+        name = titles.spoken(told, [row[field] for field in told])
         if row["median"] <= 0:
             parts.append("no unit dies" if what == "dead" else "none saturates")
         elif what == "dead":
             most = ("up to " if row["median"] < 1 else "") + titles.portion(row["median"])
-            whose = titles.owned(name, "units")
+            whose, named = titles.owned(name, "units"), name
             parts.append(f"{most} of {whose} are dead, in layer {row['layer']:.0f}")
         else:
-            whose = titles.owned(name, "slopes")
+            whose = "the slopes" if name == named else titles.owned(name, "slopes")
             most = titles.portion(row["median"])
             parts.append(f"{most} of {whose} are saturated, in layer {row['layer']:.0f}")
     return titles.sentence("; ".join(parts)) if parts else titles.NOTHING

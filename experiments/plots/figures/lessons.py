@@ -214,6 +214,7 @@ def factors_by_setting(records: Records, *, rows: Field = "init", where: Where =
             title, partial(_draw_dots, view=view, curves=curves, first=curves is back), "", "factor", curves,
             _reach,
             rows=1.35 * back["row"].nunique(), names=list(back["row"].unique()),
+            beside=back["row"].str.len().max(),
         )
         for title, curves in (("gradient, backward", back), ("signal, forward", forth))
     ]  # fmt: skip

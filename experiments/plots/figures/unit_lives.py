@@ -30,9 +30,11 @@ from experiments.storage.records import Records
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 BACK = (0, (4, 1.5))  # dashes of what came back
+WORDS = {"dead": ("dies", "deaths"), "inactive": ("falls inactive", "spells")}
 MOST = 4  # settings whose deaths and revivals stand side by side
 
 
@@ -68,7 +70,9 @@ def unit_life(
     several = 1 < len(keys) <= MOST  # settings that can be compared: their deaths and revivals side by side
     order = [worst, *(place for place in range(len(keys)) if place != worst)]
     few = tuple(3 * place + 1 for place in order) if several else (3 * worst + 1, 3 * worst)
-    return Picture(Words(finding, subtitle, guide, tuple(said)), tuple(panels), few, across=3)
+    return Picture(
+        Words(finding, subtitle, guide, tuple(said)), tuple(panels), few, across=3, legend=_legend
+    )  # fmt: skip
 
 
 def _toll(
@@ -88,17 +92,29 @@ def _toll(
         return titles.NOTHING, 0
     worst = max(known, key=lambda i: sums[i][0])
     best = min(known, key=lambda i: sums[i][0]) if len(keys) <= MOST else worst
-    told = [titles.under(view.facet, keys[i], _fate(*sums[i], state)) for i in (worst, best)]
-    return (told[0] if worst == best else f"{told[0]}; {told[1][:1].lower()}{told[1][1:]}"), worst
+    if worst == best:
+        return titles.under(view.facet, keys[worst], _fate(*sums[worst], state)), worst
+    most, least = (titles.spoken(view.facet, keys[i]) for i in (worst, best))
+    return titles.sentence(_fates(most, sums[worst], least, sums[best], state)), worst
 
 
 def _fate(deaths: float, back: float, state: str) -> str:
     """How often a unit dies and what part of the deaths are undone, or the same of its inactivity."""
-    verb, event = ("dies", "deaths") if state == "dead" else ("falls inactive", "spells")
+    verb, event = WORDS[state]
     if deaths == 0:
         return f"no unit {verb}"
     undone = titles.portion(min(back / deaths, 1.0))
     return f"a unit {verb} {deaths:.2g} times on average, and {undone} of the {event} are undone"
+
+
+def _fates(most: str, first: Sequence[float], least: str, last: Sequence[float], state: str) -> str:
+    """The same of the setting in which most units die and of the one in which fewest do."""
+    verb, event = WORDS[state]
+    if last[0] == 0:
+        return f"with {most}, {_fate(first[0], first[1], state)}; with {least}, no unit {verb}"
+    undone = " and ".join(titles.portion(min(back / deaths, 1.0)) for deaths, back in (first, last))
+    times = f"{first[0]:.2g} times on average with {most}, {last[0]:.2g} times with {least}"
+    return f"a unit {verb} {times}; {undone} of the {event} are undone"
 
 
 def _ends(drawn: Sequence[Sequence[Column]]) -> Any:
@@ -162,6 +178,10 @@ def _draw(panel: Axes, ends: Any, *, drawn: Sequence[Column], looks: dict[Any, s
     axes.step_axis(panel, int(last))
     panel.set_xlabel("updates since the oversized step")
     panel.set_ylabel(first.label)
+
+
+def _legend() -> list[Artist]:
+    return [style.key("died", style.Look("#000000")), style.key("revived", style.Look("#000000", "", BACK))]
 
 
 def _label(panel: Axes, *, looks: dict[Any, style.Look]) -> None:

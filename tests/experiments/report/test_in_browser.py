@@ -10,10 +10,12 @@ import pytest
 from browser import MISSING, browser
 from synthetic import records
 
-from experiments.report import Page, Picture, render
+from experiments.plots import style
+from experiments.report import Page, Picture, pictures, render
 from experiments.report.explorer import explorer_data
 from experiments.report.page import Table
 from experiments.report.pictures import Drawing
+from mlp.activations import ACTIVATIONS
 
 RECORDS = records(activation=["sigmoid", "relu"], depth=[2, 4, 6], seed=[0, 1, 2], steps=20)
 DRAWN = (
@@ -172,6 +174,42 @@ def test_nothing_is_wider_than_the_window_and_all_can_be_read(page, width, dark)
     )
     light = [np.mean([int(part) for part in re.findall(r"\d+", colour)[:3]]) for colour in (line, ground)]
     assert (light[0] > 200 > 60 > light[1]) if dark else (light[0] < 60 < 200 < light[1])
+
+
+def test_no_line_of_a_figure_is_lost_on_a_dark_page(window, tmp_path):
+    """Every colour of a number or an activation stands out from the ground: in the dark by W3C's 3 to 1.
+
+    On a light ground the palette for the colour-blind has paler hues, and markers that tell them apart.
+    """
+    looks = [*style.looks([*range(5)]).values(), *style.looks(list(ACTIVATIONS), "activation").values()]
+    colours = list(dict.fromkeys(style.colour_on(look, dark=False) for look in looks))
+    lines = "".join(f'<path id="p{i}" d="M0 {i} H9" style="stroke: {c}"/>' for i, c in enumerate(colours))
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "boundary.svg").write_text(f'<svg viewBox="0 0 9 9">{lines}</svg>')
+    (tmp_path / "figures" / "boundary.json").write_text(
+        '{"files": ["boundary.svg"], "finding": "It is seen"}'
+    )
+    (tmp_path / "page.html").write_text(render(Page("Seen?", pictures=pictures(tmp_path, ["boundary"]))))
+    for dark in (True, False):
+        window.look(1200, dark=dark)
+        window.open((tmp_path / "page.html").as_uri())
+        drawn = window.js(
+            "[...document.querySelectorAll('figure path')].map(p => getComputedStyle(p).stroke)"
+        )
+        ground = window.js("getComputedStyle(document.querySelector('figure')).backgroundColor")
+        contrasts = [contrast(colour, ground) for colour in drawn]
+        assert len(drawn) == len(colours)
+        assert min(contrasts) > (3 if dark else 1.5)
+
+
+def contrast(one, two):
+    """The ratio of the luminances of two colours ``rgb(…)``, as the W3C defines it."""
+    found = []
+    for colour in (one, two):
+        parts = np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+        linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        found.append(float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+    return max(found) / min(found)
 
 
 def test_links_inside_the_page_land_where_they_should(page):
