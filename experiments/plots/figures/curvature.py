@@ -63,7 +63,7 @@ def _at_the_end(view: View, column: Column) -> str:
     key, curves = main_curves(view, replace(column, curves=shares, predicted=None))
     return titles.apart(
         titles.cases(curves, view.hue),
-        "the sharpness of {low.name} ends at {low.value:.2g} of the largest stable",
-        "the sharpness of {low.name} ends at {low.value:.2g} of the largest stable, of {high.name} at "
-        "{high.value:.2g}", setting=(view.facet, key),
+        "the sharpness of {low.name} ends at {low.value:.3g} of the largest stable",
+        "the sharpness of {low.name} ends at {low.value:.3g} of the largest stable, of {high.name} at "
+        "{high.value:.3g}", setting=(view.facet, key),
     )  # fmt: skip

@@ -75,4 +75,7 @@ def test_the_page_counts_what_the_table_has():
         counts = [(rows["verdict"] == word).sum() for word in ("gains", "loses", "does not matter", "open")]
         said = (advice.replace("ReLU", "ReLU"), names.get(take, take), names.get(instead, instead))
         assert "| " + " | ".join([*said, *map(str, counts)]) + " |" in page
+        one, other = rows["updates_take"], rows["updates_instead"]
+        times = [int(each.sum()) for each in (one < other, one == other, one > other, one.isna())]
+        assert "| " + " | ".join([*said[1:], *map(str, times)]) + " |" in page
     assert table["on_edge"].all()  # which the page admits

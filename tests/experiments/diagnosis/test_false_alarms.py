@@ -1,6 +1,8 @@
 """Alarms on healthy networks: what trains well is kept, and shares come with intervals over settings."""
 
+import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from experiments.config import Run
 from experiments.diagnosis.benchmark import RECORDING
-from experiments.diagnosis.false_alarms import SEEDS, alarm_shares, of_settings, trains_well
+from experiments.diagnosis.false_alarms import SEEDS, _settings, alarm_shares, of_settings, trains_well
 from experiments.diagnosis.rule_sets import RULE_SETS
 from experiments.diagnosis.signals import signals
 from experiments.sweeps.in_memory import train_in_memory
@@ -54,3 +56,21 @@ def test_the_page_says_what_the_table_has():
     for row in table[table["alarm"] == "any"].itertuples():
         share = f"{100 * row.share:.1f}" if row.share < 0.1 else f"{100 * row.share:.0f}"
         assert f"| {row.rules} | {share} %" in page
+    diagnosis = (STUDY.parents[1] / "diagnosis" / "README.md").read_text(encoding="utf-8")
+    held_out = diagnosis.split("## The held-out half")[1]
+    for name in table["rules"].unique():
+        found = re.search(rf"\| {name} \| (\d+)% \([^;]*; \d+ of (\d+)\)", held_out)
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| {name} |")]
+        assert line.endswith(f"| {found[1]} % |")
+        assert f"held-out half, {found[2]} ill settings" in page
+
+
+def test_the_settings_of_the_table_are_drawn_again():
+    """Whatever the benchmark draws by now; 395 settings were drawn when the study was made."""
+    drawn = dict(islice(_settings(), 395))
+    kept = pd.read_csv(STUDY / "networks.csv", keep_default_na=False).drop_duplicates("setting")
+    fields = ["activation", "depth", "width", "dataset", "init", "norm", "residual", "optimiser", "lr"]
+    again = pd.DataFrame(
+        [[getattr(drawn[n], name) for name in fields] for n in kept["setting"]], columns=fields
+    )
+    pd.testing.assert_frame_equal(again, kept[fields].reset_index(drop=True), check_dtype=False)
