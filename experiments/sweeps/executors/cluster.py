@@ -128,7 +128,7 @@ def check_address(address: str) -> None:
     if other and 0 < int(other[1]) <= LAST_PORT and address.partition(":")[0] != "local":
         return
     shown = repr(address if len(address) <= SHOWN else f"{address[:SHOWN]}…")
-    if address.startswith("local"):
+    if address.startswith("local") and not address.startswith("localhost"):
         ways = f"write local:4 for four workers on this machine, at most {MOST_LOCAL}"
     else:
         ways = "write tcp://host:port as the scheduler says it, or local:4 for four workers on this machine"
