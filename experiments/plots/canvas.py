@@ -129,6 +129,7 @@ class Canvas:
         return {
             "font.size": kind.label, "axes.labelsize": kind.label, "axes.titlesize": kind.label,
             "xtick.labelsize": kind.small, "ytick.labelsize": kind.small, "legend.fontsize": kind.small,
+            "xtick.major.pad": 0.42 * kind.small,  # the first number does not touch that of the other axis
             "figure.titlesize": kind.title, "axes.titlelocation": "left", "legend.frameon": False,
             "lines.linewidth": kind.line, "lines.markersize": 2.6 * kind.line,
             "hatch.linewidth": 0.4 * kind.line, "grid.linewidth": 0.4 * kind.line,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ON_A_SHEET = 12  # panels, where all are asked for
 EDGE = 0.16  # inches left and right of all text
 LINE = 1.3  # of the type's size: from one line of text to the next
-SMALLER = (1, 0.92, 0.85)  # of a title's size, one after the other, until it has few enough lines
+SMALLER = (1, 0.92, 0.85, 0.8)  # of a title's size, one after the other, until it has few enough lines
 KEY = 5.4  # of the type's size: what the sample of a legend's key and the gaps beside it take
 MOST_SAID = 3  # lines of small type below a figure; the rest stands in its alt text
 
@@ -73,7 +73,7 @@ def _sheet(
     placed = list(zip(grid, panels, _titles(panels), strict=False))
     for axes, panel, title in placed:
         size = axes.title.get_fontsize()
-        axes.set_title("\n".join(wrapped(canvas.say(title), wide / columns - 0.8, size)))
+        axes.set_title("\n".join(wrapped(canvas.say(title), wide / columns - 0.067 * size, size)))
         panel.draw(axes, shared[panel.group])
     _bar(figure, grid[: len(panels)], panels)
     _lay_out(figure)
@@ -90,8 +90,10 @@ def _lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-        shortened = [_shorten(axes) for axes in figure.axes]
-        if any(shortened):
+        for _ in range(3):  # after each of which another axis may be too short for its name
+            shortened = [_shorten(axes) for axes in figure.axes]
+            if not any(shortened):
+                break
             engine.execute(figure)
     figure.set_layout_engine("none")
 
@@ -100,16 +102,15 @@ def _shorten(axes: Axes) -> bool:
     """Whether the name of an axis was longer than the axis: it is now in two lines or without brackets."""
     if axes.get_label() == "colour bar":
         return False  # beside which there is room above and below
-    room, changed = axes.get_window_extent(), False
+    room, before = axes.get_window_extent(), (axes.get_xlabel(), axes.get_ylabel())
     for axis, side in ((axes.xaxis, "width"), (axes.yaxis, "height")):
         label = axis.label
-        text = label.get_text()
+        text = label.get_text().replace("\n", " ")
         for shorter in (halved(text), text.partition("  (")[0], halved(text.partition("  (")[0])):
             if getattr(label.get_window_extent(), side) <= getattr(room, side):
                 break
             label.set_text(shorter)
-            changed = True
-    return changed
+    return (axes.get_xlabel(), axes.get_ylabel()) != before
 
 
 def _without_overlap(axes: Axes) -> None:

@@ -286,10 +286,10 @@ def settings_of(view: View) -> list[tuple[Any, ...]]:
     return [key for key, _ in groups(view.records.runs, view.facet)]
 
 
-def telling(view: View) -> list[str]:
-    """The fields of the panels without those that go with the others: these tell a setting by themselves."""
-    kept = list(view.facet)
-    for name in view.facet:
+def telling(view: View, names: Sequence[str] = ()) -> list[str]:
+    """The fields of the panels, or of `names`, that tell a setting: without those that go with the others."""
+    kept = list(names or view.facet)
+    for name in list(kept):
         others = [field for field in kept if field != name]
         if others and goes_with(view.records.runs, name, others):
             kept = others

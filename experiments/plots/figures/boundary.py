@@ -55,16 +55,14 @@ def _learnt(view: View, reached: Sequence[titles.Case]) -> str:
     if not reached:
         return titles.NOTHING
     worst, best = reached[0], reached[-1]
-    text = f"{best.name} answers {titles.portion(best.value)} of the training examples rightly"
+    text = f"{best.name} gets {titles.portion(best.value)} of the training examples right"
     if best is worst:
         return titles.sentence(text)
     text += f", {worst.name} {titles.share(worst.value)}"
     ratios = titles.cases(view.medians(at_start(first_to_last(view.records)), "ratio"), view.keys)
     left = {case.name: case.value for case in ratios}.get(worst.name, np.nan)
     return titles.sentence(
-        f"{text}: {titles.amount(left)} of its gradient reaches layer 1 at the start"
-        if 0 <= left < 1
-        else text
+        f"{text}: {titles.amount(left)} of its gradient reaches layer 1 at first" if 0 <= left < 1 else text
     )
 
 

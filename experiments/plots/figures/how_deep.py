@@ -13,7 +13,7 @@ from experiments.plots.figure_table import FIGURES, sentences
 from experiments.plots.labels import fitting_rows
 from experiments.plots.panels import Panel, Words
 from experiments.plots.picture import Picture
-from experiments.plots.views import Where, arrange, as_panels, name_of
+from experiments.plots.views import Where, arrange, as_panels, name_of, telling
 from experiments.storage.records import Records
 from experiments.sweeps.search.frontier import TRAINABLE, settings, table
 from mlp.registry import Within
@@ -48,7 +48,7 @@ def frontier(
     goal, on = accuracy or usual[0], metric or usual[1]
     view = as_panels(arrange(records, None, None, where, across=["depth"]))
     found = table(view.records, goal, on).head(MOST_ROWS)
-    keys = settings(view.records)
+    keys = telling(view, settings(view.records))
     names = [name_of(keys, row) for row in found[keys].itertuples(index=False)]
     spoken = [titles.spoken(keys, row) for row in found[keys].itertuples(index=False)]
     counted = found.rename(columns={"seeds": "n"})
@@ -80,9 +80,9 @@ def _reached(row: dict[str, Any]) -> tuple[float, str] | None:
     if np.isfinite(row["frontier"]):
         return row["frontier"], f"down to {row['frontier']:.0f} layers"
     if row["high"] == np.inf and np.isfinite(row["low"]):
-        return np.inf, f"at the deepest tried, beyond {row['low']:.0f} layers"
+        return np.inf, f"beyond {row['low']:.0f} layers"
     if np.isfinite(row["high"]):
-        return -1.0, f"not even at the shallowest tried, {row['high']:.0f} layers or less"
+        return -1.0, f"not even at {row['high']:.0f} layers"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MEASURED = {**SIGNALS, "z_rms": "rms of z"}
 WITHIN = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+MOST_BANDS = 5  # that can be told apart where they lie on one another
 LEAST_SD = 1e-6  # of a log: normalised by construction, so that rounding would count as many sds
 
 
@@ -47,7 +49,15 @@ def theory_residual(
         )
         for probe, name in MEASURED.items()
     ]  # fmt: skip
-    return draw_lines(said(view, columns), columns, theory_residual, _within(columns))
+    view = said(view, columns)
+    if view.records.runs[list(view.hue)].drop_duplicates().shape[0] <= MOST_BANDS:
+        return draw_lines(view, columns, theory_residual, _within(columns))
+    remark = f"Lines: medians of {view.records.runs['seed'].nunique()} seeds; so many bands would hide them."
+    bare = [
+        replace(c, curves=c.curves.assign(low=c.curves["median"], high=c.curves["median"])) for c in columns
+    ]
+    view = replace(view, remarks=(remark, *view.remarks))
+    return draw_lines(view, bare, theory_residual, _within(columns), over_seeds=False)
 
 
 def _within(columns: list[Column]) -> str:

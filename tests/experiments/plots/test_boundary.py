@@ -29,8 +29,8 @@ def test_the_best_and_the_worst_end_stand_beside_loss_and_gradient(three):
         ("", "training loss"),
         ("", "‖delta‖ in layer 1"),
     ]
-    assert found.finding.startswith("ReLU answers 0.97 of the training examples rightly, sigmoid 0.50: ")
-    assert found.finding.endswith("of its gradient reaches layer 1 at the start")
+    assert found.finding.startswith("ReLU gets 0.97 of the training examples right, sigmoid 0.50: ")
+    assert found.finding.endswith("of its gradient reaches layer 1 at first")
 
 
 def test_all_panels_have_every_watched_step_of_every_setting(three):

@@ -9,6 +9,7 @@ from synthetic import records
 
 from experiments.plots import FIGURES, Picture, style
 from experiments.plots.canvas import STYLES
+from experiments.plots.labels import _with
 from experiments.plots.panels import Panel, Words
 from experiments.plots.wrapping import evenly, halved, width_of, wrapped
 
@@ -105,6 +106,19 @@ def test_no_text_of_any_figure_is_cut_off_or_lies_over_another(some, kind, text,
     except ValueError as error:
         pytest.skip(f"these records do not hold what it shows: {error}")
     assert faults(picture.on(style=look)) == []
+
+
+def test_a_slide_has_one_panel_where_names_at_its_lines_are_long():
+    one, two = (Panel("", print, beside=letters) for letters in (13, 12))
+    assert len(Picture(Words("a", "b"), (one, two), (0, 1)).on(style="slide").chosen) == 1
+    assert len(Picture(Words("a", "b"), (two, two), (0, 1)).on(style="slide").chosen) == 2
+    assert len(Picture(Words("a", "b"), (one, two), (0, 1)).chosen) == 2
+
+
+def test_rows_that_the_title_speaks_of_stay():
+    assert _with([3], [0, 2, 5, 9]) == [0, 3, 5, 9]
+    assert _with([0, 9], [0, 4, 9]) == [0, 4, 9]
+    assert _with([8, 1], [0, 9]) == [1, 8]
 
 
 def test_faults_are_found():

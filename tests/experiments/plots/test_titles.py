@@ -10,7 +10,9 @@ from synthetic import records
 
 from experiments.plots import FIGURES, style, titles
 from experiments.plots.axes import plainly
-from experiments.plots.sheets import evenly
+from experiments.plots.figures import unit_lives
+from experiments.plots.views import View, telling
+from experiments.plots.wrapping import evenly
 
 SEEDS = [0, 1, 2]
 
@@ -279,10 +281,10 @@ def test_without_a_number_nothing_is_claimed():
     [
         (
             {"tanh": 30, "relu": 3},
-            "Tanh learns at the deepest tried, beyond {} layers, ReLU down to 3 layers",
+            "Tanh learns beyond {} layers, ReLU down to 3 layers",
         ),
         ({"relu": 3}, "ReLU learns down to 3 layers"),
-        ({"relu": 0}, "ReLU learns not even at the shallowest tried, {} layers or less"),
+        ({"relu": 0}, "ReLU learns not even at {} layers"),
     ],
 )
 def test_a_depth_beyond_those_that_were_tried_is_no_number(reached, said):
@@ -368,6 +370,38 @@ def test_a_title_has_lines_of_nearly_one_length_and_no_more_of_them(most):
     assert max(map(len, lines)) <= max(map(len, first))
     longest = max(map(len, text.split()))
     assert len(lines) == 1 or min(map(len, lines)) >= max(map(len, lines)) - longest - 1
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (
+            (0.42, 0.252), (0.39, 0.195),
+            "a unit dies 0.42 times on average with ReLU, 0.39 times with ELU; "
+            "0.60 and 0.50 of the deaths are undone",
+        ),
+        (
+            (0.5, 0.0), (0.0, 0.0),
+            "with ReLU, a unit dies 0.5 times on average, and none of the deaths are undone; "
+            "with ELU, no unit dies",
+        ),
+    ],
+)  # fmt: skip
+def test_lives_of_two_settings_are_one_sentence(first, last, said):
+    assert unit_lives._fates("ReLU", first, "ELU", last, "dead") == said
+
+
+def test_a_field_that_goes_with_another_does_not_name_a_setting_twice():
+    runs = [
+        *grid(init="he_normal", bias="zeros", seed=SEEDS),
+        *grid(init="orthogonal", bias="pytorch_default", seed=SEEDS),
+    ]
+    view = View(made(runs), ("bias",), ("bias", "init"))
+    assert telling(view) == ["init"]
+    assert telling(View(records(init=["he_normal", "orthogonal"], depth=[2, 3]), (), ("depth", "init"))) == [
+        "depth",
+        "init",
+    ]
 
 
 def test_a_title_of_one_letter_or_none_is_itself():
