@@ -335,7 +335,7 @@ def test_the_spread_is_that_of_relu_and_of_no_linear_network():
 
 
 def test_layers_drawn_without_weights_scatter_as_networks_do():
-    """Of 400 networks a variance is known to about 9 %: four errors are 36 %. A linear layer's is 3 times it."""
+    """Of 400 networks a variance is known to about 9 %: four errors are 36 %. Linear ones have 3 times it."""
     run = one(Run(activation="tanh", init="lecun_normal", width=8, depth=3))
     networks_do = finite_width._measured(run, 400)[0]
     assert networks_do == pytest.approx(finite_width._drawn_by_layer(8, 3, 20_000, 0), rel=0.36)
