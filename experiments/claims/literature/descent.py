@@ -101,10 +101,10 @@ def L27_edge_of_stability(records: Records) -> Verdict:
     rate whose limit is further away: there the sharpness stays below it all the time, and training ends far
     from its edge.
 
-    Nuance: On a quadratic any step beyond the limit makes the next one larger; here the loss falls all the
-    same, though not at every step. These are small tanh networks and a squared error. Why the sharpness rises
-    is not asked. What fits its examples before it gets there never does: with β = 0.9 such networks have done
-    so within a few hundred updates, or diverge.
+    Nuance: On a quadratic steps beyond the limit grow without end; here the loss goes on falling in the long
+    run. These are small tanh networks and a squared error, and why the sharpness rises is not asked. A
+    network that fits its examples first never gets there: in trials with β = 0.9 some did so within a few
+    hundred updates and stopped below the limit, some came close to it, one diverged.
 
     Source: Cohen, Kaur, Li, Kolter & Talwalkar 2021, whose code's manual draws 2/η for a tanh network with
     squared error; (2 + 2β)/η as a later paper's account of theirs has it. The tolerance is ours.

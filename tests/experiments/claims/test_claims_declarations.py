@@ -27,6 +27,7 @@ SMALLER = {
     "L03b_jacobians": ["width=16"],
     "L12_laws": ["depth=[60]"],
     "L21_random_walk": ["depth=5", "width=8"],
+    "L27_edge_of_stability": ["batch=1437"],  # all of the digits
     "W01_linear": ["depth=[0,2]", "dataset=[xor]"],
     "W04_gradient_shrinks": ["depth=[2,10]"],
     "W07_slow_convergence": ["lr=[0.1,1]", "steps=3", "watch=4"],
