@@ -10,6 +10,7 @@ Nothing here draws, reads a file or trains. Three rules hold throughout:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,13 +156,18 @@ def median_range(frame: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataF
     Errors: ValueError if a group holds a seed twice, because something other than the seed would be averaged.
     """
     by = list(by)
-    if "seed" in frame and frame.duplicated(list({*by, "seed"})).any():
-        raise ValueError(f"grouping by {', '.join(by) or 'nothing'} would average over more than seeds")
+    if "seed" in frame:
+        _refuse_repeated_seeds(frame, by)
     groups = (frame.groupby(by, dropna=False, observed=True) if by else frame.groupby(lambda _: 0))[value]
     table = groups.agg(median="median", low="min", high="max", n="count", size="size")
     table["missing"] = table.pop("size") - table["n"]
     table["coverage"] = coverage(table["n"])
     return table.reset_index() if by else table.reset_index(drop=True)
+
+
+def _refuse_repeated_seeds(frame: pd.DataFrame, by: Sequence[str]) -> None:
+    if frame.duplicated(list({*by, "seed"})).any():
+        raise ValueError(f"grouping by {', '.join(by) or 'nothing'} would average over more than seeds")
 
 
 def coverage(n: Any) -> Any:
@@ -229,59 +235,54 @@ def summary(records: Records) -> pd.DataFrame:
     runs = records.runs
     grouping = {"activation", "depth", *varying(runs)}
     by = [name for name in fields(runs) if name in grouping]
-    table = runs.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
-    table = table.groupby(by, dropna=False, observed=True, sort=False).agg(
-        n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum")
-    )
-    table = table.reset_index()
-    frames, left_out = _quantities(records), np.zeros(len(table), int)
+    values = _quantities(records)
+    rows = runs[["run_id", "seed", *by]].join(values, on="run_id")
+    _refuse_repeated_seeds(rows, by)
+    rows = rows.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
+    groups = rows.groupby(by, dropna=False, observed=True, sort=False)
+    table = groups.agg(n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum"))
+    known = groups[[name for name in values if name != "zeros"]].count()
+    without = (-known).add(table["n"], axis=0).where(known > 0, 0)
+    table["left_out"] = without.max(axis=1).fillna(0).astype(int)
+    table["zeros"] = groups["zeros"].sum().astype(int) if "zeros" in values else 0
     for name in (*SUMMARY, *(OF_NUMBERS if records.scores else ())):
-        columns = [name, f"{name}_low", f"{name}_high"]
-        if name not in frames:
-            table[columns] = np.nan
-            continue
-        over_seeds = median_range(frames[name], "value", by)[[*by, "median", "low", "high", "n"]]
-        over_seeds.columns = [*by, *columns, "known"]
-        table = table.merge(over_seeds, on=by, how="left", validate="one_to_one")
-        known = table.pop("known").fillna(0).to_numpy(int)
-        left_out = np.maximum(left_out, np.where(known > 0, table["n"] - known, 0))
-    table.insert(len(by) + 3, "left_out", left_out)
-    table.insert(len(by) + 4, "zeros", _count_zeros(records, table[by]))
-    return table
+        for column, middle in ((name, "median"), (f"{name}_low", "min"), (f"{name}_high", "max")):
+            table[column] = groups[name].agg(middle) if name in values else np.nan
+    return table.reset_index()
 
 
-def _quantities(records: Records) -> dict[str, pd.DataFrame]:
-    """Return the quantities of SUMMARY that these records hold: the fields of Run and a `value` per run."""
-    layers, runs = records.layers, records.runs
-    frames = {}
+def _quantities(records: Records) -> pd.DataFrame:
+    """Return for each run, by run_id, the quantities of SUMMARY that these records hold, and `zeros`.
+
+    Zeros are its hidden layers whose delta is exactly 0 after the last update. What a run that diverged has
+    after its last step is NaN.
+    """
+    import pandas as pd
+
+    runs = records.runs
+    layers, steps = (_ends(frame, runs) for frame in (records.layers, records.steps))
+    found: dict[str, pd.Series] = {}
     if "delta_norm" in layers:
-        ratio = first_to_last(records).rename(columns={"ratio": "value"})
-        factor = decay(records).rename(columns={"factor": "value"})
-        frames |= {"delta_ratio_start": at_start(ratio), "delta_ratio_end": at_end(ratio, runs)}
-        frames |= {"decay_start": at_start(factor), "decay_end": at_end(factor, runs)}
+        ends = replace(records, layers=layers)
+        for name, column, table in (
+            ("delta_ratio", "ratio", first_to_last(ends)), ("decay", "factor", decay(ends)),
+        ):  # fmt: skip
+            found[f"{name}_start"] = at_start(table).set_index("run_id")[column]
+            found[f"{name}_end"] = at_end(table, runs).set_index("run_id")[column]
+        end = at_end(hidden(_signal(layers, "delta_norm"), runs), runs)
+        found["zeros"] = np.isneginf(end["log10"]).groupby(end["run_id"]).sum()
     for name in ("dead", "saturated"):
         if column := probe_column(layers, f"{name}_fraction"):
-            units = at_end(hidden(layers[["run_id", "step", "layer", column]], runs), runs)
-            groups = units.groupby("run_id", sort=False)[column]
-            share = groups.mean().where(groups.count() == groups.size())  # all layers are as wide
-            frames[name] = join(share.rename("value").reset_index(), runs)
+            groups = at_end(hidden(layers, runs), runs).groupby("run_id", sort=False)[column]
+            found[name] = groups.mean().where(groups.count() == groups.size())  # all layers are as wide
     for name in ("accuracy", "test_accuracy", *(OF_NUMBERS if records.scores else ())):
-        last = at_end(records.steps[["run_id", "step", name]], runs)
-        frames[name] = join(last.rename(columns={name: "value"}), runs)
-    diverged = set(runs.loc[runs["status"] == "diverged", "run_id"])  # also at step 0, which it may end at
-    for name in frames.keys() - {"delta_ratio_start", "decay_start"}:
-        frames[name] = frames[name].assign(
-            value=frames[name]["value"].mask(frames[name]["run_id"].isin(diverged))
-        )
-    return frames
+        found[name] = at_end(steps, runs).set_index("run_id")[name]
+    values = pd.DataFrame(found, index=pd.Index(runs["run_id"]))
+    later = [name for name in found if name not in ("delta_ratio_start", "decay_start", "zeros")]
+    values.loc[(runs["status"] == "diverged").to_numpy(), later] = np.nan  # one may diverge at step 0
+    return values
 
 
-def _count_zeros(records: Records, groups: pd.DataFrame) -> np.ndarray:
-    """Return how many hidden layers, over all runs of each group, have a delta of exactly 0 at the end."""
-    if "delta_norm" not in records.layers:
-        return np.zeros(len(groups), int)
-    signal = _signal(records.layers, "delta_norm")
-    end = join(at_end(hidden(signal, records.runs), records.runs), records.runs, list(groups))
-    zero = end[np.isneginf(end["log10"])].groupby(list(groups), dropna=False, observed=True).size()
-    counted = groups.merge(zero.rename("zeros").reset_index(), how="left", validate="one_to_one")
-    return counted["zeros"].fillna(0).astype(int).to_numpy()
+def _ends(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each run's first and last step."""
+    return frame[(frame["step"] == 0) | (frame["step"] == _of_run(frame, runs, "steps"))]
