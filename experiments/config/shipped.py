@@ -22,17 +22,16 @@ def found_config(path: Path) -> Path:
     is_name = not path.suffix and len(path.parts) == 1
     ways = [path, Path(f"{path}.yaml"), Path("configs", f"{path}.yaml")] if is_name else [path]
     try:
-        return next(filter(None, map(_there, ways)), path)
+        here = (way for way in ways if way.exists() or way.is_symlink())
+        return next(here, None) or _shipped(ways[-1]) or path
     except (OSError, ValueError):  # a name that no file can have; whoever opens it says so
         return path
 
 
-def _there(path: Path) -> Path | None:
-    """Return a path where there is something, or the shipped config that it means; else None."""
-    if path.exists() or path.is_symlink():
-        return path
+def _shipped(path: Path) -> Path | None:
+    """Return the shipped config that a path such as ``configs/smoke.yaml`` means; else None."""
     if path.is_absolute() or path.suffix not in (".yaml", ".yml") or ".." in path.parts:
         return None
     parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
-    shipped = shipped_configs().joinpath(*parts)
-    return shipped if shipped.is_file() else None
+    there = shipped_configs().joinpath(*parts)
+    return there if there.is_file() else None

@@ -168,7 +168,8 @@ def _why_useless(columns: Columns, column: int, values: pd.Series) -> str:
         return "it is empty"
     is_index = columns.named and columns.names[column].lower() in INDEX
     if is_number_column(values):
-        counts = len(values) > 2 and bool((np.diff(values.to_numpy(np.float64)) == 1).all())
+        with np.errstate(over="ignore"):  # of numbers near the ends of the format
+            counts = len(values) > 2 and bool((np.diff(values.to_numpy(np.float64)) == 1).all())
         if counts and is_index:
             return "it counts the rows, as an index that was saved with the table"
         if counts and len(values) > FEW:
@@ -365,7 +366,7 @@ def _remark_on_a_marker(numbers: NDArray[np.float64], columns: Columns, column: 
     for marker in MARKERS:
         there = numbers == marker
         others = np.abs(numbers[~there & np.isfinite(numbers)])
-        if there.any() and len(others) and 10 * others.max() < abs(marker):
+        if there.any() and len(others) and others.max() < abs(marker) / 10:
             times = count_of(int(there.sum()), "time")
             columns.note(
                 f"column {columns.word(column)} holds {marker:g} {times}, far from "

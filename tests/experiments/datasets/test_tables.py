@@ -111,6 +111,12 @@ def test_a_comment_may_be_long(write, comment, head):
     np.testing.assert_array_equal(x, np.array(MEASURED)[:, :2])
 
 
+def test_numbers_at_the_ends_of_the_format_are_read_without_a_warning(write):
+    ends = [1.7976931348623157e308, -9.97e291, -1.7976931348623157e308, 0.0, -999.0] * 3
+    x, _ = read_table(write("a.csv", "a,b,y\n" + "".join(f"{v!r},{i},{i % 2}\n" for i, v in enumerate(ends))))
+    assert x[:, 0].tolist() == ends
+
+
 def test_a_cell_that_is_too_long_is_said_with_its_line(write):
     for row in (2, 300):  # among the lines that are looked at first, and beyond
         text = "".join(f"{'x' * (140_000 if i == row else 3)},{i},{i % 2}\n" for i in range(1, 400))

@@ -89,7 +89,7 @@ def test_a_system_that_does_not_tell_is_no_error(monkeypatch):
         ('{"config": {"question": "?", "key_of_tomorrow": 1}}', "unknown key"),
         (
             '{"config": {"question": "?", "base": {"activation": "mine"}}}',
-            "parts of your own are not registered",
+            "it uses parts of your own: then say --with FILE",
         ),
         ('{"config": 7}', "it holds no config"),
         ("[]", "it holds no config"),
