@@ -37,11 +37,13 @@ def case(act, norm, residual, rng, **options):
 
 
 def by_layer(net, flat, r):
-    """A run's row of a flat block as a list of {w, b, gain, shift}."""
-    parts = [{"w": p.w[r], "b": p.b[r, 0], "gain": p.gain, "shift": p.shift} for p in net.views(flat)]
-    return [
-        {k: v[r, 0] if k in ("gain", "shift") else v for k, v in p.items() if v is not None} for p in parts
-    ]
+    """A run's row of a flat block as a list of {w, b, gain, shift, learnt}, those that a layer has."""
+    found = []
+    for p in net.views(flat):
+        parts = {"w": p.w[r], "b": p.b[r, 0]}
+        rows = {"gain": p.gain, "shift": p.shift, "learnt": p.learnt}
+        found.append(parts | {name: row[r, 0] for name, row in rows.items() if row is not None})
+    return found
 
 
 # -- against differences of the loss --------------------------------------------------------------------
@@ -138,6 +140,9 @@ def plain(net, act, r, norm, residual) -> naive.Net:
 def test_both_passes_are_the_plain_loops(act, loss, norm, residual, rng):
     """Every z, a and delta of every layer, every gradient; 1e-12 is a few hundred roundings."""
     net, x, y = case(act, norm, residual, rng, inits=["xavier_normal", "he_uniform"])
+    for layer in net.layers:
+        if layer.learnt is not None:  # the loops know one slope for all layers
+            layer.learnt[:] = net.act.learnt.start
     taped = Tape(net, len(x), exact=True, keep=True)
     value, d_logits = LOSSES[loss](taped.forward(x[None]), y[None])
     views = net.views(np.zeros_like(net.params))
