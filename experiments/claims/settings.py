@@ -135,9 +135,15 @@ def by_layer(records: Records, rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def at_layers(records: Records, *columns: str) -> pd.DataFrame:
-    """Return the fields of every run, layer and the columns of `layers` at the start, a row per layer."""
-    layers = at_start(records.layers)[["run_id", "layer", *columns]]
-    return layers.merge(records.runs, on="run_id", validate="many_to_one")
+    """Return the fields of every run, layer and the columns of `layers` at the start, a row per layer.
+
+    All of a run's layers are there, the output's last. NaN is what was not measured, as of a lost run.
+    """
+    runs = records.runs
+    rows = runs.loc[runs.index.repeat(runs["depth"] + 1)]
+    rows = rows.assign(layer=rows.groupby("run_id").cumcount() + 1)
+    measured = at_start(records.layers)[["run_id", "layer", *columns]]
+    return rows.merge(measured, on=["run_id", "layer"], how="left", validate="one_to_one")
 
 
 def deepest(rows: pd.DataFrame) -> pd.DataFrame:
@@ -146,10 +152,14 @@ def deepest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def start_ratios(records: Records) -> pd.DataFrame:
-    """Return the rows of `first_to_last` before training, with `log`, the natural log of each ratio."""
-    ratios = at_start(first_to_last(records))
+    """Return the fields of every run, ratio, as `first_to_last` has it before training, and its natural log.
+
+    Both are NaN for a run without a ratio, as one that was lost.
+    """
+    ratios = at_start(first_to_last(records))[["run_id", "ratio"]]
+    rows = records.runs.merge(ratios, on="run_id", how="left", validate="one_to_one")
     with np.errstate(divide="ignore"):
-        return ratios.assign(log=np.log(ratios["ratio"]))
+        return rows.assign(log=np.log(rows["ratio"]))
 
 
 def weight_and_bias(run: Any) -> tuple[float, float]:

@@ -54,15 +54,14 @@ def L25_untrained_loss(records: Records, *, within: Share = LOSS_OFF) -> Verdict
     """
     losses = at_start(records.steps)[["run_id", "loss"]].rename(columns={"loss": "value"})
     rows = at_layers(records, "a_rms")
-    rows = rows[rows["layer"] == rows["depth"]].merge(losses, on="run_id", validate="one_to_one")
+    rows = rows[rows["layer"] == rows["depth"]].merge(losses, on="run_id", how="left", validate="one_to_one")
     classes = {text: datasets.load(text).classes for text in rows["dataset"].unique()}
     rows["classes"] = rows["dataset"].map(classes)
-    rows["variance"] = [
-        run.width
-        * weight_variance(run.init, int(run.width), run.classes, curve(run.activation))
-        * run.a_rms**2
+    variances = [
+        run.width * weight_variance(run.init, int(run.width), run.classes, curve(run.activation))
         for run in rows.itertuples()
     ]
+    rows["variance"] = rows["a_rms"] ** 2 * variances  # of the logits
     settings = [
         (key, each) for key, each in rows.groupby(["classes", "init"]) if each["variance"].max() < SMALL
     ]

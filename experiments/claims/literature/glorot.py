@@ -262,10 +262,11 @@ def L13_rectifiers(records: Records) -> Verdict:
         if act in PRINTED
     ]
     remarks.append(_order(error))
-    remarks.append(
-        f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %, "
-        "with a penalty on activity)."
-    )
+    if len(end):  # not so where every run was lost
+        remarks.append(
+            f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %, "
+            "with a penalty on activity)."
+        )
     return decide_parts(evidence, remarks=remarks)
 
 

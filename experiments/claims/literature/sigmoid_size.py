@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.claims.comparison import Compared, bounded, computed, given, mean_near, near
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import at_layers, only, weight_and_bias
+from experiments.claims.settings import at_layers, by_seed, only, weight_and_bias
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
 from mlp.activations import activation as curve
 from mlp.registry import parse_call
@@ -104,17 +104,18 @@ def L24_one_unit(records: Records) -> Verdict:
     Source: Hochreiter 1991, and Hochreiter, Bengio, Frasconi & Schmidhuber 2001, section 2 (w = coth(z/2)/y,
     and 4.0); the values are derived here. Weights are not drawn: the seeds are equal.
     """
-    factors = _chain(only(records, activation="sigmoid", width=1))
+    chosen = only(records, activation="sigmoid", width=1)
+    factors = _chain(chosen)
     product = factors.assign(product=factors["factor"] * factors["input"])
     small = factors[factors["weight"].abs() < BELOW_ONE]
     if not len(small) or len(small) == len(factors):
         raise Undecided(
             "weights on both sides of 4 are compared", "init: constant(value=1) and constant(value=6)"
         )
-    best = product.loc[
-        (product["weight"] * product["input"] - MOST_AT).abs().groupby(product["seed"]).idxmin()
-    ]
-    most, largest = product.groupby("seed")["product"].max(), small.groupby("seed")["factor"].max()
+    away = (product["weight"] * product["input"] - MOST_AT).abs().fillna(np.inf)
+    best = product.loc[away.groupby(product["seed"]).idxmin()]
+    most = by_seed(product, "product", "max", chosen.runs)
+    largest = by_seed(small, "factor", "max", chosen.runs)
     top, name = MOST * (1 + UNIT_OFF), "factor times input"
     evidence = [
         bounded(f"{name}, largest over weights", most, "below", top, "derived"),
