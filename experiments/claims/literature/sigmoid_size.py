@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.claims.comparison import Compared, bounded, computed, given, mean_near, near
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.settings import at_layers, by_seed, only, weight_and_bias
+from experiments.claims.settings import at_layers, only, weight_and_bias
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
 from mlp.activations import activation as curve
 from mlp.registry import parse_call
@@ -114,8 +114,9 @@ def L24_one_unit(records: Records) -> Verdict:
         )
     away = (product["weight"] * product["input"] - MOST_AT).abs().fillna(np.inf)
     best = product.loc[away.groupby(product["seed"]).idxmin()]
-    most = by_seed(product, "product", "max", chosen.runs)
-    largest = by_seed(small, "factor", "max", chosen.runs)
+    seeds = np.sort(chosen.runs["seed"].unique())  # one that was lost has no value
+    most = product.groupby("seed")["product"].max().reindex(seeds)
+    largest = small.groupby("seed")["factor"].max().reindex(seeds)
     top, name = MOST * (1 + UNIT_OFF), "factor times input"
     evidence = [
         bounded(f"{name}, largest over weights", most, "below", top, "derived"),
