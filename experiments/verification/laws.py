@@ -42,8 +42,7 @@ class Subject:
 
     def with_params(self, params: Array) -> Subject:
         """Return the same network with other parameters, (1, P)."""
-        net = self.net
-        return replace(self, net=Network(net.sizes, net.act, params, net.norm, net.residual))
+        return replace(self, net=self.net.with_params(params))
 
     def logits(self) -> Array:
         """Return the logits, (B, C)."""
