@@ -111,12 +111,12 @@ class Shades:
         shades = np.where(values == self.zero, self.low - 1, _exponents(values, self.zero))
         return np.ma.masked_invalid(shades)
 
-    def map(self, dark: bool = False) -> Any:
+    def map(self, dark: bool) -> Any:
         """The colour map with its two colours for what is not on the scale."""
         from matplotlib import colormaps
 
         theme = THEMES["dark" if dark else "light"]
-        colours = colormaps[style.SHARES if self.zero is None else style.ORDERED]
+        colours = style.shares(dark) if self.zero is None else colormaps[style.ORDERED]
         return colours.with_extremes(under=theme.zero, bad=theme.hole)
 
     def name(self, label: str) -> str:

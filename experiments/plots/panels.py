@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bar:
-    """A colour bar that panels share: what it measures, its colour map and the values at its ends."""
+    """A colour bar that panels share: what it measures, its colour map (on dark paper or not), its ends."""
 
     label: str
-    colours: Callable[[], Any]
+    colours: Callable[[bool], Any]
     ends: tuple[float, float]
 
 

@@ -238,7 +238,7 @@ def _bar(figure: Figure, grid: Sequence[Any], panels: Sequence[Panel]) -> None:
 
     bar = next((panel.bar for panel in panels if panel.bar), None)
     if bar:
-        scale = ScalarMappable(Normalize(*bar.ends), bar.colours())
+        scale = ScalarMappable(Normalize(*bar.ends), bar.colours(style.dark(figure)))
         drawn = figure.colorbar(scale, ax=list(grid), aspect=24, shrink=0.9, pad=0.02)
         drawn.ax.set_label("colour bar")
         drawn.set_label(bar.label)

@@ -25,6 +25,7 @@ from mlp.registry import RegistryError, call_text, parse_call
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
 
@@ -65,7 +66,6 @@ ON_DARK = {  # the same colours where the paper is dark, as light as they need t
     "#88CCEE": "#B4E2F8",
 }  # fmt: skip
 ORDERED = "viridis"  # for numbers: even steps look even, in grey too
-SHARES = "magma_r"  # for fractions: 0 is pale, so that the first dead unit is seen
 NUMBER = re.compile(r"(\d+\.?\d*(?:e-?\d+)?)")  # in a text, so that factor=50 comes before factor=200
 PREDICTED = (0, (4, 2.5))  # dashes of what theory expects, whatever it is of
 MOMENT, LEVEL = (0, (2, 2)), (0, (6, 3))  # dashes of a moment and of a level
@@ -212,9 +212,9 @@ class Shade:
     place: float
 
 
-def dark(axes: Axes) -> bool:
-    """Whether axes have a dark background."""
-    return _is_dark(axes.get_facecolor())
+def dark(drawn: Axes | Figure) -> bool:
+    """Whether axes or a figure have a dark background."""
+    return _is_dark(drawn.get_facecolor())
 
 
 def _is_dark(colour: Any) -> bool:
@@ -228,6 +228,13 @@ def as_set(colour: str) -> str:
     from matplotlib import rcParams
 
     return ON_DARK.get(colour, colour) if _is_dark(rcParams["axes.facecolor"]) else colour
+
+
+def shares(dark: bool) -> Any:
+    """The colour map for fractions: 0 is near the paper's colour, so that the first dead unit is seen."""
+    from matplotlib import colormaps
+
+    return colormaps["magma" if dark else "magma_r"]
 
 
 def shown(look: Look, axes: Axes) -> Look:

@@ -163,13 +163,13 @@ def ratio_by_depth(
             curves = view.medians(part, value, "depth")
             label = "first / last hidden layer"
             columns.append(Column(f"{name} {when}", curves, label, "depth", scale, guide))
-    finding = _deep_ratio(view, ratios["‖delta‖"])
-    return draw_lines(view, columns, ratio_by_depth, finding, few=[0, 1] if len(columns) == 2 else [0, 1])
+    finding = _deep_ratio(view, main_setting(view, columns[0]), ratios["‖delta‖"])
+    return draw_lines(view, columns, ratio_by_depth, finding, few=[0, 1])
 
 
-def _deep_ratio(view: View, ratios: pd.DataFrame) -> str:
-    """What is left of the gradient in the deepest networks, of the least and of the most."""
-    runs = view.records.runs
+def _deep_ratio(view: View, key: Sequence[Any], ratios: pd.DataFrame) -> str:
+    """What is left of the gradient in the deepest networks of a setting, of the least and of the most."""
+    runs = rows_where(view.records.runs, view.facet, key)
     deep = runs.loc[runs["depth"] == runs["depth"].max(), "run_id"]
     rows = at_start(ratios[ratios["run_id"].isin(deep)])[["run_id", "step", "ratio_log10"]]
     found = titles.cases(view.medians(rows, "ratio_log10"), view.keys)

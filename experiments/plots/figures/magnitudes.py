@@ -51,7 +51,7 @@ def distribution_over_time(records: Records, *, facet: Fields = None, where: Whe
     shares = {name: _shares(view, name) for name in view.records.distributions}
     scales = {name: _Scale.of(frame) for name, frame in shares.items()}
     most = max(frame["median"].max() for frame in shares.values())
-    bar = Bar("share of the layer's numbers", _colours, (0.0, most))
+    bar = Bar("share of the layer's numbers", style.shares, (0.0, most))
     panels = [
         Panel(
             f"|{name}|, layer {layer}",
@@ -82,12 +82,6 @@ def distribution_over_time(records: Records, *, facet: Fields = None, where: Whe
 
 def _empty(panel: Axes, scale: Any) -> None:
     style.note(panel, "nothing to show")
-
-
-def _colours() -> Any:
-    from matplotlib import colormaps
-
-    return colormaps[style.SHARES]
 
 
 def _apart(view: View, shares: dict[str, pd.DataFrame], key: Sequence[Any]) -> str:
@@ -174,7 +168,8 @@ def _draw(panel: Axes, scale: Any, *, rows: pd.DataFrame, sizes: _Scale, most: f
         values = table.reindex(wanted).to_numpy(float)
         panel.imshow(
             np.ma.masked_where(~(values > 0), values), origin="lower", aspect="auto", interpolation="nearest",
-            cmap=style.SHARES, vmin=0, vmax=most, extent=(-0.5, table.shape[1] - 0.5, low, high),
+            cmap=style.shares(style.dark(panel)), vmin=0, vmax=most,
+            extent=(-0.5, table.shape[1] - 0.5, low, high),
         )  # fmt: skip
 
     draw(range(sizes.low, sizes.high + 1), sizes.low - 0.5, sizes.high + 0.5)

@@ -170,7 +170,7 @@ def _correlation_scale(act: str, weight: float, bias: float) -> float:
         return depth_scales(activation(act), weight, bias)["xi_c"]
 
 
-def _colours(dark: bool = False) -> Any:
+def _colours(dark: bool) -> Any:
     from matplotlib import colormaps
 
     return colormaps[style.ORDERED].with_extremes(bad=THEMES["dark" if dark else "light"].hole)
