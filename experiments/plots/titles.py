@@ -55,14 +55,15 @@ def spoken(names: Sequence[str], values: Sequence[Any]) -> str:
     given = dict(zip(names, values, strict=True))
     name = SPOKEN.get(text := str(given.pop("activation", "")), text)
     depth = f"depth {given.pop('depth'):g}" if "depth" in given else ""
-    rest = ", ".join(_value(key, value, alone=len(given) == 1) for key, value in given.items())
+    alone = sum(isinstance(value, str) for value in given.values()) == 1
+    rest = ", ".join(_value(key, value, alone=alone) for key, value in given.items())
     if not name:
         return ", ".join(filter(None, (depth, rest))) or "the network"
     return " ".join(filter(None, (name, depth and f"at {depth}", rest and f"with {rest}")))
 
 
 def _value(field: str, value: Any, *, alone: bool) -> str:
-    """A value with its field; a text that says by itself what it is needs no field where it stands alone."""
+    """A value with its field, which a text that is the only one and says what it is does without."""
     if alone and isinstance(value, str) and field in BARE and value != "none":
         return value
     return f"{field}={value if isinstance(value, str) else f'{value:g}'}"

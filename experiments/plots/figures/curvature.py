@@ -18,52 +18,47 @@ if TYPE_CHECKING:
 
     from experiments.plots.picture import Picture
 
-REFERENCE = "the largest that is stable: 2/η for gradient descent"
-
 
 @FIGURES
 @needs("sharpness")
 def sharpness_over_training(
     records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = ""
 ) -> Picture:
-    """Sharpness of the loss over training: the largest eigenvalue of its Hessian.
+    """Sharpness over training, and how near it comes to the largest that is stable.
 
-    Dashed: the largest sharpness at which the optimiser's steps die away on a quadratic, 2/η for gradient
-    descent at rate η, (2 + 2β)/η with momentum. A line that rises to it and stays there trains at the edge of
-    stability; one that stays below takes smaller steps than it could.
+    Sharpness: the largest eigenvalue of the loss's Hessian. Largest stable: that at which the optimiser's
+    steps still die away on a quadratic, 2/η for gradient descent at rate η, (2 + 2β)/η with momentum. A line
+    that rises to 1 (dashed) and stays there trains at the edge of stability; one that stays below takes
+    smaller steps than it could.
     """
     view = arrange(records, hue, facet, where, default=["optimiser"])
     rows = view.records.layers
     rows = rows[rows["layer"] == 1].dropna(subset=["sharpness"])
-    limits = _limits(view, rows)
-    column = Column(
-        "sharpness", view.medians(rows, "sharpness", "step"), "largest eigenvalue of the Hessian", "step",
-        predicted=view.medians(limits, "limit", "step") if len(limits) else None, reference=REFERENCE,
-    )  # fmt: skip
-    return draw_lines(view, [column], sharpness_over_training, _at_the_end(view, column))
+    plain = Column("sharpness", view.medians(rows, "sharpness", "step"), "largest eigenvalue", "step")
+    near = _of_the_limit(view, rows)
+    if not len(near):  # of Adam and others no limit is known
+        return draw_lines(view, [plain], sharpness_over_training)
+    share = Column(
+        "sharpness / the largest stable", view.medians(near, "share", "step"), "share", "step", guide=1.0
+    )
+    return draw_lines(view, [share, plain], sharpness_over_training, _at_the_end(view, share))
 
 
-def _limits(view: View, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return run_id, step and `limit`: the largest stable sharpness; without runs of which none is known."""
+def _of_the_limit(view: View, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return run_id, step and `share`: the sharpness over the largest stable, where that is known."""
     runs = view.records.runs
     known = [stability_limit(run.optimiser, run.lr) for run in runs.itertuples()]
-    limit = dict(zip(runs["run_id"], known, strict=True))
-    return rows[["run_id", "step"]].assign(limit=rows["run_id"].map(limit)).dropna()
+    limit = rows["run_id"].map(dict(zip(runs["run_id"], known, strict=True)))
+    return rows[["run_id", "step"]].assign(share=rows["sharpness"] / limit).dropna()
 
 
-def _at_the_end(view: View, column: Column) -> str:
+def _at_the_end(view: View, share: Column) -> str:
     """Where the sharpness ends as a share of its limit, in the setting with the least and with the most."""
-    if column.predicted is None or not len(column.curves):
-        return titles.NOTHING
-    last = column.curves[column.curves["step"] == column.curves["step"].max()]
-    keys = [*view.keys, "step"]
-    limits = column.predicted[[*keys, "median"]].rename(columns={"median": "limit"})
-    both = last.merge(limits, on=keys, validate="one_to_one")
-    shares = both.assign(**{name: both[name] / both["limit"] for name in ("median", "low", "high")})
-    key, curves = main_curves(view, replace(column, curves=shares, predicted=None))
+    last = share.curves[share.curves["step"] == share.curves["step"].max()]
+    key, curves = main_curves(view, replace(share, curves=last))
     return titles.apart(
         titles.cases(curves, view.hue),
-        "the sharpness of {low.name} ends at {low.value:.3g} of the largest stable",
-        "the sharpness of {low.name} ends at {low.value:.3g} of the largest stable, of {high.name} at "
-        "{high.value:.3g}", setting=(view.facet, key),
-    )  # fmt: skip
+        "{low.name} ends at {low.value:.2g} of the largest stable sharpness",
+        "{low.name} ends at {low.value:.2g} of the largest stable sharpness, {high.name} at {high.value:.2g}",
+        setting=(view.facet, key),
+    )

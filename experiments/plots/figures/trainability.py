@@ -78,11 +78,11 @@ TRAINED = 0.5  # the accuracy from which a network is said to have learnt
 
 
 def _deepest(view: View, table: pd.DataFrame, scales: float) -> str:
-    """The largest depth at which something learnt, and with which variance of the weights."""
+    """The largest depth at which something learnt, and with which variance of the weights it learnt most."""
     learnt = table[table["median"] >= TRAINED]
     if not len(learnt):
         return f"No depth and no variance of the weights reaches an accuracy of {TRAINED:g}"
-    row = learnt.loc[learnt["depth"].idxmax()]
+    row = learnt.sort_values(["depth", "median"]).iloc[-1]
     whole = f" (the deepest tried: {table['depth'].max():.0f})"
     name = titles.spoken(view.facet, [row[field] for field in view.facet])
     return titles.sentence(

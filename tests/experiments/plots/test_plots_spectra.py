@@ -113,12 +113,13 @@ def test_the_sharpness_stands_beside_the_largest_that_is_stable():
     both = Records.concat([descent, adam])
     both.layers["sharpness"] = 3.0
     figure = FIGURES.bind("sharpness_over_training(hue=lr)")(both)
-    drawn = {panel.setting: axes for panel, axes in zip(figure.panels, panels(figure), strict=True)}
-    dashed = {
-        name: sorted({float(y) for each in axes.lines if each.get_label() == "_predicted"
-                      for y in each.get_ydata()})
-        for name, axes in drawn.items()
+    drawn = {
+        (panel.title, panel.setting.split("=")[-1]): sorted({float(y) for each in axes.lines
+                                                             if each.get_label().startswith("lr")
+                                                             for y in each.get_ydata()})
+        for panel, axes in zip(figure.panels, panels(figure), strict=True)
     }  # fmt: skip
-    assert {name.split("=")[-1]: ys for name, ys in dashed.items()} == {"sgd": [4.0, 20.0], "adam": []}
+    share, plain = "sharpness / the largest stable", "sharpness"
+    assert drawn == {(share, "sgd"): [0.15, 0.75], (plain, "sgd"): [3.0], (plain, "adam"): [3.0]}
     assert "ends at 0.15 of the largest stable" in figure.words.finding
     assert "0.75" in figure.words.finding
