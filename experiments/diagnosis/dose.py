@@ -29,9 +29,10 @@ def dose_response(
 
     Columns: the fields that vary, dead (units per layer), share, seeds, accuracy (training, median over
     seeds), low, high (range over seeds), cost (median paired loss against no dead units), cost_low, cost_high
-    (its range), narrower (median accuracy of a network that has only the living units, drawn for that width).
-    What dead units cost beyond the width that they take away is narrower − accuracy: the weights were drawn
-    for the full width, so the signal shrinks from layer to layer. Settings that differ in the seed alone are
+    (its range), narrower (median accuracy of a network that has only the living units, drawn for that width),
+    beyond (median of narrower − accuracy, paired by seed: what dead units cost beyond the width that they
+    take away, since the weights were drawn for the full width and the signal shrinks from layer to layer),
+    beyond_low, beyond_high (its range). Settings that differ in the seed alone are
     one row. The same doses in a config, for its figures: ``bias: [zeros, dead(share=0.25), …]`` under
     `sweep`, and `dead_units_choice`. Errors: ConfigError for an activation without dead units, for
     normalisation, which undoes the biases, and for other biases.
@@ -47,6 +48,7 @@ def dose_response(
         advance(len(runs) * 2 * len(shares))
     columns = (
         "dead", "share", "seeds", "accuracy", "low", "high", "cost", "cost_low", "cost_high", "narrower",
+        "beyond", "beyond_low", "beyond_high",
     )  # fmt: skip
     return pd.DataFrame(rows, columns=[*fields, *columns])
 
@@ -62,11 +64,17 @@ def _of_setting(runs: Sequence[Run], shares: Sequence[float], jobs: int) -> list
         dosed = [replace(run, bias=f"dead(share={dead / width!r})") for run in runs]
         found = reached_by(dosed, "accuracy", jobs=jobs)
         got = np.array([found[run] for run in dosed])
-        less = np.median([alone[replace(run, width=width - dead)] for run in runs])
-        lost = whole - got
-        cost = np.median(lost), lost.min(), lost.max()
-        rows.append((dead, dead / width, len(runs), np.median(got), got.min(), got.max(), *cost, less))
+        narrower = np.array([alone[replace(run, width=width - dead)] for run in runs])
+        rows.append((
+            dead, dead / width, len(runs), *_middle(got), *_middle(whole - got), np.median(narrower),
+            *_middle(narrower - got),
+        ))  # fmt: skip
     return rows
+
+
+def _middle(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the median and the range."""
+    return float(np.median(values)), float(values.min()), float(values.max())
 
 
 def too_many(table: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -35,12 +36,17 @@ def test_a_dose_of_none_costs_nothing_and_one_of_nearly_all_costs_something():
     table = dose_response(runs, (0, 0.5, 1.0), jobs=1)
     assert list(table.columns) == [
         "depth", "dead", "share", "seeds", "accuracy", "low", "high", "cost",
-        "cost_low", "cost_high", "narrower",
+        "cost_low", "cost_high", "narrower", "beyond", "beyond_low", "beyond_high",
     ]  # fmt: skip
     assert list(table["dead"]) == [0, 4, 7] * 2  # one unit at least is left alive
     none = table[table["dead"] == 0]
     assert (none["cost"] == 0).all()
     assert (none["accuracy"] == none["narrower"]).all()
+    assert not none[["beyond", "beyond_low", "beyond_high"]].to_numpy().any()
+    # of two seeds a median is the mean, so that the paired difference is that of the medians
+    gaps = table["narrower"] - table["accuracy"]
+    np.testing.assert_allclose(table["beyond"], gaps, rtol=0, atol=1e-12)
+    assert (table["beyond_low"] < table["beyond_high"])[table["dead"] == 7].any()
     assert (table["low"] <= table["accuracy"]).all()
     assert (table["accuracy"] <= table["high"]).all()
     assert (table.loc[table["dead"] == 7, "cost"] > 0).all()
