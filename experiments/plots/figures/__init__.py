@@ -3,6 +3,7 @@
 # In this order they stand in configs/README.md.
 from experiments.plots.figures import (  # isort: skip
     layers,
+    over_training,
     lessons,
     activation_curves,
     activation_times,
@@ -23,6 +24,6 @@ from experiments.plots.figures import (  # isort: skip
 
 __all__ = [
     "activation_curves", "activation_times", "boundary", "choices", "compute", "curvature", "how_deep",
-    "judged", "layers", "lessons", "magnitudes", "normal", "residual", "spectra", "trainability", "underflow",
-    "unit_lives",
+    "judged", "layers", "lessons", "magnitudes", "normal", "over_training", "residual", "spectra",
+    "trainability", "underflow", "unit_lives",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from experiments.analysis.score import score_of
 from experiments.plots import titles
 from experiments.plots.axes import plainly
 from experiments.plots.figure_table import FIGURES, along, needs
-from experiments.plots.figures.layers import accuracy_options
+from experiments.plots.figures.over_training import accuracy_options
 from experiments.plots.lines import draw_lines
 from experiments.plots.views import Column, Fields, View, Where, arrange, rows_where, settings_of
 from experiments.storage.records import Records

@@ -16,7 +16,8 @@ from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, needs, sentences
-from experiments.plots.figures.layers import accuracy_options, main_curves
+from experiments.plots.figures.layers import main_curves
+from experiments.plots.figures.over_training import accuracy_options
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
 from experiments.plots.panels import Panel, Words

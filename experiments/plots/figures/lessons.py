@@ -18,7 +18,8 @@ from experiments.plots import axes, style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, sentences
-from experiments.plots.figures.layers import NEAR, SIGNALS, accuracy_options, shock_mark
+from experiments.plots.figures.layers import SIGNALS
+from experiments.plots.figures.over_training import NEAR, accuracy_options, shock_mark
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
 from experiments.plots.panels import Panel, Words
