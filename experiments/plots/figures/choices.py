@@ -44,9 +44,10 @@ COSTS = 0.02  # of accuracy: dead units that cost more are too many
 def clip_choice(records: Records, *, hue: Fields = None, facet: Fields = None, where: Where = "") -> Picture:
     """Which value of clip would do what, by the gradient norms of runs that finished.
 
-    Left: the share of watched steps that clipping would shorten. Right: by how much it would shorten the
-    step in the middle of them, which is a learning rate smaller by that factor. A value under which few
-    steps are shortened guards against rare large ones; far left of it clip is a learning rate in disguise.
+    First panel: the share of watched steps that clipping would shorten. Second panel: by how much it would
+    shorten the step in the middle of them, which is a learning rate smaller by that factor. A value under
+    which few steps are shortened guards against rare large ones; far left of it clip is a learning rate in
+    disguise.
     """
     view = arrange(records, hue, facet, where)
     done = view.records.runs.loc[view.records.runs["status"] == "ok", "run_id"]

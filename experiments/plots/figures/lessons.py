@@ -50,9 +50,9 @@ def gradient_and_accuracy(
 ) -> Picture:
     """The gradient before training, and what is learnt then.
 
-    Left: ‖delta‖, the signal passed back, by layer at the start; a line that falls towards layer 1 vanishes
-    on its way to the input. Right: what the same networks classify rightly while they are trained; dashed:
-    what one answer to all would get right.
+    First panel: ‖delta‖, the signal passed back, by layer at the start; a line that falls towards layer 1
+    vanishes on its way to the input. Second panel: what the same networks classify rightly while they are
+    trained; dashed: what one answer to all would get right.
     """
     view = arrange(records, hue, facet, where, default=["depth"])
     scale, found = scaled(view.records.layers, {"delta_norm": SIGNALS["delta_norm"]})
@@ -118,9 +118,9 @@ def _fails(view: View, key: Sequence[Any], accuracy: Column, share: dict[str, An
 def deaths_and_recoveries(records: Records, *, where: Where = "") -> Picture:
     """Units that an oversized step kills, and which of them come back.
 
-    Left: the share of hidden units that are dead (slope 0 on every example) over training, by the size of
-    the step. Right: of the units that the largest step killed, the share that is still dead later, by
-    layer: where it falls units come back, where it stays at 1 none does.
+    First panel: the share of hidden units that are dead (slope 0 on every example) over training, by the size
+    of the step. Second panel: of the units that the largest step killed, the share that is still dead later,
+    by layer: where it falls units come back, where it stays at 1 none does.
     """
     view = arrange(records, "schedule", None, where)
     at = life.shock_step(view.records)
@@ -200,9 +200,9 @@ NAMED = {"init": "initialisation"}
 def factors_by_setting(records: Records, *, rows: Field = "init", where: Where = "") -> Picture:
     """Factor of one layer on gradient and signal at the start, by initialisation.
 
-    Dot: the factor per layer, by which ‖delta‖ changes on its way back (left) and the spread of z on its way
-    forward (right), in the deepest networks; line: the range over seeds. At 1 (dashed) neither vanishes nor
-    explodes; what lies off it is multiplied once per layer.
+    Dot: the factor per layer, by which ‖delta‖ changes on its way back (first panel) and the spread of z on
+    its way forward (second panel), in the deepest networks; line: the range over seeds. At 1 (dashed) neither
+    vanishes nor explodes; what lies off it is multiplied once per layer.
     """
     runs = arrange(records, None, rows, where).records.runs
     depth = int(runs["depth"].max())
