@@ -70,7 +70,7 @@ def L20a_likeness(records: Records) -> Verdict:
         )
         for (text, depth), rows in leaky.items()
     ]
-    return decide_parts([*evidence, *given("check", _maps())], "cosine")
+    return decide_parts([*evidence, *given("check", _maps())])
 
 
 def _tailored(records: Records) -> dict[tuple[str, int], pd.DataFrame]:
@@ -137,9 +137,7 @@ def L20b_tailored_slope(
     told = [
         f"{text}: {both[text].median():.3g} at lr {rates(best[best['activation'] == text])}." for text in both
     ]
-    return decide_parts(
-        [evidence], "difference in test accuracy", remarks=[*told, *on_edges(best, ["activation"])]
-    )
+    return decide_parts([evidence], remarks=[*told, *on_edges(best, ["activation"])])
 
 
 # Rank -------------------------------------------------------------------------------------------------------
@@ -182,4 +180,4 @@ def L26_rank(records: Records, *, collapsed: Positive = COLLAPSED) -> Verdict:
         ),
         bounded(f"{name}, batch normalisation: effective rank", ranks[~plain], "above", few, "recalled"),
     ]
-    return decide_parts(evidence, "directions")
+    return decide_parts(evidence)

@@ -92,7 +92,7 @@ def L07_depth_scale(
     enough_seeds(records)
     checks = given("check", [*_table(), *_closed(), *_simulated(records)])
     frontiers = _frontiers(crossings, least, most)
-    return decide([*frontiers, *checks], "ξ_c", condition=_where(frontiers), remarks=_each(crossings))
+    return decide([*frontiers, *checks], condition=_where(frontiers), remarks=_each(crossings))
 
 
 def _table() -> list[Compared]:

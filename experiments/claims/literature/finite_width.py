@@ -66,7 +66,7 @@ def L16_finite_width(records: Records, *, nets: Nets = 500) -> Verdict:
     lengths = [
         _length(key, [u for _, u in found], len(settings)) for key, found in settings if key[0] == "relu"
     ]
-    return decide_parts([*evidence, *lengths], "Var K/(E K)² · n/ℓ")
+    return decide_parts([*evidence, *lengths])
 
 
 def _measured(run: Any, nets: int) -> tuple[float, float]:

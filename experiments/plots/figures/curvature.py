@@ -48,7 +48,7 @@ def _of_the_limit(view: View, rows: pd.DataFrame) -> pd.DataFrame:
     """Return run_id, step and `share`: the sharpness over the largest stable, where that is known."""
     runs = view.records.runs
     known = [stability_limit(run.optimiser, run.lr) for run in runs.itertuples()]
-    limit = rows["run_id"].map(dict(zip(runs["run_id"], known, strict=True)))
+    limit = rows["run_id"].map(dict(zip(runs["run_id"], known, strict=True))).astype(float)
     return rows[["run_id", "step"]].assign(share=rows["sharpness"] / limit).dropna()
 
 
