@@ -22,7 +22,7 @@ SUBJECTS = (
 )
 EXAMPLE = "bent_identity"  # the activation of CONTRIBUTING.md, as it is printed there
 # of the whole network's tests, which take every curve times every loss times every norm, a few
-FEW = f"{EXAMPLE} or (newcomer and (not test_tape or (curve and softmax and 0.0 and not newcomer_norm)))"
+FEW = f"{EXAMPLE} or (newcomer and (not test_tape or (curve and softmax and not newcomer_norm)))"
 TERSE = ("--tb=no", "-rA", "--assert=plain", "-p", "no:cacheprovider")  # outcomes alone are read
 KINDS = {  # newcomer: the test that finds its wrong twin out
     "curve": "test_slope_is_the_central_difference",
