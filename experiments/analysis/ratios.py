@@ -32,7 +32,7 @@ def fields(runs: pd.DataFrame) -> list[str]:
 
 def varying(runs: pd.DataFrame) -> list[str]:
     """Return the fields, other than the seed, that have more than one value in these runs."""
-    return [name for name in fields(runs) if name != "seed" and len(runs[name].drop_duplicates()) > 1]
+    return [name for name in fields(runs) if name != "seed" and len(runs[name].unique()) > 1]
 
 
 def goes_with(runs: pd.DataFrame, field: str, others: Sequence[str]) -> bool:
