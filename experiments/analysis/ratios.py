@@ -245,9 +245,12 @@ def summary(records: Records) -> pd.DataFrame:
     without = (-known).add(table["n"], axis=0).where(known > 0, 0)
     table["left_out"] = without.max(axis=1).fillna(0).astype(int)
     table["zeros"] = groups["zeros"].sum().astype(int) if "zeros" in values else 0
-    for name in (*SUMMARY, *(OF_NUMBERS if records.scores else ())):
-        for column, middle in ((name, "median"), (f"{name}_low", "min"), (f"{name}_high", "max")):
-            table[column] = groups[name].agg(middle) if name in values else np.nan
+    names = [*SUMMARY, *(OF_NUMBERS if records.scores else ())]
+    over_seeds = groups[[name for name in names if name in values]]
+    ends = {"": over_seeds.median(), "_low": over_seeds.min(), "_high": over_seeds.max()}
+    for name in names:
+        for end, found in ends.items():
+            table[f"{name}{end}"] = found[name] if name in values else np.nan
     return table.reset_index()
 
 
