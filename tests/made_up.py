@@ -40,6 +40,11 @@ def made(runs, steps=None, layers=None, watched=None, lost=()):
     return Records.build(runs=columns, steps=_columns(step_rows), layers=_columns(layer_rows))
 
 
+def row_of(run):
+    """A run as a claim has it: a row of the frame of runs."""
+    return next(made([run]).runs.itertuples())
+
+
 def _columns(rows):
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name, np.nan) for row in rows] for name in names}
