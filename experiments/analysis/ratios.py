@@ -67,8 +67,13 @@ def at_end(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_run(frame: pd.DataFrame, runs: pd.DataFrame, field: str) -> pd.Series:
-    values = runs.set_index("run_id")[field]
-    return frame["run_id"].map(values).astype(values.dtype)  # without rows the type would be text
+    """Return a field of each row's run; errors: KeyError for a run that is not in `runs`."""
+    import pandas as pd
+
+    place = pd.Index(runs["run_id"]).get_indexer(frame["run_id"])
+    if (place < 0).any():
+        raise KeyError(frame["run_id"].iloc[int((place < 0).argmax())])
+    return pd.Series(runs[field].to_numpy()[place], index=frame.index)
 
 
 def is_recorded(records: Records, probe: str) -> bool:
@@ -95,6 +100,11 @@ def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     Columns: the fields of Run, step, first, last, ratio and ratio_log10, which is right even where the ratio
     itself underflows.
     """
+    return join(_first_to_last(records, signal), records.runs)
+
+
+def _first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
+    """As `first_to_last`, by run_id and step alone."""
     layers = hidden(_signal(records.layers, signal), records.runs)
     keys = ["run_id", "step"]
     last = layers[layers["layer"] == _of_run(layers, records.runs, "depth")]
@@ -104,7 +114,7 @@ def first_to_last(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     far = (both[["norm", "norm_last"]] < np.finfo(float).tiny).any(axis=1)  # a subnormal norm has lost digits
     both.loc[far, "ratio"] = 10 ** both["ratio_log10"][far]
     named = both.rename(columns={"norm": "first", "norm_last": "last"})
-    return join(named[[*keys, "first", "last", "ratio", "ratio_log10"]], records.runs)
+    return named[[*keys, "first", "last", "ratio", "ratio_log10"]]
 
 
 def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
@@ -116,6 +126,11 @@ def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     norm that is not finite (a diverged run), give NaN.
     Columns: the fields of Run, step, factor, layers (fitted), zeros.
     """
+    return join(_decay(records, signal), records.runs)
+
+
+def _decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
+    """As `decay`, by run_id and step alone."""
     rows = hidden(_signal(records.layers, signal), records.runs)
     zero = np.isneginf(rows["log10"])
     rows = rows.assign(zero=zero, x=rows["layer"].where(~zero), y=rows["log10"].where(~zero))
@@ -127,7 +142,7 @@ def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     )
     slope = (fit["xy"] / fit["xx"]).where((fit["layers"] >= 2) & ~fit["bad"])
     fit["factor"] = 10 ** (-slope)
-    return join(fit[["factor", "layers", "zeros"]].reset_index(), records.runs)
+    return fit[["factor", "layers", "zeros"]].reset_index()
 
 
 def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
@@ -268,7 +283,7 @@ def _quantities(records: Records) -> pd.DataFrame:
     if "delta_norm" in layers:
         ends = replace(records, layers=layers)
         for name, column, table in (
-            ("delta_ratio", "ratio", first_to_last(ends)), ("decay", "factor", decay(ends)),
+            ("delta_ratio", "ratio", _first_to_last(ends)), ("decay", "factor", _decay(ends)),
         ):  # fmt: skip
             found[f"{name}_start"] = at_start(table).set_index("run_id")[column]
             found[f"{name}_end"] = at_end(table, runs).set_index("run_id")[column]

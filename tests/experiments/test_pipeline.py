@@ -60,7 +60,6 @@ def trained(tmp_path_factory):
     (made / "tiny.yaml").write_text(CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VG_RESULTS", str(made / "results"))
-        patch.setattr("experiments.report.experiment_page.write_report", lambda *_, **__: ([], None))
         experiments.run(made / "tiny.yaml")
     return made / "results"
 

@@ -25,6 +25,5 @@ def stored(tmp_path_factory):
     (place / "q.yaml").write_text(CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VG_RESULTS", str(place / "results"))
-        patch.setattr("experiments.report.experiment_page.write_report", lambda *_, **__: ([], None))
         experiments.run(place / "q.yaml")
     return place / "results"
