@@ -48,16 +48,20 @@ def test_a_maker_is_named_by_all_that_the_last_bits_depend_on():
     assert by["threads"] == "1"  # as conftest has set it
 
 
-@pytest.mark.parametrize("fact", ["numpy", "kernel", "cpu"])
-def test_each_fact_makes_another_maker(fact, on):
+def test_each_fact_makes_another_maker(on):
+    facts, mine = ("numpy", "kernel", "cpu"), maker_while_training()
     swept(range(2))
-    on(**{fact: "another"})
-    swept(range(3))
+    for count, fact in enumerate(facts, start=3):
+        on(**{fact: "another"})
+        swept(range(count))
     table = makers(Store("made"))
-    assert list(table["runs"]) == [2, 1]
-    assert list(table[fact])[1] == "another"
-    assert f"2 of {fact} {maker_while_training()[fact]}; 1 of {fact} another" in makers_line(table)
-    assert json.loads((Store("made").folder / "manifest.json").read_text())["makers"][1][fact] == "another"
+    assert list(table["runs"]) == [2, 1, 1, 1]
+    noted = json.loads((Store("made").folder / "manifest.json").read_text())["makers"]
+    for at, fact in enumerate(facts, start=1):
+        assert table[fact][at] == noted[at][fact] == "another"
+        assert {table[other][at] for other in facts} == {"another"} | {mine[o] for o in facts if o != fact}
+    names = ", ".join(f"{fact} {mine[fact]}" for fact in facts)
+    assert f"2 of {names}; 1 of numpy another, kernel {mine['kernel']}, cpu" in makers_line(table)
 
 
 def test_one_maker_is_nothing_to_speak_of():
@@ -160,14 +164,19 @@ class Pools:
         ([("blas", "openblas", 1), ("blas", "blis", None)], "blis keeps None threads"),
     ],
 )
-def test_what_cannot_be_limited_is_said_before_the_start(pools, said, monkeypatch, capfd):
+def test_what_cannot_be_limited_is_found(pools, said, monkeypatch):
     monkeypatch.setattr(blas, "blas", lambda: Pools(*pools))
     assert said in not_limited()
     assert bool(not_limited()) == bool(said)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_cannot_be_limited_is_said_before_the_start(threads, monkeypatch, capfd):
+    monkeypatch.setattr(blas, "blas", lambda: Pools(("blas", "openblas", threads)))
     swept(range(1), quiet=False)
     out = capfd.readouterr().out
-    assert said in out
-    assert (out.find("cannot be limited to one thread") < out.find("wrote")) or not said
+    told = out.find("cannot be limited to one thread here: openblas keeps 2 threads")
+    assert (0 <= told < out.find("wrote")) == (threads == 2), out
 
 
 def test_here_the_threads_can_be_limited():
