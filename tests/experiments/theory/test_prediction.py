@@ -213,8 +213,8 @@ def test_the_sd_of_the_ratio_is_right_to_a_few_percent(text, init, norm, rng):
 def test_the_band_of_dw_has_the_strays_of_its_input(rng):
     """One example: dw = x·delta, and x of ReLU strays as much as delta does. 15 %."""
     x, y = rng.standard_normal((1, 32)), np.zeros(1, np.int64)
-    found = measured("relu", 5, 64, x, y, 10, range(300))
-    p = predict("relu", 5, 64, Inputs.measured(x, y, 10))
+    found = measured("relu", 5, 128, x, y, 10, range(300))
+    p = predict("relu", 5, 128, Inputs.measured(x, y, 10))
     np.testing.assert_allclose(np.log(found["dw_norm"]).std(axis=0) / p.sds["dw_norm"], 1, atol=0.15)
 
 
