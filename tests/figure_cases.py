@@ -24,8 +24,7 @@ def case(name) -> Records:
     made = {
         "ordinary": {"activation": FOUR, "depth": [2, 5, 20], "seed": [0, 1, 2],
                      "dead": [("activation", "relu")]},
-        "few": {"activation": BOTH, "depth": [2, 5, 20], "seed": [0, 1]},
-        "lost": {"activation": BOTH, "depth": 3, "seed": [0, 1, 2, 3, 4, 5],
+        "lost": {"activation": BOTH, "depth": [2, 5, 20], "seed": [0, 1, 2, 3, 4, 5],
                  "diverged": [("activation", "sigmoid")]},
         "untrained": {"activation": BOTH, "depth": [3], "seed": [0, 1], "steps": 0},
         "single run": {"activation": "tanh", "depth": 3},

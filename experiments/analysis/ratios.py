@@ -47,8 +47,12 @@ def join(frame: pd.DataFrame, runs: pd.DataFrame, only: Sequence[str] | None = N
     `frame` is `steps`, `layers` or made from them. A field of Run keeps its name; a measurement of the same
     name (the loss and the learning rate in `steps`) becomes ``loss_at_step``, ``lr_at_step``.
     """
-    chosen = runs[["run_id", *(fields(runs) if only is None else only)]]
-    return frame.merge(chosen, on="run_id", how="left", validate="many_to_one", suffixes=("_at_step", ""))
+    import pandas as pd
+
+    names = fields(runs) if only is None else list(only)
+    renamed = frame.rename(columns={name: f"{name}_at_step" for name in names if name in frame})
+    chosen = runs[names].iloc[_places(frame, runs)]  # a merge takes twice as long
+    return pd.concat([renamed.reset_index(drop=True), chosen.reset_index(drop=True)], axis=1)
 
 
 def hidden(layers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -67,13 +71,22 @@ def at_end(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_run(frame: pd.DataFrame, runs: pd.DataFrame, field: str) -> pd.Series:
-    """Return a field of each row's run; errors: KeyError for a run that is not in `runs`."""
     import pandas as pd
 
-    place = pd.Index(runs["run_id"]).get_indexer(frame["run_id"])
-    if (place < 0).any():
-        raise KeyError(frame["run_id"].iloc[int((place < 0).argmax())])
-    return pd.Series(runs[field].to_numpy()[place], index=frame.index)
+    return pd.Series(runs[field].to_numpy()[_places(frame, runs)], index=frame.index)
+
+
+def _places(frame: pd.DataFrame, runs: pd.DataFrame) -> Any:
+    """Return the place of each row's run in `runs`; errors: KeyError, ValueError if it is not there once."""
+    import pandas as pd
+
+    index = pd.Index(runs["run_id"])
+    if not index.is_unique:
+        raise ValueError(f"run {index[index.duplicated()][0]} is there twice")
+    places = index.get_indexer(frame["run_id"])
+    if (places < 0).any():
+        raise KeyError(frame["run_id"].iloc[int((places < 0).argmax())])
+    return places
 
 
 def is_recorded(records: Records, probe: str) -> bool:
