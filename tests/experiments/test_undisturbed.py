@@ -35,7 +35,7 @@ ASKED = {
     },
     "sweep": {
         "activation": ["sigmoid", "relu"],
-        "depth": [2, 30],
+        "depth": [2, 12],
         "seed": [0],
     },
     "watch": 3,
