@@ -33,8 +33,23 @@ class Browser:
         session = self._call("POST", "/session", capabilities={"alwaysMatch": wanted})["sessionId"]
         self._root += f"/session/{session}"
         self.cdp("Network.enable")
-        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        self.cdp("Network.emulateNetworkConditions", **offline)
+        self._network(offline=True)
+
+    def _network(self, offline):
+        """Cut the window off from every network, or do not."""
+        rate = 0 if offline else -1  # bytes a second; -1: no limit
+        rates = {"latency": 0, "downloadThroughput": rate, "uploadThroughput": rate}
+        self.cdp("Network.emulateNetworkConditions", offline=offline, **rates)
+
+    @contextmanager
+    def online(self):
+        """With the network of this machine, for as long as the context lasts; the page is left at its end."""
+        self._network(offline=False)
+        try:
+            yield
+        finally:
+            self.open("about:blank")
+            self._network(offline=True)
 
     def _call(self, method, path, **body):
         data = json.dumps(body).encode() if method == "POST" else None

@@ -1,11 +1,10 @@
 """Records with chosen numbers: of runs that were never trained, for whatever judges records."""
 
-from dataclasses import asdict
 from itertools import product
 
 import numpy as np
 
-from experiments.config.vocabulary import Run
+from experiments.config.vocabulary import Run, keys_of
 from experiments.storage.records import Records
 
 MEASURED = ("loss", "accuracy", "test_loss", "test_accuracy")
@@ -34,11 +33,16 @@ def made(runs, steps=None, layers=None, watched=None, lost=()):
             step_rows.append(keys | row)
             of_all = range(1, run.depth + 2) if layers else ()
             layer_rows += [keys | {"layer": layer} | layers(run, step, layer) for layer in of_all]
-    columns = {key: [asdict(run)[key] for run in runs] for key in asdict(Run())}
+    columns = {key: [getattr(run, key) for run in runs] for key in keys_of(Run)}
     columns |= {"run_id": [f"{i}" for i in range(len(runs))], "seconds": [0.0] * len(runs)}
     columns |= {"status": ["diverged" if is_lost(run) else "ok" for run in runs], "error": [""] * len(runs)}
     columns |= {"diverged_at": [1 if is_lost(run) else None for run in runs]}
     return Records.build(runs=columns, steps=_columns(step_rows), layers=_columns(layer_rows))
+
+
+def row_of(run):
+    """A run as a claim has it: a row of the frame of runs."""
+    return next(made([run]).runs.itertuples())
 
 
 def _columns(rows):

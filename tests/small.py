@@ -14,6 +14,9 @@ from mlp.train import Data, train
 
 NORMS = ("none", "batch", "layer")
 ALL_PROBES = sorted({**PROBES, **UNIT_PROBES})
+BUT_SHARPNESS = [
+    name for name in ALL_PROBES if name != "sharpness"
+]  # which takes four times all others' time
 QUICK_PROBES = [name for name in ALL_PROBES if name in UNIT_PROBES or not PROBES.facts(name).costly]
 TRACED = ("x", "z", "a", "slope", "delta", "dw", "db", "w", "b", "w0", "step")
 
@@ -89,24 +92,25 @@ class Seen:
 COLUMNS = ("loss", "accuracy", "test_loss", "test_accuracy", "lr", "diverged_at")
 
 
-def watch(net: Network, data: Data, *, seeds, steps=2, watch=None, lr=0.1, batch=4, probes=(), **options):
-    """Train to the end; every snapshot copied out, with the named probes measured."""
+def watch(net: Network, data: Data, *, seeds, steps=2, watch=None, lr=0.1, batch=4, probes=(), arrays=TRACED,
+          **options):  # fmt: skip
+    """Train to the end; every snapshot with its named arrays copied out and the named probes measured."""
     rates = [lr] * len(seeds) if np.isscalar(lr) else lr
     watched = range(steps + 1) if watch is None else watch
     training = train(net, data, seeds=seeds, lr=rates, steps=steps, batch=batch, watch=watched, **options)
-    return [_seen(snap, probes) for snap in training]
+    return [_seen(snap, probes, arrays) for snap in training]
 
 
-def _seen(snap, probes):
+def _seen(snap, probes, arrays):
     columns = {name: np.array(getattr(snap, name)) for name in COLUMNS}
-    return Seen(snap.step, columns, _copied(snap.layers, probes), snap.network.params.copy())
+    return Seen(snap.step, columns, _copied(snap.layers, probes, arrays), snap.network.params.copy())
 
 
-def _copied(layers, probes):
+def _copied(layers, probes, arrays):
     """{layer: {name: array with R first}}; a trace may cover a part of the runs."""
     parts = defaultdict(lambda: defaultdict(list))
     for trace in layers:
-        for name in TRACED:
+        for name in arrays:
             parts[trace.layer][name].append(np.array(getattr(trace, name)))
         for text in probes:
             table = UNIT_PROBES if text in UNIT_PROBES else PROBES

@@ -67,6 +67,8 @@ def imports(path: Path) -> tuple[tuple[str, str], ...]:
 
     def walk(node: ast.AST, when: str) -> Iterator[tuple[str, str]]:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):  # in which no import can stand
+                continue
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
                 yield from walk(child, "types")
             elif isinstance(child, ast.Import):
@@ -75,7 +77,7 @@ def imports(path: Path) -> tuple[tuple[str, str], ...]:
                 assert child.level == 0, f"{path}: a relative import hides an arrow"
                 yield from ((f"{child.module}.{alias.name}", when) for alias in child.names)
             else:
-                inside = isinstance(child, ast.FunctionDef | ast.Lambda)
+                inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
                 yield from walk(child, "later" if inside and when == "at once" else when)
 
     return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), "at once"))
@@ -233,7 +235,8 @@ def test_a_library_is_known_in_one_place(library, place):
 
 def test_pyplot_and_its_global_state_are_used_nowhere():
     for name, path in sources("mlp", "experiments", "scripts", "tests").items():
-        assert not any("pyplot" in target for target, _ in imports(path)), name
+        if "pyplot" in path.read_text(encoding="utf-8"):
+            assert not any("pyplot" in target for target, _ in imports(path)), name
 
 
 def test_the_readme_names_every_module_of_the_tree():

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,26 +58,32 @@ def cited(entry: dict[str, str], found: set[Citation], text: str) -> bool:
     return any(each.is_of(surnames(entry), entry["year"]) for each in found)
 
 
+@cache
 def written() -> str:
     files = [path for folder in ("mlp", "experiments", "scripts") for path in (ROOT / folder).rglob("*.py")]
     files += [*(ROOT / "configs").rglob("*.yaml"), *(ROOT / page for page in PAGES)]
     return "\n\n".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
 
 
-TEXT = written()
-CITED = sorted(citations(TEXT), key=repr)
+@cache
+def written_citations() -> set[Citation]:
+    return citations(written())
+
+
 WORKS = entries((ROOT / "REFERENCES.bib").read_text(encoding="utf-8"))
 
 
 def test_every_citation_has_its_entry():
     known = [(surnames(entry), entry.get("year", "")) for entry in WORKS.values()]
-    assert CITED
-    assert not [citation for citation in CITED if not any(citation.is_of(*work) for work in known)]
+    assert written_citations()
+    assert not [
+        citation for citation in written_citations() if not any(citation.is_of(*work) for work in known)
+    ]
 
 
 def test_every_entry_is_whole_and_cited():
     assert not [key for key, entry in WORKS.items() if not {"author", "title"} <= set(entry)]
-    assert not [key for key, entry in WORKS.items() if not cited(entry, set(CITED), TEXT)]
+    assert not [key for key, entry in WORKS.items() if not cited(entry, written_citations(), written())]
 
 
 def test_every_note_is_a_sentence():

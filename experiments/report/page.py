@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import wording
 from experiments.report.card import Card
 from experiments.report.pictures import Picture, dark_lines
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 number = partial(wording.number, padded=True)  # as all tables of a report write it
 
@@ -65,6 +68,18 @@ class Page:
 
 def render(page: Page) -> str:
     """Return a page as HTML."""
+    cards = _with_ids(page.cards)
+    drawn = page.pictures or any(card.pictures for card in cards)
+    counts = Counter(card.verdict.status for card in cards)
+    return _environment().get_template("page.html").render(
+        page=replace(page, cards=cards), marks=MARKS, counts=counts, style=_own("page.css"),
+        dark_lines=dark_lines() if drawn else {}, scripts=scripts() if page.explorer else (),
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    """Return what keeps the compiled template: compiling it takes longer than filling in a page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -75,13 +90,7 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval}
-    cards = _with_ids(page.cards)
-    drawn = page.pictures or any(card.pictures for card in cards)
-    counts = Counter(card.verdict.status for card in cards)
-    return environment.get_template("page.html").render(
-        page=replace(page, cards=cards), marks=MARKS, counts=counts, style=_own("page.css"),
-        dark_lines=dark_lines() if drawn else {}, scripts=scripts() if page.explorer else (),
-    )  # fmt: skip
+    return environment
 
 
 def scripts() -> list[str]:

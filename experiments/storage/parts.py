@@ -103,6 +103,17 @@ def encode(frame: str, rows: pd.DataFrame, name: str, **facts: Any) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def columns_file(frame: str, columns: tuple[str, ...]) -> bytes:
+    """Return the Parquet file without rows by which readers of a frame's folder know all its columns."""
+    return _columns_file(frame, columns, SCHEMA)
+
+
+@cache
+def _columns_file(frame: str, columns: tuple[str, ...], version: int) -> bytes:
+    """Return the same, once for all sweeps; the file holds the version of the numbers."""
+    return encode(frame, typed(frame, dict.fromkeys(columns, ())), COLUMNS_ONLY)
+
+
 @cache
 def schema(frame: str, columns: tuple[str, ...]) -> pa.Schema:
     """Return the Arrow schema of these columns, with the metadata from which pandas restores types."""

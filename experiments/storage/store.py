@@ -25,7 +25,7 @@ from experiments.storage.parts import (
     COLUMNS_ONLY,
     FRAMES,
     Part,
-    encode,
+    columns_file,
     homes,
     is_ours,
     path_of,
@@ -299,8 +299,7 @@ class Store:
             self._probes[frame] = (*held, *new)
 
     def _write_columns(self, frame: str, probes: tuple[str, ...]) -> None:
-        rows = typed(frame, dict.fromkeys([*COLUMNS[frame], *probes], ()))
-        raw, path = encode(frame, rows, COLUMNS_ONLY), path_of(self.folder, frame, COLUMNS_ONLY)
+        raw, path = columns_file(frame, (*COLUMNS[frame], *probes)), path_of(self.folder, frame, COLUMNS_ONLY)
         if not path.is_file() or files.content(path) != raw:
             files.write(path, raw, self.folder / DRAFTS)
 

@@ -98,7 +98,8 @@ SUITES = (
     "datasets/test_datasets",
     "plots/test_plots",
 )
-TERSE = ("--tb=no", "-rA", "--assert=plain", "-p", "no:cacheprovider")  # outcomes alone are read
+# outcomes alone are read, and no test with drawn examples is among them
+TERSE = ("--tb=no", "-rA", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 FOUND = {  # part: the test that finds its wrong twin out
     "newcomer_bands": "test_the_seed_settles_everything",
     "newcomer_weights": "test_every_figure_of_records_states_seeds_examples_and_lost_runs",

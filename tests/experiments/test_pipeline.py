@@ -60,7 +60,6 @@ def trained(tmp_path_factory):
     (made / "tiny.yaml").write_text(CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VG_RESULTS", str(made / "results"))
-        patch.setattr("experiments.report.experiment_page.write_report", lambda *_, **__: ([], None))
         experiments.run(made / "tiny.yaml")
     return made / "results"
 
@@ -566,7 +565,7 @@ def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypa
 
 # Interrupts -----------------------------------------------------------------------------------------------
 
-LONG = ["name=tiny", "depth=[1,2]", "width=[8,9,10]", "steps=500", "seed=0"]  # 12 runs, each a stack
+LONG = ["name=tiny", "depth=[1,2]", "width=[8,9,10]", "steps=250", "seed=0"]  # 12 runs, each a stack
 
 
 @contextmanager

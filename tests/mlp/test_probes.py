@@ -1,5 +1,6 @@
 """Every probe against its definition in plain loops, and what must never be miscounted."""
 
+from itertools import product
 from math import exp, log10, sqrt
 
 import numpy as np
@@ -19,7 +20,7 @@ DTYPES = ["float32", "float64"]
 
 
 def entries(table):
-    return [float(each) for each in np.asarray(table, np.float64).ravel()]
+    return np.asarray(table, np.float64).ravel().tolist()
 
 
 def norm(table):
@@ -35,7 +36,8 @@ def mean(table):
 
 
 def variance(table):
-    return sum((each - mean(table)) ** 2 for each in entries(table)) / len(entries(table))
+    middle = mean(table)
+    return mean([(each - middle) ** 2 for each in entries(table)])
 
 
 def share(flags):
@@ -123,9 +125,10 @@ def test_every_unit_probe_is_its_definition(act, dtype, rng):
     net = network(act, depth=3, seeds=[0, 1, 2], bias="normal(std=0.8)", dtype=dtype)
     dead = 0
     for t in traces(net, data(rng), step=2, steps=3, lr=0.5):
+        runs = [OneRun(t, r) for r in range(3)]
         for text, plain in OF_A_UNIT.items():
             found = UNIT_PROBES.bind(text)(t)
-            expected = [[plain(OneRun(t, r), j) for j in range(t.z.shape[-1])] for r in range(3)]
+            expected = [[plain(one, j) for j in range(t.z.shape[-1])] for one in runs]
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)  # as above
             assert found.dtype == np.float64
         dead += UNIT_PROBES.bind("unit_dead")(t).sum()
@@ -152,13 +155,12 @@ def test_every_probe_is_its_definition(act, dtype, trace, rng):
         network(act, depth=3, seeds=[0, 1, 2], bias="normal(std=0.8)", dtype=dtype, norm="layer"), rng
     )
     for t in traces(net, data(rng), step=2, steps=3, lr=0.5, trace=trace):
-        for r in range(3):
-            one = OneRun(t, r)
-            for text, plain in PLAIN.items():
-                # float32's activations are exact here; what is computed from them is in float64
-                assert PROBES.bind(text)(t)[r] == pytest.approx(
-                    plain(one), rel=1e-6, abs=1e-12, nan_ok=True
-                ), text
+        runs = [OneRun(t, r) for r in range(3)]
+        for text, plain in PLAIN.items():
+            # float32's activations are exact here; what is computed from them is in float64
+            expected = [plain(one) for one in runs]
+            found = PROBES.bind(text)(t)
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12, err_msg=text)
 
 
 def test_every_probe_has_a_definition_here_or_is_new():
@@ -172,27 +174,33 @@ def test_every_probe_has_a_definition_here_or_is_new():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", sorted(PROBES))
 def test_a_probe_gives_one_number_a_run_and_the_same_alone(name, dtype, rng):
-    sample, options = data(rng), {"depth": 2, "dtype": dtype, "norm": "batch"}
-    together = watch(network("relu", seeds=[0, 1, 2], **options), sample, seeds=[0, 1, 2], probes=[name])
-    for r in range(3):
-        alone = watch(network("relu", seeds=[r], **options), sample, seeds=[r], probes=[name])
-        for one, all_ in zip(alone, together, strict=True):
-            for layer in (1, 2, 3):
-                values = all_.layers[layer][name]
-                assert values.shape == (3,)
-                assert values.dtype == np.float64
-                assert np.array_equal(values[r : r + 1], one.layers[layer][name], equal_nan=True)
-
-
-@pytest.mark.parametrize("name", sorted(PROBES))
-def test_the_order_of_probes_changes_nothing(name, rng):
-    """They share what they measure; who asks first must not matter."""
     sample = data(rng)
-    names = sorted(PROBES, key=lambda each: (each == name, each))
-    last = watch(network("relu", seeds=[0]), sample, seeds=[0], steps=1, probes=names)
-    first = watch(network("relu", seeds=[0]), sample, seeds=[0], steps=1, probes=[name])
-    for layer in (1, 2, 3):
-        assert np.array_equal(last[1].layers[layer][name], first[1].layers[layer][name], equal_nan=True)
+
+    def measured(seeds):
+        net = network("relu", depth=2, seeds=seeds, dtype=dtype, norm="batch")
+        return watch(net, sample, seeds=seeds, probes=[name], arrays=())
+
+    for together, alone in zip(measured([0, 1, 2]), measured([1]), strict=True):
+        for layer in (1, 2, 3):
+            values = together.layers[layer][name]
+            assert values.shape == (3,)
+            assert values.dtype == np.float64
+            assert np.array_equal(values[1:2], alone.layers[layer][name], equal_nan=True)
+
+
+def test_the_order_of_probes_changes_nothing(rng):
+    """They share what they measure; who asks first must not matter: each alone, and all in either order."""
+    sample, names = data(rng), sorted(PROBES)
+
+    def measured(probes):
+        net = network("relu", seeds=[0])
+        return watch(net, sample, seeds=[0], steps=1, probes=probes, arrays=())[1].layers
+
+    orders = measured(names), measured(names[::-1])
+    for name in names:
+        alone = measured([name])
+        for found, layer in product(orders, (1, 2, 3)):
+            assert np.array_equal(found[layer][name], alone[layer][name], equal_nan=True), name
 
 
 @pytest.mark.parametrize(
@@ -213,7 +221,7 @@ def test_no_probe_complains_or_disturbs_a_neighbour(trouble, depth, dtype, rng):
         net = network(act, seeds=seeds, **options)
         if len(seeds) > 1:
             worry(net, trouble)
-        return watch(net, sample, seeds=seeds, steps=1, probes=ALL_PROBES)
+        return watch(net, sample, seeds=seeds, steps=1, probes=ALL_PROBES, arrays=())
 
     for alone, together in zip(measured([0]), measured([0, 1]), strict=True):
         for layer, arrays in alone.layers.items():

@@ -20,7 +20,6 @@ from mlp.tape import Tape
 
 ACTS = [*sorted(ACTIVATIONS), "leaky_relu(slope=0.3)", "elu(alpha=2.0)", "silu(beta=3.0)"]
 INITS = ["xavier_normal", "he_uniform", "orthogonal(gain=auto)"]  # three runs of one stack
-RESIDUALS = [0.0, 0.7]
 DTYPES = ["float32", "float64"]
 
 
@@ -34,6 +33,11 @@ def build(act, norm, residual, seed=0, inits=INITS, **options) -> Network:
 def case(act, norm, residual, rng, **options):
     sample = data(rng, n=6)
     return off_kinks(lambda seed: build(act, norm, residual, seed, **options), sample.x), sample.x, sample.y
+
+
+def cases(act, norm, rng, **options):
+    """Of each strength of the residual connection a case, and the strength."""
+    return [(*case(act, norm, residual, rng, **options), residual) for residual in (0.0, 0.7)]
 
 
 def by_layer(net, flat, r):
@@ -70,13 +74,12 @@ def check_by_differences(net, x, y, loss, rng, h=1e-4):
     assert (error <= 1e-6 * size).all(), f"off by {error / size} of the gradient's typical projection"
 
 
-@pytest.mark.parametrize("residual", RESIDUALS)
 @pytest.mark.parametrize("norm", sorted(NORMS))
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("act", ACTS)
-def test_gradients_are_the_differences_of_the_loss(act, loss, norm, residual, rng):
-    net, x, y = case(act, norm, residual, rng)
-    check_by_differences(net, x, y, loss, rng)
+def test_gradients_are_the_differences_of_the_loss(act, loss, norm, rng):
+    for net, x, y, _ in cases(act, norm, rng):
+        check_by_differences(net, x, y, loss, rng)
 
 
 @pytest.mark.parametrize("init", sorted(INITIALISERS))
@@ -103,19 +106,18 @@ def assert_near(actual, expected, rtol, noise=0.0):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * abs(expected).max() + noise)
 
 
-@pytest.mark.parametrize("residual", RESIDUALS)
 @pytest.mark.parametrize("norm", sorted({"none", *autodiff.NORM_AXES}))
 @pytest.mark.parametrize(("act", "loss"), pairs(set(autodiff.LOSSES) - {"softmax_cross_entropy"}))
-def test_gradients_are_autograds(act, loss, norm, residual, rng):
-    net, x, y = case(act, norm, residual, rng)
-    ours, f, one_hot = gradients(net, x, y, loss), autodiff.traced(act, net.act), np.eye(3)[y]
-    for r in range(net.runs):
-        start = by_layer(net, net.params, r)
-        theirs = autodiff.gradients(start, x, one_hot, f, loss, norm, residual)
-        noise = 1e-13 * abs(ours[r]).max()  # of what is truly 0, as a bias under a norm over the batch
-        for layer, expected in zip(by_layer(net, ours, r), theirs, strict=True):
-            for name, value in layer.items():
-                assert_near(value, expected[name], 1e-10, noise)
+def test_gradients_are_autograds(act, loss, norm, rng):
+    for net, x, y, residual in cases(act, norm, rng, inits=["xavier_normal", "he_uniform"]):
+        ours, f, one_hot = gradients(net, x, y, loss), autodiff.traced(act, net.act), np.eye(3)[y]
+        for r in range(net.runs):
+            start = by_layer(net, net.params, r)
+            theirs = autodiff.gradients(start, x, one_hot, f, loss, norm, residual)
+            noise = 1e-13 * abs(ours[r]).max()  # of what is truly 0, as a bias under a norm over the batch
+            for layer, expected in zip(by_layer(net, ours, r), theirs, strict=True):
+                for name, value in layer.items():
+                    assert_near(value, expected[name], 1e-10, noise)
 
 
 # -- against plain loops --------------------------------------------------------------------------------
@@ -134,12 +136,15 @@ def plain(net, act, r, norm, residual) -> naive.Net:
     return naive.Net(layers, *scalar, norm=norm, residual=residual)
 
 
-@pytest.mark.parametrize("residual", RESIDUALS)
 @pytest.mark.parametrize("norm", KNOWN_NORMS)
 @pytest.mark.parametrize(("act", "loss"), pairs(set(naive.LOSSES) - {"softmax_cross_entropy"}))
-def test_both_passes_are_the_plain_loops(act, loss, norm, residual, rng):
+def test_both_passes_are_the_plain_loops(act, loss, norm, rng):
+    for each in cases(act, norm, rng, inits=["xavier_normal", "he_uniform"]):
+        check_by_plain_loops(*each, act, loss, norm)
+
+
+def check_by_plain_loops(net, x, y, residual, act, loss, norm):
     """Every z, a and delta of every layer, every gradient; 1e-12 is a few hundred roundings."""
-    net, x, y = case(act, norm, residual, rng, inits=["xavier_normal", "he_uniform"])
     for layer in net.layers:
         if layer.learnt is not None:  # the loops know one slope for all layers
             layer.learnt[:] = net.act.learnt.start
@@ -179,13 +184,12 @@ def test_three_updates_are_the_plain_loops(norm, rng):
 # -- the training loop's own form -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("residual", RESIDUALS)
 @pytest.mark.parametrize("norm", sorted(NORMS))
 @pytest.mark.parametrize("act", ACTS)
-def test_the_lean_form_gives_the_same_gradients(act, norm, residual, rng):
-    net, x, y = case(act, norm, residual, rng)
-    full, lean = gradients(net, x, y), gradients(net, x, y, lean=True)
-    np.testing.assert_allclose(lean, full, rtol=0, atol=1e-13 * abs(full).max())  # a slope from a alone
+def test_the_lean_form_gives_the_same_gradients(act, norm, rng):
+    for net, x, y, _ in cases(act, norm, rng):
+        full, lean = gradients(net, x, y), gradients(net, x, y, lean=True)
+        np.testing.assert_allclose(lean, full, rtol=0, atol=1e-13 * abs(full).max())  # a slope from a alone
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -262,7 +266,7 @@ def gradient_norms(dtype, depth, act="sigmoid", width=64, init="pytorch_default"
     net = network(act, depth, width, n_in=width, seeds=[0], init=init, bias="zeros", dtype=dtype)
     probes = ["delta_norm", "dw_norm", "db_norm", "delta_log10", "dw_log10"]
     sample = data(rng, n=8, n_in=width)
-    start = watch(prepare(net), sample, seeds=[0], steps=0, probes=probes, batch=4)[0]
+    start = watch(prepare(net), sample, seeds=[0], steps=0, probes=probes, arrays=(), batch=4)[0]
     return {probe: np.array([start.layers[i + 1][probe][0] for i in range(depth + 1)]) for probe in probes}
 
 
@@ -317,7 +321,7 @@ def test_a_gradient_that_grows_beyond_the_format_is_followed_too():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("act", ["sigmoid", "relu", "tanh"])
 @pytest.mark.parametrize("norm", sorted(NORMS))
-@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("residual", [0.0, 0.7])
 def test_rescaling_changes_not_one_bit(act, norm, residual, dtype, lean, monkeypatch, rng):
     sample = data(rng, n=16).astype(dtype)
     net = build(act, norm, residual, dtype=dtype)

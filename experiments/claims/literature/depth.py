@@ -175,12 +175,15 @@ def _crossings(records: Records, reaches: float) -> pd.DataFrame:
     alike(records.runs, ["init", "depth"], "initialiser and depth")
     ends = at_end(records.steps, records.runs).set_index("run_id")["accuracy"]
     runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    scales: dict[str, float] = {}  # all seeds of an initialiser share it
     for (init, seed), each in runs.groupby(["init", "seed"], sort=False):
         weight, bias = weight_and_bias(each.iloc[0])
         each = each.sort_values("depth")
         ends_at = _crossing(np.log(each["depth"].to_numpy(float)), each["accuracy"].to_numpy(), reaches)
-        scale = depth_scales(curve(each["activation"].iloc[0]), weight, bias)["xi_c"]
+        if init not in scales:
+            scales[init] = depth_scales(curve(each["activation"].iloc[0]), weight, bias)["xi_c"]
+        scale = scales[init]
         low, high = np.exp(ends_at) / scale
         rows.append((init, seed, weight, scale, low, high))
     return pd.DataFrame(rows, columns=["init", "seed", "weight", "scale", "low", "high"])

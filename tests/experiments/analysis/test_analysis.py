@@ -45,7 +45,7 @@ def test_a_measurement_that_bears_a_fields_name_is_told_from_it():
 
 def test_a_run_that_is_there_twice_is_an_error_and_not_twice_the_rows():
     r = records(steps=0)
-    with pytest.raises(pd.errors.MergeError):
+    with pytest.raises(ValueError, match="is there twice"):
         analysis.join(r.layers, pd.concat([r.runs, r.runs]))
 
 

@@ -27,8 +27,10 @@ STATUSES = {"supported", "conditional", "contradicted", "inconclusive"}
 
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch):
-    """The networks beside which L07 checks its maps, of 1,000 units where it is judged."""
+    """L07 without the checks of its maps, which look at no record; test_claims_declarations has them."""
     monkeypatch.setattr(depth, "WIDE", 20)
+    monkeypatch.setattr(depth, "POOLE", {})
+    monkeypatch.setattr(depth, "SCALES", {1.0: depth.SCALES[1.0]})
 
 
 def verdicts_on(name, rng, **fixed):

@@ -1,89 +1,34 @@
 """Whatever stands at a door, every command answers with one line and status 2, and writes nothing."""
 
-import errno
 import importlib
-import io
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
+from doors import CONFIG, LONG, ONE_EACH, named, refused
 
-import experiments
-from experiments.cli import command_lines, status
+from experiments.cli import command_lines
 from experiments.cli.entry import COMMANDS, front, main
-from experiments.cli.status import status_of
 
-ROOT = Path(__file__).resolve().parents[3]
-LONG = "9" * 5000
-CONFIG = """\
-question: Does it answer?
-base: {dataset: 'moons(n=60)', batch: 16, width: 4, depth: 1, steps: 2}
-watch: 2
-figures: []
-"""
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """Stand in an empty folder with one config in it."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("VG_RESULTS", "VG_DATA", "VG_MEMORY", "VG_DOWNLOAD"):
-        monkeypatch.delenv(name, raising=False)
-    Path("q.yaml").write_text(CONFIG)
-    return tmp_path
-
-
-def files():
-    return {path: path.lstat().st_mtime_ns for path in Path().rglob("*")}
-
-
-def refused(capfd, name, *words):
-    """Do a command in this process; return the one line with which it refuses, having written nothing."""
-    before = files()
-    assert main(name, [str(word) for word in words]) == 2
-    out, line = capfd.readouterr()
-    assert line.count("\n") == 1, line
-    assert line.strip().isprintable()
-    assert "--with" not in line or any("--with" in str(word) for word in words)
-    assert len(line) < 800, line
-    assert not any(word in line for word in ("Traceback", "Errno", "errno")), line
-    assert out.count("\n") <= 2, out  # at most the question
-    assert files() == before
-    return line
-
-
+pytestmark = pytest.mark.usefixtures("folder")
 NO_COUNTS = ["0", "-1", "nan", "1.5", "1000000000", LONG, "", "٣", "0x2", "1e3", "inf"]
-ONE_EACH = {  # what each command needs at least
-    "run": ["q.yaml"], "diagnose": ["q.yaml"], "reproduce": ["--collection", "."], "plot": ["x"],
-    "verify": ["x"], "coverage": [], "bench": ["--quick"],
+OUT_OF_RANGE = {  # what is not taken by each of these options
+    tuple(NO_COUNTS): ("run --jobs", "diagnose --jobs", "reproduce --jobs", "diagnose --networks",
+                       "coverage --networks"),
+    ("0", "-1", "nan", "inf", "x", LONG, ""): ("run --timeout-per-stack", "bench --seconds-per-cell"),
+    ("0", "-1", "nan", "1.5", LONG): ("coverage --settings", "bench --rounds", "diagnose --benchmark"),
+    ("-1", "nan", "1.5", LONG): ("verify --seed", "coverage --seed"),
 }  # fmt: skip
-COUNTED = [
-    ("run", "--jobs"), ("diagnose", "--jobs"), ("reproduce", "--jobs"), ("diagnose", "--networks"),
-    ("coverage", "--networks"),
-]  # fmt: skip
-TIMED = [("run", "--timeout-per-stack"), ("bench", "--seconds-per-cell")]
-FROM_ONE = [("coverage", "--settings"), ("bench", "--rounds"), ("diagnose", "--benchmark")]
-FROM_ZERO = [("verify", "--seed"), ("coverage", "--seed")]
-NUMBERS = [(*each, text) for each in COUNTED for text in NO_COUNTS]
-NUMBERS += [(*each, text) for each in TIMED for text in ("0", "-1", "nan", "inf", "x", LONG, "")]
-NUMBERS += [(*each, text) for each in FROM_ONE for text in ("0", "-1", "nan", "1.5", LONG)]
-NUMBERS += [(*each, text) for each in FROM_ZERO for text in ("-1", "nan", "1.5", LONG)]
 
 
-def named(value):
-    return value if len(str(value)) < 30 else "long"
-
-
-@pytest.mark.parametrize(("name", "option", "text"), NUMBERS, ids=named)
-def test_a_number_out_of_range_is_refused(capfd, name, option, text):
-    line = refused(capfd, name, *ONE_EACH[name], f"{option}={text}")
-    assert option in line
-    assert "from" in line or "above" in line
+@pytest.mark.parametrize(
+    ("words", "texts"), [(words, texts) for texts, options in OUT_OF_RANGE.items() for words in options]
+)
+def test_a_number_out_of_range_is_refused(capfd, words, texts):
+    name, option = words.split()
+    for text in texts:
+        line = refused(capfd, name, *ONE_EACH[name], f"{option}={text}")
+        assert option in line, text
+        assert "from" in line or "above" in line, text
 
 
 SOUND = {  # the words that each command needs at least, then each option with what it is read as
@@ -250,257 +195,3 @@ def test_the_front_door_refuses_a_word_that_is_no_command(capfd):
     assert front([]) == 0
     listed = capfd.readouterr().out
     assert all(f"  {name} " in listed for name in COMMANDS)
-
-
-# Files that are none ---------------------------------------------------------------------------------------
-
-
-def a_folder(path):
-    path.mkdir()
-
-
-def a_pipe(path):
-    os.mkfifo(path)
-
-
-def a_device(path):
-    path.symlink_to("/dev/zero")
-
-
-def a_circle(path):
-    path.symlink_to(path.name)
-
-
-def a_dangling_link(path):
-    path.symlink_to("nowhere")
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def binary(path):
-    path.write_bytes(bytes(range(256)))
-
-
-def utf16(path):
-    path.write_text(CONFIG, encoding="utf-16")
-
-
-def endless(path):
-    path.write_text("a: " + LONG * 100)
-
-
-NO_FILES = [a_folder, a_pipe, a_device, a_circle, a_dangling_link]
-NO_CONFIGS = [*NO_FILES, empty, binary, utf16, endless]
-
-
-@pytest.mark.parametrize("make", NO_CONFIGS)
-def test_a_config_that_is_none_is_refused(capfd, make):
-    Path("q.yaml").unlink()
-    make(Path("q.yaml"))
-    assert "q.yaml" in refused(capfd, "run", "q.yaml")
-    assert "q.yaml" in refused(capfd, "diagnose", "q.yaml")
-    assert "q.yaml" in refused(capfd, "reproduce", "--collection", ".")
-
-
-@pytest.mark.parametrize("make", [*NO_FILES, empty, binary])
-def test_a_manifest_that_is_none_is_refused(capfd, make):
-    Path("results/x/runs").mkdir(parents=True)
-    make(Path("results/x/manifest.json"))
-    for name in ("plot", "verify", "diagnose"):
-        assert main(name, ["x"]) == 2
-        assert "results/x" in capfd.readouterr().err
-    assert "results/x" in refused(capfd, "run", "--from", "results/x/manifest.json")
-
-
-@pytest.mark.parametrize("words", [["run", "q.yaml"], ["plot", "x"], ["verify", "x"], ["diagnose", "x"],
-                                   ["diagnose", "q.yaml"], ["reproduce", "--collection", "."]])  # fmt: skip
-@pytest.mark.parametrize("make", [empty, a_pipe, a_circle])
-def test_a_results_path_that_is_no_folder_is_refused(capfd, monkeypatch, words, make):
-    make(Path("place"))
-    monkeypatch.setenv("VG_RESULTS", "place")
-    assert "place" in refused(capfd, *words)
-
-
-@pytest.mark.parametrize("name", ["bench", "coverage"])
-@pytest.mark.parametrize("place", ["q.yaml", "q.yaml/in", "/proc/nothing", "/dev/null", LONG])
-def test_a_folder_that_cannot_be_written_is_refused_before_the_work(capfd, name, place):
-    line = refused(capfd, name, *ONE_EACH[name], "--out", place)
-    assert line.startswith(place[:80])
-    assert "cannot write" in line
-
-
-ENVIRONMENTS = [("VG_MEMORY", text) for text in ("nan", "-1", "0", "lots", LONG, "inf", "1e-9")]
-ENVIRONMENTS += [("VG_RESULTS", text) for text in (LONG, "/proc/nothing", "/dev/null", "q.yaml")]
-ENVIRONMENTS += [("SOURCE_DATE_EPOCH", text) for text in ("", "x", "1e3", "9" * 20, LONG)]
-ENVIRONMENTS += [("VG_DATA", text) for text in ("q.yaml", "/nowhere", LONG, "\n", "/dev/zero")]
-
-
-@pytest.mark.parametrize(("variable", "text"), ENVIRONMENTS, ids=named)
-def test_nonsense_in_the_environment_is_refused(capfd, monkeypatch, variable, text, tmp_path):
-    monkeypatch.setenv(variable, text)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where no published data set lies
-    if variable == "VG_DATA":
-        Path("q.yaml").write_text(CONFIG.replace("'moons(n=60)'", "mnist"))
-    line = refused(capfd, "run", "q.yaml")
-    assert (text[:80] if variable == "VG_RESULTS" else variable) in line
-
-
-DASK_SETTINGS = [("DASK_CONFIG", "q.csv"), ("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "x")]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("variable", "text"), DASK_SETTINGS)
-def test_settings_that_dask_cannot_read_are_a_line(variable, text):
-    pytest.importorskip("distributed")
-    Path("q.csv").write_text("a,b")
-    words = [sys.executable, str(ROOT / "scripts" / "run.py"), "q.yaml", "--dask", "local:1"]
-    done = subprocess.run(
-        words, env=os.environ | {variable: text}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("--dask")
-    assert "Dask cannot use its own settings" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not Path("results/q/runs").exists()
-
-
-# Parts that are none ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """The results folder of one finished experiment."""
-    place = tmp_path_factory.mktemp("stored")
-    (place / "q.yaml").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VG_RESULTS", str(place / "results"))
-        experiments.run(place / "q.yaml")
-    return place / "results"
-
-
-@pytest.mark.parametrize("make", NO_FILES)
-@pytest.mark.parametrize("frame", ["runs", "layers"])
-def test_what_stands_in_the_place_of_a_part_is_set_aside_and_trained_again(stored, capfd, frame, make):
-    """It is neither waited for nor read without end; what only reads says which part it leaves out."""
-    shutil.copytree(stored, "results")
-    [part] = [path for path in Path("results/q", frame).glob("*.parquet") if path.stem != "0-columns"]
-    part.unlink()
-    make(part)
-    assert main("plot", ["q", "gradient_by_layer"]) == 2
-    out, lines = capfd.readouterr()
-    assert "Traceback" not in lines
-    assert main("run", ["q.yaml"]) == 0
-    out, lines = capfd.readouterr()
-    assert "set aside" in out
-    assert "1 run, none stored" in out
-    assert lines == ""
-
-
-def test_a_part_that_may_not_be_read_is_said(stored, capfd, monkeypatch):
-    shutil.copytree(stored, "results")
-
-    def refuse(path):
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    for words in (["plot", "q"], ["verify", "q"], ["diagnose", "q"]):
-        assert "permission denied" in refused(capfd, *words)
-
-
-# The output ------------------------------------------------------------------------------------------------
-
-SAYING = [
-    ["run", "q.yaml"], ["run", "q.yaml", "--plan"], ["run", "--help"], ["verify", "q"], ["bench", "--help"],
-    ["plot", "q", "gradient_by_layer"], ["diagnose", "q"], ["cite"],
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("words", SAYING, ids=" ".join)
-def test_an_output_on_a_full_disk_is_a_line(stored, capfd, monkeypatch, words):
-    shutil.copytree(stored, "results")
-    with open("/dev/full", "w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        assert main(words[0], words[1:]) == 2
-        lines = capfd.readouterr().err
-        assert (
-            lines == "the output cannot be written: no space left on device; send it elsewhere or make room\n"
-        )
-
-
-@pytest.mark.parametrize("words", SAYING, ids=" ".join)
-def test_a_terminal_that_knows_only_ascii_gets_every_line(stored, monkeypatch, words):
-    shutil.copytree(stored, "results")
-    streams = [io.TextIOWrapper(io.BytesIO(), "ascii") for _ in range(2)]
-    monkeypatch.setattr(sys, "stdout", streams[0])
-    monkeypatch.setattr(sys, "stderr", streams[1])
-    assert main(words[0], words[1:]) == 0
-    assert len(streams[0].buffer.getvalue()) > 20
-
-
-@pytest.mark.parametrize("words", SAYING, ids=" ".join)
-def test_closed_streams_are_no_reason_to_stop(stored, monkeypatch, words):
-    shutil.copytree(stored, "results")
-    monkeypatch.setattr(sys, "stdout", None)
-    monkeypatch.setattr(sys, "stderr", None)
-    assert main(words[0], words[1:]) == 0
-
-
-# Ctrl-C ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_import_that_makes_an_error_of_its_own_of_ctrl_c_is_an_interruption(capfd, number):
-    def work():
-        try:
-            os.kill(os.getpid(), number)
-            signal.pause()
-        except KeyboardInterrupt:
-            raise ImportError("numpy._core.multiarray failed to import") from None
-        return 0
-
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        assert status_of(work) == 130
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert capfd.readouterr() == ("", f"{status.INTERRUPTED_LINE}\n")
-
-
-def test_an_error_of_the_program_itself_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        status_of(lambda: 1 // 0)
-
-
-QUIET = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ONE_EACH)
-def test_ctrl_c_at_any_moment_of_the_start_is_a_status_and_no_traceback(name, stored):
-    """Only while Python itself starts, and has not come to the script yet, is there nobody to be quiet."""
-    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *ONE_EACH[name]]
-    for moment in range(12):
-        with subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        ) as started:
-            threading.Event().wait(0.08 + 0.12 * moment)
-            started.send_signal(signal.SIGINT)
-            lines = started.communicate(timeout=60)[1]
-        if "init_import_site" in lines:
-            continue
-        assert started.returncode in (130, -signal.SIGINT, 0, 2), lines
-        assert "Traceback" not in lines
-
-
-@pytest.mark.slow
-def test_a_long_tmpdir_is_no_obstacle_to_workers(folder):
-    """A socket's name has at most 108 bytes."""
-    place = folder / ("t" * 120)
-    place.mkdir()
-    words = [sys.executable, str(ROOT / "scripts" / "run.py"), "q.yaml", "--jobs", "2", "seed=[0,1]"]
-    done = subprocess.run(
-        words, env=os.environ | {"TMPDIR": str(place)}, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")

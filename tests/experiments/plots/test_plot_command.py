@@ -21,7 +21,6 @@ def stored(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VG_RESULTS", str(root))
-        patch.setattr("experiments.report.experiment_page.write_report", lambda *_, **__: ([], None))
         experiments.run({**ASKED, "name": "one", "sweep": {"activation": ["tanh"], "seed": [0, 1]}})
         more = {"name": "two", "sweep": {"activation": ["tanh", "relu"], "seed": [0, 1]}, "figures": []}
         experiments.run(ASKED | more)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import MISSING, browser
 from synthetic import records
 
 from experiments.plots import style
@@ -29,14 +28,6 @@ WIDE = Table(
     ["activation", *(f"a quantity with a long name {i}" for i in range(9))], [["relu", *["0.1"] * 9]]
 )
 READY = "document.getElementById('explorer').dataset.ready === 'yes'"
-
-
-@pytest.fixture(scope="module")
-def window():
-    with browser() as found:
-        if found is None:
-            pytest.skip(MISSING)
-        yield found
 
 
 @pytest.fixture(scope="module")

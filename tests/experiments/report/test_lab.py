@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import MISSING, browser
 
 from experiments.cli.entry import main
 from experiments.config import ConfigError, Recording, Run
@@ -262,19 +261,19 @@ ASKED = {"dataset": "moons(n=300)", "depth": "3", "width": "8"}
 
 
 @pytest.fixture(scope="module")
-def window():
+def opened():
     from bokeh.document import Document
 
     return Lab(Document(), address.read(ASKED.items()))
 
 
 @pytest.fixture
-def lab(window):
+def lab(opened):
     """The page as it is opened; making its widgets anew takes a second."""
-    window.asked = address.read(ASKED.items())
-    window._show_choices()
-    window.begin()
-    return window
+    opened.asked = address.read(ASKED.items())
+    opened._show_choices()
+    opened.begin()
+    return opened
 
 
 def test_the_page_draws_what_the_session_measured(lab):
@@ -420,31 +419,24 @@ BUTTONS = """(() => {
 })()"""
 
 
-def test_in_a_browser_it_trains_as_one_watches(tmp_path):
-    with browser() as window:
-        if window is None:
-            pytest.skip(MISSING)
-        command = [sys.executable, str(ROOT / "scripts/live.py"), "dying", "--port", "0", "--no-browser"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as served:
-            try:
-                link = re.search(r"http://\S+", served.stdout.readline())[0]
+def test_in_a_browser_it_trains_as_one_watches(window, tmp_path):
+    command = [sys.executable, str(ROOT / "scripts/live.py"), "dying", "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as served:
+        try:
+            link = re.search(r"http://\S+", served.stdout.readline())[0]
+            with window.online():
                 watched(window, link + "&dataset=moons(n=300)&width=8")
-            finally:
-                served.terminate()
-            assert "closed" in served.stdout.read()
-        assert served.returncode == 0
+        finally:
+            served.terminate()
+        assert "closed" in served.stdout.read()
+    assert served.returncode == 0
     assert not list(tmp_path.iterdir())  # nothing was written
 
 
 def watched(window, link):
-    window.cdp(
-        "Network.emulateNetworkConditions",
-        offline=False,
-        latency=0,
-        downloadThroughput=-1,
-        uploadThroughput=-1,
-    )
     window.look(1400)
+    window.open("about:blank")
+    window.complaints()
     window.open(link)
     window.wait("document.documentElement.dataset.ready === 'yes'")
     assert window.js(BUTTONS) == 7

@@ -48,16 +48,23 @@ def test_a_maker_is_named_by_all_that_the_last_bits_depend_on():
     assert by["threads"] == "1"  # as conftest has set it
 
 
-@pytest.mark.parametrize("fact", ["numpy", "kernel", "cpu"])
-def test_each_fact_makes_another_maker(fact, on):
+def test_each_fact_makes_another_maker(on):
+    facts, mine = ("numpy", "kernel", "cpu"), maker_while_training()
     swept(range(2))
-    on(**{fact: "another"})
-    swept(range(3))
+    for count, fact in enumerate(facts, start=3):
+        on(**{fact: "another"})
+        swept(range(count))
     table = makers(Store("made"))
-    assert list(table["runs"]) == [2, 1]
-    assert list(table[fact])[1] == "another"
-    assert f"2 of {fact} {maker_while_training()[fact]}; 1 of {fact} another" in makers_line(table)
-    assert json.loads((Store("made").folder / "manifest.json").read_text())["makers"][1][fact] == "another"
+    assert list(table["runs"]) == [2, 1, 1, 1]
+    noted = json.loads((Store("made").folder / "manifest.json").read_text())["makers"]
+    assert {fact for by in noted for fact in facts if by[fact] == "another"} == set(facts)
+    for fact in facts:  # each has made one run
+        assert [*table[fact]].count("another") == 1
+    names = [
+        ", ".join(f"{f} {'another' if f == other else mine[f]}" for f in facts) for other in (None, *facts)
+    ]
+    assert f"2 of {names[0]}; 1 of " in makers_line(table)
+    assert all(f"1 of {each}" in makers_line(table) for each in names[1:])
 
 
 def test_one_maker_is_nothing_to_speak_of():
@@ -160,14 +167,19 @@ class Pools:
         ([("blas", "openblas", 1), ("blas", "blis", None)], "blis keeps None threads"),
     ],
 )
-def test_what_cannot_be_limited_is_said_before_the_start(pools, said, monkeypatch, capfd):
+def test_what_cannot_be_limited_is_found(pools, said, monkeypatch):
     monkeypatch.setattr(blas, "blas", lambda: Pools(*pools))
     assert said in not_limited()
     assert bool(not_limited()) == bool(said)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_cannot_be_limited_is_said_before_the_start(threads, monkeypatch, capfd):
+    monkeypatch.setattr(blas, "blas", lambda: Pools(("blas", "openblas", threads)))
     swept(range(1), quiet=False)
     out = capfd.readouterr().out
-    assert said in out
-    assert (out.find("cannot be limited to one thread") < out.find("wrote")) or not said
+    told = out.find("cannot be limited to one thread here: openblas keeps 2 threads")
+    assert (0 <= told < out.find("wrote")) == (threads == 2), out
 
 
 def test_here_the_threads_can_be_limited():

@@ -27,7 +27,7 @@ base: {dataset: 'moons(n=200)', width: 8, batch: 16, lr: 0.1, optimiser: momentu
 sweep:
   activation: [sigmoid, relu]
   depth: [1, 2, 4]
-  steps: [200, 400]
+  steps: [100, 200]
   seed: [0, 1, 2]
 watch: 6
 unit_probes: [unit_dead]

@@ -28,7 +28,6 @@ def stored(tmp_path_factory):
     root = tmp_path_factory.mktemp("shared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VG_RESULTS", str(root / "results"))
-        patch.setattr("experiments.report.experiment_page.write_report", lambda *_, **__: ([], None))
         for name, depths in (("deep_sigmoid", [1, 2]), ("other", [2, 3])):
             run(BASE | {"name": name, "sweep": {"depth": depths, "seed": [0, 1, 2]}})
         run(BASE | {"name": "elsewhere", "probe_set": 10, "sweep": {"depth": [2], "seed": [0]}})

@@ -98,8 +98,8 @@ def test_the_xavier_decays_that_issue_2_asks_for(inputs):
 
 
 def test_a_deep_sigmoid_net_does_not_underflow():
-    p = predict("sigmoid", 700, 10**5, Inputs.one(64, 10), init="lecun_normal")
-    assert p.logs["delta_norm"][0] < -1000
+    p = predict("sigmoid", 530, 10**5, Inputs.one(64, 10), init="lecun_normal")
+    assert p.logs["delta_norm"][0] < -750
     assert p.decay() == pytest.approx(0.236052, rel=1e-5)
     assert p.centre("delta_norm")[0] == 0  # as a float; the log is what is right
 
@@ -135,18 +135,21 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("options", CONFIGS.values(), ids=CONFIGS)
-def test_networks_on_digits_are_as_predicted(options, digits, inputs):
+def test_networks_on_digits_are_as_predicted(options, digits):
+    """On 500 of them; ‖dw‖ of a squared error has bands in most layers on all of them alone."""
     options = dict(options)
-    text = options.pop("text")
-    found = measured(text, 5, 96, digits.x, digits.y, 10, range(6), **options)
-    p = predict(text, 5, 96, inputs, **options)
+    text, few = options.pop("text"), slice(None if "squared" in options.get("loss", "") else 500)
+    x, y = digits.x[few], digits.y[few]
+    found = measured(text, 5, 96, x, y, 10, range(6), **options)
+    p = predict(text, 5, 96, Inputs.measured(x, y, 10), **options)
     check(found, p)
     np.testing.assert_allclose(found["a_mean"].mean(axis=0)[:-1], p.centre("a_mean")[:-1], atol=0.05)
 
 
-def test_a_newly_registered_activation_is_predicted(notched, digits, inputs):
-    found = measured(notched, 6, 96, digits.x, digits.y, 10, range(6))
-    p = predict(notched, 6, 96, inputs)
+def test_a_newly_registered_activation_is_predicted(notched, digits):
+    x, y = digits.x[:500], digits.y[:500]
+    found = measured(notched, 6, 96, x, y, 10, range(6))
+    p = predict(notched, 6, 96, Inputs.measured(x, y, 10))
     check(found, p)
     assert p.decay() < 0.95
 
@@ -275,10 +278,11 @@ def test_a_batch_of_few_directions_has_no_line(rng):
 
 
 @pytest.mark.parametrize("width", [64, 128])
-def test_db_that_cancels_is_right_or_not_there(width, digits, inputs):
+def test_db_that_cancels_is_right_or_not_there(width, digits):
     """tanh 10 × 64: predicted were 3e-13 and 7e-54 for a measured 1e-2."""
-    found = measured("tanh", 10, width, digits.x, digits.y, 10, range(3))
-    p = predict("tanh", 10, width, inputs)
+    x, y = digits.x[:500], digits.y[:500]
+    found = measured("tanh", 10, width, x, y, 10, range(3))
+    p = predict("tanh", 10, width, Inputs.measured(x, y, 10))
     off = np.log(found["db_norm"]).mean(axis=0) - p.logs["db_norm"]
     assert np.isnan(off).any()
     assert (np.abs(off[np.isfinite(off)]) < 4 * p.sds["db_norm"][np.isfinite(off)] / np.sqrt(3) + 0.4).all()
@@ -364,10 +368,11 @@ def test_the_sd_of_the_ratio_is_that_over_the_examples(digits):
     assert one.first_to_last_sd() > 2 * sd
 
 
-def test_batch_normalisation_of_real_inputs(digits, inputs):
+def test_batch_normalisation_of_real_inputs(digits):
     """Inputs of low rank: units differ in variance, without which delta would be 0.1 off in these layers."""
-    found = measured("tanh", 6, 200, digits.x, digits.y, 10, range(4), norm="batch")
-    p = predict("tanh", 6, 200, inputs, norm="batch")
+    x, y = digits.x[:500], digits.y[:500]
+    found = measured("tanh", 6, 200, x, y, 10, range(4), norm="batch")
+    p = predict("tanh", 6, 200, Inputs.measured(x, y, 10), norm="batch")
     off = np.log(found["delta_norm"]).mean(axis=0) - p.logs["delta_norm"]
     np.testing.assert_allclose(off, 0, atol=0.06)
 
@@ -469,7 +474,7 @@ def test_depths_share_their_layers(inputs):
 
 
 REASONS = [
-    ({"text": "relu", "depth": 50, "width": 2}, "width 2 is too small for depth 50"),
+    ({"text": "relu", "depth": 20, "width": 2}, "width 2 is too small for depth 20"),
     ({"text": "identity", "depth": 300, "init": "he_normal"}, r"the forward signal explodes at layer \d+"),
     ({"text": "tanh", "init": "normal(std=0.0)"}, "no gradient passes"),
     ({"text": "relu", "init": "rai"}, "the weights of rai are of mean 0.01, theory's of mean 0"),
