@@ -1,9 +1,9 @@
 """Data sets by name: bundled, published, generated, or the user's own file.
 
 `catalogue` has the names; `generators` draw, `published` finds and fetches, `given` takes what a notebook
-has, `tables` reads a user's file (`delimited` its lines, `archives` its arrays, `table_columns` what they
-mean), `preparation` divides and scales, `readers` opens any file within limits, `two_features` is
-their plane.
+has, `tables` reads a user's file (`delimited` its lines, `cell_values` its cells, `archives` its arrays,
+`table_columns` what they mean), `preparation` divides and scales, `readers` opens any file within limits,
+`two_features` is their plane.
 """
 
 from experiments.datasets.catalogue import (

@@ -58,7 +58,7 @@ __all__ = [
 DATASETS = Registry("dataset", {"two_moons": "moons", "make_moons": "moons", "make_blobs": "blobs"})
 DatasetName = Annotated[str, DATASETS]  # the type of an option that is a data set's call-text
 Position = Annotated[int, Within(-1_000_000, 1_000_000)]  # of a column; a negative one counts from the last
-READING = 4  # raised whenever the same file would be read as other numbers: runs on it get other ids
+READING = 5  # raised whenever the same file would be read as other numbers: runs on it get other ids
 KEPT = 4  # data sets that stay in memory; a sweep over several finishes one before the next
 DIGITS = 1797  # examples in scikit-learn's copy of the UCI digits
 

@@ -31,6 +31,9 @@ GAPS = {"", "?", "na", "n/a", "#n/a", "nan", "null", "none", "-"}  # what people
 BLANKS = " "  # the separator that stands for any number of blanks and tabs
 SEPARATORS = (";", "\t", "|", ",", BLANKS)  # the first of them that divides all lines alike is the one
 COMMENT = "#"
+EXCEL = re.compile(
+    r'"?sep=(.|\\t)?"?', re.IGNORECASE
+)  # the line by which a spreadsheet is told the separator
 UTF_8 = "utf-8-sig"  # with the mark that some programs put first, or without
 OLDER = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}  # what texts were written in before
 NOT_IN_1252 = b"\x81\x8d\x8f\x90\x9d"  # the bytes that stand for no letter of Windows-1252
@@ -121,7 +124,7 @@ def _beginning(path: str, encoding: str) -> tuple[list[str], list[str]]:
     sample: list[str] = []
     with _text(path, encoding) as text:
         for line in _lines(text, path):
-            is_comment = not sample and line.lstrip().startswith(COMMENT)
+            is_comment = not sample and (line.lstrip().startswith(COMMENT) or EXCEL.fullmatch(line.strip()))
             (comments if is_comment else sample).append(line)
             if len(sample) >= SAMPLE or sum(map(len, sample)) > LARGEST_SAMPLE:
                 break
@@ -141,7 +144,7 @@ def _layout(path: str, separator: str, head: Sequence[Row], comments: Sequence[s
     if len(first) == width and is_header(first, following, f"{shown(path)}, line {start:,}", decimal):
         return headed
     plain = Layout(separator, len(first), None, len(comments), decimal)
-    last = [line.strip(f"{COMMENT} \t") for line in comments[-1:]]
+    last = [line.strip(f"{COMMENT} \t") for line in comments[-1:] if not EXCEL.fullmatch(line.strip())]
     for said in _divided(last, separator):
         if len(said) == len(first) and not any(map(is_number, said)):
             return replace(plain, names=_stripped(said))

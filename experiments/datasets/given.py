@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.datasets.archives import Pair, as_examples
 from experiments.datasets.catalogue import DATASETS, Source
 from experiments.datasets.preparation import Gaps, Preparation, Scale, Shift, SplitSeed, Test, divided
 from experiments.datasets.readers import DataError
-from experiments.datasets.table_columns import Chosen, Columns, Table, table_of
+from experiments.datasets.table_columns import Chosen, Columns, Table, count_of, table_of
 from experiments.datasets.tasks import Task, target_of
 
 
@@ -43,9 +44,12 @@ def _table(name: str, data: Any, target: Chosen) -> Table:
         return table
     if isinstance(data, tuple | list) and len(data) == 2:
         x, y = data
-        return (
-            _of_frame(name, x.assign(target=_bare(y)), "target") if _is_frame(x) else _of_arrays(name, x, y)
-        )
+        if not _is_frame(x):
+            return _of_arrays(name, x, y)
+        label = "target"
+        while label in x.columns:  # an input of this name is kept
+            label += "_"
+        return _of_frame(name, x.assign(**{label: _bare(y)}), label)
     if _is_frame(data):
         return _of_frame(name, data, target)
     raise DataError(
@@ -77,13 +81,25 @@ def _of_arrays(name: str, x: Any, y: Any) -> Table:
     if hasattr(x, "toarray"):
         raise DataError(f"data {name!r}: x is a sparse matrix; give x.toarray()")
     inputs, labels = np.asarray(x), np.asarray(y)
-    labels = labels.astype(str) if labels.dtype == object else labels
+    inputs, labels, notes = _with_label(inputs, labels)
     if inputs.dtype.kind not in "biuf" or labels.dtype.kind not in "biufUS":
         held = f"{inputs.dtype} and {labels.dtype}"
         raise DataError(f"data {name!r}: holds {held}, not numbers; a frame may have words")
     rows, labels = as_examples(inputs.astype(np.float64), labels, f"data {name!r}", Pair("x", "y"))
     found = target_of(labels, lambda row: f"data {name!r}: y[{row}]", f"data {name!r}")
-    return Table(rows, found.y, found.classes, question=found.question)
+    return Table(rows, found.y, found.classes, notes, notes, question=found.question)
+
+
+def _with_label(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...]]:
+    """Return the examples that have a label, objects as texts, and a sentence where some have none."""
+    import pandas as pd
+
+    if y.dtype.kind not in "Of" or y.ndim != 1 or len(x) != len(y):
+        return x, y, ()
+    gone = pd.isna(y)
+    kept = y[~gone].astype(str) if y.dtype == object else y[~gone]
+    told = (f"left out for want of a label: {count_of(int(gone.sum()), 'row')}",) if gone.any() else ()
+    return x[~gone], kept, told
 
 
 def _factory(name: str, table: Table) -> Callable[..., Source]:

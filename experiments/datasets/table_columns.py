@@ -6,6 +6,7 @@ decided is asked back in one message that names the columns to choose from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets import tasks
-from experiments.datasets.delimited import GAPS, is_number, number
+from experiments.datasets.cell_values import is_text, tidied, without_commas
+from experiments.datasets.delimited import is_number
 from experiments.datasets.readers import DataError, shown
 from experiments.datasets.tasks import FEW, LARGEST_CLASSES, REPEATED, listed, target_of
 from mlp.registry import did_you_mean
@@ -27,6 +29,7 @@ TINY = 10  # rows; of so few it cannot be told whether a value occurs again
 USUAL = ("target", "label", "labels", "class", "y", "species", "kind", "outcome", "diagnosis", "survived")
 MARKERS = (-99, -999, -9999, -99999, 999, 9999, 99999)  # that are written for a gap in a column of numbers
 INDEX = ("", "id", "index", "rownames", "unnamed: 0")
+IDENTITY = re.compile(r"(.*[\W_])?(id|ID|Id)|.*[a-z](Id|ID)")  # customer_id, PassengerId; not paid
 
 Chosen = str | int | None  # a column by name or position; None: to be found
 Place = Callable[[int, int], str]  # (row, column) -> where that is, in the user's words
@@ -68,9 +71,15 @@ class Columns:
         self.path, self.place, self.decimal = path, place, decimal
         self.named = names is not None
         self.names = list(names) if names is not None else [""] * frame.shape[1]
-        self.cells = {i: _tidied(frame[i], decimal) for i in range(frame.shape[1])}
         self.decisions: list[str] = []
         self.notes: list[str] = []
+        self.cells = {i: self._read(frame[i], i) for i in range(frame.shape[1])}
+
+    def _read(self, cells: pd.Series, column: int) -> pd.Series:
+        values, how = without_commas(tidied(cells, self.decimal), self.decimal)
+        if how:
+            self.note(f"column {self.word(column)} is read as numbers with {how}")
+        return values
 
     def word(self, column: int) -> str:
         """Return a column as a sentence names it."""
@@ -83,23 +92,25 @@ class Columns:
 
     def find(self, wanted: Chosen) -> int:
         """Return the position of a column by name or position (−1 the last); errors: DataError."""
-        names, path = self.names, shown(self.path)
-        if isinstance(wanted, int):
-            if not -len(names) <= wanted < len(names):
-                raise DataError(f"{path}: has no column {wanted}, only 0 to {len(names) - 1:,}")
-            return wanted % len(names)
-        if names.count(str(wanted)) == 1:
-            return names.index(str(wanted))
-        if wanted in names:
-            raise DataError(f"{path}: has {names.count(wanted)} columns {wanted!r}; give a position")
-        known = [name for name in names if name]
-        hint = did_you_mean(str(wanted), known)
-        there = (
-            f"It has {shown(', '.join(known[:50]))}"
-            if known
-            else "Its columns have no names; give a position"
-        )
-        raise DataError(f"{path}: has no column {wanted!r}.{hint} {there}")
+        return position(self.names, wanted, shown(self.path))
+
+
+def position(names: Sequence[str], wanted: Chosen, path: str) -> int:
+    """Return where a column stands among the names, from 0; errors: DataError."""
+    if isinstance(wanted, int):
+        if not -len(names) <= wanted < len(names):
+            raise DataError(f"{path}: has no column {wanted}, only 0 to {len(names) - 1:,}")
+        return wanted % len(names)
+    if names.count(str(wanted)) == 1:
+        return names.index(str(wanted))
+    if wanted in names:
+        raise DataError(f"{path}: has {names.count(wanted)} columns {wanted!r}; give a position")
+    known = [name for name in names if name]
+    hint = did_you_mean(str(wanted), known)
+    there = (
+        f"It has {shown(', '.join(known[:50]))}" if known else "Its columns have no names; give a position"
+    )
+    raise DataError(f"{path}: has no column {wanted!r}.{hint} {there}")
 
 
 def table_of(columns: Columns, target: Chosen, drop: Sequence[str | int]) -> Table:
@@ -133,27 +144,6 @@ def table_of(columns: Columns, target: Chosen, drop: Sequence[str | int]) -> Tab
 # Which column is what -------------------------------------------------------------------------------------
 
 
-def _tidied(values: pd.Series, decimal: str) -> pd.Series:
-    """Return a column of numbers, of truth values, or of texts without blanks around them; a gap is missing.
-
-    A column whose every cell is a number, in whatever spelling, becomes a column of numbers.
-    """
-    import pandas as pd
-
-    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
-        return values
-    texts = values.astype(object).map(lambda cell: None if pd.isna(cell) else str(cell).strip())
-    texts = texts.astype(object).where(~texts.str.lower().isin(GAPS), None)
-    known = texts.dropna()
-    if len(known) and all(is_number(cell, decimal) for cell in known):
-        return texts.map(lambda cell: number(cell, decimal) if isinstance(cell, str) else np.nan).astype(
-            np.float64
-        )
-    if len(known) and known.str.endswith("%").all():
-        return _tidied(texts.str.removesuffix("%"), decimal)
-    return texts
-
-
 def _leave_out_useless(columns: Columns, keep: int | None) -> None:
     """Leave out, and say so, empty columns, an index that was saved with the table, and names of rows."""
     for column, values in list(columns.cells.items()):
@@ -168,17 +158,29 @@ def _why_useless(columns: Columns, column: int, values: pd.Series) -> str:
         return "it is empty"
     is_index = columns.named and columns.names[column].lower() in INDEX
     if is_number_column(values):
-        with np.errstate(over="ignore"):  # of numbers near the ends of the format
-            counts = len(values) > 2 and bool((np.diff(values.to_numpy(np.float64)) == 1).all())
-        if counts and is_index:
-            return "it counts the rows, as an index that was saved with the table"
-        if counts and len(values) > FEW:
-            word = columns.word(column)
-            columns.note(f"column {word} counts the rows and is an input: if it is an index, say drop=")
-        return ""
+        return _why_index(columns, column, values, is_index)
     different = values.nunique()
     if is_text(values) and (is_index or not is_repeated(values)):
         return f"its {different:,} different texts name the rows"
+    return ""
+
+
+def _why_index(columns: Columns, column: int, values: pd.Series, is_index: bool) -> str:
+    """Return why numbers are an index and no input; where they may be one, note it and return ""."""
+    numbers, word = values.to_numpy(np.float64, na_value=np.nan), columns.word(column)
+    if len(values) < 3 or np.isnan(numbers).any():
+        return ""
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the ends of the format
+        counts = bool((np.diff(numbers) == 1).all())
+    differ = bool(values.is_unique)
+    if is_index and differ:
+        told = "it counts the rows" if counts else "it has another number in each row"
+        return f"{told}, as an index that was saved with the table"
+    if counts and len(values) > FEW:
+        columns.note(f"column {word} counts the rows and is an input: if it is an index, say drop=")
+    elif differ and _are_whole(numbers) and IDENTITY.fullmatch(columns.names[column]):
+        told = "has another number in each row and is an input: if it is an index, say drop="
+        columns.note(f"column {word} {told}")
     return ""
 
 
@@ -191,11 +193,6 @@ def is_repeated(values: pd.Series) -> bool:
 def is_number_column(values: pd.Series) -> bool:
     """Return whether a column holds numbers; truth values are none."""
     return not is_text(values) and values.dtype != bool
-
-
-def is_text(values: pd.Series) -> bool:
-    """Return whether a column holds texts."""
-    return values.dtype.kind not in "biuf"
 
 
 WORDS, SOME, MANY, NO = 3, 2, 1, 0  # how likely a column holds labels: words, some whole numbers, many, no

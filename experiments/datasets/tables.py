@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.datasets.archives import read_npz
 from experiments.datasets.delimited import line_of, read_text
 from experiments.datasets.readers import DataError, check_file, check_shape, opened, shown
-from experiments.datasets.table_columns import Chosen, Columns, Table, table_of
+from experiments.datasets.table_columns import Chosen, Columns, Table, position, table_of
 
 TEXTS = (".csv", ".tsv", ".txt", ".data", ".tab", ".dat")
 Reader = Callable[[str, Chosen, Sequence[str | int]], Table]
@@ -53,15 +53,19 @@ def read_parquet(path: str, target: Chosen = None, drop: Sequence[str | int] = (
         file = pq.ParquetFile(raw)
         index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
         schema = [field for field in file.schema_arrow if field.name not in index]
-        for kind, name in ((field.type, field.name) for field in schema):
-            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-            if not any(getattr(pa.types, f"is_{known}")(kind) for known in PARQUET):
-                raise DataError(f"{shown(path)}: column {shown(name)} holds {kind}, not numbers or texts")
         names = [field.name for field in schema]
         if len(set(names)) < len(names):
             raise DataError(f"{shown(path)}: two columns have the same name")
+        dropped = {names[position(names, column, shown(path))] for column in drop}
+        for kind, name in ((field.type, field.name) for field in schema if field.name not in dropped):
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            if not any(getattr(pa.types, f"is_{known}")(kind) for known in PARQUET):
+                told = f"column {shown(name)} holds {kind}, not numbers or texts; leave it out: drop={name!r}"
+                raise DataError(f"{shown(path)}: {told}")
         check_shape((file.metadata.num_rows, len(names)), path)
-        frame = file.read(columns=names, use_threads=False).to_pandas(ignore_metadata=True)
+        kept = [name for name in names if name not in dropped]
+        frame = file.read(columns=kept, use_threads=False).to_pandas(ignore_metadata=True)
+        frame = frame.reindex(columns=names)  # those to drop are empty
 
     def place(row: int, column: int) -> str:
         return f"{shown(path)}, row {row:,} (the first is 0), column {shown(names[column])}"
@@ -69,7 +73,9 @@ def read_parquet(path: str, target: Chosen = None, drop: Sequence[str | int] = (
     return table_of(Columns(frame.set_axis(range(len(names)), axis=1), names, path, place), target, drop)
 
 
-PARQUET = ("integer", "floating", "boolean", "string", "large_string", "null")  # the types that are read
+PARQUET = (  # the types that are read; times as texts
+    "integer", "floating", "decimal", "boolean", "string", "large_string", "date", "timestamp", "null",
+)  # fmt: skip
 READERS: dict[str, Reader] = dict.fromkeys(TEXTS, read_csv) | {".npz": read_npz, ".parquet": read_parquet}
 
 

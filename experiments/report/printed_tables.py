@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.wording import number
@@ -47,11 +48,17 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(row: dict[Any, Any], name: str) -> str:
     value = row[name]
-    if value is None or value != value:
+    if _is_missing(value):
         return "–"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value)}"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return str(value)
     low, high = row.get(f"{name}_low", value), row.get(f"{name}_high", value)
-    return f"{number(value)} ({number(low)} to {number(high)})" if low < high else number(value)
+    if not (_is_missing(low) or _is_missing(high)) and low < high:
+        return f"{number(value)} ({number(low)} to {number(high)})"
+    return f"{int(value)}" if float(value).is_integer() else number(value)
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or value != value

@@ -111,3 +111,32 @@ def test_a_notebook_trains_on_its_own_arrays_and_on_edited_ones_anew(tmp_path, m
     assert set(other.runs["status"]) == {"ok"}
     with pytest.raises(ConfigError, match="data: no run uses yours; the runs use mine; say base: {dataset"):
         experiments.run(asked, data={"yours": (X, Y)})
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize("labels", [WORDS.astype(object), Y.astype(object)], ids=["words", "numbers"])
+def test_an_example_without_a_label_is_left_out_and_gives_no_class(labels, gap):
+    labels = labels.copy()
+    labels[[3, 7]] = gap  # of the classes 0 and 1
+    give("mine", (X, labels))
+    data = load("mine(scale=none)")
+    rows = sorted(map(tuple, np.concatenate([data.x, data.x_test])))
+    assert rows == sorted(map(tuple, np.delete(X, [3, 7], axis=0)))
+    assert data.classes == 3
+    assert "left out for want of a label: 2 rows" in data.notes
+
+
+def test_a_number_that_lacks_is_no_target():
+    target = X[:, 0] * 1.5
+    give("mine", (X, np.where(Y == 0, np.nan, target)))
+    data = load("mine(scale=none, task=regression)")
+    assert len(data.y) + len(data.y_test) == 20
+    assert "left out for want of a label: 10 rows" in data.notes
+
+
+def test_an_input_that_is_called_target_stays_an_input():
+    frame = pd.DataFrame({"a": X[:, 0], "target": X[:, 1], "target_": X[:, 0]})
+    give("mine", (frame, Y))
+    data = load("mine(scale=none)")
+    rows = sorted(map(tuple, np.concatenate([data.x, data.x_test])))
+    assert rows == sorted(map(tuple, X[:, [0, 1, 0]]))

@@ -305,3 +305,93 @@ def test_parquet_of_words_and_categories(write):
     table = read(write("a.parquet", frame.to_parquet()))
     np.testing.assert_array_equal(table.x, X)
     assert table.classes == tuple(KINDS)
+
+
+# Numbers with signs and commas, indices out of order, times -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "told"),
+    [
+        (["1,200", "999", "1,234,567", "12.5"], [1200, 999, 1234567, 12.5], "1,234 is 1234"),  # incomes
+        (["1,5", "20", "0,25", "-3,125"], [1.5, 20, 0.25, -3.125], "1,5 is 1.5"),  # of a German spreadsheet
+        (["$1,200.50", "$7.00", "$12", "$1,000"], [1200.5, 7, 12, 1000], "1,234 is 1234"),
+        (["5 €", "7 €", "5 €", "9 €"], [5, 7, 5, 9], ""),
+    ],
+)
+def test_numbers_with_a_comma_or_the_sign_of_a_currency_are_numbers_and_it_is_said(
+    write, cells, numbers, told
+):
+    rows = [(f'"{cell}"', KINDS[i % 2]) for i, cell in enumerate(cells * 3)]
+    table = read(write("a.csv", text(rows, head="a,kind\n")))
+    np.testing.assert_array_equal(table.x[:, 0], numbers * 3)
+    assert [note.partition(": ")[2] for note in table.notes] == ([told] if told else [])
+
+
+@pytest.mark.parametrize("stray", ["1,5a", "a,b", "1,,5"])
+def test_texts_with_a_comma_stay_texts(write, stray):
+    rows = [(f'"{cell}"', KINDS[i % 2]) for i, cell in enumerate([stray, "x,y", "1,5"] * 4)]
+    table = read(write("a.csv", text(rows, head="a,kind\n")))
+    assert table.x.shape == (12, 3)
+    assert set(table.x.ravel()) == {0, 1}
+
+
+ORDER = [(7 * i) % 30 for i in range(30)]  # every number below 30 once, for 7 and 30 share no factor
+
+
+@pytest.mark.parametrize("name", ["", "id", "ID", "index", "Unnamed: 0", "rownames"])
+@pytest.mark.parametrize("make", [lambda i: i, lambda i: 842302 + 91 * i, lambda i: f"{i}.5"])
+def test_an_index_that_is_out_of_order_is_left_out_as_one_in_order_is(write, name, make):
+    """As of a table that was shuffled, or of a part of one, before it was saved."""
+    rows = [(make(i), *row) for i, row in zip(ORDER, NUMBERED, strict=True)]
+    table = read(write("a.csv", text(rows, head=f"{name},a,b,y\n")))
+    np.testing.assert_array_equal(table.x, X)
+    assert any("left out: it has another number in each row" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_noted"),
+    [("customer_id", True), ("PassengerId", True), ("Sample ID", True), ("paid", False), ("humid", False)],
+)
+def test_a_number_of_each_row_under_another_name_is_an_input_and_noted_by_that_name(write, name, is_noted):
+    rows = [(i, *row) for i, row in zip(ORDER, NUMBERED, strict=True)]
+    table = read(write("a.csv", text(rows, head=f"{name},a,b,y\n")))
+    assert table.x.shape == (30, 3)
+    assert any(repr(name) in note and "say drop=" in note for note in table.notes) == is_noted
+    twice = [(i // 2, *row) for i, row in zip(ORDER, NUMBERED, strict=True)]
+    assert not read(write("b.csv", text(twice, head=f"{name},a,b,y\n"))).notes
+
+
+def test_times_and_decimals_of_parquet_are_read_as_those_of_a_text(write):
+    from decimal import Decimal
+
+    days = pd.date_range("2020-01-01", periods=30)
+    frame = pd.DataFrame({
+        "day": days, "month": (days.month - 1).map(["2020-01-01", "2020-02-01"].__getitem__),
+        "price": [Decimal(i) / 4 for i in range(30)], "y": Y,
+    })  # fmt: skip
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer)
+    table = read(write("a.parquet", buffer.getvalue()), target="y", drop=["month"])
+    np.testing.assert_array_equal(table.x, np.arange(30)[:, None] / 4)
+    assert table.notes == ("column 'day' is left out: its 30 different texts name the rows",)
+
+
+def test_what_parquet_holds_and_is_no_table_can_be_dropped(write):
+    buffer = io.BytesIO()
+    pd.DataFrame({"a": X[:, 0], "many": [[1, 2]] * 30, "y": Y}).to_parquet(buffer)
+    write("a.parquet", buffer.getvalue())
+    assert message("a.parquet") == (
+        "a.parquet: column many holds list<element: int64>, not numbers or texts; leave it out: drop='many'"
+    )
+    for drop in ("many", 1, -2):
+        np.testing.assert_array_equal(read("a.parquet", drop=[drop]).x, X[:, :1])
+
+
+@pytest.mark.parametrize(("line", "separator"), [("sep=;", ";"), ('"sep=,"', ","), ("SEP=\t", "\t")])
+@pytest.mark.parametrize("head", ["a{0}b{0}kind\n", ""])
+def test_the_line_that_tells_a_spreadsheet_the_separator_is_passed_over(write, line, separator, head):
+    path = write("a.csv", f"{line}\n" + text(head=head.format(separator), separator=separator))
+    np.testing.assert_array_equal(read(path).x, X)
+    bare = text([row[1:] for row in ROWS], separator=separator)  # two columns: "sep=" and "" are no names
+    np.testing.assert_array_equal(read(write("b.csv", f"{line}\n{bare}")).x, X[:, 1:])

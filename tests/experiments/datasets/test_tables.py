@@ -165,8 +165,8 @@ def test_parquet_of_truth_values(write):
             "a.parquet, row 1 (the first is 0), column a: inf is not a finite number",
         ),
         (
-            parquet(pd.DataFrame({"a": pd.to_datetime(["2020", "2021"]).as_unit("us"), "b": [0, 1]})),
-            "a.parquet: column a holds timestamp[us], not numbers or texts",
+            parquet(pd.DataFrame({"a": [[1], [2]], "b": [0, 1]})),
+            "a.parquet: column a holds list<element: int64>, not numbers or texts; leave it out: drop='a'",
         ),
         (
             parquet(pd.DataFrame({"a": [], "b": []}, dtype=float)),

@@ -97,6 +97,19 @@ def test_a_table_in_markdown():
     ]
 
 
+def test_a_whole_median_keeps_its_range_and_no_value_of_any_type_is_in_the_way():
+    """All six seeds but one learn everything: the median accuracy is 1, and its range is not."""
+    table = pd.DataFrame({
+        "accuracy": [1.0, 0.0], "accuracy_low": [0.9, 0.0], "accuracy_high": [1.0, 0.0],
+        "diverged_at": pd.array([None, 40], dtype="Int64"), "inf": [np.inf, -np.inf], "dead": [True, False],
+        "when": [pd.Timestamp("2026-01-01"), pd.NaT],
+    })  # fmt: skip
+    assert as_markdown(table).splitlines()[2:] == [
+        "| 1 (0.9 to 1) | – | inf | True | 2026-01-01 00:00:00 |",
+        "| 0 | 40 | -inf | False | – |",
+    ]
+
+
 def test_a_table_in_latex():
     lines = as_latex(TABLE).splitlines()
     assert lines[1:2] + lines[-2:] == [r"\toprule", r"\bottomrule", r"\end{tabular}"]
