@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.claims.comparison import Compared, bounded, computed, given, mean_beyond, mean_near
 from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.evidence import told
 from experiments.claims.settings import alike, at_layers, deepest, judged, named, on_edges, only, rates
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
 from experiments.theory.closed_forms import kappa_1
@@ -70,7 +71,7 @@ def L20a_likeness(records: Records) -> Verdict:
         )
         for (text, depth), rows in leaky.items()
     ]
-    return decide_parts([*evidence, *given("check", _maps())], "cosine")
+    return decide_parts([*evidence, *given("check", _maps())])
 
 
 def _tailored(records: Records) -> dict[tuple[str, int], pd.DataFrame]:
@@ -134,12 +135,11 @@ def L20b_tailored_slope(
     both = best.set_index(["seed", "activation"])["value"].unstack()  # noqa: PD010 - a pivot_table drops NaN
     name = f"test accuracy, {tailored} less {usual}, depth {chosen.runs['depth'].iloc[0]}"
     evidence = mean_beyond(name, both[tailored] - both[usual], "above", least, "recalled")
-    told = [
-        f"{text}: {both[text].median():.3g} at lr {rates(best[best['activation'] == text])}." for text in both
+    remarks = [
+        f"{text}: test accuracy {told(both[text])} at lr {rates(best[best['activation'] == text])}."
+        for text in both
     ]
-    return decide_parts(
-        [evidence], "difference in test accuracy", remarks=[*told, *on_edges(best, ["activation"])]
-    )
+    return decide_parts([evidence], remarks=[*remarks, *on_edges(best, ["activation"])])
 
 
 # Rank -------------------------------------------------------------------------------------------------------
@@ -182,4 +182,4 @@ def L26_rank(records: Records, *, collapsed: Positive = COLLAPSED) -> Verdict:
         ),
         bounded(f"{name}, batch normalisation: effective rank", ranks[~plain], "above", few, "recalled"),
     ]
-    return decide_parts(evidence, "directions")
+    return decide_parts(evidence)

@@ -70,7 +70,7 @@ def L17_tanh_skips(records: Records) -> Verdict:
             mean_near(name, sizes, p / TO, SIZE_OFF, "derived", relative=True),
             computed(f"{size}: the recursion's slope at {FAR} layers", far, limit, LIMIT_OFF, "derived"),
         ]
-    return decide_parts([*evidence, *given("check", checks)], "slope")
+    return decide_parts([*evidence, *given("check", checks)])
 
 
 def _recursion(weight: float, depth: int) -> tuple[float, float]:
@@ -155,7 +155,7 @@ def L18_normalised_branch(records: Records) -> Verdict:
         bounded(f"{normed} of the signal over that sum", signal[:, -1] / sums, "below", EXCESS, "threshold"),
         bounded(bare, factors, "above", DOUBLES, "threshold"),
     ]
-    return decide_parts(evidence, "per block")
+    return decide_parts(evidence)
 
 
 def _through_blocks(run: Any) -> tuple[np.ndarray, np.ndarray]:

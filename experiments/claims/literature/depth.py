@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end
+from experiments.analysis.wording import number
 from experiments.claims.comparison import (
     Compared,
     between,
@@ -92,7 +93,7 @@ def L07_depth_scale(
     enough_seeds(records)
     checks = given("check", [*_table(), *_closed(), *_simulated(records)])
     frontiers = _frontiers(crossings, least, most)
-    return decide([*frontiers, *checks], "ξ_c", condition=_where(frontiers), remarks=_each(crossings))
+    return decide([*frontiers, *checks], condition=_where(frontiers), remarks=_each(crossings))
 
 
 def _table() -> list[Compared]:
@@ -235,8 +236,8 @@ def _each(crossings: pd.DataFrame) -> list[str]:
     for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
         inside = rows[rows["low"] == rows["high"]]["low"]
         told = (
-            f"frontier {inside.median() * scale:.0f} layers, {inside.median():.2g} ξ_c "
-            f"({inside.min():.2g} to {inside.max():.2g} over {len(inside)} seeds)"
+            f"frontier {inside.median() * scale:.0f} layers, {number(inside.median(), 2)} ξ_c "
+            f"({number(inside.min(), 2)} to {number(inside.max(), 2)} over {len(inside)} seeds)"
             if len(inside)
             else "no frontier within the config's depths"
         )
@@ -287,7 +288,7 @@ def L08_isometry(records: Records, *, inputs: Annotated[int, Within(1, 1000)] = 
                 relative=theory > 0, comparisons=len(found),
             )
         )  # fmt: skip
-    return decide(evidence, "spread of squared singular values")
+    return decide(evidence)
 
 
 def _formula(run: Any) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks, tangent
+from experiments.claims.evidence import told
 from experiments.claims.settings import alike, of_runs, only, start_ratios, trained, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from experiments.theory.closed_forms import (
@@ -223,8 +224,8 @@ def _exactly(name: str, found: list[float], width: int, depth: int, nets: int) -
     """Compare with what is known exactly or simulated; nothing where ours could not tell it from 0 or 1."""
     exact = born_dead_two_layers(width) if depth == 2 else 1 - 2.0 ** (1 - depth) if width == 1 else None
     if exact is not None:
-        told = can_tell(exact, nets * len(found))
-        return [share_near(f"{name}, exact", found, exact, nets, "derived")] if told else []
+        tells = can_tell(exact, nets * len(found))
+        return [share_near(f"{name}, exact", found, exact, nets, "derived")] if tells else []
     return _simulated(name, found, nets, BORN_DEAD.get(width), depth, THEIRS)
 
 
@@ -325,9 +326,9 @@ def _logs(
     remarks = []
     for (width, depth), found in squares.items():
         mean, variance = relu_log_norm([width] * depth)
-        measured = np.mean([np.log(x[x > 0]).mean() for x in found])
+        means = [float(np.log(x[x > 0]).mean()) for x in found]
         remarks.append(
-            f"{width} × {depth}: ln‖Ju‖² has mean {measured:.3f} and variance "
-            f"{np.mean(variances[width, depth]):.3f}; to first order {mean:.3f} and {variance:.3f}."
+            f"{width} × {depth}: ln‖Ju‖² has mean {told(means)} and variance "
+            f"{told(variances[width, depth])}; to first order {mean:.3f} and {variance:.3f}."
         )
     return remarks

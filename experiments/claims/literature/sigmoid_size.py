@@ -66,7 +66,7 @@ def L23_four_times(records: Records) -> Verdict:
         name = f"σ_w² = {size}: factor per layer further up"
         evidence.append(mean_near(name, deep, known, FOUR_OFF, "derived", relative=True, comparisons=5))
     *own, control = evidence
-    return decide_parts([*own, *given("control", [control])], "factor per layer")
+    return decide_parts([*own, *given("control", [control])])
 
 
 def _factors(records: Records) -> np.ndarray:
@@ -123,7 +123,7 @@ def L24_one_unit(records: Records) -> Verdict:
         near(f"{name} at the best weight", best["product"], MOST, BEST_OFF, "derived", relative=True),
         bounded(f"factor, largest where |w| < {BELOW_ONE:g}", largest, "below", 1.0, "source"),
     ]
-    return decide_parts([*evidence, *given("check", _largest())], "factor")
+    return decide_parts([*evidence, *given("check", _largest())])
 
 
 def _chain(records: Records) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def L15_half_stable(records: Records, *, within: Share = KEPT_OFF) -> Verdict:
     code = computed(
         "silu: σ_b² as one code prints it", _half_stable("silu")[1], PRINTED["silu"][1], 1e-6, "account"
     )
-    return decide_parts([*evidence, *given("check", checks), *given("aside", [code])], "as a share of 1")
+    return decide_parts([*evidence, *given("check", checks), *given("aside", [code])])
 
 
 def _half_stable(text: str) -> tuple[float, float, float]:
@@ -148,7 +148,7 @@ def L19_mirrored(records: Records) -> Verdict:
         for depth, each in rows.groupby("depth")
         for words in ("largest", "smallest")
     ]
-    return decide_parts(evidence, "singular value")
+    return decide_parts(evidence)
 
 
 # Random walk ------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def L21_random_walk(records: Records, *, within: Positive = WALK_OFF, nets: Coun
     ours = sqrt(FITTED_WIDTH * weight_variance("random_walk", FITTED_WIDTH, FITTED_WIDTH, curve("relu")))
     fitted = sqrt(2) * exp(1.2 / (max(FITTED_WIDTH, 6) - 2.4))
     gain = computed(f"gain at {FITTED_WIDTH} units", ours, fitted, FITTED_OFF, "account")
-    return decide_parts([*evidence, *given("check", [gain])], "ln ratio")
+    return decide_parts([*evidence, *given("check", [gain])])
 
 
 def _walk(run: Any, nets: int) -> float:
@@ -259,7 +259,7 @@ def L22_standardised(records: Records) -> Verdict:
     ]
     name = "the same gain, not standardised: factor per layer"
     control = mean_near(name, _per_layer(plain), growth, GROWTH_OFF, "derived", relative=True)
-    return decide_parts([*evidence, *given("control", [control]), *given("check", [check])], "factor")
+    return decide_parts([*evidence, *given("control", [control]), *given("check", [check])])
 
 
 def _same_gain(records: Records, gain: float) -> Records:
