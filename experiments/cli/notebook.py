@@ -53,7 +53,8 @@ def run(
     named. `data` are data sets by name, which the key `dataset` then takes: (x, y) as arrays, a pandas
     frame, or what a loader of scikit-learn returns (see `experiments.datasets.give`).
     A run that crashes is a row with status "crashed", and a FailureWarning tells of it, as of any figure that
-    failed; a CautionWarning tells of a setting that may be a slip. The other options are those of `ExecutionOptions`; `quiet=False` shows progress.
+    failed; a CautionWarning tells of a setting that may be a slip. The other options are those of
+    `ExecutionOptions`; `quiet=False` shows progress.
     Errors: ConfigError, DataError, StoreError; KeyboardInterrupt after the running stacks are stored.
     """
     from experiments.cli.terminal import terminal

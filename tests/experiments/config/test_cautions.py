@@ -87,7 +87,7 @@ def test_they_are_shown_before_training_and_kept_with_the_results(tmp_path, monk
     assert f"warning: {line}" in " ".join(capfd.readouterr().out.split())
     (manifest,) = tmp_path.glob("*/manifest.json")
     assert json.loads(manifest.read_text())["warnings"] == [line]
-    with pytest.warns(CautionWarning, match=re.escape(line)):  # as a notebook runs it, which is shown no lines
+    with pytest.warns(CautionWarning, match=re.escape(line)):  # as in a notebook
         run(mapping)
 
 
