@@ -33,6 +33,12 @@ def number(value: float, digits: int = 3, *, padded: bool = False) -> str:
     return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)
 
 
+def percent(share: float) -> str:
+    """Return a share in per cent, in two digits or to a whole per cent: ``0.033 %``, ``-12 %``, ``310 %``."""
+    value = 100 * share
+    return f"{value:.0f} %" if 99.5 <= abs(value) < 1e6 else f"{number(value, 2)} %"
+
+
 def ten_to(exponent: float) -> str:
     """Return 10 to so many, beyond the floating-point range too: ``2.00e-6`` for -5.7, ``5.01e-401``."""
     if not isfinite(exponent):

@@ -61,6 +61,11 @@ class Compared(Evidence):
         return self.side in ("below", "above")
 
     @property
+    def by_chance(self) -> bool:
+        """Whether ours is of several networks, and so by chance; what is computed is one value."""
+        return self.n + self.missing > 1
+
+    @property
     def gap(self) -> float:
         """How far ours is from the number: relative, absolute where that is 0, NaN of a bound."""
         return np.nan if self.is_bound else (self.value - self.published) / (abs(self.published) or 1.0)

@@ -163,6 +163,11 @@ class Evidence:
         return "open" if self.holds is None else "holds" if self.holds else "fails"
 
     @property
+    def by_chance(self) -> bool:
+        """Whether chance can decide it, so that it counts among a verdict's comparisons."""
+        return self.sampled
+
+    @property
     def few(self) -> bool:
         """Whether there were too few seeds to decide anything."""
         return self.holds is None and self.n + self.missing < FEWEST_SEEDS
@@ -205,7 +210,7 @@ def margin(comparisons: int, n: int) -> float:
 def corrected(evidence: Iterable[Evidence]) -> tuple[tuple[Evidence, ...], int]:
     """The evidence with what is too close to its bound left open, and how many comparisons decide."""
     found = tuple(evidence)
-    comparisons = sum(e.role == "claim" and e.sampled for e in found)
+    comparisons = sum(e.role == "claim" and e.by_chance for e in found)
     return (
         tuple(e.clear_by(margin(comparisons, e.n)) if e.role == "claim" else e for e in found),
         comparisons,

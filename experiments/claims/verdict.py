@@ -94,9 +94,11 @@ class Verdict:
     @property
     def chance(self) -> str:
         """How many comparisons the verdict rests on, and what chance can do among them."""
-        counts = [e.n for e in self.evidence if e.sampled and e.role == "claim" and not e.few]
+        own = [e for e in self.evidence if e.by_chance and e.role == "claim" and not e.few]
+        counts = [e.n for e in own if e.sampled]
         if not counts:
-            return ""
+            told = f"It rests on {count(self.comparisons, 'comparison')}. What each allows for chance"
+            return f"{told} stands beside it." if own else ""
         n = max(min(counts), FEWEST_SEEDS)
         at_the_bound = f"{100 * 2.0 ** (1 - n):.2g} %"
         words = (

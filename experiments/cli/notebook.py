@@ -6,16 +6,20 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import ConfigError, Experiment
+from experiments.config import ConfigError, Experiment, cautions
 from experiments.config.part_files import Part, load_parts
 from experiments.datasets import give
-from experiments.pipeline import Source, experiment_of, run_experiment
+from experiments.pipeline import Source, experiment_of, run_experiment, undisturbed
 from experiments.sweeps.plan import ExecutionOptions
 from experiments.sweeps.progress import Silent
 from mlp.registry import parse_call
 
 if TYPE_CHECKING:
     from experiments.storage.records import Records
+
+
+class CautionWarning(UserWarning):
+    """A setting is allowed and may be a slip; the message says why."""
 
 
 class FailureWarning(UserWarning):
@@ -49,7 +53,8 @@ def run(
     named. `data` are data sets by name, which the key `dataset` then takes: (x, y) as arrays, a pandas
     frame, or what a loader of scikit-learn returns (see `experiments.datasets.give`).
     A run that crashes is a row with status "crashed", and a FailureWarning tells of it, as of any figure that
-    failed. The other options are those of `ExecutionOptions`; `quiet=False` shows progress.
+    failed; a CautionWarning tells of a setting that may be a slip. The other options are those of
+    `ExecutionOptions`; `quiet=False` shows progress.
     Errors: ConfigError, DataError, StoreError; KeyboardInterrupt after the running stacks are stored.
     """
     from experiments.cli.terminal import terminal
@@ -61,7 +66,10 @@ def run(
     progress = Silent() if quiet else terminal()
     experiment = experiment_of(source, overrides, name)
     _check_used(experiment, data or {})
-    outcome = run_experiment(experiment, options, progress)
+    with undisturbed():  # a caution that the caller has made an error is raised once all is stored
+        for line in cautions(experiment) if quiet else ():
+            warnings.warn(line, CautionWarning, stacklevel=2)
+        outcome = run_experiment(experiment, options, progress)
     for line in outcome.failures:
         warnings.warn(line, FailureWarning, stacklevel=2)
     return outcome.records

@@ -107,8 +107,9 @@ def _experiment(
     _check_files(experiment, root, faults)
     _check_size(experiment, root, faults)
     _check_dropout(experiment, root, faults)
-    overridden = {text.partition("=")[0].strip() for text in overrides}
-    is_files_own = bool(overridden) and "figures" not in overridden
+    overridden = {text.partition("=")[0].strip().rpartition(".")[2] for text in overrides}
+    changes_runs = not overridden.isdisjoint({*keys_of(Run), *SECTIONS})  # another name or claim does not
+    is_files_own = changes_runs and "figures" not in overridden
     experiment = _check_figures(experiment, root, faults, is_files_own)
     _check_claims(experiment, root, faults)
     faults.raise_if_any()

@@ -51,10 +51,11 @@ TAGS = {
 }
 JUDGED = (
     "A number is reproduced if ours lies within the tolerance that stands beside it: the value of every "
-    "seed, or the mean over seeds, as it says there. Of a mean, the whole interval that holds it with 97 % "
-    "certainty has to lie within; if it lies outside (for all the comparisons of a claim together), the "
-    "number is not reproduced, and if it straddles an end, the comparison is open. A row marked *check* is a "
-    "law or a theory that has to come out for the claim to be judged at all; it does not support the claim."
+    "seed or of one at least, or the mean over seeds, as it says there; the number of a single network, if "
+    "it lies where one more of ours would. Of a mean, the whole interval that holds it with 97 % certainty "
+    "has to lie within; if it lies outside (for all the comparisons of a claim together), the number is not "
+    "reproduced, and if it straddles an end, the comparison is open. A row marked *check* is a law or a "
+    "theory that has to come out for the claim to be judged at all; it does not support the claim."
 )
 
 
@@ -144,6 +145,10 @@ def _section(card: Card) -> str:
         rows.append((f"{quantity}{role}", published, e.tag, ours, gap, e.within, HELD[e.holds]))
     head = ("quantity", "number", "", "ours (range; n)", "gap", "within", "")
     told = [f"## {card.name}", f"{card.says} *{card.source}*", markdown_table(head, rows, bar=ENTITY)]
+    if rest := [e for e in card.verdict.evidence if not isinstance(e, Compared)]:
+        more = f", and {len(rest) - 1} more" if len(rest) > 1 else ""
+        beside = f"{rest[0].setting} ({rest[0].role}: {rest[0].numbers}, {rest[0].demand}){more}"
+        told.append(f"Beside the table, in the [report](report.html#{card.id}): {beside}.")
     if card.verdict.condition:
         told.append(f"{card.verdict.status.capitalize()}: {card.verdict.condition}.")
     told += ["\n".join(f"* {remark}" for remark in card.verdict.remarks)] if card.verdict.remarks else []
@@ -155,5 +160,5 @@ def _cells(e: Compared) -> list[str]:
     if e.is_bound:
         return [e.setting, f"{e.side} {number(e.published)}", number(e.value), ""]
     gap = 0.0 if abs(e.gap) < ROUNDING else e.gap
-    told = f"{wording.number(100 * gap, 2)} %" if e.published else wording.number(gap, 2)
+    told = wording.percent(gap) if e.published else wording.number(gap, 2)
     return [e.setting, number(e.published), number(e.value), f"+{told}" if gap > 0 else told]

@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.claims.comparison import Compared, bounded, computed, given, mean_beyond, mean_near
 from experiments.claims.declarations import CLAIMS, needs, rule
+from experiments.claims.evidence import told
 from experiments.claims.settings import alike, at_layers, deepest, judged, named, on_edges, only, rates
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
 from experiments.theory.closed_forms import kappa_1
@@ -134,10 +135,11 @@ def L20b_tailored_slope(
     both = best.set_index(["seed", "activation"])["value"].unstack()  # noqa: PD010 - a pivot_table drops NaN
     name = f"test accuracy, {tailored} less {usual}, depth {chosen.runs['depth'].iloc[0]}"
     evidence = mean_beyond(name, both[tailored] - both[usual], "above", least, "recalled")
-    told = [
-        f"{text}: {both[text].median():.3g} at lr {rates(best[best['activation'] == text])}." for text in both
+    remarks = [
+        f"{text}: test accuracy {told(both[text])} at lr {rates(best[best['activation'] == text])}."
+        for text in both
     ]
-    return decide_parts([evidence], remarks=[*told, *on_edges(best, ["activation"])])
+    return decide_parts([evidence], remarks=[*remarks, *on_edges(best, ["activation"])])
 
 
 # Rank -------------------------------------------------------------------------------------------------------

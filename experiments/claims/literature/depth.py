@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end
+from experiments.analysis.wording import number
 from experiments.claims.comparison import (
     Compared,
     between,
@@ -238,8 +239,8 @@ def _each(crossings: pd.DataFrame) -> list[str]:
     for (weight, scale), rows in crossings.groupby(["weight", "scale"]):
         inside = rows[rows["low"] == rows["high"]]["low"]
         told = (
-            f"frontier {inside.median() * scale:.0f} layers, {inside.median():.2g} ξ_c "
-            f"({inside.min():.2g} to {inside.max():.2g} over {len(inside)} seeds)"
+            f"frontier {inside.median() * scale:.0f} layers, {number(inside.median(), 2)} ξ_c "
+            f"({number(inside.min(), 2)} to {number(inside.max(), 2)} over {len(inside)} seeds)"
             if len(inside)
             else "no frontier within the config's depths"
         )
@@ -290,7 +291,7 @@ def L08_isometry(records: Records, *, inputs: Annotated[int, Within(1, 1000)] = 
                 relative=theory > 0, comparisons=len(found),
             )
         )  # fmt: skip
-    return decide(evidence, "spread of squared singular values")
+    return decide(evidence)
 
 
 def _formula(run: Any) -> tuple[float, float]:

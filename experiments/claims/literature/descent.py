@@ -69,8 +69,8 @@ def L25_untrained_loss(records: Records, *, within: Share = LOSS_OFF) -> Verdict
         raise Undecided("the logits of every network are too large", "init: lecun_normal")
     evidence: list[Compared] = []
     for (k, init), each in settings:
-        name, expected = f"{k} classes, {init}: loss", log(k) + each["variance"].mean() / 2 * (1 - 1 / k)
-        many, found = len(settings), each["value"]
+        expected = log(k) + each["variance"].mean() / 2 * (1 - 1 / k)
+        name, many, found = f"{k} classes, {init}: loss in nats", len(settings), each["value"]
         evidence.append(mean_near(name, found, expected, within, "derived", relative=True, comparisons=many))
         if init == "zeros" and k in PRINTED:
             aside = mean_near(f"{name}, as asked", found, PRINTED[k], PRINTED_OFF, "account", relative=True)

@@ -56,16 +56,13 @@ def L16_finite_width(records: Records, *, nets: Nets = 500) -> Verdict:
             "tanh and linear networks of variance 1/n_in and He's ReLU are compared", "activation and init"
         )
     settings = list(by_seed(records, by, lambda run: _measured(run, nets)))
-    evidence = [_scatter(key, [k for k, _ in found], len(settings)) for key, found in settings]
+    many = len(settings) + 1 + sum(key[0] == "relu" for key, _ in settings)  # numbers that are compared
+    evidence = [_scatter(key, [k for k, _ in found], many) for key, found in settings]
     seeds = sorted(records.runs["seed"].unique())
     deep = [_drawn_by_layer(WIDE, DEEP, 2 * nets, int(seed)) for seed in seeds]
     name = f"tanh, {DEEP} layers of {WIDE}, drawn layer by layer: Var K/(E K)² · n/ℓ"
-    evidence.append(
-        mean_near(name, deep, TANH, DEEP_OFF, "derived", relative=True, comparisons=len(settings))
-    )
-    lengths = [
-        _length(key, [u for _, u in found], len(settings)) for key, found in settings if key[0] == "relu"
-    ]
+    evidence.append(mean_near(name, deep, TANH, DEEP_OFF, "derived", relative=True, comparisons=many))
+    lengths = [_length(key, [u for _, u in found], many) for key, found in settings if key[0] == "relu"]
     return decide_parts([*evidence, *lengths])
 
 

@@ -21,7 +21,7 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import networks
-from experiments.claims.evidence import ALL_VALUES
+from experiments.claims.evidence import ALL_VALUES, told
 from experiments.claims.settings import alike, by_layer, judged, of_runs, only, rates
 from experiments.claims.verdict import Undecided, Verdict, decide_parts
 from experiments.theory.mean_field import LARGEST, chi, variances
@@ -256,7 +256,7 @@ def L13_rectifiers(records: Records) -> Verdict:
         *given("aside", [_as_printed(*pair, error) for pair in (("relu", "tanh"), ("tanh", "softplus"))]),
     ]
     remarks = [
-        f"{act}: test error {rows.median():.2f} % (printed {PRINTED[act]} %), at lr "
+        f"{act}: test error {told(rows)} % (printed {PRINTED[act]} %), at lr "
         f"{rates(best[best['activation'] == act])}."
         for act, rows in error.items()
         if act in PRINTED
@@ -264,8 +264,8 @@ def L13_rectifiers(records: Records) -> Verdict:
     remarks.append(_order(error))
     if len(end):  # not so where every run was lost
         remarks.append(
-            f"Zeros after training: {100 * np.median(end):.0f} % of the rectifier's outputs (printed 83.4 %, "
-            "with a penalty on activity)."
+            f"Zeros after training: a share of {told(end)} of the rectifier's outputs (printed 0.834, with a "
+            "penalty on activity)."
         )
     return decide_parts(evidence, remarks=remarks)
 

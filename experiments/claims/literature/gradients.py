@@ -58,15 +58,18 @@ def L01_theory(records: Records, *, within: Positive = 0.02) -> Verdict:
     if not known:
         reason = predicted[0].reason if predicted else "no network has two hidden layers"
         raise Undecided(f"theory predicts none of these networks ({reason})", "width: more, or depth: less")
+    sigmoids = _of_unit_variance(rows)
+    many = len(known) + bool(len(sigmoids))
     evidence = [
         mean_near(
             f"{text}, {init}, depth {prediction.depth}: factor of ‖delta‖ per layer", each["factor"],
             prediction.first_to_last() ** (1 / (prediction.depth - 1)), within, "derived", relative=True,
-            comparisons=len(known),
+            comparisons=many,
         )
         for ((text, init), each), prediction in known
     ]  # fmt: skip
-    evidence += _sigmoids(rows, within)
+    if len(sigmoids):
+        evidence.append(_sigmoid(sigmoids, within, many))
     return decide(evidence, condition=_outside, remarks=_silent(settings, predicted))
 
 
@@ -90,14 +93,16 @@ def _predicted(records: Records, rows: pd.DataFrame) -> Prediction:
     return predictions(records.of(rows["run_id"]))[rows["run_id"].iloc[0]]
 
 
-def _sigmoids(rows: pd.DataFrame, within: float) -> list[Compared]:
-    """Compare sigmoid's factor, under weights of variance 1/n_in, with √χ of the fixed point."""
+def _of_unit_variance(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of deep sigmoid networks under weights of variance 1/n_in."""
     is_unit = rows["init"].isin(["lecun_normal", "xavier_normal"])
-    mine = rows[(rows["activation"] == "sigmoid") & is_unit & (rows["depth"] >= 10)]
-    if not len(mine):
-        return []
-    name = f"sigmoid, σ_w² = 1, depth {mine['depth'].iloc[0]}: factor of ‖delta‖ per layer, √χ"
-    return [mean_near(name, mine["factor"], SIGMOID, within, "derived", relative=True)]
+    return rows[(rows["activation"] == "sigmoid") & is_unit & (rows["depth"] >= 10)]
+
+
+def _sigmoid(rows: pd.DataFrame, within: float, comparisons: int) -> Compared:
+    """Compare sigmoid's factor with √χ of the fixed point, where the rows are of one depth."""
+    name = f"sigmoid, σ_w² = 1, depth {rows['depth'].iloc[0]}: factor of ‖delta‖ per layer, √χ"
+    return mean_near(name, rows["factor"], SIGMOID, within, "derived", relative=True, comparisons=comparisons)
 
 
 def _silent(settings: list[Any], predicted: list[Prediction]) -> list[str]:

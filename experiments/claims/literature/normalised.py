@@ -206,7 +206,7 @@ def L11_batch_norm(
     if chosen.runs["depth"].min() < FEWEST_LAYERS:
         raise Undecided("too few layers for a factor", f"depth: {FEWEST_LAYERS} or more")
     groups = list(_growth(chosen).groupby("activation", sort=False)["growth"])
-    evidence = []
+    evidence, many = [], len(groups) + sum(text in PRINTED for text, _ in groups)
     for text, values in groups:
         act = curve(text)
         theory = batch_norm_growth(act, examples if is_homogeneous(act) else None)
@@ -215,7 +215,7 @@ def L11_batch_norm(
         evidence += [
             mean_near(
                 name if tag == "derived" else f"{name}, large batch", values, number, within, tag,
-                relative=True, comparisons=len(groups),
+                relative=True, comparisons=many,
             )
             for tag, number in known.items()
         ]  # fmt: skip

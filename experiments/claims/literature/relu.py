@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from experiments.claims.comparison import (
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks, tangent
+from experiments.claims.evidence import told
 from experiments.claims.settings import alike, of_runs, only, start_ratios, trained, weight_and_bias
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
 from experiments.theory.closed_forms import (
@@ -223,8 +226,8 @@ def _exactly(name: str, found: list[float], width: int, depth: int, nets: int) -
     """Compare with what is known exactly or simulated; nothing where ours could not tell it from 0 or 1."""
     exact = born_dead_two_layers(width) if depth == 2 else 1 - 2.0 ** (1 - depth) if width == 1 else None
     if exact is not None:
-        told = can_tell(exact, nets * len(found))
-        return [share_near(f"{name}, exact", found, exact, nets, "derived")] if told else []
+        tells = can_tell(exact, nets * len(found))
+        return [share_near(f"{name}, exact", found, exact, nets, "derived")] if tells else []
     return _simulated(name, found, nets, BORN_DEAD.get(width), depth, THEIRS)
 
 
@@ -275,15 +278,14 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
     enough_seeds(records)
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))
-    evidence: list[Compared] = []
+    pairs, evidence = _pairs(list(squares)), list[Compared]()
+    many = len(squares) + len(pairs)
     for (width, depth), found in squares.items():
         ratios = [float((x**2).mean() / x.mean() ** 2) for x in found]
         name, exact = f"width {width}, depth {depth}: E‖Ju‖⁴/(E‖Ju‖²)²", relu_moment_ratio([width] * depth)
-        evidence.append(
-            mean_near(name, ratios, exact, RATIO_OFF, "derived", relative=True, comparisons=len(squares) + 1)
-        )
+        evidence.append(mean_near(name, ratios, exact, RATIO_OFF, "derived", relative=True, comparisons=many))
     variances = {key: [float(np.log(x[x > 0]).var()) for x in found] for key, found in squares.items()}
-    evidence += _collapse(variances)
+    evidence += [_collapse(variances, *pair, many) for pair in pairs]
     return decide(evidence, remarks=_logs(squares, variances))
 
 
@@ -303,20 +305,24 @@ def _squares(run: Any, nets: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _collapse(variances: dict[tuple[int, int], list[float]]) -> list[Compared]:
-    """Compare by seed the variances of the log of two shapes of equal depth/width, narrower over wider."""
-    found = []
-    shapes = sorted(variances)
-    for narrow in shapes:
-        for wide in shapes:
-            if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0] and narrow[0] >= 50:
-                ours, theirs = (np.array(variances[shape]) for shape in (narrow, wide))
-                if len(ours) != len(theirs):
-                    raise Undecided(f"{narrow} and {wide} are not there with the same seeds", SAME_SEEDS)
-                ratio = ours / theirs
-                name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
-                found.append(mean_near(name, ratio, 1.0, COLLAPSE, "derived", comparisons=len(variances) + 1))
-    return found
+def _pairs(shapes: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return the pairs (width, depth) of equal depth/width, the narrower one first, from 50 units on."""
+    return [
+        (narrow, wide)
+        for narrow, wide in combinations(sorted(shapes), 2)
+        if 50 <= narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0]
+    ]
+
+
+def _collapse(
+    variances: dict[tuple[int, int], list[float]], narrow: tuple[int, int], wide: tuple[int, int], many: int
+) -> Compared:
+    """Compare by seed the variances of the log of two shapes, as one of so many comparisons."""
+    ours, theirs = (np.array(variances[shape]) for shape in (narrow, wide))
+    if len(ours) != len(theirs):
+        raise Undecided(f"{narrow} and {wide} are not there with the same seeds", SAME_SEEDS)
+    name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
+    return mean_near(name, ours / theirs, 1.0, COLLAPSE, "derived", comparisons=many)
 
 
 def _logs(
@@ -325,9 +331,9 @@ def _logs(
     remarks = []
     for (width, depth), found in squares.items():
         mean, variance = relu_log_norm([width] * depth)
-        measured = np.mean([np.log(x[x > 0]).mean() for x in found])
+        means = [float(np.log(x[x > 0]).mean()) for x in found]
         remarks.append(
-            f"{width} × {depth}: ln‖Ju‖² has mean {measured:.3f} and variance "
-            f"{np.mean(variances[width, depth]):.3f}; to first order {mean:.3f} and {variance:.3f}."
+            f"{width} × {depth}: ln‖Ju‖² has mean {told(means)} and variance "
+            f"{told(variances[width, depth])}; to first order {mean:.3f} and {variance:.3f}."
         )
     return remarks

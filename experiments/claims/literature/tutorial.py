@@ -78,8 +78,8 @@ def _dead(run: Any, nets: int) -> np.ndarray:
 
 def _last(shares: dict[str, np.ndarray]) -> list[str]:
     return [
-        f"{init}: {100 * np.median(each[:, -2]):.0f} % of the units of layer 9 and "
-        f"{100 * np.median(each[:, -1]):.0f} % of layer 10 are dead."
+        f"{init}: of the units of layer 9 a share of {told(each[:, -2])} is dead, of those of layer 10 "
+        f"{told(each[:, -1])}; n counts networks."
         for init, each in shares.items()
     ]
 

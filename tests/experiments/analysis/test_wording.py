@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from experiments.analysis.wording import ten_to
+from experiments.analysis.wording import percent, ten_to
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,20 @@ from experiments.analysis.wording import ten_to
 )
 def test_a_power_of_ten_is_written_beyond_the_range_of_floats(exponent, said):
     assert ten_to(exponent) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (-0.000332897, "-0.033 %"),
+        (0.11, "11 %"),
+        (-0.99994, "-100 %"),
+        (1.0857, "109 %"),
+        (9.0, "900 %"),
+        (1.5e-9, "1.5e-7 %"),
+        (0.0, "0 %"),
+        (nan, "– %"),
+    ],
+)
+def test_a_share_in_per_cent_has_no_exponent_where_it_is_large(share, said):
+    assert percent(share) == said

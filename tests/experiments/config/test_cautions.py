@@ -1,11 +1,14 @@
 """What is allowed and may be a slip: said once a setting, of the runs that there are, and kept."""
 
 import json
+import re
 
 import pytest
 from written import written
 
+import experiments
 from experiments import run
+from experiments.cli.notebook import CautionWarning
 from experiments.config import ConfigError, cautions, from_mapping, load
 from experiments.config.cautions import MOST, RULES
 
@@ -84,6 +87,15 @@ def test_they_are_shown_before_training_and_kept_with_the_results(tmp_path, monk
     assert f"warning: {line}" in " ".join(capfd.readouterr().out.split())
     (manifest,) = tmp_path.glob("*/manifest.json")
     assert json.loads(manifest.read_text())["warnings"] == [line]
+    with pytest.warns(CautionWarning, match=re.escape(line)):  # as in a notebook
+        run(mapping)
+
+
+def test_a_caution_that_is_an_error_costs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("VG_RESULTS", str(tmp_path))
+    with pytest.raises(CautionWarning, match="no weight is ever changed"):  # as in all tests
+        run({"question": "q", "base": TINY | {"lr": 0.0}, "figures": []}, name="kept")
+    assert len(experiments.load("kept").runs) == 1
 
 
 # -- files of the user's -----------------------------------------------------------------------------------
@@ -136,3 +148,11 @@ def test_an_override_that_takes_a_figures_runs_away_leaves_the_figure_out_and_sa
     ]
     with pytest.raises(ConfigError, match="no run has depth 7"):
         load(path, ["depth=[2, 5]", "figures=['gradient_by_layer(where=runs(depth=7))']"])
+
+
+@pytest.mark.parametrize("override", ["name=other", "claims=[]", "watch=4", "question=why"])
+def test_what_changes_no_run_excuses_no_figure(tmp_path, override):
+    path = written(tmp_path, DEEP.replace("depth=20", "depth=99"))
+    with pytest.raises(ConfigError, match="no run has depth 99"):
+        load(path, [override])
+    assert len(load(path, ["sweep.depth=[2, 5]"]).cautions) == 1

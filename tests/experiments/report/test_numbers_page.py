@@ -88,7 +88,8 @@ def test_kinds_of_numbers_are_counted_apart_in_every_total(isometry, tag):
 def test_rounding_is_no_gap(isometry):
     (card,) = isometry
     wide = card.verdict.evidence[1]
-    for value, words in ((wide.published * (1 - 1e-15), "| 0 % |"), (wide.published * 1.5, "| +50 % |")):
+    told = {1 - 1e-15: "| 0 % |", 1.5: "| +50 % |", 4.1: "| +310 % |", 1e-4: "| -100 % |"}
+    for value, words in ((wide.published * times, words) for times, words in told.items()):
         found = replace(card.verdict, evidence=(replace(wide, value=value),))
         assert words in numbers_page("T", "I", [replace(card, verdict=found)])
 

@@ -38,8 +38,8 @@ def my_line(slope: Annotated[float, Within(0, 9)] = 1.5) -> Activation:
 
 @SCHEDULES
 def my_schedule():
-    """Half of the rate."""
-    return lambda step, steps: HALF
+    """Half of the rate after the first update."""
+    return lambda step, steps: HALF if step else 1.0
 
 @probe(costly=True)
 def my_probe(t):

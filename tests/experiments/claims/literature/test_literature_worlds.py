@@ -4,6 +4,8 @@ A claim that cannot come out *contradicted* says nothing when it is supported. S
 networks, drawn anew by the claim; the others are records made by hand.
 """
 
+import re
+
 import pytest
 from literature_worlds import FALSE, SILENT, curved
 
@@ -34,6 +36,12 @@ def test_a_claim_is_contradicted_where_it_is_false(name):
     found, _ = verdict_in(FALSE, name)
     assert found.status == "contradicted", found.condition
     assert any(e.holds is False and e.role == "claim" for e in found.evidence)
+    own = [e for e in found.evidence if e.role == "claim"]
+    assert found.comparisons == sum(not e.within.endswith(", computed") for e in own)
+    said = [re.search(r"one of (\d+) compared", e.within) for e in own]
+    widened = {len([e for e in own if re.search("the mean|one more", e.within)])}
+    assert {int(number[1]) for number in said if number} <= widened
+    assert found.row()["unit"] == found.lead.setting  # which names the quantity, and not its unit alone
 
 
 @pytest.mark.parametrize("name", CLAIMED)
