@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -254,6 +255,8 @@ def _bounds(name: str, found: list[float], width: int, depth: int, nets: int) ->
 RATIO_OFF = 0.1  # how far off the moment ratio may be, as a share
 SAME_SEEDS = "seed: the same at every setting"
 COLLAPSE = 0.1  # how far two variances of the log may be apart at equal depth over width
+WIDE_ENOUGH = 50  # units from which on that is asked
+Shape = tuple[int, int]  # width and depth
 
 
 @CLAIMS
@@ -277,14 +280,14 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))
     evidence: list[Compared] = []
+    alikes = _alike_shapes(squares)
+    many = len(squares) + len(alikes)
     for (width, depth), found in squares.items():
         ratios = [float((x**2).mean() / x.mean() ** 2) for x in found]
         name, exact = f"width {width}, depth {depth}: E‖Ju‖⁴/(E‖Ju‖²)²", relu_moment_ratio([width] * depth)
-        evidence.append(
-            mean_near(name, ratios, exact, RATIO_OFF, "derived", relative=True, comparisons=len(squares) + 1)
-        )
+        evidence.append(mean_near(name, ratios, exact, RATIO_OFF, "derived", relative=True, comparisons=many))
     variances = {key: [float(np.log(x[x > 0]).var()) for x in found] for key, found in squares.items()}
-    evidence += _collapse(variances)
+    evidence += [_collapse(variances, narrow, wide, many) for narrow, wide in alikes]
     return decide(evidence, remarks=_logs(squares, variances))
 
 
@@ -304,20 +307,24 @@ def _squares(run: Any, nets: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _collapse(variances: dict[tuple[int, int], list[float]]) -> list[Compared]:
+def _alike_shapes(shapes: Iterable[Shape]) -> list[tuple[Shape, Shape]]:
+    """Return the pairs of shapes of equal depth over width, both wide, the narrower first."""
+    listed = sorted(shape for shape in shapes if shape[0] >= WIDE_ENOUGH)
+    return [
+        (narrow, wide)
+        for narrow in listed
+        for wide in listed
+        if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0]
+    ]
+
+
+def _collapse(variances: dict[Shape, list[float]], narrow: Shape, wide: Shape, comparisons: int) -> Compared:
     """Compare by seed the variances of the log of two shapes of equal depth/width, narrower over wider."""
-    found = []
-    shapes = sorted(variances)
-    for narrow in shapes:
-        for wide in shapes:
-            if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0] and narrow[0] >= 50:
-                ours, theirs = (np.array(variances[shape]) for shape in (narrow, wide))
-                if len(ours) != len(theirs):
-                    raise Undecided(f"{narrow} and {wide} are not there with the same seeds", SAME_SEEDS)
-                ratio = ours / theirs
-                name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
-                found.append(mean_near(name, ratio, 1.0, COLLAPSE, "derived", comparisons=len(variances) + 1))
-    return found
+    ours, theirs = (np.array(variances[shape]) for shape in (narrow, wide))
+    if len(ours) != len(theirs):
+        raise Undecided(f"{narrow} and {wide} are not there with the same seeds", SAME_SEEDS)
+    name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
+    return mean_near(name, ours / theirs, 1.0, COLLAPSE, "derived", comparisons=comparisons)
 
 
 def _logs(
