@@ -58,8 +58,11 @@ class ForwardExponents:
             z[r] += scaled(p.b[r], min(least, power))
             self.z_exponent[index, r] = min(least, power)
 
-    def watch(self, z: Array, x: Array, index: int) -> None:
-        """Bring what is tiny of layer `index`'s z, of its input x, to where f is a straight line."""
+    def watch(self, z: Array, x: Array, index: int, mean: Array | None = None) -> None:
+        """Bring what is tiny of layer `index`'s z, of its input x, to where f is a straight line.
+
+        mean is what a normalisation has taken off, where there is one.
+        """
         sample = z[:, :: max(1, z.shape[1] // SAMPLE)]
         tiny = (largest(sample) < self._line) | (self.z_exponent[index] != 0)
         for r in np.flatnonzero(tiny).tolist():
@@ -69,7 +72,7 @@ class ForwardExponents:
             if self._follows or index == self.net.depth:
                 self._follow(z, x, index, r)
             else:
-                self._mark(size, x, index, r)
+                self._mark(size, x, index, r, None if mean is None else mean[r])
 
     def pass_on(self, index: int) -> None:
         """Give the next layer's input the exponent of this one's output."""
@@ -99,10 +102,14 @@ class ForwardExponents:
             z[r] += scaled(p.b[r], before + shift)
             self.z_exponent[index, r] = before + shift
 
-    def _mark(self, size: float, x: Array, index: int, r: int) -> None:
-        """Note that run r's z has left the format, unless f(0) is not 0, so that it does no harm, or z is."""
-        w = self.net.layers[index].w[r]
-        is_zero = size == 0 and not (self.net.norm is None and x[r if len(x) > 1 else 0].any() and w.any())
+    def _mark(self, size: float, x: Array, index: int, r: int, mean: Array | None) -> None:
+        """Note that run r's z has left the format, unless f(0) is not 0, so that it does no harm, or z is 0.
+
+        It is 0 if no product x·w has two factors, or if the mean that was taken off was all of it.
+        """
+        w, own = self.net.layers[index].w[r], x[r if len(x) > 1 else 0]
+        adds_up = bool((own.any(axis=0) & w.any(axis=1)).any())
+        is_zero = size == 0 and (not adds_up or (mean is not None and bool(mean.any())))
         if self._may_vanish and size < self._least and not is_zero:
             self.blind_from[r] = min(self.blind_from[r], index)
             self.is_any_blind = True

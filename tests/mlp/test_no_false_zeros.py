@@ -221,6 +221,23 @@ def test_what_cannot_be_followed_is_nan_and_neither_dead_nor_zero(rng):
     assert found[1]["dead_fraction"] == 0  # its own slopes are known
 
 
+@pytest.mark.parametrize("act", ["relu", "tanh"])
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_a_signal_that_is_lost_before_a_normalisation_is_nan(norm, act, rng):
+    """Weights of 1e-30: eps keeps layer 1 at 1e-28, and x·w of layer 2 is 1e-58, which float32 makes 0."""
+    sample = data(rng, n=12)
+    options = {"seeds": [0], "init": "normal(std=1e-30)", "bias": "zeros", "norm": norm}
+    narrow, wide = (
+        measured(network(act, 4, 5, dtype=dtype, **options), sample, [*WATCHED, "saturated_fraction"])
+        for dtype in DTYPES
+    )
+    assert wide[2]["z_rms"] > 0
+    assert wide[2]["dead_fraction"] == narrow[1]["dead_fraction"] == 0
+    for layer in (2, 3, 4):
+        for name in ("dead_fraction", "zero_fraction", "saturated_fraction", "delta_log10"):
+            assert np.isnan(narrow[layer][name]).all(), (layer, name)
+
+
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_a_normalised_z_that_is_truly_0_is_not_taken_for_underflow(norm, rng):
     """A layer of width 1, or a batch of one, is 0 after the mean is taken off."""
