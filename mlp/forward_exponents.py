@@ -9,6 +9,7 @@ run is blind from that layer on: its slopes are not known.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from mlp.activation_type import LINEAR, is_linear_at_zero
 from mlp.activations import Array
@@ -19,6 +20,16 @@ from mlp.products import product
 SAMPLE = 8  # examples that say whether a run may be tiny
 WEAK = {"float32": -90, "float64": -900}  # a product under 2^WEAK is taken again, of larger inputs
 STRONG = 60  # powers of two above 1 to which they are brought
+
+
+def can_follow(net: Network) -> bool:
+    """Return whether a signal that becomes tiny can be followed through the network's hidden layers."""
+    return net.norm is None and not net.residual and is_linear_at_zero(net.act, net.params.dtype)
+
+
+def is_tiny(x: Array) -> npt.NDArray[np.bool_]:
+    """Return for each run whether x (R, B, n) is so small, on some examples, that products lose digits."""
+    return largest(x[:, :: max(1, x.shape[1] // SAMPLE)]) < 2.0 ** WEAK[x.dtype.name]
 
 
 class ForwardExponents:
@@ -32,7 +43,7 @@ class ForwardExponents:
         self.net, self.x_exponent, self.z_exponent = net, x_exponent, z_exponent
         dtype = net.params.dtype
         is_line = is_linear_at_zero(net.act, dtype)
-        self._follows = net.norm is None and not net.residual and is_line
+        self._follows = can_follow(net)
         self._may_vanish = float(net.act.f(np.zeros(1, dtype))[0]) == 0
         self._least = 2.0 ** (WEAK[dtype.name] if is_line else WEAK[dtype.name] / 2)  # of a safe |z|
         self._line = 2.0 ** LINEAR[dtype.name] / 4  # |z| under which f is a straight line
