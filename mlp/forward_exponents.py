@@ -9,6 +9,7 @@ run is blind from that layer on: its slopes are not known.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from mlp.activation_type import LINEAR, is_linear_at_zero
 from mlp.activations import Array
@@ -19,6 +20,16 @@ from mlp.products import product
 SAMPLE = 8  # examples that say whether a run may be tiny
 WEAK = {"float32": -90, "float64": -900}  # a product under 2^WEAK is taken again, of larger inputs
 STRONG = 60  # powers of two above 1 to which they are brought
+
+
+def can_follow(net: Network) -> bool:
+    """Return whether a signal that becomes tiny can be followed through the network's hidden layers."""
+    return net.norm is None and not net.residual and is_linear_at_zero(net.act, net.params.dtype)
+
+
+def is_tiny(x: Array) -> npt.NDArray[np.bool_]:
+    """Return for each run whether x (R, B, n) is so small, on some examples, that products lose digits."""
+    return largest(x[:, :: max(1, x.shape[1] // SAMPLE)]) < 2.0 ** WEAK[x.dtype.name]
 
 
 class ForwardExponents:
@@ -32,7 +43,7 @@ class ForwardExponents:
         self.net, self.x_exponent, self.z_exponent = net, x_exponent, z_exponent
         dtype = net.params.dtype
         is_line = is_linear_at_zero(net.act, dtype)
-        self._follows = net.norm is None and not net.residual and is_line
+        self._follows = can_follow(net)
         self._may_vanish = float(net.act.f(np.zeros(1, dtype))[0]) == 0
         self._least = 2.0 ** (WEAK[dtype.name] if is_line else WEAK[dtype.name] / 2)  # of a safe |z|
         self._line = 2.0 ** LINEAR[dtype.name] / 4  # |z| under which f is a straight line
@@ -58,8 +69,11 @@ class ForwardExponents:
             z[r] += scaled(p.b[r], min(least, power))
             self.z_exponent[index, r] = min(least, power)
 
-    def watch(self, z: Array, x: Array, index: int) -> None:
-        """Bring what is tiny of layer `index`'s z, of its input x, to where f is a straight line."""
+    def watch(self, z: Array, x: Array, index: int, mean: Array | None = None) -> None:
+        """Bring what is tiny of layer `index`'s z, of its input x, to where f is a straight line.
+
+        mean is what a normalisation has taken off, where there is one.
+        """
         sample = z[:, :: max(1, z.shape[1] // SAMPLE)]
         tiny = (largest(sample) < self._line) | (self.z_exponent[index] != 0)
         for r in np.flatnonzero(tiny).tolist():
@@ -69,7 +83,7 @@ class ForwardExponents:
             if self._follows or index == self.net.depth:
                 self._follow(z, x, index, r)
             else:
-                self._mark(size, x, index, r)
+                self._mark(size, x, index, r, None if mean is None else mean[r])
 
     def pass_on(self, index: int) -> None:
         """Give the next layer's input the exponent of this one's output."""
@@ -99,10 +113,14 @@ class ForwardExponents:
             z[r] += scaled(p.b[r], before + shift)
             self.z_exponent[index, r] = before + shift
 
-    def _mark(self, size: float, x: Array, index: int, r: int) -> None:
-        """Note that run r's z has left the format, unless f(0) is not 0, so that it does no harm, or z is."""
-        w = self.net.layers[index].w[r]
-        is_zero = size == 0 and not (self.net.norm is None and x[r if len(x) > 1 else 0].any() and w.any())
+    def _mark(self, size: float, x: Array, index: int, r: int, mean: Array | None) -> None:
+        """Note that run r's z has left the format, unless f(0) is not 0, so that it does no harm, or z is 0.
+
+        It is 0 if no product x·w has two factors, or if the mean that was taken off was all of it.
+        """
+        w, own = self.net.layers[index].w[r], x[r if len(x) > 1 else 0]
+        adds_up = bool((own.any(axis=0) & w.any(axis=1)).any())
+        is_zero = size == 0 and (not adds_up or (mean is not None and bool(mean.any())))
         if self._may_vanish and size < self._least and not is_zero:
             self.blind_from[r] = min(self.blind_from[r], index)
             self.is_any_blind = True

@@ -138,7 +138,8 @@ class Tape:
                 return self._logits(z)
             saved = self._normalise(z, index, p)
             if self.forwards and self.zeros:
-                self.forwards.watch(saved.z, self.x[index], index)
+                mean = self.moments[-1][0] if self.moments else None
+                self.forwards.watch(saved.z, self.x[index], index, mean)
                 self.forwards.pass_on(index)
                 self.zeros.look(saved.z)
             self._activate(saved, index)

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from mlp.activations import ACTIVATIONS, Array
 from mlp.dropout import Dropout
+from mlp.forward_exponents import can_follow, is_tiny
 from mlp.losses import LOSSES, Labels, Loss, accuracy, are_numbers, evaluate
 from mlp.network import Layer, Network
 from mlp.numbers import Exponents, Measure
 from mlp.schedules import SCHEDULES
 from mlp.streams import stream
-from mlp.tape import Origin, Tape
+from mlp.tape import STRIDE, Origin, Tape
 from mlp.trace import LayerTrace
 from mlp.update import UpdateRule
 
@@ -154,6 +155,8 @@ class _Gradient:
         self.net, self.data, self.loss, self.batch, self.dropout = net, data, loss, batch, dropout
         self.start = net.with_params(net.params.copy())
         self.tape = Tape(net, batch, exact=False)
+        self.exact_tape: Tape | None = None  # for signals that become tiny
+        self.can_follow = can_follow(net)
         self.used = self.tape
         self.grads = np.zeros_like(net.params)
         self.views = net.views(self.grads)
@@ -187,11 +190,43 @@ class _Gradient:
 
     def update(self, rule: UpdateRule, lr: Array, out: Array, *, watched: bool) -> _Update:
         """Return the update by this rule at rates lr (R, 1), its steps written to out."""
-        faint = None
-        if (self.used.backwards.leave_faint_gradients or rule.faint) and (watched or not rule.forgets):
+        faint, is_asked = None, watched or not rule.forgets
+        if is_asked and (self.used.backwards.leave_faint_gradients or rule.faint):
             faint = self.used.backwards.faint_gradients(self.grads)
-        steps = rule.step(self.true_scale(out), lr, out)
+        grads = self.true_scale(out)
+        if is_asked and (fading := self._fading(every=1 if rule.forgets else STRIDE)).any():
+            faint = self._followed(fading, grads, faint)
+        steps = rule.step(grads, lr, out)
         return _Update(steps, None if faint is None else rule.faint_step(faint, lr))
+
+    def _fading(self, every: int) -> npt.NDArray[np.bool_]:
+        """Return for each run whether a lean pass has lost digits of a signal that became tiny: (R,).
+
+        Looked at are the outputs of every so many hidden layers, from the last one on.
+        """
+        found = np.zeros(self.net.runs, bool)
+        if not self.used.exact and self.can_follow:
+            for index in range(self.net.depth, 0, -every):
+                found |= is_tiny(self.used.x[index])
+        return found
+
+    @np.errstate(all="ignore")
+    def _followed(self, fading: npt.NDArray[np.bool_], grads: Array, faint: Array | None) -> Array:
+        """Return the faint gradients (R, P), those of the fading runs by an exact pass over the same batch.
+
+        grads are the true ones that reach the update: what is faint comes on top of them.
+        """
+        if self.exact_tape is None:
+            self.exact_tape = Tape(self.net, self.batch, exact=True)
+        tape = self.exact_tape
+        tape.masks = self.used.masks
+        _, d_logits, exponent = evaluate(self.loss, tape.forward(self.x), self.y)
+        again = np.zeros_like(self.net.params)
+        tape.gradients(d_logits, self.net.views(again), exponent)
+        wide = tape.backwards.faint_gradients(again)
+        faint = np.zeros(grads.shape) if faint is None else faint
+        on_top = np.where(wide != 0, wide - grads, faint)
+        return np.where(fading[:, None], on_top, faint)
 
     @np.errstate(all="ignore")
     def test(self, tape: Tape) -> tuple[Measure, Measure]:

@@ -13,6 +13,7 @@ from experiments.theory.gaussian import Array
 from experiments.theory.inputs import Inputs
 from experiments.theory.kernels import Hidden, Output, Signal, alike
 from experiments.theory.limits import (
+    BELOW_ZERO,
     CANCELS,
     CHOSEN,
     FEW,
@@ -154,6 +155,8 @@ def _dw(layer: _Layer, most_drawn: float) -> tuple[LogNorm, float]:
     """
     inputs, x, back, width = layer.inputs, layer.x.products, layer.back, layer.width
     du = back.du.mean(axis=0)
+    if (np.diag(du) < 0).any():  # under batch normalisation more may be taken off than there is
+        return LogNorm(np.nan, np.nan, BELOW_ZERO), most_drawn
     different = inputs.pairs - np.diag(inputs.weights)
     paired = float((different * layer.pairs * back.turn).sum())
     terms = inputs.pairs * x * du
@@ -184,10 +187,13 @@ def _db(layer: _Layer) -> LogNorm:
     inputs, back = layer.inputs, layer.back
     if back.centred:
         return LogNorm(-np.inf, 0.0)
-    terms = inputs.pairs * back.du.mean(axis=0)
+    du = back.du.mean(axis=0)
+    if (np.diag(du) < 0).any():
+        return LogNorm(np.nan, np.nan, BELOW_ZERO)
+    terms = inputs.pairs * du
     lean = np.outer(back.du_lean, back.du_lean)
     variance = _spread(inputs, terms.sum(axis=1), back.du_noise / layer.width + lean * layer.stray)
-    variance += _sampling(inputs, np.ones_like(terms), back.du.mean(axis=0), back.scatter)
+    variance += _sampling(inputs, np.ones_like(terms), du, back.scatter)
     squares = (back.du * inputs.pairs).sum(axis=(1, 2))
     return _norm(layer, squares, float(np.abs(terms).sum()), variance)
 

@@ -20,6 +20,7 @@ WIDEST = 1.0  # sd of a log norm, a factor of e: beyond, first order in 1/width 
 
 CANCELS = "no line", "the sum over examples cancels further than theory can tell"
 TOO_WIDE = "no line", "theory expects it to vary over seeds by more than a factor of e, and holds for less"
+BELOW_ZERO = "no line", "theory gives an example a squared gradient below 0, which there cannot be"
 FEW = "no line", "few directions hold most of the variance over the batch, and theory takes it for many"
 REUSED = "no band", "the loss's gradient depends much on the weights through which it goes back"
 CHOSEN = "no band", "most of the sum over examples cancels, and what is left depends on which are chosen"

@@ -221,6 +221,73 @@ def test_what_cannot_be_followed_is_nan_and_neither_dead_nor_zero(rng):
     assert found[1]["dead_fraction"] == 0  # its own slopes are known
 
 
+FADED = {"init": "normal(std=0.003)", "bias": "zeros"}  # 28 layers of six units make 1e-60 of a signal
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum", "nesterov", "rmsprop", "adam"])
+@pytest.mark.parametrize("act", ["relu", "tanh", "leaky_relu"])
+def test_the_step_of_a_signal_that_leaves_the_format_is_followed(act, optimiser, rng):
+    """On the whole set as its batch SGD's step is lr·‖dw‖; the others' are float64's, which holds them."""
+    sample, found = data(rng, n=16, n_in=6), {}
+    for dtype in DTYPES:
+        net = network(act, 28, 6, n_in=6, seeds=[0, 1], dtype=dtype, **FADED)
+        net.params[1] *= 40  # beside a run whose signal stays
+        seen = watch(net, sample, seeds=[0, 1], steps=1, batch=16, optimiser=optimiser,
+                     probes=["update_ratio", "dw_norm", "w_norm", "a_rms"])[0]  # fmt: skip
+        found[dtype] = {name: np.array([seen.layers[layer][name] for layer in range(1, 30)])
+                        for name in ("update_ratio", "dw_norm", "w_norm", "a_rms")}  # fmt: skip
+    narrow, wide = found["float32"], found["float64"]
+    assert wide["a_rms"][27, 0] < 1e-46
+    assert (wide["dw_norm"] > 0).all()
+    np.testing.assert_allclose(narrow["update_ratio"], wide["update_ratio"], rtol=1e-3)
+    if optimiser == "sgd":
+        ratio = 0.1 * narrow["dw_norm"] / narrow["w_norm"]
+        np.testing.assert_allclose(narrow["update_ratio"], ratio, rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum", "adam"])
+def test_a_step_that_is_followed_is_a_run_s_own(optimiser, rng):
+    """Alone, beside a run that does not fade and beside one that does: bit for bit."""
+    sample = data(rng, n=16, n_in=6)
+    net = network("relu", 28, 6, n_in=6, seeds=[0, 1, 2], dtype="float32", **FADED)
+    net.params[1] *= 40
+    options = {"steps": 4, "watch": [1, 4], "optimiser": optimiser, "probes": ["update_ratio"]}
+    alone = watch(net.part(slice(1)).with_params(net.params[:1].copy()), sample, seeds=[0], **options)
+    beside = watch(net, sample, seeds=[0, 1, 2], **options)
+    for one, other in zip(alone, beside, strict=True):
+        for layer in range(1, 30):
+            np.testing.assert_array_equal(
+                one.layers[layer]["update_ratio"][0], other.layers[layer]["update_ratio"][0]
+            )
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_a_step_that_is_followed_changes_no_update(optimiser, rng):
+    """Watched at every step or at the ends only: the same weights, bit for bit."""
+    sample, ends = data(rng, n=16, n_in=6), []
+    for watched in ([0, 1, 2, 3, 4], [4]):
+        net = network("relu", 28, 6, n_in=6, seeds=[0], dtype="float32", **FADED)
+        ends.append(watch(net, sample, seeds=[0], steps=4, watch=watched, optimiser=optimiser)[-1].params)
+    np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("act", ["relu", "tanh"])
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_a_signal_that_is_lost_before_a_normalisation_is_nan(norm, act, rng):
+    """Weights of 1e-30: eps keeps layer 1 at 1e-28, and x·w of layer 2 is 1e-58, which float32 makes 0."""
+    sample = data(rng, n=12)
+    options = {"seeds": [0], "init": "normal(std=1e-30)", "bias": "zeros", "norm": norm}
+    narrow, wide = (
+        measured(network(act, 4, 5, dtype=dtype, **options), sample, [*WATCHED, "saturated_fraction"])
+        for dtype in DTYPES
+    )
+    assert wide[2]["z_rms"] > 0
+    assert wide[2]["dead_fraction"] == narrow[1]["dead_fraction"] == 0
+    for layer in (2, 3, 4):
+        for name in ("dead_fraction", "zero_fraction", "saturated_fraction", "delta_log10"):
+            assert np.isnan(narrow[layer][name]).all(), (layer, name)
+
+
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_a_normalised_z_that_is_truly_0_is_not_taken_for_underflow(norm, rng):
     """A layer of width 1, or a batch of one, is 0 after the mean is taken off."""

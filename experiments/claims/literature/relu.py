@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -256,6 +255,8 @@ def _bounds(name: str, found: list[float], width: int, depth: int, nets: int) ->
 RATIO_OFF = 0.1  # how far off the moment ratio may be, as a share
 SAME_SEEDS = "seed: the same at every setting"
 COLLAPSE = 0.1  # how far two variances of the log may be apart at equal depth over width
+WIDE_ENOUGH = 50  # units from which on that is asked
+Shape = tuple[int, int]  # width and depth
 
 
 @CLAIMS
@@ -278,14 +279,15 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
     enough_seeds(records)
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))
-    pairs, evidence = _pairs(list(squares)), list[Compared]()
-    many = len(squares) + len(pairs)
+    evidence: list[Compared] = []
+    alikes = _alike_shapes(squares)
+    many = len(squares) + len(alikes)
     for (width, depth), found in squares.items():
         ratios = [float((x**2).mean() / x.mean() ** 2) for x in found]
         name, exact = f"width {width}, depth {depth}: E‖Ju‖⁴/(E‖Ju‖²)²", relu_moment_ratio([width] * depth)
         evidence.append(mean_near(name, ratios, exact, RATIO_OFF, "derived", relative=True, comparisons=many))
     variances = {key: [float(np.log(x[x > 0]).var()) for x in found] for key, found in squares.items()}
-    evidence += [_collapse(variances, *pair, many) for pair in pairs]
+    evidence += [_collapse(variances, narrow, wide, many) for narrow, wide in alikes]
     return decide(evidence, remarks=_logs(squares, variances))
 
 
@@ -305,24 +307,24 @@ def _squares(run: Any, nets: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _pairs(shapes: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Return the pairs (width, depth) of equal depth/width, the narrower one first, from 50 units on."""
+def _alike_shapes(shapes: Iterable[Shape]) -> list[tuple[Shape, Shape]]:
+    """Return the pairs of shapes of equal depth over width, both wide, the narrower first."""
+    listed = sorted(shape for shape in shapes if shape[0] >= WIDE_ENOUGH)
     return [
         (narrow, wide)
-        for narrow, wide in combinations(sorted(shapes), 2)
-        if 50 <= narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0]
+        for narrow in listed
+        for wide in listed
+        if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0]
     ]
 
 
-def _collapse(
-    variances: dict[tuple[int, int], list[float]], narrow: tuple[int, int], wide: tuple[int, int], many: int
-) -> Compared:
-    """Compare by seed the variances of the log of two shapes, as one of so many comparisons."""
+def _collapse(variances: dict[Shape, list[float]], narrow: Shape, wide: Shape, comparisons: int) -> Compared:
+    """Compare by seed the variances of the log of two shapes of equal depth/width, narrower over wider."""
     ours, theirs = (np.array(variances[shape]) for shape in (narrow, wide))
     if len(ours) != len(theirs):
         raise Undecided(f"{narrow} and {wide} are not there with the same seeds", SAME_SEEDS)
     name = f"Var ln‖Ju‖², {narrow[0]} × {narrow[1]} over {wide[0]} × {wide[1]}"
-    return mean_near(name, ours / theirs, 1.0, COLLAPSE, "derived", comparisons=many)
+    return mean_near(name, ours / theirs, 1.0, COLLAPSE, "derived", comparisons=comparisons)
 
 
 def _logs(

@@ -250,6 +250,10 @@ LIMITS = [  # a setting, and how the sentence on its ‖dw‖ begins
     ),
     ({"text": "tanh", "norm": "batch"}, "no band in any layer: how far networks stray under batch"),
     ({"text": "identity", "init": "he_normal", "depth": 20, "loss": "mean_squared_error"}, "no band in"),
+    (
+        {"text": "relu", "init": "he_normal", "depth": 20, "norm": "batch"},
+        "no line in layers 1 to 7: theory gives an example a squared gradient below 0",
+    ),
 ]
 
 
