@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 # VG_FUZZ=100000 pytest tests/test_readers.py tests/test_tables.py -k fuzz   asks for more than the usual few
 FUZZ = settings(
-    max_examples=int(os.environ.get("VG_FUZZ", "60")),
+    max_examples=int(os.environ.get("VG_FUZZ", "40")),
     derandomize="VG_FUZZ" not in os.environ,  # asked for more, it searches elsewhere each time
     deadline=None,  # a busy machine is no hang
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -15,13 +15,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import experiments
 from experiments import pipeline
 from experiments.claims import CLAIMS, needs
 from experiments.cli.commands import command
 from experiments.config import ConfigError, Experiment, Run, keys_of, load
+from experiments.config.run_filter import Where
 from experiments.pipeline import plan_only, plot
+from experiments.plots import FIGURES
+from experiments.plots.figure_table import with_look
+from experiments.plots.views import arrange
 from experiments.storage.files import StoreError, StoreWarning
 from experiments.storage.records import COLUMNS
 from experiments.storage.store import Store
@@ -41,6 +46,7 @@ watch: 4
 figures: []
 """
 DRAWN = CONFIG.replace("figures: []", "figures: [accuracy_by_depth]")
+COUNTED = CONFIG.replace("figures: []", "figures: [count]")
 
 
 @pytest.fixture(autouse=True)
@@ -267,7 +273,21 @@ def test_figures_are_drawn_again_from_what_is_stored():
     assert [path.name for path in plot("drawn", ["learning_curves"])][0] == "learning_curves.svg"
 
 
-def test_a_long_sweep_shows_its_first_picture_while_it_trains(monkeypatch, capfd):
+@pytest.fixture
+def counted(monkeypatch):
+    """The config of a figure that is drawn at once: the number of the runs that it is asked for."""
+
+    def count(records, *, where: Where = ""):
+        """Runs, counted."""
+        figure = Figure(figsize=(1, 1))
+        figure.text(0, 0, str(len(arrange(records, where=where).records.runs)))
+        return figure
+
+    monkeypatch.setitem(FIGURES, "count", with_look(count))
+    Path("counted.yaml").write_text(COUNTED)
+
+
+def test_a_long_sweep_shows_its_first_picture_while_it_trains(counted, monkeypatch, capfd):
     from experiments.report import experiment_page
 
     seen = []
@@ -280,22 +300,22 @@ def test_a_long_sweep_shows_its_first_picture_while_it_trains(monkeypatch, capfd
     first_page = experiment_page.write_first_page
     monkeypatch.setattr(experiment_page, "write_first_page", write)
     monkeypatch.setattr(pipeline, "LONG", 0.0)
-    experiments.run("drawn.yaml", quiet=False)
+    experiments.run("counted.yaml", quiet=False)
     ((depths, page),) = seen
     assert depths == [1, 1]  # a stack of the cheapest
     assert "this is seen in the 2 of 8 runs stored so far" in page
     assert '<figure class="picture">' in page
     said = capfd.readouterr().out
-    assert f"a first picture, of 2 of 8 runs, is in {Path('results/drawn/report.html').resolve()}" in said
-    picture = Path("results/drawn/figures/accuracy_by_depth.svg").read_bytes()
-    experiments.run("drawn.yaml", name="again")  # whose runs are stored: nothing is long
+    assert f"a first picture, of 2 of 8 runs, is in {Path('results/counted/report.html').resolve()}" in said
+    picture = Path("results/counted/figures/count.svg").read_bytes()
+    experiments.run("counted.yaml", name="again")  # whose runs are stored: nothing is long
     assert len(seen) == 1
-    assert Path("results/again/figures/accuracy_by_depth.svg").read_bytes() == picture
+    assert Path("results/again/figures/count.svg").read_bytes() == picture
 
 
-def test_a_first_picture_that_cannot_be_drawn_yet_is_drawn_at_the_end(monkeypatch, capfd):
+def test_a_first_picture_that_cannot_be_drawn_yet_is_drawn_at_the_end(counted, monkeypatch, capfd):
     monkeypatch.setattr(pipeline, "LONG", 0.0)
-    figure = "accuracy_by_depth(where=runs(depth=3))"  # which are trained after those of depth 1
+    figure = "count(where=runs(depth=3))"  # which are trained after those of depth 1
     experiments.run("tiny.yaml", [f"figures=[{figure}]"], name="later", quiet=False)
     assert "a first picture" not in capfd.readouterr().out
     assert list(Path("results/later/figures").glob("*.svg"))
@@ -565,7 +585,7 @@ def test_data_edited_during_a_sweep_are_not_trained_under_the_old_names(monkeypa
 
 # Interrupts -----------------------------------------------------------------------------------------------
 
-LONG = ["name=tiny", "depth=[1,2]", "width=[8,9,10]", "steps=250", "seed=0"]  # 12 runs, each a stack
+LONG = ["name=tiny", "depth=[1,2]", "width=[8,9]", "steps=250", "seed=0"]  # 8 runs, each a stack
 
 
 @contextmanager
@@ -599,10 +619,10 @@ def test_ctrl_c_finishes_and_stores_what_is_running(jobs):
     assert "interrupted; what was finished is stored" in said
     assert "Traceback" not in said
     finished = stored()
-    assert 2 < len(finished) < 13
+    assert 2 < len(finished) < 9
     experiments.run("tiny.yaml", LONG)
     assert finished.items() <= stored().items()
-    assert len(experiments.load("tiny").runs) == 12
+    assert len(experiments.load("tiny").runs) == 8
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])

@@ -214,7 +214,7 @@ def checked(attempt):
     return None
 
 
-SETTINGS = settings(max_examples=int(os.environ.get("VG_FUZZ", "60")))  # VG_FUZZ=100000 asks for more
+SETTINGS = settings(max_examples=int(os.environ.get("VG_FUZZ", "40")))  # VG_FUZZ=100000 asks for more
 FIELDS, KEYS = list(keys_of(Run)), list(keys_of(Experiment))
 WORDS = [*FIELDS, *KEYS, "relu", "leaky_relu(slope=", "0.1)", "shock(at=", "1e-3", "-1", ".nan"]
 MARKS = [*"[]{}()=#\t\"'", ": ", "\n", "\n  ", "- ", ", ", "&a ", "*a", "!t ", "|\n"]

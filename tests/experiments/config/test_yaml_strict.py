@@ -180,7 +180,7 @@ def shape(value):
     return [shape(item) for item in value] if isinstance(value, list) else None
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.binary(max_size=60) | st.text("ab:-[]{}&*!|>'\"%#,? \n\t01.~e", max_size=60).map(str.encode))
 def test_any_bytes_give_printable_faults_or_the_tree_that_pyyaml_reads(data):
     root, faults = read(data, "x.yaml")

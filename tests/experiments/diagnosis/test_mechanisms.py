@@ -47,7 +47,7 @@ WORLDS = {  # mechanism: what is changed in the healthy config
 @cache
 def first(**changes):
     """The mechanisms of one seed, the cause first, and its findings."""
-    experiment = config.from_mapping({"question": "?", "base": HEALTHY | changes, "figures": []})
+    experiment = config.from_mapping({"question": "?", "base": HEALTHY | changes, "figures": [], "watch": 9})
     (found,) = signals(train_in_memory(list(grid(experiment)), experiment.recording))
     best = yardstick(found.run.dataset, found.run.loss, found.run.batch)
     return list(find(found, best)), of_setting([found], best)

@@ -47,9 +47,8 @@ def made(ordinary):
 UNDRAWN = {"activation_costs", "theory_residual", "deaths_and_recoveries"}  # these have tests of their own
 ON_SCREEN = [name for name in FIGURES if name not in UNDRAWN]
 ELSEWHERE = [
-    "gradient_by_layer(style=slide)", "gradient_over_training(style=slide)",
-    "factors_by_setting(style=slide)",
-    "ratio_by_depth(style=paper)", "learning_curves(panels=all)",
+    "gradient_by_layer(style=slide)", "gradient_over_training(style=slide)", "ratio_by_depth(style=paper)",
+    "learning_curves(panels=all, where=runs(depth=[2, 5]))",
 ]  # fmt: skip
 
 
