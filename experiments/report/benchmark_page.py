@@ -39,11 +39,12 @@ median; what lies between is counted as neither.
   seeds that nothing else has used.
 
 Brackets hold 95 % intervals and counts. The thresholds were chosen on the development half. The held-out
-half has other operators, lesions, settings and seeds. It has been looked at twice since operators and kinds of
-networks were last added: with 504 networks, and with those of this page, which are more of the same draw. No
-threshold was changed in between; one order was, after networks of no list: units that saturate while the loss
-still falls are named after too few updates. Published rule sets are judged on the same networks by the first
-alarm that they raise; `experiments/diagnosis/rule_sets.py` says what each of them asks. The names of our mechanisms and the right names for an operator were chosen by the same people,
+half has other operators, lesions, settings and seeds. It has been looked at twice since operators and
+kinds of networks were last added: with 504 networks, and with those of this page, which are more of the
+same draw. No threshold was changed in between; one order was, after networks of no list: units that
+saturate while the loss still falls are named after too few updates. Published rule sets are judged on the
+same networks by the first alarm that they raise; `experiments/diagnosis/rule_sets.py` says what each of
+them asks. The names of our mechanisms and the right names for an operator were chosen by the same people,
 which favours our type@1; detection and false alarms are held against the measured loss of accuracy alone.
 """
 
