@@ -6,6 +6,7 @@
   const DATA = JSON.parse($("explorer-data").textContent);
   const FIELDS = DATA.fields, STEPS = DATA.steps, HUE = FIELDS.findIndex((f) => f.name === DATA.hue);
   const FRAME = 500; // milliseconds for a step while training is played
+  const FONT = "system-ui, sans-serif"; // BokehJS's own, Helvetica, is a serif where it is missing
 
   const unpack = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const unpackAll = (texts) => Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, unpack(text)]));
@@ -221,7 +222,7 @@
     crosshair.line_color = soft;
     for (const { plot, floor, now, theoryBand } of PANELS) {
       Object.assign(plot, { background_fill_color: null, border_fill_color: null, outline_line_color: null });
-      for (const axis of plot.axes) Object.assign(axis, { axis_label_text_color: text, major_label_text_color: text, axis_line_color: soft, major_tick_line_color: soft, minor_tick_line_color: null, axis_label_text_font_style: "normal", axis_label_text_font_size: "13px", major_label_text_font_size: "12px" });
+      for (const axis of plot.axes) Object.assign(axis, { axis_label_text_color: text, major_label_text_color: text, axis_line_color: soft, major_tick_line_color: soft, minor_tick_line_color: null, axis_label_text_font_style: "normal", axis_label_text_font_size: "13px", major_label_text_font_size: "12px", axis_label_text_font: FONT, major_label_text_font: FONT });
       for (const grid of plot.grids) grid.grid_line_color = line;
       floor.line_color = now.line_color = soft;
       for (const { data_source, glyph } of plot.renderers) {

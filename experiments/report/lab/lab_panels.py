@@ -25,6 +25,7 @@ return Number.isInteger(tick) ? "10" + digits : "";
 """
 INK = {False: "#1d1f22", True: "#e8e9ea"}  # of type, on light and on dark, as in a report
 FAINT = {False: "#c9ccd0", True: "#454a51"}
+FONT = "system-ui, sans-serif"  # bokeh's own, Helvetica, is a serif where it is missing
 CLASSES = (style.TURN[2], style.TURN[3])  # two colours that no network has
 BY_LAYER = ("delta", "theory", "low", "high", "dead", "zero")
 BY_STEP = ("loss", "accuracy")
@@ -154,6 +155,7 @@ class Panels:
             made.title.text_font_size = made.axis.axis_label_text_font_size = f"{size}px"
             made.axis.major_label_text_font_size = f"{size}px"
             made.axis.axis_label_text_font_style = "normal"
+            made.title.text_font = made.axis.axis_label_text_font = made.axis.major_label_text_font = FONT
             made.title.text_color = made.axis.axis_label_text_color = INK[dark]
             made.axis.major_label_text_color = INK[dark]
         self.chance.line_color = INK[dark]
