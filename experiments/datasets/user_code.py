@@ -7,13 +7,21 @@ import traceback
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
 
 PROJECT = tuple(str(Path(__file__).resolve().parents[2] / name) for name in ("mlp", "experiments"))
 STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 INSTALLED = {"site-packages", "dist-packages"}  # the folders of libraries
 NAMELESS = ("<frozen", "<dynamic")  # the files of Python's own importing, and of what a library makes
 
-Frame = tuple[str, int]  # a file and a line of it
+
+class Frame(NamedTuple):
+    """A call that an error came through: its file, the line, and its code where that is at hand."""
+
+    file: str
+    line: int
+    code: CodeType | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -31,14 +39,15 @@ def is_of_user(file: str | None) -> bool:
 
 
 def frames_of(error: BaseException) -> list[Frame]:
-    """Return the file and line of each call that an error came through, the outermost first."""
-    return [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    """Return each call that an error came through, the outermost first."""
+    calls = traceback.walk_tb(error.__traceback__)
+    return [Frame(frame.f_code.co_filename, line or 0, frame.f_code) for frame, line in calls]
 
 
 def place_among(frames: Iterable[Frame]) -> str:
     """Return the innermost place that is in a user's code, as ``my_parts.py, line 12``; "" if none is."""
-    found = [frame for frame in frames if is_of_user(frame[0]) and not frame[0].startswith(NAMELESS)]
-    return f"{Path(found[-1][0]).name}, line {found[-1][1]}" if found else ""
+    found = [frame for frame in frames if is_of_user(frame.file) and not frame.file.startswith(NAMELESS)]
+    return f"{Path(found[-1].file).name}, line {found[-1].line}" if found else ""
 
 
 def failed(what: str, error: Exception) -> str:

@@ -22,18 +22,26 @@ def blamed(error: BaseException) -> str:
 
 def blamed_in(printed: str) -> str:
     """Return the same of a printed traceback, as a worker sends it; without a part the place alone."""
-    frames = [(file, int(line)) for file, line in FRAME.findall(printed)]
+    frames = [Frame(file, int(line)) for file, line in FRAME.findall(printed)]
     return _part(frames) or place_among(frames)
 
 
 def _part(frames: Sequence[Frame]) -> str:
     """Name the innermost part that these frames lie in, and the innermost place in the user's code."""
     place = place_among(frames)
-    for file, line in reversed(frames) if place else ():
+    for frame in reversed(frames) if place else ():
         for name, code in _own_code():
-            if Path(code.co_filename).name == Path(file).name and line in _lines(code):
+            if _is_in(frame, code):
                 return f"{name}, {place}"
     return ""
+
+
+def _is_in(frame: Frame, code: CodeType) -> bool:
+    """Return whether a call is of this function or of one in it: by its code, or else by file and line."""
+    if frame.code is not None and frame.code is not code:
+        return any(_is_in(frame, each) for each in code.co_consts if isinstance(each, CodeType))
+    is_its_file = Path(code.co_filename).name == Path(frame.file).name  # a worker knows no folder
+    return frame.code is code or (is_its_file and frame.line in _lines(code))
 
 
 def _own_code() -> Iterator[tuple[str, CodeType]]:

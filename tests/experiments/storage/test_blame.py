@@ -119,7 +119,9 @@ def test_an_error_of_this_program_or_of_a_script_is_of_no_part(part_of):
 
 def test_a_part_that_fails_before_the_training_is_a_line_and_nothing_is_written(part_of, tmp_path, capsys):
     part_of(FAILS["schedule"][0])
-    (tmp_path / "q.yaml").write_text("question: q?\nbase: {schedule: bad, dataset: moons(n=40), steps: 2}\n")
+    (tmp_path / "q.yaml").write_text(
+        "question: q?\nbase: {schedule: bad, dataset: moons(n=40), batch: 4, steps: 2}\n"
+    )
     assert main("run", ["q.yaml"]) == 2
     said = f"schedule bad, mine.py, line {LINE}: NameError: name 'nothing' is not defined\n"
     assert capsys.readouterr().err == said
