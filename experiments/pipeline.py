@@ -191,6 +191,7 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
     refuse_recorded(store.manifest(), store.folder, "trained")
     planned = rounds(experiment, store)
     sweep = survey(next(planned), store, options, say=progress.say)
+    slips = [*cautions(experiment), *filter(None, [sweep.warning])]  # calls the user's own schedule
     pool = executor(sweep, options)  # an unreachable cluster is an error before anything is written
     with ending(pool), store.sweep() as repairs:
         for line in repairs:
@@ -203,7 +204,6 @@ def _run(experiment: Experiment, options: ExecutionOptions, progress: Progress) 
         if search := search_of(experiment):
             progress.say(f"a search in at most {search.rounds} rounds, of which this is the first:")
         progress.plan(sweep)
-        slips = [*cautions(experiment), *filter(None, [sweep.warning])]
         for line in slips:
             progress.say(f"warning: {line}")
         store.write_manifest(**question_facts(experiment, len(sweep.runs), sweep.prints), warnings=slips)

@@ -193,9 +193,17 @@ def _draw(net: Network, r: int, seed: int, init: str, bias: str) -> None:
         ends = index == 0, index == net.depth
         weights, offsets_of = chosen.at(*ends), biases.at(*ends)
         drawn = weights.draw(stream(seed, "weights", key), n_in, n_out, net.act)
+        _check_drawn(init, drawn, (n_in + weights.draws_bias, n_out))
         p.w[r] = drawn[:n_in]
         size = offsets_of.std(n_in, n_out, net.act)
         offsets = size * offsets_of.noise(stream(seed, "biases", key), 1, n_out)
+        _check_drawn(bias, offsets, (1, n_out))
         p.b[r] = offsets + drawn[n_in] if weights.draws_bias else offsets
         if p.gain is not None:
             p.gain[r] = 1
+
+
+def _check_drawn(text: str, drawn: Array, shape: tuple[int, int]) -> None:
+    """Refuse an array of another shape, which would be repeated to fill the layer; errors: ValueError."""
+    if np.shape(drawn) != shape:
+        raise ValueError(f"{text} draws an array of shape {np.shape(drawn)}, not {shape}")

@@ -60,6 +60,9 @@ class UpdateRule:
         if self.decay is not None and not self.decoupled:
             grads += self.decay * self.net.params
         steps = self.optimise(grads, lr, out)
+        if np.shape(steps) != self.net.params.shape:
+            wrong = f"returns {type(steps).__name__} of shape {np.shape(steps)}"
+            raise ValueError(f"optimiser {self.optimiser} {wrong}, not {self.net.params.shape}")
         if self.decay is not None and self.decoupled:
             steps -= lr * self.decay * self.net.params
         if self.rates is not None:

@@ -26,11 +26,12 @@ from experiments.analysis.wording import count
 from experiments.claims.declarations import CLAIMS, rule_of
 from experiments.claims.evidence import FEWEST_SEEDS, Evidence, Role, Side, corrected, margin
 from experiments.config.kinds import probe_kind
+from experiments.storage.blame import blamed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.storage.records import Records
+from experiments.storage.records import Records
 
 __all__ = [
     "FEWEST_SEEDS",
@@ -252,7 +253,7 @@ def _judge(claim: partial[Verdict], records: Records) -> Verdict:
     except Undecided as undecided:
         return Verdict("inconclusive", condition=str(undecided))
     except Exception as error:  # noqa: BLE001 - whatever it is, the other claims are to be judged
-        words = f"{type(error).__name__}: {error} ({_place(error)})"
+        words = f"{type(error).__name__}: {error} ({blamed(error) or _place(error)})"
         return Verdict("inconclusive", condition=f"the claim's own code failed: {words}", error=words)
 
 

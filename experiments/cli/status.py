@@ -74,9 +74,18 @@ def _status_after(error: BaseException, *, interrupted: bool) -> int:
         complain("out of memory: make depth, width, batch or probe_set smaller, or use fewer --jobs")
     elif isinstance(error, _refusals()):
         complain(str(error))
+    elif where := _of_the_user(error):
+        complain(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}")
     else:
         raise error
     return REFUSED
+
+
+def _of_the_user(error: BaseException) -> str:
+    """Return the user's own part that an error comes from, with its file and line; else an empty text."""
+    from experiments.storage.blame import blamed
+
+    return blamed(error)
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -8,17 +8,16 @@ error has to be on the screen.
 from __future__ import annotations
 
 import re
-import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from inspect import Parameter, signature
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from experiments.config.tree import shown
 from experiments.config.yaml_strict import plain_scalar
+from experiments.datasets.user_code import failed
 from mlp.registry import PROJECT, Registry, did_you_mean, in_words
 
 # Where each table of names lives. A module is imported when a name is looked up and not before, for a config
@@ -41,6 +40,15 @@ TABLES = {
 }
 
 
+MADE = {  # what the factories of a table return
+    "activation": "mlp.activations.Activation",
+    "initialiser": "mlp.initialisers.Initialiser",
+    "bias": "mlp.initialisers.Initialiser",
+    "optimiser": "mlp.optimisers.Optimiser",
+    "norm": "mlp.norms.Norm",
+    "schedule": "collections.abc.Callable",
+    "dataset": "experiments.datasets.catalogue.Source",
+}
 RESERVED = {"readme", "log", "reliability", "bench", "write_up", "literature"}  # shared names in results/
 FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(\+[A-Za-z0-9_.,=+-]{1,79})?")
 
@@ -64,16 +72,22 @@ def resolve(kind: str, text: str) -> str:
     needs = [p for p in signature(bound).parameters.values() if p.default is Parameter.empty]
     if not needs:  # a factory, which checks its options' ranges; a data set's looks for its files, unread
         try:
-            bound()
+            _check_made(kind, bound())
         except ValueError:
             raise
         except Exception as error:
             if bound.func.__module__.partition(".")[0] in PROJECT:
                 raise
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(frame.filename).name}, line {frame.lineno}"
-            raise ValueError(f"{kind} {text} fails ({place}): {type(error).__name__}: {error}") from None
+            raise ValueError(failed(f"{kind} {text}", error)) from None
     return names.canonical(text)
+
+
+def _check_made(kind: str, made: Any) -> None:
+    """Check that a factory returns what its table is of, which a forgotten `return` does not."""
+    if kind in MADE and not (kind == "norm" and made is None):  # no normalisation
+        module, _, name = MADE[kind].rpartition(".")
+        if not isinstance(made, getattr(import_module(module), name)):
+            raise TypeError(f"it returns {made!r:.60}, which is no {name}")
 
 
 @dataclass(frozen=True)

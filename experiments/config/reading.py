@@ -188,7 +188,7 @@ def _read_item(kind: Kind, node: Node, path: str, faults: Faults) -> Any:
         return kind.read(plain(node))
     except ValueError as error:
         is_cut = isinstance(node.value, str) and node.value.count("(") > node.value.count(")")
-        more = "; in a list, a text with a comma in it needs quotes" if is_cut else ""
+        more = "; inside [ ] or { }, a text with a comma in it needs quotes" if is_cut else ""
         faults.add(node.place, path, f"{error}{more}")
         return _BROKEN
 

@@ -7,9 +7,7 @@ scikit-learn's to the last bit but for their noise, without its import of two se
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from experiments.datasets.preparation import (
 )
 from experiments.datasets.readers import LARGEST_ARRAY, DataError
 from experiments.datasets.table_columns import LARGEST_CLASSES
+from experiments.datasets.user_code import failed
 from mlp.registry import PROJECT, Registry, RegistryError, Share, Within
 
 Number = Annotated[int, Within(4, LARGEST_ARRAY)]
@@ -91,9 +90,7 @@ def _drawn(draw: Draw, rng: np.random.Generator, options: dict[str, Any]) -> Exa
     except Exception as error:
         if draw.__module__.partition(".")[0] in PROJECT:
             raise
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        raise DataError(f"{draw.__name__} fails ({place}): {type(error).__name__}: {error}") from None
+        raise DataError(failed(f"data set {draw.__name__}", error)) from None
     name, n = draw.__name__, options["n"]
     if x.ndim != 2 or len(x) != n or x.dtype.kind not in "biuf" or not np.isfinite(x).all():
         raise DataError(f"{name}: x, {x.dtype} of shape {x.shape}, is not ({n}, features) finite numbers")

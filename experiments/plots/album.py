@@ -12,6 +12,7 @@ from experiments.plots import style
 from experiments.plots.figure_table import FIGURES
 from experiments.plots.picture import Picture
 from experiments.plots.side_by_side import Made, Work, drawn_by_workers, workers_for
+from experiments.storage.blame import blamed
 from experiments.storage.drawn import Gallery, file_names
 from experiments.storage.records import Records
 
@@ -96,4 +97,7 @@ def drawn(
 
 def _told(error: Exception) -> str:
     """Return what an error says; the type is said too, unless it is one that is raised on purpose."""
-    return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
+    is_on_purpose = isinstance(error, ValueError) and str(error)
+    said = str(error) if is_on_purpose else f"{type(error).__name__}: {error}"
+    where = blamed(error)
+    return f"{said} ({where})" if where else said

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,10 +19,8 @@ from typing import Any
 import numpy as np
 
 from experiments.config.kinds import TABLES
+from experiments.datasets.user_code import is_of_library
 
-PROJECT = tuple(str(Path(__file__).resolve().parents[2] / name) for name in ("mlp", "experiments"))
-STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
-INSTALLED = {"site-packages", "dist-packages"}  # the folders of libraries
 WORD = re.compile(r"[A-Za-z_]\w*")
 _adopted: dict[str, str] = {}  # of a worker: what the process that sent it the parts says of them
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic)
@@ -67,27 +64,22 @@ def adopt(known: dict[str, str]) -> None:
 
 def file_of(part: Any) -> str:
     """Return the name of the file that a function of the user's stands in; "" where it is another object."""
-    own = isinstance(part, FunctionType) and not _is_of_library(part.__code__.co_filename)
+    own = isinstance(part, FunctionType) and not is_of_library(part.__code__.co_filename)
     return Path(part.__code__.co_filename).name if own else ""
 
 
 def place_of(part: Any) -> str:
     """Return where a part stands, as ``my_parts.py, line 12``."""
-    for function in _wrapped(part):
+    for function in functions_of(part):
         code = function.__code__
-        if not _is_of_library(code.co_filename):
+        if not is_of_library(code.co_filename):
             return f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
     return "given from Python"
 
 
-def is_of_user(file: str | None) -> bool:
-    """Return whether a module's file is neither this project's, nor Python's, nor an installed package's."""
-    return bool(file) and not _is_of_library(str(file))
-
-
 def is_own(part: Callable[..., Any]) -> bool:
     """Return whether a part, or a function that it wraps, was written outside this project's files."""
-    return any(not _is_of_library(function.__code__.co_filename) for function in _wrapped(part))
+    return any(not is_of_library(function.__code__.co_filename) for function in functions_of(part))
 
 
 def digest(part: Callable[..., Any]) -> str:
@@ -95,17 +87,17 @@ def digest(part: Callable[..., Any]) -> str:
     return hashlib.sha256("\n".join(_described(part, set())).encode()).hexdigest()[:12]
 
 
-def _wrapped(part: Any) -> Iterator[FunctionType]:
+def functions_of(part: Any) -> Iterator[FunctionType]:
     """Yield the functions that a part consists of: itself, and those that it wraps or is a partial of."""
     if isinstance(part, partial):
-        yield from _wrapped(part.func)
+        yield from functions_of(part.func)
     elif isinstance(part, MethodType):
-        yield from _wrapped(part.__func__)
+        yield from functions_of(part.__func__)
     elif isinstance(part, FunctionType):
         yield part
         for cell in part.__closure__ or ():
             if isinstance(inside := _contents(cell), FunctionType | partial | MethodType):
-                yield from _wrapped(inside)
+                yield from functions_of(inside)
     elif isinstance(call := vars(type(part)).get("__call__"), FunctionType):  # an object that can be called
         yield call
 
@@ -155,7 +147,7 @@ def _described_class(value: Any, seen: set[int]) -> Iterator[str]:
     yield f"{module} {getattr(value, '__qualname__', getattr(value, '__name__', ''))}"
     file = getattr(sys.modules.get(module), "__file__", None)
     library = value.__module__ == "builtins" if isinstance(value, type) else True
-    if isinstance(value, type) and not library and not (file and _is_of_library(file)):
+    if isinstance(value, type) and not library and not (file and is_of_library(file)):
         for base in value.__bases__:
             yield from _described(base, seen)
         for name, each in sorted(vars(value).items()):
@@ -166,14 +158,14 @@ def _described_class(value: Any, seen: set[int]) -> Iterator[str]:
 
 def _described_function(function: FunctionType, seen: set[int]) -> Iterator[str]:
     code = function.__code__
-    if _is_of_library(code.co_filename) and not function.__closure__:
+    if is_of_library(code.co_filename) and not function.__closure__:
         yield f"{function.__module__} {function.__qualname__}"
         return
     yield from _described_code(code, function.__doc__)
     cells = [_contents(cell) for cell in function.__closure__ or ()]
     for each in (function.__defaults__, function.__kwdefaults__, cells):
         yield from _described(each, seen)
-    if not _is_of_library(code.co_filename):
+    if not is_of_library(code.co_filename):
         for name in sorted(_names(code)):
             if name in function.__globals__:
                 yield name
@@ -184,7 +176,7 @@ def _described_global(value: Any, code: CodeType, seen: set[int]) -> Iterator[st
     """What code takes from its module; of another module of the user's, what it takes from that in turn."""
     yield from _described(value, seen)
     file = getattr(value, "__file__", None)
-    if isinstance(value, ModuleType) and file and not _is_of_library(file):
+    if isinstance(value, ModuleType) and file and not is_of_library(file):
         for name in sorted(_names(code) & vars(value).keys()):
             yield name
             yield from _described(vars(value)[name], seen)
@@ -209,12 +201,3 @@ def _contents(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # a name that has no value yet
         return None
-
-
-@lru_cache(maxsize=4096)
-def _is_of_library(file: str) -> bool:
-    """Return whether a file belongs to this project, to Python or to an installed package."""
-    path = Path(file)
-    if not path.is_absolute():  # <stdin>, a cell of a notebook
-        return False
-    return bool(INSTALLED & set(path.parts)) or any(map(path.is_relative_to, (*PROJECT, *STANDARD)))

@@ -17,6 +17,7 @@ from types import CodeType
 from typing import Any
 
 from experiments.config.kinds import TABLES, table
+from experiments.datasets.user_code import is_of_user
 from experiments.storage import own_parts
 from mlp.probes import PROBES
 
@@ -117,7 +118,7 @@ def _by_value(cloudpickle: Any) -> Iterator[None]:
     modules = [
         module
         for name, module in list(sys.modules.items())
-        if name != "__main__" and own_parts.is_of_user(getattr(module, "__file__", None))
+        if name != "__main__" and is_of_user(getattr(module, "__file__", None))
     ]
     known = set(cloudpickle.list_registry_pickle_by_value())
     added = [

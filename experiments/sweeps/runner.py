@@ -156,7 +156,8 @@ class _Columns:
             units = trace.z.shape[-1]
             unit = np.tile(np.arange(units), len(runs))
             keys = {"step": step, "layer": layer.repeat(units), "unit": unit}
-            flat = {text: probe(trace).ravel() for text, probe in self.unit_probes.items()}
+            shape = len(trace.w), units
+            flat = {text: _fit(text, probe(trace), shape).ravel() for text, probe in self.unit_probes.items()}
             _append(self.units, runs.repeat(units), keys, flat)
         if self.distributions:
             shares = histograms(trace, self.distributions)
@@ -183,7 +184,7 @@ class _Columns:
         """Return a probe's values, (R,); NaN at a step at which a costly probe is not measured."""
         if text in self.costly and step not in self.costly_at:
             return np.full(len(trace.w), np.nan)
-        return self.probes[text](trace)
+        return _fit(text, self.probes[text](trace), (len(trace.w),))
 
     def records(self, seconds: float) -> Records:
         """Return the records; a diverged run keeps its rows up to the step at which it diverged."""
@@ -218,6 +219,16 @@ def _scores_of(data: datasets.Dataset, recording: Recording) -> Callable[[Snapsh
         }
 
     return scores
+
+
+def _fit(probe: str, values: Any, shape: tuple[int, ...]) -> Any:
+    """Return what a probe gives; errors: ValueError where it is not one number per run, or run and unit."""
+    if np.shape(values) != shape:
+        wanted = "run" if len(shape) == 1 else "run and unit"
+        raise ValueError(
+            f"{probe} gives an array of shape {np.shape(values)}, and not one number per {wanted}: {shape}"
+        )
+    return values
 
 
 def _append(frame: dict[str, list[Any]], runs: Any, keys: dict[str, Any], values: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments import datasets
 from experiments.config.vocabulary import Recording
+from experiments.storage.blame import blamed
 from experiments.storage.recorded import RECORDED
 from experiments.theory.inputs import Inputs
 from experiments.theory.prediction import Prediction, predict
@@ -85,6 +86,10 @@ def _predicted(
         return Prediction(depth, f"the data cannot be read ({str(error).splitlines()[0]})")
     except RegistryError as error:  # records outlive the table that their texts were read by
         return Prediction(depth, str(error).splitlines()[0])
+    except Exception as error:  # of a user's own part, which trains and yet cannot be asked so
+        if not (where := blamed(error)):
+            raise
+        return Prediction(depth, f"{where}: {type(error).__name__}: {error}")
 
 
 @lru_cache(maxsize=16)

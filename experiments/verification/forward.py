@@ -112,6 +112,11 @@ def _normalise(u: Any, axis: int, eps: float) -> Any:
     return (u - mean) / anp.sqrt(anp.mean((u - mean) ** 2, axis=axis, keepdims=True) + eps)
 
 
+def is_written(loss: str, norm: str) -> bool:
+    """Return whether this second network has the loss and the normalisation; it lacks a user's own."""
+    return parse_call(loss)[0] in LOSSES and parse_call(norm)[0] in {"none", *NORM_AXES}
+
+
 def logits(layers: Layers, x: Any, f: Callable[..., Any], norm: str, residual: float) -> Any:
     """Return the logits of one run, (B, C).
 

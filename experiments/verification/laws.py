@@ -196,7 +196,7 @@ def _second(s: Subject, layers: forward.Layers) -> Any:
 @_tolerance(1e-9)  # no difference is taken, so that only rounding is left, which grows with the depth
 def complex_step(s: Subject) -> float | None:
     """Compare each layer's slope along v with Im loss(w + ih·v)/h of the second forward pass."""
-    if forward.formula(s.run.activation) is None:
+    if forward.formula(s.run.activation) is None or not forward.is_written(s.run.loss, s.run.norm):
         return None
     direction, gradient = s.direction(seed=1), s.gradient()
     gaps, sizes = [], []
@@ -213,7 +213,7 @@ def complex_step(s: Subject) -> float | None:
 @_tolerance(1e-9)  # the two methods sum in different orders
 def autograd(s: Subject) -> float | None:
     """Compare every entry of the gradient with HIPS autograd on the second forward pass, layer by layer."""
-    if find_spec("autograd") is None:
+    if find_spec("autograd") is None or not forward.is_written(s.run.loss, s.run.norm):
         return None
     f = forward.traced(s.run.activation, s.net.act)
     wanted = s.y[:, None] if are_numbers(s.y) else np.eye(s.net.sizes[-1])[s.y]
@@ -228,7 +228,7 @@ def autograd(s: Subject) -> float | None:
 @_tolerance(1e-10)  # the halves are summed in another order
 def split_batch(s: Subject) -> float | None:
     """Check that a batch's gradient is the mean of its halves' gradients; not under batch normalisation."""
-    if s.run.norm.startswith("batch"):
+    if s.net.norm is not None and s.net.norm.over_batch:
         return None
     half = len(s.x) // 2
     parts = [replace(s, x=s.x[i], y=s.y[i]).gradient() for i in (slice(half), slice(half, 2 * half))]

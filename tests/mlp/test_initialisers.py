@@ -8,7 +8,15 @@ import pytest
 from small import network
 
 from mlp.activations import ACTIVATIONS, Activation, activation
-from mlp.initialisers import BIASES, INITIALISERS, bias_mean, bias_variance, weight_mean, weight_variance
+from mlp.initialisers import (
+    BIASES,
+    INITIALISERS,
+    Initialiser,
+    bias_mean,
+    bias_variance,
+    weight_mean,
+    weight_variance,
+)
 from mlp.network import create
 from mlp.probes.jacobian import forward
 from mlp.streams import stream
@@ -359,3 +367,14 @@ def test_dead_biases_kill_so_many_units_of_each_hidden_layer_and_none_of_the_out
     assert bias_mean(f"dead(share={share})", 10, 10) == pytest.approx(-1e8 * killed)
     z = forward(net, np.random.default_rng(0).normal(size=(50, 4))).saved[0].z
     assert (z[0, :, :killed] < 0).all()
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (1, 7), (7,), ()])
+def test_what_is_drawn_in_another_shape_is_refused_and_not_repeated_over_the_layer(shape, monkeypatch):
+    """5 inputs and 7 units: (1, 7), say, would give every input the same weights."""
+    ones = Initialiser(lambda rng, n_in, n_out: np.ones(shape), lambda n_in, n_out, act: 1.0)
+    for table, option in ((INITIALISERS, "init"), (BIASES, "bias")):
+        monkeypatch.setitem(table, "ones", lambda: ones)
+        if (table, shape) != (BIASES, (1, 7)):  # a row is what biases are
+            with pytest.raises(ValueError, match=r"ones draws an array of shape \(.*, not \([15], 7\)$"):
+                create((5, 7, 2), "relu", seeds=[0], **({"init": ["zeros"]} | {option: ["ones"]}))

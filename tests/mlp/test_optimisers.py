@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import data, network, watch
 
-from mlp.optimisers import OPTIMISERS
+from mlp.optimisers import OPTIMISERS, Optimiser
 
 STEPS = 7
 TEXTS = [
@@ -239,3 +239,12 @@ def test_a_run_without_numbers_does_not_clip_the_others(rng):
     for net, seeds in ((alone, [0]), (together, [0, 1])):
         watch(net, sample, seeds=seeds, steps=3, clip=0.1, weight_decay=0.1, watch=[])
     assert np.array_equal(alone.params[0], together.params[0])
+
+
+@pytest.mark.parametrize("step", [lambda g, lr, out: None, lambda g, lr, out: g[:1], lambda g, lr, out: 0.1])
+def test_a_rule_that_returns_no_step_for_each_parameter_is_refused(step, rng, monkeypatch):
+    monkeypatch.setitem(OPTIMISERS, "forgetful", lambda: Optimiser(lambda like: step))
+    with pytest.raises(
+        ValueError, match=r"^optimiser forgetful returns \w+ of shape \(.*\), not \(2, \d+\)$"
+    ):
+        watch(network(seeds=[0, 1]), data(rng), seeds=[0, 1], optimiser="forgetful", steps=1)

@@ -17,13 +17,15 @@ from experiments.recording.call_log import CallLog
 
 KINDS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
+SPREAD = "each device has a part of the examples: train the plain model on one device"
+
 
 class Hooks:
     """Notes x, z and delta at each call of a model's dense and convolutional layers, until `take`."""
 
     def __init__(self, model: torch.nn.Module):
-        if isinstance(model, DataParallel | DistributedDataParallel):
-            raise TypeError("each device has a part of the examples: train the plain model on one device")
+        if any(isinstance(each, DataParallel | DistributedDataParallel) for each in model.modules()):
+            raise TypeError(SPREAD)
         self.log, self.active = CallLog(), True
         model.register_forward_pre_hook(lambda *_: self.log.next_pass())
         for name, module in model.named_modules():
@@ -31,8 +33,12 @@ class Hooks:
                 module.register_forward_hook(lambda m, x, z, name=name: self._call(name, m, x[0], z))
 
     def _call(self, name, module, x, z):
-        if not (self.active and torch.is_grad_enabled()):  # as it is not in the first pass of a checkpoint
+        if not self.active:
             return None
+        if not torch.is_grad_enabled():  # as it is not in the first pass of a checkpoint
+            return self.log.passed(name)
+        if getattr(module, "_is_replica", False):  # of a DataParallel around this model
+            raise TypeError(SPREAD)
         w, b = units_last(module.weight), array(module.bias)
         call = self.log.call(name, module, x=array(x), z=array(z), w=w, b=b)
         if z.requires_grad:  # not where all up to here is frozen

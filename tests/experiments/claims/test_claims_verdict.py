@@ -193,7 +193,7 @@ def test_the_table_has_a_row_a_verdict_and_the_columns_others_rely_on(claims):
 
 def test_a_claim_whose_code_fails_is_told_and_takes_no_other_along(claims):
     broken, true = judge(["broken", "true"], made([]))
-    assert re.fullmatch(r"KeyError: 'relu' \(test_claims_verdict\.py, line \d+\)", broken.error)
+    assert re.fullmatch(r"KeyError: 'relu' \(claim broken, test_claims_verdict\.py, line \d+\)", broken.error)
     assert broken.condition == f"the claim's own code failed: {broken.error}"
     assert (true.status, true.error) == ("supported", "")
 

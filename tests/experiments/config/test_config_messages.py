@@ -66,8 +66,8 @@ KNOWN_KEYS, KNOWN_PROBES = ", ".join(keys_of(Experiment)), ", ".join(sorted(PROB
         ("base: {activation: os.system('x')}",
          "x.yaml:2:20: base.activation: \"os.system('x')\" is not of the form name or name(option=value, …)"),
         ("base: {optimiser: sgd(}",
-         "x.yaml:2:19: base.optimiser: 'sgd(' is not of the form name or name(option=value, …); in a list, a "
-         "text with a comma in it needs quotes"),
+         "x.yaml:2:19: base.optimiser: 'sgd(' is not of the form name or name(option=value, …); inside [ ] "
+         "or { }, a text with a comma in it needs quotes"),
         # Lists.
         ("base: {depth: [1, 2]}",
          "x.yaml:2:15: base.depth: a list; to run each of its values, put depth under sweep"),

@@ -64,3 +64,30 @@ def test_two_updates_are_not_mixed():
     passed(log, "first", w=W + 1)
     with pytest.raises(RecordingError, match="weights have changed since the last take"):
         log.take(now)
+
+
+def test_weights_that_are_no_numbers_have_not_changed():
+    log = CallLog()
+    passed(log, "first", "last", w=W * np.nan)
+    assert list(log.take(now)) == [("first", 1), ("last", 1)]
+    passed(log, "first", w=W * np.nan)
+    passed(log, "first", w=W)
+    with pytest.raises(RecordingError, match="the weights have changed"):
+        log.take(now)
+
+
+def test_what_a_checkpoint_calls_again_is_one_layer_in_its_first_place():
+    """It calls b without gradients before c, or with them once more after c, in the same pass."""
+    log = CallLog()
+    log.next_pass()
+    log.call("a", "a", x=W.T, z=W.T, w=W, b=None)["delta"] = W.T
+    log.passed("b")
+    log.call("c", "c", x=W.T, z=W.T, w=W, b=None)["delta"] = W.T
+    log.call("b", "b", x=W.T, z=W.T, w=W, b=None)["delta"] = W.T
+    assert list(log.take(now)) == [("a", 1), ("b", 1), ("c", 1)]
+    passed(log, "b", "c")
+    log.call("b", "b", x=np.ones((2, 2)), z=np.ones((2, 3)), w=W, b=None)
+    assert list(log.take(now)) == [("b", 1), ("c", 1)]
+    passed(log, "b", "c")
+    log.call("b", "b", x=np.zeros((2, 2)), z=np.ones((2, 3)), w=W, b=None)  # of other inputs: another use
+    assert list(log.take(now)) == [("b", 1), ("c", 1), ("b", 2)]

@@ -166,9 +166,48 @@ def test_checkpointing_calls_a_layer_twice_and_is_recorded_once():
     assert records.runs["depth"].tolist() == [RUN.depth]
 
 
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_checkpoint_of_some_layers_changes_no_number_and_no_order(reentrant):
+    """One kind calls its layers first without gradients, the other calls them again in the backward pass."""
+    from torch.utils.checkpoint import checkpoint
+
+    class Partly(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = twin()[2]
+
+        def forward(self, x):
+            inner = checkpoint(self.layers[1:-1], self.layers[0](x), use_reentrant=reentrant)
+            return self.layers[-1](inner)
+
+    x, y, model = twin()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own advice about checkpoints
+        found = recorded(Partly(), x, y).records().layers.drop(columns="run_id")
+    wanted = recorded(model, x, y).records().layers.drop(columns="run_id")
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
 def test_a_model_on_several_devices_is_refused():
+    for model in (nn.DataParallel(nn.Linear(2, 2)), nn.Sequential(nn.DataParallel(nn.Linear(2, 2)))):
+        with pytest.raises(TypeError, match="train the plain model on one device"):
+            Hooks(model)
+
+
+def test_a_part_of_the_examples_on_another_device_is_refused():
+    """What DataParallel calls there where the model inside it was given hooks: a copy of the module."""
+    linear = nn.Linear(2, 2)
+    Hooks(linear)
+    copy = linear._replicate_for_data_parallel()
+    copy.weight, copy.bias = linear.weight, linear.bias
     with pytest.raises(TypeError, match="train the plain model on one device"):
-        Hooks(nn.DataParallel(nn.Linear(2, 2)))
+        copy(torch.ones(3, 2))
+
+
+def test_a_network_that_has_diverged_is_recorded_to_its_end():
+    x, y, model = twin()
+    model[0].weight.data[0, 0] = np.nan
+    assert recorded(model, x, y).records().runs["status"].tolist() == ["diverged"]
 
 
 def test_a_convolution_in_front_is_read_as_units_and_said():

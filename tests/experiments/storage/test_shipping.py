@@ -157,7 +157,9 @@ def test_a_part_that_fails_at_the_door_is_named_with_its_line(folder):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_part_that_fails_in_training_is_named_with_its_line(folder, jobs):
     write(folder, **{"return beside.largest(t.w)": "return t.nonsense"})
-    with pytest.warns(FailureWarning, match=r"has no attribute 'nonsense' \(my_parts.py, line 28\)"):
+    with pytest.warns(
+        FailureWarning, match=r"has no attribute 'nonsense' \(probe my_probe, my_parts.py, line 28\)"
+    ):
         experiments.run(ASKED, parts=[folder / "my_parts.py"], jobs=jobs)
 
 

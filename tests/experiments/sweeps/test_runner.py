@@ -279,3 +279,20 @@ def test_a_network_whose_logits_are_no_numbers_answers_nothing():
     none = last["probability"].isna()
     assert none.any()
     assert last["answer"].isna().equals(none)
+
+
+@pytest.mark.parametrize(
+    ("asked", "values", "said"),
+    [
+        ("probes", lambda t: 3.0, r"^mine gives an array of shape \(\), and not one number per run: \(1,\)$"),
+        ("probes", lambda t: t.w.max(axis=1), "not one number per run: "),
+        ("unit_probes", lambda t: t.w.max(axis=2), r"not one number per run and unit: \(1, \d+\)$"),
+    ],
+)
+def test_a_probe_of_another_shape_is_refused(asked, values, said, monkeypatch):
+    """The inputs of all layers may be as many as their units: rows of the wrong layer would then be kept."""
+    monkeypatch.setitem(runner.PROBES if asked == "probes" else runner.UNIT_PROBES, "mine", values)
+    monkeypatch.setattr(runner, "is_costly", lambda text: False)
+    recording = Recording(**{"probes": (), asked: ("mine",), "watch": 2})
+    with pytest.raises(ValueError, match=said):
+        run_stack([Run(dataset="moons(n=40)", width=3, depth=1, steps=1, batch=4)], recording)

@@ -12,7 +12,7 @@ from experiments.storage.store import Store
 from experiments.verification import CHECKS, Subject, stamp, verify
 from mlp.activations import ACTIVATIONS, activation
 from mlp.losses import LOSSES
-from mlp.norms import NORMS
+from mlp.norms import NORMS, Norm
 
 
 def subject(**fields) -> Subject:
@@ -212,3 +212,18 @@ def test_the_stamp_says_what_was_verified(stored):
     checks = stamp(store, findings)["checks"]
     assert checks["records"] == {"runs": 2, "disagree": 0, "worst": 0.0, "examples_left_out": 0}
     assert (store.folder / "verified.json").is_file()
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_a_normalisation_and_a_loss_of_a_user_are_checked_where_a_law_knows_nothing_of_them(
+    axis, monkeypatch
+):
+    entropy = LOSSES["softmax_cross_entropy"]
+    monkeypatch.setitem(NORMS, "mine", lambda: Norm(axis, 1e-3))
+    monkeypatch.setitem(LOSSES, "twice", lambda z, y: tuple(2 * each for each in entropy(z, y)))
+    for loss, norm in (("softmax_cross_entropy", "mine"), ("twice", "none")):
+        own = subject(activation="tanh", loss=loss, norm=norm)
+        assert refuted(own) == []
+        assert [agrees(check, own) for check in ("complex_step", "autograd")] == [None, None]
+        assert agrees("finite_difference", own) is True
+        assert agrees("split_batch", own) is (None if (norm, axis) == ("mine", -2) else True)
