@@ -176,9 +176,8 @@ def _together(parts: Iterable[Evidence]) -> bool | None:
 def _words(status: Status, found: Sequence[Evidence], condition: Condition) -> str:
     """Where it holds and where it does not, and how many controls and checks hold."""
     told = condition(found) if callable(condition) else condition
-    if status == "conditional":
-        told = told or _listed(found)
-    parts = ["" if status == "supported" else told, _counted("control", found), _counted("check", found)]
+    told = "" if status == "supported" else told or _listed(found)
+    parts = [told, _counted("control", found), _counted("check", found)]
     return "; ".join(filter(None, parts))
 
 

@@ -107,7 +107,8 @@ def _norm_of_one(norm: str, batch: int, width: int, depth: int) -> str:
     if kind == "layer" and width == 1:
         return f"norm: {norm} makes every output of a layer of width 1 the same: this cannot learn"
     if options.get("eps") == 0:
-        return f"norm: {norm} divides by 0 where a unit gives all examples the same: such a run diverges"
+        same = "a unit gives all examples" if kind == "batch" else "an example gives all units"
+        return f"norm: {norm} divides by 0 where {same} the same: such a run diverges"
     return ""
 
 

@@ -124,6 +124,7 @@ WARNED = {
     "norm=batch; batch=1": "makes every unit 0 in a batch of 1, so that hidden layers get no gradient",
     "norm=layer; width=1": "makes every output of a layer of width 1 the same",
     "norm=batch(eps=0)": "divides by 0 where a unit gives all examples the same",
+    "norm=layer(eps=0)": "divides by 0 where an example gives all units the same",
     "weight_decay=1e12": "pulls the weights beyond 0: this cannot learn",
     "watch=[0,3,99]": "watch: 99 lie beyond the last update, 6",
     "steps=0": "lr: has no effect without an update (steps: 0), and is swept",
