@@ -58,7 +58,8 @@ def _at_the_end(view: View, share: Column) -> str:
     key, curves = main_curves(view, replace(share, curves=last))
     return titles.apart(
         titles.cases(curves, view.hue),
-        "{low.name} ends at {low.value:.2g} of the largest stable sharpness",
-        "{low.name} ends at {low.value:.2g} of the largest stable sharpness, {high.name} at {high.value:.2g}",
+        "the sharpness ends at {low.value:.2g} of the largest stable with {low.name}",
+        "the sharpness ends at {low.value:.2g} of the largest stable with {low.name}, "
+        "at {high.value:.2g} with {high.name}",
         setting=(view.facet, key),
     )

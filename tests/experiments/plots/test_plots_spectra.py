@@ -121,5 +121,5 @@ def test_the_sharpness_stands_beside_the_largest_that_is_stable():
     }  # fmt: skip
     share, plain = "sharpness / the largest stable", "sharpness"
     assert drawn == {(share, "sgd"): [0.15, 0.75], (plain, "sgd"): [3.0], (plain, "adam"): [3.0]}
-    assert "ends at 0.15 of the largest stable" in figure.words.finding
+    assert "ends at 0.15 of the largest stable with lr=0.1" in figure.words.finding
     assert "0.75" in figure.words.finding
