@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-# VG_FUZZ=100000 pytest tests/test_readers.py tests/test_tables.py -k fuzz   asks for more than the usual few
+# VG_FUZZ=100000 pytest tests/experiments/datasets -k fuzz   asks for more than the usual few
 FUZZ = settings(
     max_examples=int(os.environ.get("VG_FUZZ", "40")),
     derandomize="VG_FUZZ" not in os.environ,  # asked for more, it searches elsewhere each time
