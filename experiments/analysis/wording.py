@@ -48,6 +48,12 @@ def ten_to(exponent: float) -> str:
     return f"1.00e{whole + 1}" if digits == "10.00" else f"{digits}e{whole}"
 
 
+def within_sentence(text: str) -> str:
+    """Return a sentence as it goes on after a comma: its first letter small, but not that of ``ReLU``."""
+    first, _, _ = text.partition(" ")
+    return text if any(c.isupper() for c in first[1:]) else text[:1].lower() + text[1:]
+
+
 def printable(text: str) -> str:
     """Return the text without the characters that control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

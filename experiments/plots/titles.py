@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import isfinite, log10
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.wording import within_sentence
 from experiments.plots.axes import plainly, power
 from experiments.plots.views import BARE, View, groups, rows_where
 
@@ -209,4 +210,4 @@ def gradient(view: View, key: Sequence[Any], *, end: bool = False, signal: str =
     ]  # the depth is told in the sentence
     if not apart or found == NOTHING:
         return found
-    return under([view.facet[i] for i in apart], [key[i] for i in apart], found[:1].lower() + found[1:])
+    return under([view.facet[i] for i in apart], [key[i] for i in apart], within_sentence(found))

@@ -221,13 +221,28 @@ def start(case: Case):
     return net, sample, np.array([next(stream) for _ in range(STEPS)])
 
 
-def near(got, expected, what):
-    """To CLOSE of the largest entry: a small entry is a difference of large ones."""
-    scale = max(abs(expected).max(initial=0), 1e-3)
-    assert abs(got - expected).max(initial=0) <= CLOSE * scale, (what, abs(got - expected).max(), scale)
+def away(got, expected):
+    """By what share of its largest entry, since a small entry is a difference of large ones."""
+    return abs(got - expected).max(initial=0) / max(abs(expected).max(initial=0), 1e-3)
 
 
-def check(case: Case, clip=clip_as_we_do) -> None:
+def near(got, expected, what, close=CLOSE):
+    assert away(got, expected) <= close, (what, away(got, expected))
+
+
+def sensitivity(case: Case) -> float:
+    """By how much PyTorch's own training changes if its weights start 1 + 2^-50 times as large."""
+    net, sample, indices = start(case)
+    nets, found = (net, net.with_params(net.params * (1 + 2.0**-50))), 0.0
+    for r, rate in enumerate([0.05, 0.02]):
+        pair = [train_twin(Twin(each, r, case), case, sample, indices[:, r], rate) for each in nets]
+        for ((loss, deltas), params), ((other_loss, others), other) in zip(*pair, strict=True):
+            one, two = (np.array(loss), *deltas, *params), (np.array(other_loss), *others, *other)
+            found = max(found, *(away(*both) for both in zip(two, one, strict=True)))
+    return found
+
+
+def check(case: Case, clip=clip_as_we_do, close=CLOSE) -> None:
     """Compare loss, deltas and parameters of two runs, at every step of a training, with the twins'."""
     net, sample, indices = start(case)
     rates, seeds = [0.05, 0.02], [case.seed, case.seed + 500]
@@ -241,14 +256,14 @@ def check(case: Case, clip=clip_as_we_do) -> None:
     )  # fmt: skip
     for r, steps in enumerate(twins):
         for t, ((loss, deltas), params) in enumerate(steps):
-            near(seen[t].columns["loss"][r], np.array(loss), (t, "loss"))
+            near(seen[t].columns["loss"][r], np.array(loss), (t, "loss"), close)
             for index, delta in enumerate(deltas):
-                near(seen[t].layers[index + 1]["delta"][r], delta, (t, "delta", index + 1))
+                near(seen[t].layers[index + 1]["delta"][r], delta, (t, "delta", index + 1), close)
             for number, (got, expected) in enumerate(
                 zip(ours(net, seen[t + 1].params, r), params, strict=True)
             ):
                 if not is_noise(case, number):
-                    near(got, expected, (t, "parameter", number))
+                    near(got, expected, (t, "parameter", number), close)
 
 
 # -- parity ------------------------------------------------------------------------------------------------
@@ -307,8 +322,16 @@ def test_a_random_training(seed):
 
 @pytest.mark.slow
 def test_a_thousand_random_trainings():
+    """To 1e-12, but for a few that are ill conditioned: there a change of 1e-15 changes PyTorch's, too."""
+    ill = []
     for seed in range(1000, 2000):
-        check(random_case(seed))
+        case = random_case(seed)
+        try:
+            check(case)
+        except AssertionError:
+            ill.append(seed)
+            check(case, close=10 * sensitivity(case))
+    assert len(ill) <= 20
 
 
 def test_every_entry_of_the_tables_is_compared():

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from experiments.analysis.wording import percent, ten_to
+from experiments.analysis.wording import percent, ten_to, within_sentence
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,16 @@ def test_a_power_of_ten_is_written_beyond_the_range_of_floats(exponent, said):
 )
 def test_a_share_in_per_cent_has_no_exponent_where_it_is_large(share, said):
     assert percent(share) == said
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("Sigmoid passes back 0.2", "sigmoid passes back 0.2"),
+        ("ReLU passes back 0.7", "ReLU passes back 0.7"),
+        ("GELU’s norm rises", "GELU’s norm rises"),
+        ("", ""),
+    ],
+)
+def test_a_name_keeps_its_capitals_within_a_sentence(sentence, said):
+    assert within_sentence(sentence) == said
