@@ -441,7 +441,7 @@ def test_a_claim_whose_code_fails_is_a_line_and_status_1_and_the_others_are_judg
         quiet=False,
     )
     assert status == 1
-    assert err.startswith("claims: torn: KeyError: 'relu' (test_pipeline.py, line ")
+    assert err.startswith("claims: torn: KeyError: 'relu' (claim torn, test_pipeline.py, line ")
     assert "the claim's own code failed: KeyError: 'relu'" in out
     table = pd.read_csv("results/torn/claims.csv").set_index("claim")
     assert table["status"].to_dict() == {
