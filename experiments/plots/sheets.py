@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_ON_A_SHEET = 12  # panels, where all are asked for
 EDGE = 0.16  # inches left and right of all text
 LINE = 1.3  # of the type's size: from one line of text to the next
+NARROWEST = 0.6  # of a panel's usual width: how narrow it may become where all are drawn
 SMALLER = (1, 0.92, 0.85, 0.8)  # of a title's size, one after the other, until it has few enough lines
 KEY = 5.4  # of the type's size: what the sample of a legend's key and the gaps beside it take
 MOST_SAID = 3  # lines of small type below a figure; the rest stands in its alt text
@@ -31,9 +32,18 @@ Block = tuple[list[str], float, dict[str, Any]]  # lines, their size and how the
 def sheets_of(content: Content, canvas: Canvas) -> list[Figure]:
     """Draw a picture: one sheet, or as many as all its panels need, whole settings together."""
     shared = scales(content.panels)
-    across = content.across if canvas.every else canvas.type.across
+    across = _across(content, canvas)
     with style.own_look(**canvas.settings()):
         return [_sheet(content, canvas, part, shared, across) for part in _parts(content.panels, across)]
+
+
+def _across(content: Content, canvas: Canvas) -> int:
+    """How many panels stand beside one another: of all panels no more than a fixed width has room for."""
+    least, wide = canvas.type.across, canvas.inches[0]
+    if not canvas.every:
+        return least
+    room = content.across if wide is None else int(wide / (NARROWEST * canvas.type.panel[0]))
+    return min(content.across, max(least, room))
 
 
 def _parts(panels: Sequence[Panel], across: int) -> list[Sequence[Panel]]:
