@@ -13,10 +13,13 @@ from experiments.config import Run
 from experiments.diagnosis.yardstick import scaled
 from experiments.storage.recorded import RECORDED
 from experiments.theory.critical import critical
+from mlp.activations import activation
+from mlp.initialisers import bias_variance, weight_variance
 
 Cures = Callable[[Run], list[str]]
 STEADY = 0.01  # ‖step‖/‖w‖ of an update, in the middle of the healthy range
 DEEP = 10  # hidden layers, from which a plain network may be slow for its depth alone
+SMALL_BIAS = 0.1  # of the variance of the weighted inputs: under it biases are not what is wrong
 NARROW = 16  # units; in narrower layers all of them may die together
 
 
@@ -81,7 +84,12 @@ def _faster(run: Run) -> list[str]:
 
 
 def _plain_biases(run: Run) -> list[str]:
-    return [] if run.bias in ("zeros", RECORDED) else ["bias=zeros"]
+    """Biases of 0, where they are more than a small part of what a unit adds up from inputs of size 1."""
+    if run.bias in ("zeros", RECORDED):
+        return []
+    width, act = run.width, activation(run.activation)
+    signal = width * weight_variance(run.init, width, width, act)
+    return ["bias=zeros"] if bias_variance(run.bias, width, width, act) > SMALL_BIAS * signal else []
 
 
 def _units(run: Run) -> list[str]:

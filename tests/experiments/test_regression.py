@@ -110,7 +110,7 @@ WHOLE = np.arange(120) * 7 % 113  # 113 different whole numbers in 120 examples
 )
 @pytest.mark.parametrize("of", ["python", "npz", "csv"])
 def test_whether_a_target_is_a_class_or_a_number(y, task, expected, of, tmp_path):
-    if of == "csv" and y.dtype.kind == "f" and np.isnan(y).any():
+    if of != "npz" and y.dtype.kind == "f" and np.isnan(y).any():
         return  # a row without a label is left out
 
     def read():

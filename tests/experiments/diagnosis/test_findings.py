@@ -107,6 +107,15 @@ def test_with_skips_no_cure_enlarges_the_weights_that_made_the_signal_grow():
     assert cures("exploding_gradient", replace(run, residual=0.0))[0].startswith("init=")
 
 
+@pytest.mark.parametrize("name", ["vanishing_gradient", "dead_units", "saturated_units"])
+def test_biases_are_a_cure_only_where_they_are_a_notable_part_of_the_signal(name):
+    """PyTorch's have the variance 1/(3·64), that of the weighted inputs is 1; N(0, 3²) has 9."""
+    run = Run(activation="relu", init="xavier_normal", depth=8, width=64, bias="pytorch_default")
+    assert "bias=zeros" not in cures(name, run)
+    for bias in ("normal(std=3)", "dead(share=0.5)"):
+        assert cures(name, replace(run, bias=bias))[0] == "bias=zeros"
+
+
 def test_units_that_die_under_way_do_not_come_before_what_is_there_at_the_start():
     """In one seed units die after four updates, in one the gradient vanishes at the start: a tie."""
     for seeds in ([dying(), vanishing()], [vanishing(), dying()]):
