@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.plots.style import IN_TURN
+from experiments.plots.wrapping import wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 MARKS = {"gains": "#228833", "loses": "#CC3311", "does not matter": "#777777", "open": "#BBBBBB"}
 BEARABLE = 0.02  # loss of training accuracy
+OFTEN = 0.25  # of the networks that train well
 
 
 def dead_units(table: pd.DataFrame) -> Figure:
@@ -38,7 +40,12 @@ def dead_units(table: pd.DataFrame) -> Figure:
         panel.set(xscale="log", title=name, xlabel="what arrives of the signal, (1 − share dead)^(depth/2)")
         panel.invert_xaxis()
     panels[0].set_ylabel("loss of training accuracy")
-    panels[-1].legend(fontsize=8, frameon=False)
+    panels[-1].legend(fontsize=10, frameon=False)
+    costly = table[table["cost"] > BEARABLE]
+    first = costly.groupby(["depth", "width", "dataset"])["share"].min()
+    if len(first):
+        begins = f"{first.min():.3g} to {first.max():.3g} of a layer's units dead"
+        _title(figure, f"A loss over {BEARABLE:g} begins with {begins}")
     return figure
 
 
@@ -56,9 +63,12 @@ def alarms(table: pd.DataFrame) -> Figure:
         kinds = table[(table["rules"] == row.rules) & (table["alarm"] != "any") & (table["share"] > 0)]
         kinds = kinds.sort_values("share", ascending=False).head(2)
         told = ", ".join(f"{each.alarm.replace('_', ' ')} {each.share:.2f}" for each in kinds.itertuples())
-        panel.text(1.03, place, told, va="center", fontsize=8)
+        panel.text(1.03, place, told, va="center", fontsize=10)
     panel.set_yticks(places, any_alarm["rules"])
     panel.set(xlim=(0, 1.0), xlabel="share of networks that train well on which it alarms (95 % interval)")
+    often = int((any_alarm["share"] > OFTEN).sum())
+    which = f"{often} of {len(any_alarm)} detectors"
+    _title(figure, f"{which} alarm on over a quarter of the networks that train well")
     return figure
 
 
@@ -77,12 +87,25 @@ def advice(table: pd.DataFrame) -> Figure:
             panel.plot(row["difference"], place, "o", color=MARKS[row["verdict"]])
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set_title(f"{take.split('(')[0]} − {instead.split('(')[0]}", fontsize=10)
-        panel.set_yticks(range(len(rows)), [_named(row) for row in rows.itertuples()], fontsize=8)
+        panel.set_yticks(range(len(rows)), [_named(row) for row in rows.itertuples()], fontsize=10)
     panels[0].invert_yaxis()
     figure.supxlabel("difference in test accuracy, median and range over six seeds", fontsize=10)
     handles = [panels[0].plot([], [], "o-", color=colour, label=word)[0] for word, colour in MARKS.items()]
-    figure.legend(handles=handles, loc="outside upper right", ncols=4, fontsize=8, frameon=False)
+    figure.legend(handles=handles, loc="outside lower right", ncols=4, fontsize=9, frameon=False)
+    told = []
+    for take, instead in pairs:
+        verdicts = table.loc[(table["take"] == take) & (table["instead"] == instead), "verdict"]
+        names = f"{take.split('(')[0]} over {instead.split('(')[0]}"
+        told.append(f"{names} in {int((verdicts == 'gains').sum())} of {len(verdicts)} cells")
+    _title(figure, f"Accuracy gains: {', '.join(told)}")
     return figure
+
+
+def _title(figure: Figure, finding: str) -> None:
+    """Write what a picture shows over it, wrapped to its width."""
+    size = 13
+    lines = wrapped(finding, figure.get_figwidth() - 0.4, size, bold=True)
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=size, fontweight="bold")
 
 
 def _named(row: Any) -> str:
