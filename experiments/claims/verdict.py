@@ -31,7 +31,7 @@ from experiments.storage.blame import blamed
 if TYPE_CHECKING:
     import pandas as pd
 
-from experiments.storage.records import Records
+    from experiments.storage.records import Records
 
 __all__ = [
     "FEWEST_SEEDS",

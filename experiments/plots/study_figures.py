@@ -79,24 +79,22 @@ def advice(table: pd.DataFrame) -> Figure:
     pairs = list(dict.fromkeys(zip(table["take"], table["instead"], strict=True)))
     figure = Figure(figsize=(14, 5.5), layout="constrained")
     panels = figure.subplots(1, len(pairs), squeeze=False, sharex=True, sharey=True)[0]
+    told = []
     for panel, (take, instead) in zip(panels, pairs, strict=True):
+        one, other = take.split("(")[0], instead.split("(")[0]
         rows = table[(table["take"] == take) & (table["instead"] == instead)]
         rows = rows.sort_values(["depth", "dataset", "optimiser", "init"]).reset_index(drop=True)
         for place, row in rows.iterrows():
             panel.plot([row["low"], row["high"]], [place, place], color=MARKS[row["verdict"]], linewidth=2)
             panel.plot(row["difference"], place, "o", color=MARKS[row["verdict"]])
         panel.axvline(0, color="black", linewidth=0.8)
-        panel.set_title(f"{take.split('(')[0]} − {instead.split('(')[0]}", fontsize=10)
+        panel.set_title(f"{one} − {other}", fontsize=10)
         panel.set_yticks(range(len(rows)), [_named(row) for row in rows.itertuples()], fontsize=10)
+        told.append(f"{one} over {other} in {int((rows['verdict'] == 'gains').sum())} of {len(rows)} cells")
     panels[0].invert_yaxis()
     figure.supxlabel("difference in test accuracy, median and range over six seeds", fontsize=10)
     handles = [panels[0].plot([], [], "o-", color=colour, label=word)[0] for word, colour in MARKS.items()]
     figure.legend(handles=handles, loc="outside lower right", ncols=4, fontsize=9, frameon=False)
-    told = []
-    for take, instead in pairs:
-        verdicts = table.loc[(table["take"] == take) & (table["instead"] == instead), "verdict"]
-        names = f"{take.split('(')[0]} over {instead.split('(')[0]}"
-        told.append(f"{names} in {int((verdicts == 'gains').sum())} of {len(verdicts)} cells")
     _title(figure, f"Accuracy gains: {', '.join(told)}")
     return figure
 

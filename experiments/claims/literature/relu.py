@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -312,8 +313,7 @@ def _alike_shapes(shapes: Iterable[Shape]) -> list[tuple[Shape, Shape]]:
     listed = sorted(shape for shape in shapes if shape[0] >= WIDE_ENOUGH)
     return [
         (narrow, wide)
-        for narrow in listed
-        for wide in listed
+        for narrow, wide in combinations(listed, 2)
         if narrow[0] < wide[0] and narrow[1] * wide[0] == wide[1] * narrow[0]
     ]
 
