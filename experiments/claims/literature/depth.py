@@ -175,7 +175,10 @@ def _crossings(records: Records, reaches: float) -> pd.DataFrame:
     trained(records.runs)
     alike(records.runs, ["init", "depth"], "initialiser and depth")
     ends = at_end(records.steps, records.runs).set_index("run_id")["accuracy"]
-    runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends).fillna(0.0))
+    runs = records.runs.assign(accuracy=records.runs["run_id"].map(ends))
+    if runs.loc[runs["status"] == "ok", "accuracy"].isna().any():  # as where a number is learnt
+        raise Undecided("networks have no accuracy", "dataset: one with classes")
+    runs["accuracy"] = runs["accuracy"].fillna(0.0)  # what was lost on the way has not learnt
     rows: list[tuple[Any, ...]] = []
     scales: dict[str, float] = {}  # all seeds of an initialiser share it
     for (init, seed), each in runs.groupby(["init", "seed"], sort=False):
