@@ -6,7 +6,7 @@ upgrade, has several; their runs agree but for rounding, so they are not paired 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.storage.identity import SCHEMA
@@ -20,16 +20,16 @@ FACTS = ("python", "numpy", "scipy", "schema", "blas", "kernel", "simd", "thread
 UNKNOWN = "not noted"  # of a part that was written before makers were
 
 
-def maker() -> dict[str, str]:
+def maker(libraries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return what this process would be as a maker, by the names in `FACTS`; each value is a text.
 
-    blas and kernel are those of NumPy's matrix products, threads how many they use at this moment, simd the
-    widest vector instructions that NumPy has found. "none found" where no such library is known.
+    `libraries` are those that threadpoolctl has found here. blas and kernel are those of NumPy's matrix
+    products, threads how many they use at this moment, simd the widest vector instructions that NumPy has
+    found. "none found" where no such library is known.
     """
     import numpy as np
-    from threadpoolctl import threadpool_info
 
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    pools = [pool for pool in libraries if pool["user_api"] == "blas"]
     own = [pool for pool in pools if "numpy" in pool["filepath"].replace("\\", "/").rpartition("/")[0]]
     used = (own or pools or [{}])[0]
     simd = np.show_config(mode="dicts").get("SIMD Extensions", {})  # type: ignore[call-overload]

@@ -134,7 +134,7 @@ class Records:
     def __post_init__(self) -> None:
         for name in ("units", "bins", "plane"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, typed(name, {}))
+                object.__setattr__(self, name, empty(name))
 
     @classmethod
     def build(cls, **frames: Mapping[str, Any]) -> Records:
@@ -142,7 +142,8 @@ class Records:
 
         A frame that is left out is empty. Errors: RecordsError for a missing, unknown or unsuitable column.
         """
-        return cls(**{name: typed(name, frames.get(name, {})) for name in COLUMNS}).check()
+        filled = {name: typed(name, frames[name]) for name in COLUMNS if len(frames.get(name, ()))}
+        return cls(**{name: empty(name) for name in COLUMNS} | filled).check()
 
     @classmethod
     def crashed(cls, runs: Sequence[Run], ids: Sequence[str], error: str) -> Records:
@@ -225,16 +226,24 @@ def dtypes(name: str, columns: Iterable[str]) -> dict[str, str]:
     return {c: COLUMNS[name][c].dtype if c in COLUMNS[name] else PROBE_DTYPE for c in columns}
 
 
+def empty(name: str) -> pd.DataFrame:
+    """Return frame `name` without rows: the documented columns in their order and types."""
+    return _empty(name).copy()
+
+
+@cache
+def _empty(name: str) -> pd.DataFrame:
+    return typed(name, dict.fromkeys(COLUMNS[name], ()))
+
+
 def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Build one frame from its columns, in the documented order and types; without columns it is empty.
+    """Build one frame from its columns, in the documented order and types.
 
     Errors: RecordsError for a missing, unknown or unsuitable column.
     """
     import pandas as pd
 
     known = COLUMNS[name]
-    if not len(columns):
-        columns = dict.fromkeys(known, ())
     missing = [c for c in known if c not in columns]
     if missing:
         raise RecordsError(f"{name}: no column {missing[0]!r}")
@@ -244,6 +253,8 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     cast: dict[str, Any] = {}
     for column, dtype in dtypes(name, [*known, *probes]).items():
         given = columns[column]
+        if isinstance(given, list) and dtype != "str":
+            given = np.asarray(given)
         if isinstance(given, np.ndarray) and (given.dtype.name, given.ndim) == (dtype, 1):
             cast[column] = given  # a Series of it takes six times as long
             continue
@@ -278,6 +289,8 @@ def _may_have(name: str, further: Sequence[str]) -> bool:
 
 
 def _ordered(frame: pd.DataFrame, order: pd.Index, keys: tuple[str, ...]) -> pd.DataFrame:
+    if not len(frame):
+        return frame.copy()
     place = order.get_indexer(frame["run_id"])
     within = [frame[key].to_numpy() for key in reversed(keys[1:])]
     rows = np.lexsort(

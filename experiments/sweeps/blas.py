@@ -19,7 +19,7 @@ def blas() -> Any:
 def maker_while_training() -> dict[str, str]:
     """Return this process as a maker, with the number of threads that it trains with."""
     with blas().limit(limits=1, user_api="blas"):
-        return maker()
+        return maker(blas().info())
 
 
 def not_limited() -> str:

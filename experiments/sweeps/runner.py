@@ -68,7 +68,7 @@ def run_stack(
             if snap.step == until:
                 break
             beat(following - snap.step)
-        by = maker()
+        by = maker(blas().info())
     records = columns.records((time.perf_counter() - began) / len(runs))
     records.runs.attrs["maker"] = by
     return records

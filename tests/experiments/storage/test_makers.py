@@ -4,6 +4,7 @@ import json
 from contextlib import nullcontext
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from experiments.cli.notebook import run
 from experiments.storage import makers as storage_makers
@@ -29,7 +30,7 @@ def on(monkeypatch):
 
     def become(**facts):
         other = maker_while_training() | facts
-        monkeypatch.setattr(runner, "maker", lambda: other)
+        monkeypatch.setattr(runner, "maker", lambda _: other)
         monkeypatch.setattr(plan, "maker_while_training", lambda: other)
         return other
 
@@ -41,7 +42,7 @@ def swept(seeds, **more):
 
 
 def test_a_maker_is_named_by_all_that_the_last_bits_depend_on():
-    by = maker()
+    by = maker(threadpool_info())
     assert tuple(by) == FACTS
     assert all(isinstance(value, str) and value for value in by.values())
     assert by["blas"].startswith("openblas")  # of the wheels that the tests run with
@@ -82,7 +83,7 @@ def test_a_choice_of_runs_has_its_makers_alone(on):
 
 
 def test_a_part_from_before_makers_were_noted_says_so(monkeypatch):
-    monkeypatch.setattr(runner, "maker", dict)
+    monkeypatch.setattr(runner, "maker", lambda _: {})
     swept(range(1))
     table = makers(Store("made"))
     assert set(table[list(FACTS)].iloc[0]) == {UNKNOWN}
@@ -125,7 +126,7 @@ def test_what_is_taken_over_keeps_its_maker(on):
     run(CONFIG | {"sweep": {"seed": [0, 1]}}, name="elsewhere")
     on(kernel="Nehalem")
     swept(range(3))
-    assert sorted(makers(Store("made"))["kernel"]) == sorted([maker()["kernel"], "Nehalem"])
+    assert sorted(makers(Store("made"))["kernel"]) == sorted([maker_while_training()["kernel"], "Nehalem"])
 
 
 def test_the_maker_is_sealed_with_the_part(results):
@@ -153,7 +154,8 @@ class Pools:
         return nullcontext()
 
     def info(self):
-        return [{"user_api": api, "internal_api": name, "num_threads": n} for api, name, n in self.pools]
+        names = ("user_api", "internal_api", "num_threads", "filepath")
+        return [dict(zip(names, (*pool, "libs/one.so"), strict=True)) for pool in self.pools]
 
 
 @pytest.mark.parametrize(
