@@ -8,7 +8,7 @@ READY   = $(VENV)/.ready
 # What the libraries take from each other: numbers, tables, figures, workers and data. Old libraries warn of newer
 # ones that they stand on, so what is deprecated is no error there.
 FLOOR_TESTS ?= tests/mlp tests/experiments/storage tests/experiments/sweeps tests/experiments/datasets \
-	tests/experiments/cli tests/experiments/plots tests/experiments/report tests/experiments/test_pipeline.py
+	tests/experiments/cli tests/experiments/plots tests/experiments/report tests/experiments/pipeline
 OLD_WARN = -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
 
 .PHONY: run test test-all test-floors check bench benchmark-diagnosis docs reproduce reproduce-literature live clean

@@ -144,18 +144,19 @@ def decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
 
 def _decay(records: Records, signal: str = "delta_norm") -> pd.DataFrame:
     """As `decay`, by run_id and step alone."""
+    import pandas as pd
+
     rows = hidden(_signal(records.layers, signal), records.runs)
     zero = np.isneginf(rows["log10"])
     rows = rows.assign(zero=zero, x=rows["layer"].where(~zero), y=rows["log10"].where(~zero))
     rows["bad"] = ~np.isfinite(rows["log10"]) & ~zero
     rows["x"] -= rows.groupby(["run_id", "step"], sort=False)["x"].transform("mean")
     rows["xx"], rows["xy"] = rows["x"] ** 2, rows["x"] * rows["y"]
-    fit = rows.groupby(["run_id", "step"], sort=False).agg(
-        xx=("xx", "sum"), xy=("xy", "sum"), layers=("y", "count"), zeros=("zero", "sum"), bad=("bad", "any")
-    )
-    slope = (fit["xy"] / fit["xx"]).where((fit["layers"] >= 2) & ~fit["bad"])
-    fit["factor"] = 10 ** (-slope)
-    return fit[["factor", "layers", "zeros"]].reset_index()
+    groups = rows.groupby(["run_id", "step"], sort=False)
+    layers = groups["y"].count()
+    slope = (groups["xy"].sum() / groups["xx"].sum()).where((layers >= 2) & ~groups["bad"].any())
+    fit = {"factor": 10 ** (-slope), "layers": layers, "zeros": groups["zero"].sum()}
+    return pd.DataFrame(fit).reset_index()
 
 
 def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
@@ -260,6 +261,8 @@ def summary(records: Records) -> pd.DataFrame:
     (and of OF_NUMBERS, where a number is learnt) its median over seeds and, as ``_low`` and ``_high``, their
     range; NaN where its probe was not recorded or no run has a value.
     """
+    import pandas as pd
+
     runs = records.runs
     grouping = {"activation", "depth", *varying(runs)}
     by = [name for name in fields(runs) if name in grouping]
@@ -268,7 +271,8 @@ def summary(records: Records) -> pd.DataFrame:
     _refuse_repeated_seeds(rows, by)
     rows = rows.assign(diverged=runs["status"] == "diverged", crashed=runs["status"] == "crashed")
     groups = rows.groupby(by, dropna=False, observed=True, sort=False)
-    table = groups.agg(n=("run_id", "size"), diverged=("diverged", "sum"), crashed=("crashed", "sum"))
+    table = groups[["diverged", "crashed"]].sum()
+    table.insert(0, "n", groups.size())
     known = groups[[name for name in values if name != "zeros"]].count()
     without = (-known).add(table["n"], axis=0).where(known > 0, 0)
     table["left_out"] = without.max(axis=1).fillna(0).astype(int)
@@ -276,10 +280,11 @@ def summary(records: Records) -> pd.DataFrame:
     names = [*SUMMARY, *(OF_NUMBERS if records.scores else ())]
     over_seeds = groups[[name for name in names if name in values]]
     ends = {"": over_seeds.median(), "_low": over_seeds.min(), "_high": over_seeds.max()}
-    for name in names:
-        for end, found in ends.items():
-            table[f"{name}{end}"] = found[name] if name in values else np.nan
-    return table.reset_index()
+    quantities = {
+        f"{name}{end}": found[name] if name in values else np.nan
+        for name in names for end, found in ends.items()
+    }  # fmt: skip
+    return pd.concat([table, pd.DataFrame(quantities, index=table.index)], axis=1).reset_index()
 
 
 def _quantities(records: Records) -> pd.DataFrame:
@@ -302,10 +307,11 @@ def _quantities(records: Records) -> pd.DataFrame:
             found[f"{name}_end"] = at_end(table, runs).set_index("run_id")[column]
         end = at_end(hidden(_signal(layers, "delta_norm"), runs), runs)
         found["zeros"] = np.isneginf(end["log10"]).groupby(end["run_id"]).sum()
+    groups = at_end(hidden(layers, runs), runs).groupby("run_id", sort=False)
     for name in ("dead", "saturated"):
         if column := probe_column(layers, f"{name}_fraction"):
-            groups = at_end(hidden(layers, runs), runs).groupby("run_id", sort=False)[column]
-            found[name] = groups.mean().where(groups.count() == groups.size())  # all layers are as wide
+            shares = groups[column]  # all layers are as wide
+            found[name] = shares.mean().where(shares.count() == shares.size())
     for name in ("accuracy", "test_accuracy", *(OF_NUMBERS if records.scores else ())):
         found[name] = at_end(steps, runs).set_index("run_id")[name]
     values = pd.DataFrame(found, index=pd.Index(runs["run_id"]))

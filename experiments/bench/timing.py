@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.bench.alternatives import Setting
-from experiments.bench.workers import EngineError, Team
+from experiments.bench.workers import WARM_UP, EngineError, Team
 from experiments.bench.workload import Case
 
 REST = 0.1  # seconds between two engines: a BLAS' threads go on spinning for a while
@@ -86,7 +86,7 @@ def _prepared(
         team = teams.of(cell.setting)
         try:
             preparing = team.prepare(cell.case)
-            steps = budget.steps(team.unit(), team.warm_up())
+            steps = budget.steps(team.unit(), team.warm_up(min(WARM_UP, 2 * budget.seconds)))
         except EngineError as error:
             say(f"{cell.setting.name}: left out: {str(error).strip().splitlines()[-1]}")
             continue

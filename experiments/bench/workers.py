@@ -46,9 +46,9 @@ class Team:
         self._all(*(("prepare", case, place * case.runs) for place in range(len(self.members))))
         return time.perf_counter() - began
 
-    def warm_up(self) -> float:
-        """Return the seconds that a unit of steps takes, the first few not counted."""
-        return float(max(self._all(*[("warm_up",)] * len(self.members))))
+    def warm_up(self, seconds: float = WARM_UP) -> float:
+        """Make steps for so long; return the seconds that the last unit of them took."""
+        return float(max(self._all(*[("warm_up", seconds)] * len(self.members))))
 
     def unit(self) -> int:
         """Return the number of steps of which only multiples can be asked for."""
@@ -145,9 +145,9 @@ class _Desk:
     def unit(self) -> int:
         return self.engine.unit
 
-    def warm_up(self) -> float:
-        began = time.perf_counter()
-        while time.perf_counter() - began < WARM_UP:
+    def warm_up(self, seconds: float) -> float:
+        began, last = time.perf_counter(), self.time(self.engine.unit)
+        while time.perf_counter() - began < seconds:
             last = self.time(self.engine.unit)
         return last
 

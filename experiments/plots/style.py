@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,8 @@ def short(values: Iterable[Any], field: str) -> dict[Any, str]:
     """
     values = list(dict.fromkeys(values))
     if not _in_steps(values, field):
-        return {value: _without(value, shared(values)) for value in values}
+        common = shared(values)
+        return {value: _without(value, common) for value in values}
     calls = {value: parse_call(spelled_out(value, field))[1] for value in values if isinstance(value, str)}
     full = [
         options for options in calls.values() if any(isinstance(v, int | float) for v in options.values())
@@ -245,12 +247,19 @@ def shown(look: Look, axes: Axes) -> Look:
 def colour_on(look: Look, *, dark: bool) -> str:
     """Return the colour of a look on a light or dark background, as ``#rrggbb``."""
     if isinstance(look.colour, Shade):
-        from matplotlib import colormaps
         from matplotlib.colors import to_hex
 
         low, high = ENDS["dark" if dark else "light"]
-        return to_hex(colormaps[ORDERED](low + look.colour.place * (high - low)))
+        return to_hex(_ordered()(low + look.colour.place * (high - low)))
     return ON_DARK.get(look.colour, look.colour) if dark else look.colour
+
+
+@cache
+def _ordered() -> Any:
+    """The ordered colour map; matplotlib hands out a copy each time, whose colours it works out anew."""
+    from matplotlib import colormaps
+
+    return colormaps[ORDERED]
 
 
 def ink(axes: Axes) -> Any:

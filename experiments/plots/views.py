@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -50,7 +51,13 @@ class View:
 
     def short(self, field: str) -> dict[Any, str]:
         """How the values of a field are named in this figure."""
-        return style.short(self.records.runs[field].unique(), field)
+        if field not in self._short:  # every line of every panel asks
+            self._short[field] = style.short(self.records.runs[field].unique(), field)
+        return self._short[field]
+
+    @cached_property
+    def _short(self) -> dict[str, dict[Any, str]]:
+        return {}
 
     def shortened(self, sentence: str) -> str:
         """A sentence with the names of this figure in place of the texts that its lines stand for."""

@@ -6,6 +6,7 @@ No speed is asserted: that is the bench's own business, on a machine that does n
 import os
 import signal
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
@@ -148,12 +149,24 @@ def test_children_are_not_tied_and_this_process_is_left_as_it_was(monkeypatch):
         assert os.environ["OPENBLAS_CORETYPE"] == "Haswell"
 
 
-def test_cells_take_turns_and_a_broken_engine_is_named_and_left_out():
+@pytest.fixture(scope="module")
+def teams():
+    """Processes that several tests ask; each starts once."""
+    with Teams() as teams:
+        yield teams
+
+
+@pytest.fixture
+def started(teams, monkeypatch):
+    """The bench asks these processes."""
+    monkeypatch.setattr("experiments.bench.command.Teams", lambda **options: nullcontext(teams))
+
+
+def test_cells_take_turns_and_a_broken_engine_is_named_and_left_out(teams):
     said = []
     settings = [SETTINGS["ours"], SETTINGS["NumPy tutorial"], Setting("broken", "loops:no_such_thing")]
-    with Teams() as teams:
-        cells = [Cell(setting, TINY) for setting in settings]
-        rows = interleaved(cells, teams, Budget(rounds=2, seconds=0.005), said.append)
+    cells = [Cell(setting, TINY) for setting in settings]
+    rows = interleaved(cells, teams, Budget(rounds=2, seconds=0.005), said.append)
     assert [(row["round"], row["engine"]) for row in rows] == [
         (0, "ours"), (0, "NumPy tutorial"), (1, "ours"), (1, "NumPy tutorial"),
     ]  # fmt: skip
@@ -289,7 +302,7 @@ def test_the_whole_bench_on_a_tiny_shape(tmp_path):
     assert any("left out" in line for line in said) is False
 
 
-def test_the_bench_runs_where_no_alternative_is_installed(tmp_path):
+def test_the_bench_runs_where_no_alternative_is_installed(tmp_path, started):
     said = []
     asked = Asked(
         parts=("agreement", "steps"), shapes=("1x4",), dtypes=("float64",), activations=("relu",),
@@ -300,7 +313,7 @@ def test_the_bench_runs_where_no_alternative_is_installed(tmp_path):
     assert "Our engine as `ours`" in (tmp_path / "README.md").read_text()
 
 
-def test_an_engine_that_disagrees_is_not_timed(monkeypatch):
+def test_an_engine_that_disagrees_is_not_timed(monkeypatch, started):
     monkeypatch.setitem(agreement.TOLERANCE, "float64", -1.0)  # nothing is as close as that
     said = []
     asked = Asked(
