@@ -9,14 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, short_page, studies, whole, whole_way
+from experiments.bench import agreement, short_page, start_up, studies, whole_way
 from experiments.bench import results as report
 from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
 
-PARTS = ("agreement", "answer", "steps", "schedule", "grid", "probes", "stacks", "start-up")
+PARTS = ("agreement", "answer", "steps", "schedule", "probes", "stacks", "start-up")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Asked:
     small: bool = False  # the part `answer` alone: a question of eight short runs, asked once
 
     def quick(self) -> Asked:
-        """Return what can be done in under two minutes: one shape, the engines that matter, no grid."""
+        """Return what can be done in under two minutes: one shape, and the engines that matter."""
         less = Asked(
             parts=("agreement", "answer", "steps", "probes", "start-up"), shapes=("10x64",),
             dtypes=("float32",), activations=("relu", "tanh"), engines=QUICK, rounds=3, seconds=0.3,
@@ -162,23 +162,6 @@ class _Bench:
         table = report.ratios(rows)
         self._keep("schedule", table, report.by_shape(table))
 
-    def grid(self) -> None:
-        """Time a whole grid: measured in full for our program, scaled up from one step for the others."""
-        rounds, keep = min(3, self.asked.rounds), self.asked.keep_environment
-        uncut = whole.grid(rounds, studies.GRID_STEPS, self.say, keep_environment=keep)
-        budget = Budget(rounds, self.asked.seconds / 2)
-        rows = studies.grid(self.settings, self.teams, budget, self.say)
-        scaled = report.grid_seconds(rows, studies.GRID_STEPS, studies.GRID_SEEDS)
-        seconds = sorted(row["seconds"] for row in uncut)
-        middle = seconds[len(seconds) // 2]
-        scaled["ours_is_faster_by"] = scaled["median"] / middle
-        text = (
-            f"Ours, uncut and cold (`scripts/run.py`): {middle:.1f} s [{seconds[0]:.1f}–{seconds[-1]:.1f}]. "
-            "The others: measured steps times 300 steps and 5 seeds, and their building and compiling.\n\n"
-        )
-        self._keep("grid_uncut", uncut)
-        self._keep("grid", scaled, text + report.markdown(scaled))
-
     def probes(self) -> None:
         """Time what the records cost."""
         one = [case for case in self.cases if case.activation == self.asked.activations[0]]
@@ -203,7 +186,7 @@ class _Bench:
         import pandas as pd
 
         self.say("start-up")
-        rows = whole.start_up(self.budget.rounds)
+        rows = start_up.start_up(self.budget.rounds)
         times = pd.DataFrame(rows).groupby("what", sort=False)["ms"]
         table = times.agg(["median", "min", "max"]).reset_index()
         self._keep("start_up", rows, report.markdown(table))

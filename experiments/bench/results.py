@@ -57,18 +57,6 @@ def _medians(times: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame.add_suffix(suffix) for suffix, frame in kinds.items()], axis=1)
 
 
-def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> pd.DataFrame:
-    """Return the seconds of the whole grid, scaled up: a cell's measured step times its steps and runs."""
-    import pandas as pd
-
-    times = pd.DataFrame(list(rows))
-    times["scaled"] = times["us"] * steps * seeds / 1e6 + times["preparing"] * (times["round"] >= 0)
-    total = times.groupby(["engine", "round"], sort=False)["scaled"].sum()
-    table = total.groupby(level="engine", sort=False).agg(["median", "min", "max"]).reset_index()
-    measured = times[["engine", "activation", "depth"]].drop_duplicates()
-    return table.assign(cells=table["engine"].map(measured["engine"].value_counts()))
-
-
 # Text -----------------------------------------------------------------------------------------------------
 
 
