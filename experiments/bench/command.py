@@ -15,6 +15,7 @@ from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, inst
 from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
+from experiments.report.printed_tables import as_markdown
 
 PARTS = ("agreement", "answer", "steps", "schedule", "probes", "stacks", "start-up")
 
@@ -137,7 +138,7 @@ class _Bench:
         table = whole_way.table(rows)
         left_out = f"\nNot installed and left out: {', '.join(missing)}." if missing else ""
         self._keep("answer_rounds", rows)
-        self._keep("answer", table, report.markdown(table) + left_out)
+        self._keep("answer", table, as_markdown(table) + left_out)
         if self.asked.out:
             whole_way.figure(table).on(format="png").save(self.asked.out, "answer")
 
@@ -171,7 +172,7 @@ class _Bench:
         table = table.merge(off[[*report.CELL, "off"]], on=report.CELL, validate="many_to_one")
         table["over_off"] = table["us"] / table["off"]
         shown = table[[*report.CELL, "engine", "us", "over_off"]]
-        self._keep("probes", shown, report.markdown(shown))
+        self._keep("probes", shown, as_markdown(shown))
 
     def stacks(self) -> None:
         """Time stacks of several sizes: how many runs are best trained together."""
@@ -179,7 +180,7 @@ class _Bench:
             studies.STACKED_SHAPES, self.asked.dtypes, self.teams, self.budget, self.say
         )
         table = _by_stack(rows)
-        self._keep("stacks", rows, report.markdown(table))
+        self._keep("stacks", rows, as_markdown(table))
 
     def start_up(self) -> None:
         """Time how soon the program answers."""
@@ -189,7 +190,7 @@ class _Bench:
         rows = start_up.start_up(self.budget.rounds)
         times = pd.DataFrame(rows).groupby("what", sort=False)["ms"]
         table = times.agg(["median", "min", "max"]).reset_index()
-        self._keep("start_up", rows, report.markdown(table))
+        self._keep("start_up", rows, as_markdown(table))
 
     def _say_nothing(self, part: str) -> None:
         """Say that of a part nothing was timed."""

@@ -27,6 +27,7 @@ import numpy as np
 from experiments.bench import results as report
 from experiments.bench import short_page
 from experiments.bench.start_up import ROOT
+from experiments.report.printed_tables import as_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +196,7 @@ def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print)
                 say(f"{along} {size:,}: " + ", ".join(f"{k} {v:,.1f}" for k, v in found.items()))
     report.write_csv(given.out, "growth_sizes", rows)
     report.write_csv(given.out, "growth", laws(rows))
-    say(report.markdown(laws(rows)))
+    say(as_markdown(laws(rows)))
     say(f"written: {short_page.write(given.out, about(), ['growth'])}")
 
 

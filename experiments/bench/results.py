@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.bench.alternatives import PLAIN, SETTINGS
-from experiments.config.markdown import markdown_table
+from experiments.report.printed_tables import as_markdown
 from experiments.storage import files
 
 if TYPE_CHECKING:
@@ -60,12 +60,6 @@ def _medians(times: pd.DataFrame) -> pd.DataFrame:
 # Text -----------------------------------------------------------------------------------------------------
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Return a frame as a Markdown table."""
-    rows = [[_shown(value) for value in row] for row in table.itertuples(index=False)]
-    return markdown_table(list(map(str, table.columns)), rows)
-
-
 def by_shape(table: pd.DataFrame) -> str:
     """Return a table for each shape and dtype: a row per engine, a column per activation."""
     parts = []
@@ -74,7 +68,7 @@ def by_shape(table: pd.DataFrame) -> str:
         wide = cells.set_index(["engine", "activation"])["text"].unstack("activation")  # noqa: PD010  (texts)
         wide = wide.reindex(index=cells["engine"].unique(), columns=cells["activation"].unique()).fillna("–")
         parts.append(f"**{shape}, {dtype}**: µs a step and run, × plain, share of the limit\n")
-        parts.append(markdown(wide.reset_index()) + "\n")
+        parts.append(as_markdown(wide.reset_index()))
     return "\n".join(parts)
 
 
@@ -85,10 +79,6 @@ def _cell(row: pd.Series[Any]) -> str:
     if row["of_limit"] == row["of_limit"]:
         text += f", {row['of_limit']:.0%}"
     return text
-
-
-def _shown(value: Any) -> str:
-    return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
 def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> Path:
