@@ -41,6 +41,21 @@ def goes_with(runs: pd.DataFrame, field: str, others: Sequence[str]) -> bool:
     return len(runs[[*others, field]].drop_duplicates()) <= settings
 
 
+def fields_before(table: pd.DataFrame, column: str) -> list[str]:
+    """Return the fields by which a table tells its settings: all columns that stand before this one."""
+    return list(table.columns[: table.columns.get_loc(column)])
+
+
+def by_setting(frame: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Return the values of `by` and the rows of each setting, in their order; a missing value is one, too."""
+    return list(frame.groupby(list(by), sort=False, dropna=False)) if by else [((), frame)]
+
+
+def setting_in_words(by: Sequence[str], key: Sequence[Any], alone: str = "all runs") -> str:
+    """Return a setting in words, ``activation tanh, depth 20``, or `alone` where there is only one."""
+    return ", ".join(f"{name} {value}" for name, value in zip(by, key, strict=True)) or alone
+
+
 def join(frame: pd.DataFrame, runs: pd.DataFrame, only: Sequence[str] | None = None) -> pd.DataFrame:
     """Return `frame` with the fields of each row's run, or those in `only`, as further columns.
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.ratios import fields_before
 from experiments.analysis.score import ACCURACY, R2
 from experiments.analysis.wording import count, with_range
 from experiments.plots.style import show
@@ -48,7 +49,7 @@ def _of_summary(summary: pd.DataFrame) -> str:
     known = summary[summary["decay_start"].notna()] if "decay_start" in summary else summary[:0]
     if not len(known):
         return ""
-    keys = [name for name in summary.columns[: summary.columns.get_loc("n")] if len(known[name].unique()) > 1]
+    keys = [name for name in fields_before(summary, "n") if len(known[name].unique()) > 1]
     least, most = (
         known.loc[place] for place in (known["decay_start"].idxmin(), known["decay_start"].idxmax())
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.ratios import fields_before
 from experiments.analysis.wording import count, duration, with_range
 from experiments.config import Experiment
 from experiments.config.yaml_strict import written
@@ -115,8 +116,7 @@ def _summary(table: pd.DataFrame | None) -> Table | None:
     """The summary as a table of texts, median and range in one cell."""
     if table is None or not len(table):
         return None
-    every = table.columns[: table.columns.get_loc("n")]
-    keys = [key for key in every if len(table[key].drop_duplicates()) > 1]
+    keys = [key for key in fields_before(table, "n") if len(table[key].drop_duplicates()) > 1]
     counts = ["n", *(name for name in COUNTS if table[name].any())]
     quantities = [name for name in HEADINGS if name in table and table[name].notna().any()]
     rows = [
