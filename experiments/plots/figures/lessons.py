@@ -17,12 +17,12 @@ from experiments.analysis.score import score_of
 from experiments.plots import axes, style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, needs, sentences
+from experiments.plots.figure_table import FIGURES, needs, words_of
 from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.figures.over_training import NEAR, accuracy_options, shock_mark
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
-from experiments.plots.panels import Panel, Words
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture, beside
 from experiments.plots.views import (
     Column,
@@ -139,8 +139,7 @@ def deaths_and_recoveries(records: Records, *, where: Where = "") -> Picture:
     column = Column("of those killed, still dead", later, "share of the killed", "step", "share",
                     x_label="updates since the oversized step")  # fmt: skip
     finding = _toll(view, key, curves, later, table, factor)
-    subtitle, guide = sentences(deaths_and_recoveries)
-    words = Words(finding, subtitle, guide, tuple(notes(view, [curves])))
+    words = words_of(deaths_and_recoveries, finding, notes(view, [curves]))
     if not len(later):
         return Picture(words, toll.panels, toll.few)
     return beside(words, toll, draw_lines(fate, [column], deaths_and_recoveries))
@@ -219,14 +218,9 @@ def factors_by_setting(records: Records, *, rows: Field = "init", where: Where =
         )
         for title, curves in (("gradient, backward", back), ("signal, forward", forth))
     ]  # fmt: skip
-    subtitle, guide = sentences(factors_by_setting)
     said = notes(view, [back], "Dot: median of {}; line: their range")
-    words = Words(
-        _decides(view, back, rows),
-        subtitle.replace("initialisation", NAMED.get(rows, rows)),
-        guide,
-        (f"Depth {depth}, the deepest.", *said),
-    )
+    words = words_of(factors_by_setting, _decides(view, back, rows), [f"Depth {depth}, the deepest.", *said])
+    words = replace(words, subtitle=words.subtitle.replace("initialisation", NAMED.get(rows, rows)))
     return Picture(words, tuple(panels), (0, 1), legend=partial(_activation_keys, view))
 
 
