@@ -12,6 +12,7 @@ import numpy as np
 from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.score import Score, score_of
 from experiments.analysis.selection import at_last_step, own_best, steps_to
+from experiments.config.run_filter import listed
 from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
@@ -29,7 +30,6 @@ from experiments.plots.views import (
     Where,
     arrange,
     groups,
-    listed,
     moments,
     name_of,
     require,
