@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments.config.vocabulary import Run, keys_of
 
@@ -180,11 +181,16 @@ def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
     the norm itself underflows.
     """
     norm = layers[signal].to_numpy(float)
-    log = np.log10(norm, where=norm > 0, out=np.where(norm == 0, -np.inf, np.nan))
+    log = log10_of(norm)
     recorded = layers.get(signal.removesuffix("_norm") + "_log10")
     if recorded is not None:
         log = np.where(recorded.isna(), log, recorded)
     return layers[["run_id", "step", "layer"]].assign(norm=norm, log10=log)
+
+
+def log10_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return log10 of values: −inf of an exact 0, NaN of what is negative or not a number."""
+    return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
 
 
 # Over seeds -----------------------------------------------------------------------------------------------

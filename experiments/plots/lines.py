@@ -135,11 +135,11 @@ def _set_y(panel: Axes, fit: Fit, column: Column) -> float | None:
     """The y axis of a panel; returns the height at which an exact 0 is drawn, if it has one."""
     panel.set_ylabel(column.label)
     if column.zero is not None:
-        return axes.log_axis([panel], fit.values, column.guide, exponents=column.scale == "log10")
+        return axes.log_axis(panel, fit.values, column.guide, exponents=column.scale == "log10")
     if column.scale == "share":
-        axes.share_axis([panel], fit.values)
+        axes.share_axis(panel)
     else:
-        axes.linear_axis([panel], fit.values, column.least)
+        axes.linear_axis(panel, fit.values, column.least)
     return None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.analysis.ratios import log10_of
 from experiments.plots import axes, style
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
@@ -134,6 +135,4 @@ class Shades:
 
 def _exponents(values: np.ndarray, zero: float) -> np.ndarray:
     """log10 of values, which they are already where an exact zero is −inf."""
-    if zero:
-        return values
-    return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
+    return values if zero else log10_of(values)

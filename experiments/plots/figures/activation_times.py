@@ -108,4 +108,4 @@ def _draw_bars(
     panel.set_xlabel(labels[0])
     panel.set_ylabel(labels[1])
     if logarithmic:
-        log_axis([panel], np.array([times[text] for times in bars.values() for text in colours]))
+        log_axis(panel, np.array([times[text] for times in bars.values() for text in colours]))

@@ -171,7 +171,10 @@ def _draw(panel: Axes, ends: Any, *, drawn: Sequence[Column], looks: dict[Any, s
             found = (rows[name].to_numpy(float) for name in ("median", "low", "high"))
             style.band(panel, rows["step"].to_numpy(float), *found, look, f"{column.title}, layer {layer}")
     last = max((column.curves["step"].max() for column in drawn if len(column.curves)), default=1)
-    (axes.share_axis if first.scale == "share" else axes.linear_axis)([panel], values)
+    if first.scale == "share":
+        axes.share_axis(panel)
+    else:
+        axes.linear_axis(panel, values)
     axes.step_axis(panel, int(last))
     panel.set_xlabel("updates since the oversized step")
     panel.set_ylabel(first.label)
