@@ -340,11 +340,11 @@ def summarised(records: Records) -> pd.DataFrame:
     Column decay_theory: the factor per layer by which mean-field theory expects the median ‖delta‖ to change
     (`Prediction.decay`); NaN where theory does not apply.
     """
-    from experiments.analysis.ratios import summary
+    from experiments.analysis.ratios import fields_before, summary
     from experiments.theory.of_records import predictions
 
     table = summary(records)
-    by = list(table.columns[: table.columns.get_loc("n")])
+    by = fields_before(table, "n")
     expected = predictions(records)
     runs = records.runs.assign(decay_theory=[expected[name].decay() for name in records.runs["run_id"]])
     settings = runs[[*by, "decay_theory"]].drop_duplicates(by)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.analysis.ratios import at_end, join, varying
+from experiments.analysis.ratios import at_end, by_setting, fields_before, join, setting_in_words, varying
 from experiments.analysis.score import score_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def clip_values(records: Records) -> pd.DataFrame:
     norms = gradient_norms(records)
     norms = norms[norms["run_id"].isin(done) & np.isfinite(norms["gradient"])]
     by, rows = varying(records.runs), []
-    for key, group in _groups(norms, by):
+    for key, group in by_setting(norms, by):
         values = group["gradient"].to_numpy()
         for percentile in PERCENTILES:
             clip = float(np.percentile(values, percentile))
@@ -58,14 +58,14 @@ def clip_values(records: Records) -> pd.DataFrame:
 
 def clip_advice(table: pd.DataFrame) -> list[str]:
     """Return a sentence for each setting of `clip_values`: a value that only shortens rare, large steps."""
-    fields = list(table.columns[: table.columns.get_loc("percentile")])
+    fields = fields_before(table, "percentile")
     found = []
-    for key, group in _groups(table, fields):
-        by = group.set_index("percentile")
+    for key, group in by_setting(table, fields):
+        name, by = setting_in_words(fields, key), group.set_index("percentile")
         typical, rare, largest = by.loc[50, "clip"], by.loc[95, "clip"], by.loc[100, "clip"]
         found.append(
-            f"{_named(fields, key)}: clip={rare:.3g} shortens {by.loc[95, 'clipped']:.0%} of the watched "
-            f"steps. Half of the gradient norms lie below {typical:.3g}, the largest is {largest:.3g}. With "
+            f"{name}: clip={rare:.3g} shortens {by.loc[95, 'clipped']:.0%} of the watched steps. Half of the "
+            f"gradient norms lie below {typical:.3g}, the largest is {largest:.3g}. With "
             f"clip={typical / 10:.3g} the typical step would be ten times as short, which amounts to a tenth "
             "of the learning rate."
         )
@@ -105,10 +105,12 @@ def seeds_needed(records: Records, value: str = "") -> pd.DataFrame:
     value = value or score.test
     ends = join(at_end(records.steps[["run_id", "step", value]], records.runs), records.runs)
     by = varying(records.runs)
-    by_setting = {_named(by, key): group.set_index("seed")[value] for key, group in _groups(ends, by)}
+    values = {
+        setting_in_words(by, key): group.set_index("seed")[value] for key, group in by_setting(ends, by)
+    }
     rows = []
-    for a, b in combinations(by_setting, 2):
-        gaps = (by_setting[b] - by_setting[a]).dropna()
+    for a, b in combinations(values, 2):
+        gaps = (values[b] - values[a]).dropna()
         if len(gaps) < 3:
             continue
         needed = [needed_for(gaps.to_numpy(), size)[0] for size in DIFFERENCES]
@@ -142,20 +144,10 @@ def paired_differences(
     ends: a row per run with the columns `by`, seed and `value`. Settings that share fewer than `least` seeds
     with the best are left out, and so is the best.
     """
-    found = {key: group.set_index("seed")[value].dropna() for key, group in _groups(ends, by)}
+    found = {key: group.set_index("seed")[value].dropna() for key, group in by_setting(ends, by)}
     found = {key: values for key, values in found.items() if len(values) >= least}
     if not found:
         return {}
     best = max(found, key=lambda key: float(found[key].mean()))
     gaps = {key: (values - found[best]).dropna().to_numpy() for key, values in found.items() if key != best}
     return {key: each for key, each in gaps.items() if len(each) >= least}
-
-
-def _groups(frame: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[object, ...], pd.DataFrame]]:
-    if not by:
-        return [((), frame)]
-    return [(key, group) for key, group in frame.groupby(list(by), sort=False, dropna=False)]
-
-
-def _named(by: Sequence[str], key: tuple[object, ...]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in zip(by, key, strict=True)) or "all runs"

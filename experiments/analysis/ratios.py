@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments.config.vocabulary import Run, keys_of
 
@@ -39,6 +40,21 @@ def goes_with(runs: pd.DataFrame, field: str, others: Sequence[str]) -> bool:
     """Return whether `field` has one value for each combination of `others`, as zipped keys have."""
     settings = len(runs[list(others)].drop_duplicates()) if others else 1
     return len(runs[[*others, field]].drop_duplicates()) <= settings
+
+
+def fields_before(table: pd.DataFrame, column: str) -> list[str]:
+    """Return the fields by which a table tells its settings: all columns that stand before this one."""
+    return list(table.columns[: table.columns.get_loc(column)])
+
+
+def by_setting(frame: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Return the values of `by` and the rows of each setting, in their order; a missing value is one, too."""
+    return list(frame.groupby(list(by), sort=False, dropna=False)) if by else [((), frame)]
+
+
+def setting_in_words(by: Sequence[str], key: Sequence[Any], alone: str = "all runs") -> str:
+    """Return a setting in words, ``activation tanh, depth 20``, or `alone` where there is only one."""
+    return ", ".join(f"{name} {value}" for name, value in zip(by, key, strict=True)) or alone
 
 
 def join(frame: pd.DataFrame, runs: pd.DataFrame, only: Sequence[str] | None = None) -> pd.DataFrame:
@@ -166,11 +182,16 @@ def _signal(layers: pd.DataFrame, signal: str) -> pd.DataFrame:
     the norm itself underflows.
     """
     norm = layers[signal].to_numpy(float)
-    log = np.log10(norm, where=norm > 0, out=np.where(norm == 0, -np.inf, np.nan))
+    log = log10_of(norm)
     recorded = layers.get(signal.removesuffix("_norm") + "_log10")
     if recorded is not None:
         log = np.where(recorded.isna(), log, recorded)
     return layers[["run_id", "step", "layer"]].assign(norm=norm, log10=log)
+
+
+def log10_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return log10 of values: −inf of an exact 0, NaN of what is negative or not a number."""
+    return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
 
 
 # Over seeds -----------------------------------------------------------------------------------------------

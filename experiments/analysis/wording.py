@@ -33,6 +33,11 @@ def number(value: float, digits: int = 3, *, padded: bool = False) -> str:
     return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)
 
 
+def with_range(median: float, low: float, high: float, over: str = "") -> str:
+    """Return a number with its range, unless that is one number or unknown: ``0.236 (0.23 to 0.24)``."""
+    return f"{number(median)} ({number(low)} to {number(high)}{over})" if low < high else number(median)
+
+
 def percent(share: float) -> str:
     """Return a share in per cent, in two digits or to a whole per cent: ``0.033 %``, ``-12 %``, ``310 %``."""
     value = 100 * share

@@ -9,14 +9,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import agreement, short_page, studies, whole, whole_way
+from experiments.bench import agreement, short_page, start_up, studies, whole_way
 from experiments.bench import results as report
 from experiments.bench.alternatives import QUICK, SETTINGS, USUAL, Setting, installed
 from experiments.bench.timing import Budget, Teams
 from experiments.bench.workers import ties
 from experiments.bench.workload import Case, Shape
+from experiments.report.printed_tables import as_markdown
 
-PARTS = ("agreement", "answer", "steps", "schedule", "grid", "probes", "stacks", "start-up")
+PARTS = ("agreement", "answer", "steps", "schedule", "probes", "stacks", "start-up")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Asked:
     small: bool = False  # the part `answer` alone: a question of eight short runs, asked once
 
     def quick(self) -> Asked:
-        """Return what can be done in under two minutes: one shape, the engines that matter, no grid."""
+        """Return what can be done in under two minutes: one shape, and the engines that matter."""
         less = Asked(
             parts=("agreement", "answer", "steps", "probes", "start-up"), shapes=("10x64",),
             dtypes=("float32",), activations=("relu", "tanh"), engines=QUICK, rounds=3, seconds=0.3,
@@ -137,7 +138,7 @@ class _Bench:
         table = whole_way.table(rows)
         left_out = f"\nNot installed and left out: {', '.join(missing)}." if missing else ""
         self._keep("answer_rounds", rows)
-        self._keep("answer", table, report.markdown(table) + left_out)
+        self._keep("answer", table, as_markdown(table) + left_out)
         if self.asked.out:
             whole_way.figure(table).on(format="png").save(self.asked.out, "answer")
 
@@ -162,23 +163,6 @@ class _Bench:
         table = report.ratios(rows)
         self._keep("schedule", table, report.by_shape(table))
 
-    def grid(self) -> None:
-        """Time a whole grid: measured in full for our program, scaled up from one step for the others."""
-        rounds, keep = min(3, self.asked.rounds), self.asked.keep_environment
-        uncut = whole.grid(rounds, studies.GRID_STEPS, self.say, keep_environment=keep)
-        budget = Budget(rounds, self.asked.seconds / 2)
-        rows = studies.grid(self.settings, self.teams, budget, self.say)
-        scaled = report.grid_seconds(rows, studies.GRID_STEPS, studies.GRID_SEEDS)
-        seconds = sorted(row["seconds"] for row in uncut)
-        middle = seconds[len(seconds) // 2]
-        scaled["ours_is_faster_by"] = scaled["median"] / middle
-        text = (
-            f"Ours, uncut and cold (`scripts/run.py`): {middle:.1f} s [{seconds[0]:.1f}–{seconds[-1]:.1f}]. "
-            "The others: measured steps times 300 steps and 5 seeds, and their building and compiling.\n\n"
-        )
-        self._keep("grid_uncut", uncut)
-        self._keep("grid", scaled, text + report.markdown(scaled))
-
     def probes(self) -> None:
         """Time what the records cost."""
         one = [case for case in self.cases if case.activation == self.asked.activations[0]]
@@ -188,7 +172,7 @@ class _Bench:
         table = table.merge(off[[*report.CELL, "off"]], on=report.CELL, validate="many_to_one")
         table["over_off"] = table["us"] / table["off"]
         shown = table[[*report.CELL, "engine", "us", "over_off"]]
-        self._keep("probes", shown, report.markdown(shown))
+        self._keep("probes", shown, as_markdown(shown))
 
     def stacks(self) -> None:
         """Time stacks of several sizes: how many runs are best trained together."""
@@ -196,17 +180,17 @@ class _Bench:
             studies.STACKED_SHAPES, self.asked.dtypes, self.teams, self.budget, self.say
         )
         table = _by_stack(rows)
-        self._keep("stacks", rows, report.markdown(table))
+        self._keep("stacks", rows, as_markdown(table))
 
     def start_up(self) -> None:
         """Time how soon the program answers."""
         import pandas as pd
 
         self.say("start-up")
-        rows = whole.start_up(self.budget.rounds)
+        rows = start_up.start_up(self.budget.rounds)
         times = pd.DataFrame(rows).groupby("what", sort=False)["ms"]
         table = times.agg(["median", "min", "max"]).reset_index()
-        self._keep("start_up", rows, report.markdown(table))
+        self._keep("start_up", rows, as_markdown(table))
 
     def _say_nothing(self, part: str) -> None:
         """Say that of a part nothing was timed."""

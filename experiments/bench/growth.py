@@ -1,17 +1,23 @@
-"""How seconds and memory grow with runs, depth, width and rows of `layers`, and by what law.
+"""How seconds and memory grow with runs, shapes, depth, width and rows of `layers`, and by what law.
 
     python -m experiments.bench.growth
     python -m experiments.bench.growth --along rows --most 1e6 --out growth
 
 Each size is measured in a process of its own, by the processor's time, which other programs on the machine
 change less than the wall's. A law is the power of the size that a measure grows with, fitted to the upper
-half of the sizes.
+half of the sizes. `runs` are trained twenty to a stack; `shapes` are runs of which no two share a shape, so
+that each is stored as a part of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.bench import results as report
-from experiments.bench import scale, short_page
+from experiments.bench import short_page
+from experiments.bench.start_up import ROOT
+from experiments.report.printed_tables import as_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +35,15 @@ if TYPE_CHECKING:
 OUT = Path("results") / "bench"
 SIZES = {
     "runs": (100, 1000, 10_000),
+    "shapes": (100, 1000),
     "depth": (10, 30, 100, 300, 1000),
     "width": (16, 64, 256, 1024),
     "rows": (10_000, 100_000, 1_000_000, 10_000_000),
 }
 STEPS, DEPTH = 20, 49  # of a run of the store with many rows: 20 watched steps of 50 layers
 RUNS_A_PART = 100
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "gelu")
+ALIKE = {"runs": 20, "shapes": 1}  # runs of one shape: a full stack, and each run alone
 FIGURE, READ = "ratio_by_depth", ("delta_norm", "dw_norm")
 
 
@@ -43,10 +54,44 @@ def question(**base: Any) -> dict[str, Any]:
     return {"question": "How?", "base": small | base, "watch": 3, "figures": [], "probes": probes}
 
 
+def sweep(runs: int, alike: int) -> dict[str, Any]:
+    """Return a config of so many small runs, `alike` of each shape; `runs` is a multiple of 5 × `alike`."""
+    shapes = runs // len(ACTIVATIONS) // alike
+    if shapes * alike * len(ACTIVATIONS) != runs:
+        raise ValueError(f"{runs} runs are no multiple of {len(ACTIVATIONS)} × {alike}")
+    axes = {
+        "activation": list(ACTIVATIONS),
+        "weight_decay": [i / 2**20 for i in range(shapes)],
+        "seed": list(range(alike)),
+    }
+    return question(depth=2, width=8, steps=5, lr=0.1) | {"sweep": axes, "watch": 2}
+
+
 def trained(asked: Mapping[str, Any]) -> dict[str, float]:
-    """Train and store a question in this process; return its processor seconds and peak memory."""
-    found = scale.planned_and_run(asked, 1)
-    return {"train: s": found["driver_cpu_s"], "train: MB": found["driver_mb"]}
+    """Plan, train, store and load a question in this process; return what it costs.
+
+    Planning and loading are timed by the wall, imports counted; training by the processor.
+    """
+    import resource
+
+    began = time.perf_counter()
+    from experiments.pipeline import experiment_of, load, plan_only, run_experiment
+    from experiments.sweeps.plan import ExecutionOptions
+    from experiments.sweeps.progress import Silent
+
+    experiment, options = experiment_of(asked), ExecutionOptions(1)
+    plan_only(experiment, options=options)
+    planned = time.perf_counter()
+    run_experiment(experiment, options, Silent())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    before = time.perf_counter()
+    load(experiment.name)
+    return {
+        "plan: s": planned - began,
+        "train: s": used.ru_utime + used.ru_stime,
+        "train: MB": used.ru_maxrss / 1024,  # Linux counts in KiB
+        "load again: s": time.perf_counter() - before,
+    }
 
 
 def stored(folder: str, rows: int) -> None:
@@ -95,7 +140,7 @@ def measured(along: str, size: int) -> dict[str, float]:
     """Return what a size costs: seconds of the processor and megabytes, by measure."""
     with tempfile.TemporaryDirectory() as folder:
         if along != "rows":
-            asked = scale.sweep(size, 20) if along == "runs" else question(**{along: size})
+            asked = sweep(size, ALIKE[along]) if along in ALIKE else question(**{along: size})
             return _elsewhere(folder, f"trained({asked!r})")
         _elsewhere(folder, f"stored({folder!r}, {size})")
         found = {}
@@ -105,7 +150,12 @@ def measured(along: str, size: int) -> dict[str, float]:
 
 
 def _elsewhere(folder: str, call: str) -> dict[str, Any]:
-    return scale.elsewhere(folder, call, "growth") or {}
+    """Return what a function of this module returns in a fresh process whose results lie in a folder."""
+    code = f"import json; from experiments.bench import growth as g; print(json.dumps(g.{call}))"
+    given = os.environ | {"VG_RESULTS": folder, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=given, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout) or {}
 
 
 def laws(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -146,7 +196,7 @@ def main(asked: Sequence[str] | None = None, say: Callable[[str], None] = print)
                 say(f"{along} {size:,}: " + ", ".join(f"{k} {v:,.1f}" for k, v in found.items()))
     report.write_csv(given.out, "growth_sizes", rows)
     report.write_csv(given.out, "growth", laws(rows))
-    say(report.markdown(laws(rows)))
+    say(as_markdown(laws(rows)))
     say(f"written: {short_page.write(given.out, about(), ['growth'])}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.bench.alternatives import PLAIN, SETTINGS
-from experiments.config.markdown import markdown_table
+from experiments.report.printed_tables import as_markdown
 from experiments.storage import files
 
 if TYPE_CHECKING:
@@ -57,25 +57,7 @@ def _medians(times: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame.add_suffix(suffix) for suffix, frame in kinds.items()], axis=1)
 
 
-def grid_seconds(rows: Sequence[Mapping[str, Any]], steps: int, seeds: int) -> pd.DataFrame:
-    """Return the seconds of the whole grid, scaled up: a cell's measured step times its steps and runs."""
-    import pandas as pd
-
-    times = pd.DataFrame(list(rows))
-    times["scaled"] = times["us"] * steps * seeds / 1e6 + times["preparing"] * (times["round"] >= 0)
-    total = times.groupby(["engine", "round"], sort=False)["scaled"].sum()
-    table = total.groupby(level="engine", sort=False).agg(["median", "min", "max"]).reset_index()
-    measured = times[["engine", "activation", "depth"]].drop_duplicates()
-    return table.assign(cells=table["engine"].map(measured["engine"].value_counts()))
-
-
 # Text -----------------------------------------------------------------------------------------------------
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """Return a frame as a Markdown table."""
-    rows = [[_shown(value) for value in row] for row in table.itertuples(index=False)]
-    return markdown_table(list(map(str, table.columns)), rows)
 
 
 def by_shape(table: pd.DataFrame) -> str:
@@ -86,7 +68,7 @@ def by_shape(table: pd.DataFrame) -> str:
         wide = cells.set_index(["engine", "activation"])["text"].unstack("activation")  # noqa: PD010  (texts)
         wide = wide.reindex(index=cells["engine"].unique(), columns=cells["activation"].unique()).fillna("–")
         parts.append(f"**{shape}, {dtype}**: µs a step and run, × plain, share of the limit\n")
-        parts.append(markdown(wide.reset_index()) + "\n")
+        parts.append(as_markdown(wide.reset_index()))
     return "\n".join(parts)
 
 
@@ -97,10 +79,6 @@ def _cell(row: pd.Series[Any]) -> str:
     if row["of_limit"] == row["of_limit"]:
         text += f", {row['of_limit']:.0%}"
     return text
-
-
-def _shown(value: Any) -> str:
-    return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
 def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> Path:

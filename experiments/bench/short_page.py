@@ -120,19 +120,6 @@ def answers(table: pd.DataFrame) -> str:
     return f"{said}\n\n{markdown_table(head, rows)}"
 
 
-def grid(table: pd.DataFrame) -> str:
-    """Seconds of the grid of 100 runs with every step recorded."""
-    rows = [
-        [row.engine, f"{row.median:,.1f} [{row.min:,.1f}–{row.max:,.1f}]", f"{row.ours_is_faster_by:.2f}"]
-        for row in table.itertuples()
-    ]
-    said = (
-        "Ours is measured uncut, process start and storing included; the others are scaled up from their "
-        "steps, with building and compiling."
-    )
-    return f"{said}\n\n{markdown_table(['engine', 'seconds', 'over ours, uncut'], rows)}"
-
-
 def probes(table: pd.DataFrame) -> str:
     """What records cost: a step with them over a step without."""
     wide = table.pivot_table(index=["shape", "dtype"], columns="engine", values="over_off", sort=False)
@@ -174,7 +161,6 @@ PARTS: Mapping[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "answer": ("Time to an answer", answers),
     "schedule": ("The step, recorded at the default schedule", steps),
     "steps": ("The step, with records at every step", steps),
-    "grid": ("A grid of 100 runs, every step recorded", grid),
     "probes": ("What records cost", probes),
     "growth": ("How it grows", growth),
     "start_up": ("Start", start_up),

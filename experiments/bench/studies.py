@@ -7,20 +7,13 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from experiments.bench.alternatives import LIMIT, PLAIN, SETTINGS, Setting
+from experiments.bench.alternatives import LIMIT, SETTINGS, Setting
 from experiments.bench.timing import Budget, Cell, Say, Teams, interleaved, variant
 from experiments.bench.workload import Case, Shape
 
 SHAPES = ("10x64", "50x128", "10x512", "784-10x256")
 DTYPES = ("float32", "float64")
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
-
-GRID_ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
-GRID_DEPTHS, GRID_WIDTH, GRID_SEEDS, GRID_STEPS = (2, 5, 10, 20, 50), 64, 5, 300
-GRID_ENGINES = (
-    "ours, 2 processes", PLAIN, f"{PLAIN}, 2 processes", "PyTorch stacked bmm, 2 processes",
-    "JAX vmap scan, 2 pinned processes", f"{LIMIT}, 2 processes",
-)  # fmt: skip
 
 SCHEDULED = (f"{LIMIT}, 2 processes", "ours, 2 processes", "JAX vmap scan, 2 pinned processes")
 
@@ -38,15 +31,6 @@ def steps(cases: Sequence[Case], settings: Sequence[Setting], teams: Teams, budg
         cells = [Cell(setting, case) for setting in settings if setting.can(case.activation)]
         rows += interleaved(cells, teams, budget, say)
     return rows
-
-
-def grid(settings: Sequence[Setting], teams: Teams, budget: Budget, say: Say) -> Rows:
-    """Return every engine of GRID_ENGINES at every cell of the grid: 4 activations × 5 depths × 5 seeds."""
-    cases = [
-        Case(Shape(depth, GRID_WIDTH), "float32", activation, GRID_SEEDS)
-        for activation, depth in product(GRID_ACTIVATIONS, GRID_DEPTHS)
-    ]
-    return steps(cases, [s for s in settings if s.name in GRID_ENGINES], teams, budget, say)
 
 
 def probes(cases: Sequence[Case], teams: Teams, budget: Budget, say: Say) -> Rows:

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.bench.answer_task import LAYERS, Task
 from experiments.bench.ours import seconds_of_products
+from experiments.bench.start_up import ROOT, RUN
 from experiments.bench.timing import Say
-from experiments.bench.whole import ROOT, RUN
 from experiments.bench.workers import THREADS, environment
 from experiments.bench.workload import TEXTS
 from experiments.config import Experiment, from_mapping, load, to_mapping

@@ -61,11 +61,6 @@ class Shape:
         """(inputs, hidden …, classes)."""
         return (self.inputs, *[self.width] * self.depth, CLASSES)
 
-    def flop(self, batch: int) -> float:
-        """Of the matrix products of a step: three a layer, two in the first."""
-        weights = [a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)]
-        return 2.0 * batch * (3 * sum(weights) - weights[0])
-
 
 @dataclass(frozen=True)
 class Case:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from experiments.analysis.wording import count, number
+from experiments.analysis.wording import number
 from experiments.claims.evidence import FEWEST_SEEDS, MORE_SEEDS, Evidence, Role, Side
-from experiments.claims.verdict import Undecided
 
 if TYPE_CHECKING:
     from experiments.storage.records import Records
@@ -295,11 +294,3 @@ def by_seed(
     """For each setting of the fields `by`: what `measure` makes of every seed's run, in the seeds' order."""
     for key, runs in records.runs.groupby(by, sort=False):
         yield key, [measure(run) for run in runs.sort_values("seed").itertuples()]
-
-
-def enough_seeds(records: Records) -> None:
-    """That there are seeds to judge by, before networks are drawn for them; else Undecided."""
-    seeds = records.runs["seed"].nunique()
-    if seeds < FEWEST_SEEDS:
-        listed = ", ".join(map(str, range(FEWEST_SEEDS)))
-        raise Undecided(f"{count(seeds, 'seed')} of at least {FEWEST_SEEDS}", f"seed: [{listed}]")

@@ -29,6 +29,7 @@ Role = Literal["claim", "control", "check", "aside"]
 FEWEST_SEEDS = 6  # their range covers the median with probability 1 − 2⁻⁵ = 97 %
 BY_CHANCE = 0.05  # how probable it may be that chance decides any of a verdict's settings
 MORE_SEEDS = "seed: more of them"
+SEEDS = f"seed: [{', '.join(map(str, range(FEWEST_SEEDS)))}]"  # a config's line with enough of them
 ALL_RUNS = "sweep: every setting that the claim compares"
 ALL_VALUES = "lr, init or steps: such that every run has a value"
 SIGNS = {"below": "<", "above": ">", "exactly": "=", "": ""}
@@ -187,6 +188,11 @@ def _range(values: np.ndarray) -> tuple[float, float, float]:
         return float(np.median(values)), float(values.min()), float(values.max())
 
 
+def claimed(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Return the evidence of what the claim itself says."""
+    return [e for e in evidence if e.role == "claim"]
+
+
 def told(values: Iterable[float]) -> str:
     """Median, range and number of values for a sentence: ``0.236 (0.233 to 0.239, n = 6)``.
 
@@ -210,7 +216,7 @@ def margin(comparisons: int, n: int) -> float:
 def corrected(evidence: Iterable[Evidence]) -> tuple[tuple[Evidence, ...], int]:
     """The evidence with what is too close to its bound left open, and how many comparisons decide."""
     found = tuple(evidence)
-    comparisons = sum(e.role == "claim" and e.by_chance for e in found)
+    comparisons = sum(e.by_chance for e in claimed(found))
     return (
         tuple(e.clear_by(margin(comparisons, e.n)) if e.role == "claim" else e for e in found),
         comparisons,

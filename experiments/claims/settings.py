@@ -12,8 +12,7 @@ import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, first_to_last, varying
 from experiments.analysis.selection import at_last_step, own_best
-from experiments.analysis.wording import count
-from experiments.claims.verdict import FEWEST_SEEDS, Undecided
+from experiments.claims.verdict import Undecided, enough_seeds
 from mlp.activations import ACTIVATIONS, activation
 from mlp.initialisers import bias_variance, weight_variance
 
@@ -85,11 +84,7 @@ def enough(runs: pd.DataFrame) -> None:
     """Check that there is a grid of learning rates to choose from, and seeds enough to judge."""
     if runs["lr"].nunique() < 2:
         raise Undecided("one learning rate, where each setting is judged at its own best", "lr: a list")
-    if runs["seed"].nunique() < FEWEST_SEEDS:
-        listed = ", ".join(map(str, range(FEWEST_SEEDS)))
-        raise Undecided(
-            f"{count(runs['seed'].nunique(), 'seed')} of at least {FEWEST_SEEDS}", f"seed: [{listed}]"
-        )
+    enough_seeds(runs)
 
 
 def trained(runs: pd.DataFrame) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 from experiments.analysis.ratios import is_recorded
 from experiments.analysis.wording import count
 from experiments.claims.declarations import CLAIMS, rule_of
-from experiments.claims.evidence import FEWEST_SEEDS, Evidence, Role, Side, corrected, margin
+from experiments.claims.evidence import FEWEST_SEEDS, SEEDS, Evidence, Role, Side, claimed, corrected, margin
 from experiments.config.kinds import probe_kind
 from experiments.storage.blame import blamed
 
@@ -34,19 +34,9 @@ if TYPE_CHECKING:
     from experiments.storage.records import Records
 
 __all__ = [
-    "FEWEST_SEEDS",
-    "Evidence",
-    "Role",
-    "Side",
-    "Status",
-    "Undecided",
-    "Verdict",
-    "decide",
-    "decide_parts",
-    "judge",
-    "require",
-    "table",
-]
+    "FEWEST_SEEDS", "Evidence", "Role", "Side", "Status", "Undecided", "Verdict", "decide", "decide_parts",
+    "enough_seeds", "judge", "require", "table",
+]  # fmt: skip
 
 Status = Literal["supported", "conditional", "contradicted", "inconclusive"]
 Condition = str | Callable[[Sequence[Evidence]], str]
@@ -89,17 +79,16 @@ class Verdict:
     @property
     def lead(self) -> Evidence:
         """The evidence that stands for all in a table of verdicts."""
-        own = [e for e in self.evidence if e.role == "claim"]
-        return (own or [*self.evidence, Evidence.single("", np.nan, 0, np.nan, None)])[0]
+        return (claimed(self.evidence) or [*self.evidence, Evidence.single("", np.nan, 0, np.nan, None)])[0]
 
     @property
     def chance(self) -> str:
         """How many comparisons the verdict rests on, and what chance can do among them."""
-        own = [e for e in self.evidence if e.by_chance and e.role == "claim" and not e.few]
-        counts = [e.n for e in own if e.sampled]
+        chancy = [e for e in claimed(self.evidence) if e.by_chance and not e.few]
+        counts = [e.n for e in chancy if e.sampled]
         if not counts:
             told = f"It rests on {count(self.comparisons, 'comparison')}. What each allows for chance"
-            return f"{told} stands beside it." if own else ""
+            return f"{told} stands beside it." if chancy else ""
         n = max(min(counts), FEWEST_SEEDS)
         at_the_bound = f"{100 * 2.0 ** (1 - n):.2g} %"
         words = (
@@ -160,9 +149,9 @@ def _settings(
 ) -> list[list[Evidence]]:
     """The claim's own evidence, by setting."""
     if setting_of is None:
-        return [[e] for e in _own(found)]
+        return [[e] for e in claimed(found)]
     settings: dict[str, list[Evidence]] = {}
-    for e in _own(found):
+    for e in claimed(found):
         settings.setdefault(setting_of(e), []).append(e)
     return list(settings.values())
 
@@ -181,14 +170,10 @@ def _words(status: Status, found: Sequence[Evidence], condition: Condition) -> s
     return "; ".join(filter(None, parts))
 
 
-def _own(evidence: Iterable[Evidence]) -> list[Evidence]:
-    return [e for e in evidence if e.role == "claim"]
-
-
-def _listed(evidence: Iterable[Evidence]) -> str:
+def _listed(evidence: Sequence[Evidence]) -> str:
     """Where it holds, where it fails and where it is open."""
-    own, words = _own(evidence), {True: "holds for", False: "fails for", None: "open for"}
-    sides = {word: [e.setting for e in own if e.holds is side] for side, word in words.items()}
+    words = {True: "holds for", False: "fails for", None: "open for"}
+    sides = {word: [e.setting for e in claimed(evidence) if e.holds is side] for side, word in words.items()}
     return "; ".join(f"{word} {', '.join(some)}" for word, some in sides.items() if some)
 
 
@@ -203,15 +188,14 @@ def _why_not(found: Sequence[Evidence], open_: Sequence[Evidence]) -> str:
 
     open_: what is open of the claim's own evidence and can still change the status.
     """
-    if not _own(found):
+    if not claimed(found):
         return "nothing was measured; change the config: add the settings that the claim compares"
     guards = [e for e in found if e.role in ("control", "check")]
     for e in guards:
         if e.holds is False:
             return f"the {e.role} failed: {e.sentence()}"
-    if few := [e for e in (*_own(found), *guards) if e.few]:
-        seeds = f"seed: [{', '.join(map(str, range(FEWEST_SEEDS)))}]"
-        changes = dict.fromkeys(e.to_change or seeds for e in few)
+    if few := [e for e in (*claimed(found), *guards) if e.few]:
+        changes = dict.fromkeys(e.to_change or SEEDS for e in few)
         return f"{_reasons(few)}; change the config: {'; '.join(changes)}"
     if open_:
         changes = "; ".join(dict.fromkeys(e.to_change for e in open_ if e.to_change))
@@ -281,6 +265,12 @@ def require(probe: str, records: Records) -> None:
     """That the probe was recorded, whatever its options; else Undecided."""
     if not is_recorded(records, probe):
         raise Undecided(f"{probe} was not recorded", f"{probe_kind(probe)}s: add {probe}")
+
+
+def enough_seeds(runs: pd.DataFrame) -> None:
+    """That there are seeds to judge by, before networks are drawn for them; else Undecided."""
+    if (seeds := runs["seed"].nunique()) < FEWEST_SEEDS:
+        raise Undecided(f"{count(seeds, 'seed')} of at least {FEWEST_SEEDS}", SEEDS)
 
 
 def table(verdicts: Iterable[Verdict]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments import config
+from experiments.analysis.ratios import fields_before, setting_in_words
 from experiments.cli.status import OK
 from experiments.config import ConfigError, Experiment
 from experiments.config.matching import only_checks
@@ -139,10 +140,10 @@ def _diagnose(given: Namespace) -> int:
         names.append("cures.csv")
     gallery = Gallery(store, records)  # so that a later run.py keeps the cures that were tried
     gallery.keep("diagnosis.csv", {"diagnosis.csv": table.to_csv(index=False).encode()})
-    fields = list(table.columns[: table.columns.get_loc("rank")])
+    fields = fields_before(table, "rank")
     for row in table.to_dict("records"):
         if row["rank"] == 1 and fields:
-            say("\n" + ", ".join(f"{name} {row[name]}" for name in fields))
+            say("\n" + setting_in_words(fields, [row[name] for name in fields]))
         say(f"  {row['sentence']}")
     say("\nwritten: " + ", ".join(str(store.folder / name) for name in names))
     return OK

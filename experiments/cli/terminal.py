@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.ratios import fields_before
 from experiments.analysis.wording import count, duration, number, printable
 from experiments.cli.narrow import Column, fitting, show
 from experiments.cli.status import any_encoding
@@ -118,7 +119,7 @@ class Terminal:
 
     def summary(self, table: pd.DataFrame) -> None:
         """Show a row per group of runs that differ in the seed: median and range of each quantity."""
-        keys = list(table.columns[: table.columns.get_loc("n")])
+        keys = fields_before(table, "n")
         counts = [name for name in COUNTS if table[name].any()]
         quantities = [name for name in SHOWN if name in table and table[name].notna().any()]
         rows = table.head(MOST_ROWS).to_dict("records")
@@ -129,7 +130,7 @@ class Terminal:
 
     def frontier(self, table: pd.DataFrame, goal: str) -> None:
         """Show a row per setting: the depth that half of its seeds reach, theory's, and the run counts."""
-        keys = list(table.columns[: table.columns.get_loc("frontier")])
+        keys = fields_before(table, "frontier")
         rows = table.head(MOST_ROWS).to_dict("records")
         cells: dict[str, list[str]] = {
             "depth": [number(r["frontier"]) if r["frontier"] == r["frontier"] else r["remark"] for r in rows],

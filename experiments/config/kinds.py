@@ -229,7 +229,7 @@ class Name:
         return {"anyOf": [*([plain] if plain["enum"] else []), *described, pattern]}
 
     def __str__(self) -> str:
-        return f"the name of {'an' if self.kind[0] in 'aio' else 'a'} {self.kind}"
+        return table(self.kind).words
 
 
 def _ranges(names: Registry, name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from experiments.config.kinds import Name, table
-from experiments.config.run_filter import no_such_run, wanted
+from experiments.config.run_filter import listed, no_such_run, told_twice, wanted
 from experiments.config.vocabulary import Experiment, Run, keys_of
 from mlp.registry import Registry, parse_call
 
@@ -41,16 +41,9 @@ def figure_fault(text: str, experiment: Experiment) -> str:
     figures = table("figure")
     name, given = figures.parse(text)
     options = {key: p.default for key, p in figures.options(name).items()} | given
-    told = set(_listed(options.get("hue"))) & set(_listed(options.get("facet")))
-    if told:
-        return f"{min(told)} is told by the colour (hue) and by panels (facet): one of them will do"
-    if crossed := set(_listed(options.get("hue"))) & set(getattr(figures[name], "along", ())):
-        return f"hue={min(crossed)}: that is along an axis of this figure, so no colour can tell it"
-    return _not_met(options.get("where") or "", experiment)
-
-
-def _listed(names: Any) -> list[str]:
-    return [names] if isinstance(names, str) else list(names or ())
+    along = getattr(figures[name], "along", ())
+    fault = told_twice(options.get("hue"), options.get("facet"), along)
+    return fault or _not_met(options.get("where") or "", experiment)
 
 
 def _not_met(where: str, experiment: Experiment) -> str:
@@ -93,7 +86,7 @@ def claim_fault(text: str, experiment: Experiment) -> str:
         if not field or value == claims.options(name)[key].default:
             continue
         there = values_of(field, experiment)
-        for each in _listed(value):
+        for each in listed(value):
             if each not in there:
                 return f"{key}: {no_such_run(field, each, there)}"
     return ""

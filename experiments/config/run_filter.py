@@ -1,4 +1,4 @@
-"""Which runs are meant by a text such as ``runs(depth=[10, 50], init=normal(std=0.01))``.
+"""Which runs a figure or claim is about: a text such as ``runs(depth=[10, 50], init=normal(std=0.01))``.
 
 Each value is read as the config's key of that name is, so that it is compared in the one spelling that the
 records have: ``normal(std=0.01)`` is ``normal``, whose default that is.
@@ -48,6 +48,20 @@ def _values(field: str, given: Any) -> Any:
     if not values:
         raise RegistryError(f"{field}: an empty list, which no run has a value of")
     return values
+
+
+def listed(names: Any) -> list[str]:
+    """Return the names of an option that may be one name, several or none."""
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def told_twice(hue: Any, facet: Any, across: Iterable[str]) -> str:
+    """Say which field a figure would tell in two ways: by its colour and by panels or an axis; "" if none."""
+    if both := set(listed(hue)) & set(listed(facet)):
+        return f"{min(both)} is told by the colour (hue) and by panels (facet): one of them will do"
+    if crossed := set(listed(hue)) & set(across):
+        return f"hue={min(crossed)}: that is along an axis of this figure, so no colour can tell it"
+    return ""
 
 
 def no_such_run(field: str, value: Any, there: Iterable[Any]) -> str:

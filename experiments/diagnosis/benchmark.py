@@ -10,7 +10,6 @@ and a half that is looked at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,8 @@ from experiments.diagnosis.operators import OPERATORS
 from experiments.diagnosis.rule_sets import PROBES_READ, RULE_SETS, alarmed_from, first_alarm
 from experiments.diagnosis.signals import NEEDED, Signals, signals
 from experiments.diagnosis.yardstick import falls_short, shortfall, yardstick
-from experiments.sweeps.executors import Here, Workers, cores, ending
-from experiments.sweeps.in_memory import train_in_memory
+from experiments.sweeps.executors import cores
+from experiments.sweeps.in_memory import in_order, train_in_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,8 +218,9 @@ def benchmark(
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    found = 0
-    for each in _in_order(_drawn(seed, half), half, jobs or cores()):
+    found, workers = 0, jobs or cores()
+    ahead = 1 if workers == 1 else 4 * workers  # so that no worker waits for a slow setting
+    for each in in_order(of_base, ((run, half) for run in _drawn(seed, half)), workers, ahead):
         if each:
             rows += [{"base": found} | row for row in each]
             found += 1
@@ -253,15 +253,3 @@ def healthy_settings(wanted: int, seed: int = 0) -> list[Run]:
 def _is_healthy(base: Run, half: str) -> bool:
     best = yardstick(base.dataset, base.loss, base.batch)
     return not any(falls_short(s, best) for s in _signals(seeds(base, half, "screened"), None))
-
-
-def _in_order(settings: Iterator[Run], half: str, workers: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of each setting in the order of drawing; a few are worked on at a time."""
-    pool = Here() if workers == 1 else Workers(workers)
-    ahead = 1 if workers == 1 else 4 * workers  # so that no worker waits for a slow setting
-    with ending(pool):
-        waiting: list[Future[list[dict[str, Any]]]] = []
-        while True:
-            while len(waiting) < ahead:
-                waiting.append(pool.submit(of_base, next(settings), half))
-            yield waiting.pop(0).result()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments import config
+from experiments.analysis.ratios import fields_before
 from experiments.analysis.score import score_of
 from experiments.config import Recording, Run, keys_of
 from experiments.diagnosis.cures import cures
@@ -50,7 +51,7 @@ def confirm(
     """
     import pandas as pd
 
-    fields = list(table.columns[: table.columns.get_loc("rank")])
+    fields = fields_before(table, "rank")
     findings, tried = table.copy(), []
     for index, row in table.iterrows():
         if row["rank"] != 1 or row["mechanism"] == "healthy":

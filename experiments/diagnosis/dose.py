@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.analysis.ratios import by_setting, fields_before, setting_in_words
 from experiments.config import ConfigError, Run
 from experiments.diagnosis.benchmark import HARMLESS
 from experiments.diagnosis.confirmation import reached_by
@@ -79,11 +80,11 @@ def _middle(values: np.ndarray) -> tuple[float, float, float]:
 
 def too_many(table: pd.DataFrame) -> list[str]:
     """Return a sentence per setting: how many dead units per layer it bears, and what more of them cost."""
-    fields = list(table.columns[: table.columns.get_loc("dead")])
+    fields = fields_before(table, "dead")
     found = []
-    for key, group in table.groupby(fields, sort=False) if fields else [((), table)]:
+    for key, group in by_setting(table, fields):
         costly = group[group["cost"] > HARMLESS]
-        name = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True)) or "This setting"
+        name = setting_in_words(fields, key, "This setting")
         if costly.empty:
             last = group.iloc[-1]
             found.append(

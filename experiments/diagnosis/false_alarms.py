@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +14,8 @@ from experiments.diagnosis.benchmark import FIELDS, HARMLESS, INITS, RECORDING
 from experiments.diagnosis.rule_sets import RULE_SETS
 from experiments.diagnosis.signals import Signals, signals
 from experiments.diagnosis.yardstick import yardstick
-from experiments.sweeps.executors import Here, Workers, cores, ending
-from experiments.sweeps.in_memory import train_in_memory
+from experiments.sweeps.executors import cores
+from experiments.sweeps.in_memory import in_order, train_in_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,9 @@ def healthy_networks(
     import pandas as pd
 
     rows: list[dict[str, object]] = []
-    drawn = 0
-    for part in _in_parts(_settings(), jobs or cores()):
+    drawn, workers, settings = 0, jobs or cores(), _settings()
+    parts = ((list(islice(settings, AT_ONCE)),) for _ in count())
+    for part in in_order(of_settings, parts, workers, 2 * workers):
         drawn += SEEDS * AT_ONCE
         rows += part
         if len(rows) >= wanted:
@@ -75,17 +76,6 @@ def _drawn(rng: np.random.Generator) -> Run:
         dataset=str(rng.choice(DATASETS)), norm=norm, residual=residual, optimiser=optimiser, lr=lr,
         steps=300, batch=64, dtype="float32",
     )  # fmt: skip
-
-
-def _in_parts(settings: Iterator[tuple[int, Run]], workers: int) -> Iterator[list[dict[str, object]]]:
-    """Yield the rows of each part of the settings in the order of drawing."""
-    pool = Here() if workers == 1 else Workers(workers)
-    with ending(pool):
-        waiting = []
-        while True:
-            while len(waiting) < 2 * workers:
-                waiting.append(pool.submit(of_settings, list(islice(settings, AT_ONCE))))
-            yield waiting.pop(0).result()
 
 
 def of_settings(settings: list[tuple[int, Run]]) -> list[dict[str, object]]:

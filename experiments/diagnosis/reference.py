@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments import datasets
-from experiments.analysis.ratios import first_to_last, hidden, varying
+from experiments.analysis.ratios import (
+    by_setting,
+    fields_before,
+    first_to_last,
+    hidden,
+    setting_in_words,
+    varying,
+)
 from experiments.config import ConfigError, Recording, Run
 from experiments.storage.recorded import RECORDED
 from experiments.storage.records import run_of
@@ -171,7 +178,7 @@ def against_reference(
     starts = starts.merge(records.runs[["run_id", *fields]], on="run_id")
     drawn: dict[Any, Reference] = {}
     rows = []
-    for key, group in starts.groupby(fields, sort=False, dropna=False) if fields else [((), starts)]:
+    for key, group in by_setting(starts, fields):
         if group.empty:
             continue
         row = records.runs[records.runs["run_id"] == group["run_id"].iloc[0]].iloc[0].to_dict()
@@ -217,10 +224,10 @@ def reference_advice(table: pd.DataFrame) -> list[str]:
     """Return a sentence per setting of `against_reference`: what is unusual, and whether usual is healthy."""
     if table.empty:
         return ["There is no hidden layer whose values before training could be compared."]
-    fields = list(table.columns[: table.columns.get_loc("layer")])
+    fields = fields_before(table, "layer")
     found = []
-    for key, group in table.groupby(fields, sort=False) if fields else [((), table)]:
-        name = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True)) or "These networks"
+    for key, group in by_setting(table, fields):
+        name = setting_in_words(fields, key, "These networks")
         odd, healthy = group[~group["usual"]], group["healthy"].iloc[0]
         state = "healthy" if healthy else "not healthy at this depth"
         state = "that of too few layers to judge" if healthy is None else state

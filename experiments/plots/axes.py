@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from experiments.analysis.ratios import log10_of
 from experiments.plots.style import faint, points, show, spread
 
 if TYPE_CHECKING:
@@ -47,16 +48,16 @@ def reach(medians: Array, scale: str) -> tuple[float, float]:
 
 
 def log_axis(
-    panels: Sequence[Axes], values: Array, guide: float | None = None, *, exponents: bool = False
+    axes: Axes, values: Array, guide: float | None = None, *, exponents: bool = False
 ) -> float | None:
-    """Give panels one logarithmic y axis over all of `values` and the guide.
+    """Give a panel a logarithmic y axis over all of `values` and the guide.
 
     Exact zeros have no place on such an axis; where there are any, a floor under the smallest number is
     marked 0 to carry them, and its height returned. Values that are not finite do not stretch the axis.
     exponents: values, guide and all that is drawn are log10 of what the ticks say, which no number is too
     small for; −inf is an exact zero.
     """
-    logs = np.asarray(values, float) if exponents else _log10(np.asarray(values, float))
+    logs = np.asarray(values, float) if exponents else log10_of(np.asarray(values, float))
     seen = logs[np.isfinite(logs)]
     if guide is not None:
         seen = np.append(seen, guide if exponents else log10(guide))
@@ -72,20 +73,13 @@ def log_axis(
         ticks, labels = (ticks, labels) if seen.size else ([], [])
         ticks, labels = [ground, *ticks], ["0", *labels]
     bottom, top, ground, *ticks = (e if exponents else 10.0**e for e in (bottom, top, ground, *ticks))
-    for axes in panels:
-        axes.set_yscale("linear" if exponents else "log")
-        axes.set_ylim(bottom, top)
-        axes.set_yticks(ticks, labels)
-        axes.minorticks_off()
-        if zeros:
-            axes.axhline(ground, color=faint(axes), linewidth=1, dashes=(2, 2), label="_floor", zorder=1)
+    axes.set_yscale("linear" if exponents else "log")
+    axes.set_ylim(bottom, top)
+    axes.set_yticks(ticks, labels)
+    axes.minorticks_off()
+    if zeros:
+        axes.axhline(ground, color=faint(axes), linewidth=1, dashes=(2, 2), label="_floor", zorder=1)
     return ground if zeros else None
-
-
-def _log10(values: Array) -> Array:
-    """−inf of a zero, NaN of what is negative."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(values)
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
@@ -120,8 +114,8 @@ def plainly(number: float) -> str:
     return power(int(exponent)) if digit == "1" else f"{digit}·{power(int(exponent))}"
 
 
-def linear_axis(panels: Sequence[Axes], values: Array, least: float = 0.0) -> None:
-    """Give panels one linear y axis over all finite `values`, `least` high at least.
+def linear_axis(axes: Axes, values: Array, least: float = 0.0) -> None:
+    """Give a panel a linear y axis over all finite `values`, `least` high at least.
 
     So that the scatter of what does not differ is not drawn as large as a difference.
     """
@@ -131,16 +125,14 @@ def linear_axis(panels: Sequence[Axes], values: Array, least: float = 0.0) -> No
     short = max(0.0, least - (high - low)) / 2
     low, high = low - short, high + short
     pad = 0.06 * (high - low) or max(abs(high) * 0.1, 0.1)
-    for axes in panels:
-        axes.set_ylim(low - pad, high + pad)
-        axes.locator_params(axis="y", nbins=5)
+    axes.set_ylim(low - pad, high + pad)
+    axes.locator_params(axis="y", nbins=5)
 
 
-def share_axis(panels: Sequence[Axes], values: Array) -> None:
-    """Give panels a y axis for fractions, 0 to 1 whatever the values."""
-    for axes in panels:
-        axes.set_ylim(-0.03, 1.03)
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+def share_axis(axes: Axes) -> None:
+    """Give a panel a y axis for fractions, 0 to 1 whatever the values."""
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
 
 
 def layer_ticks(last: int) -> list[int]:

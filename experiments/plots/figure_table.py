@@ -15,7 +15,7 @@ All figures have `panels`, `style`, `theme`, `format` and `size` besides, see `L
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -82,9 +82,8 @@ def with_look(function: Callable[..., Picture | Figure]) -> Callable[..., Pictur
 
 def _finished(drawn: Figure, function: Callable[..., Any], canvas: Canvas) -> Picture:
     """Return a picture of a matplotlib Figure that a function of a user's own has drawn."""
-    subtitle, guide = sentences(function)
-    words = Words(subtitle, "", guide)
-    return Picture(words, (Panel("", _untouched),), canvas=canvas, finished=(drawn,))
+    panels = (Panel("", _untouched),)
+    return Picture(words_of(function, ""), panels, canvas=canvas, finished=(drawn,))
 
 
 def _untouched(axes: Axes, scale: Any) -> None:
@@ -95,6 +94,12 @@ def sentences(figure: Callable[..., Any]) -> tuple[str, str]:
     """What a figure plots and how to read it: the first two paragraphs of its docstring."""
     subtitle, guide, *_ = [*doc_of(figure).split("\n\n"), "", ""]
     return " ".join(subtitle.split()).rstrip("."), " ".join(guide.split())
+
+
+def words_of(figure: Callable[..., Any], finding: str, notes: Iterable[str] = ()) -> Words:
+    """Return what a figure says: a finding, or where there is none what is plotted, the rest under it."""
+    subtitle, guide = sentences(figure)
+    return Words(finding or subtitle, subtitle if finding else "", guide, tuple(notes))
 
 
 FIGURES = _Figures("figure")

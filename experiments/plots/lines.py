@@ -12,9 +12,9 @@ import numpy as np
 
 from experiments.plots import axes, style
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import sentences
+from experiments.plots.figure_table import words_of
 from experiments.plots.labels import Line, broken, label_lines
-from experiments.plots.panels import Panel, Words
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import BARE, Column, View, groups, name_of, settings_of
 
@@ -52,13 +52,12 @@ def draw_lines(
     there = [i for i, (_, column) in enumerate(cells) if _known(column)]
     order = _answering(view, keys, columns, [*few] or [*range(len(columns))], settings)
     kept = [i for i in order if i in there] or there or [0]
-    subtitle, guide = sentences(figure)
     medians = [column.curves for column in columns] if over_seeds else []
     said = [*notes(view, medians), *_left_out(panels, there)]
     said += view.left_out_of_names() + _said_of_zeros(columns) + _said_of_cuts(panels, columns[0].scale)
     shown = there or [0]
     return Picture(
-        Words(view.shortened(finding) or subtitle, subtitle if finding else "", guide, tuple(said)),
+        words_of(figure, view.shortened(finding), said),
         tuple(panels[i] for i in shown), tuple(shown.index(i) for i in kept[:MOST_FEW]),
         across=_across(len(columns)), legend=partial(_keys, columns, marks),
     )  # fmt: skip
@@ -136,11 +135,11 @@ def _set_y(panel: Axes, fit: Fit, column: Column) -> float | None:
     """The y axis of a panel; returns the height at which an exact 0 is drawn, if it has one."""
     panel.set_ylabel(column.label)
     if column.zero is not None:
-        return axes.log_axis([panel], fit.values, column.guide, exponents=column.scale == "log10")
+        return axes.log_axis(panel, fit.values, column.guide, exponents=column.scale == "log10")
     if column.scale == "share":
-        axes.share_axis([panel], fit.values)
+        axes.share_axis(panel)
     else:
-        axes.linear_axis([panel], fit.values, column.least)
+        axes.linear_axis(panel, fit.values, column.least)
     return None
 
 

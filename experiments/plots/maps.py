@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.analysis.ratios import log10_of
 from experiments.plots import axes, style
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import sentences
-from experiments.plots.panels import Bar, Panel, Words
+from experiments.plots.figure_table import words_of
+from experiments.plots.panels import Bar, Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import Column, View, name_of, settings_of
 
@@ -50,12 +51,11 @@ def draw_maps(
     chosen = [cells.index(cell) for cell in few] or [*there]
     apart = {i: drawn[i].spread() for i in chosen}
     order = sorted(chosen, key=lambda i: -apart[i]) if not few else chosen
-    subtitle, guide = sentences(figure)
     said = notes(view, [column.curves for column in columns], interval="")
     lost = len(panels) - len(there)
     said += [f"Left out, for there is nothing to show: {lost} maps."] * bool(lost)
     return Picture(
-        Words(finding or subtitle, subtitle if finding else "", guide, tuple(said)),
+        words_of(figure, finding, said),
         tuple(panels[i] for i in there),
         tuple(there.index(i) for i in order if i in there)[:4],
         across=len(columns) if len(columns) > 1 else WIDE, legend=colours.legend,
@@ -135,6 +135,4 @@ class Shades:
 
 def _exponents(values: np.ndarray, zero: float) -> np.ndarray:
     """log10 of values, which they are already where an exact zero is −inf."""
-    if zero:
-        return values
-    return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
+    return values if zero else log10_of(values)

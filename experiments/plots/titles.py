@@ -18,12 +18,8 @@ from experiments.plots.views import BARE, View, groups, rows_where
 if TYPE_CHECKING:
     import pandas as pd
 
-SPOKEN = {
-    "relu": "ReLU",
-    "selu": "SELU",
-    "elu": "ELU",
-    "gelu": "GELU",
-}  # in a sentence; labels stay as they are
+# How a sentence writes them; labels stay as they are.
+SPOKEN = {"relu": "ReLU", "selu": "SELU", "elu": "ELU", "gelu": "GELU"}
 EVEN = 0.1  # a factor per layer this near to 1 neither vanishes nor explodes
 WITHIN = 1.0  # unless it has grown or shrunk by more powers of ten than this over all layers
 NOTHING = "No finite value: nothing can be said"
@@ -72,9 +68,8 @@ def _value(field: str, value: Any, *, alone: bool) -> str:
 
 def sentence(text: str) -> str:
     """A text with a capital at its start, where that is a plain word; a call-text stays as it is written."""
-    return (
-        text[:1].upper() + text[1:] if text.split(" ")[0].removesuffix("’s").rstrip(":,").isalpha() else text
-    )
+    is_plain = text.split(" ")[0].removesuffix("’s").rstrip(":,").isalpha()
+    return text[:1].upper() + text[1:] if is_plain else text
 
 
 def under(names: Sequence[str], values: Sequence[Any], text: str) -> str:
@@ -136,9 +131,7 @@ def apart(
     return under(*setting, text)
 
 
-def passed_back(
-    factors: Sequence[Case], ratios: dict[str, tuple[float, float]], layers: int, when: str = ""
-) -> str:
+def passed_back(factors: Sequence[Case], ratios: dict[str, tuple[float, float]], layers: int) -> str:
     """What becomes of the gradient on its way back through so many hidden layers.
 
     factors: per layer, by setting. ratios: first over last hidden layer, and its log10, by the same names.
@@ -146,22 +139,19 @@ def passed_back(
     gone = [name for name, (value, log) in ratios.items() if value == 0 and log == float("-inf")]
     if gone:
         return sentence(
-            f"{_listed(gone)} passes nothing back: in layer 1 of {layers} the gradient is exactly 0{when}"
+            f"{_listed(gone)} passes nothing back: in layer 1 of {layers} the gradient is exactly 0"
         )
     known = [case for case in factors if case.value > 0 and isfinite(case.value)]
     if not known:
-        return (
-            NOTHING
-            if layers > 1
-            else "One hidden layer: there is no way back on which a gradient could vanish"
-        )
+        alone = "One hidden layer: there is no way back on which a gradient could vanish"
+        return NOTHING if layers > 1 else alone
     worst = max(known, key=lambda case: abs(log10(case.value)))
     best = min(known, key=lambda case: abs(log10(case.value)))
     left = amount(*ratios[worst.name])
     if abs(worst.value - 1) <= EVEN and abs(ratios[worst.name][1]) <= WITHIN:
         between = " to ".join(dict.fromkeys(plainly(case.value) for case in (known[0], known[-1])))
-        return f"No gradient vanishes: each of {layers} layers passes back {between} times its size{when}"
-    text = f"{worst.name} passes back {plainly(worst.value)} per layer{when}"
+        return f"No gradient vanishes: each of {layers} layers passes back {between} times its size"
+    text = f"{worst.name} passes back {plainly(worst.value)} per layer"
     if worst.value < 1:
         text += f"; after {layers} layers {left} is left"
     else:
@@ -173,30 +163,23 @@ def passed_back(
 
 
 def _listed(names: Sequence[str]) -> str:
-    return (
-        names[0]
-        if len(names) == 1
-        else f"{', '.join(names[:-1])} and {names[-1]}"
-        if len(names) < 4
-        else f"{names[0]} and {len(names) - 1} others"
-    )
+    if len(names) > 3:
+        return f"{names[0]} and {len(names) - 1} others"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def gradient(view: View, key: Sequence[Any], *, end: bool = False, signal: str = "delta_norm") -> str:
-    """What becomes of the gradient in one setting of the facets, at the start or after training."""
-    from experiments.analysis.ratios import at_end, at_start, decay, first_to_last
+def gradient(view: View, key: Sequence[Any]) -> str:
+    """What becomes of ‖delta‖ in one setting of the facets, at the start."""
+    from experiments.analysis.ratios import at_start, decay, first_to_last
 
     records = view.records.of(rows_where(view.records.runs, view.facet, key)["run_id"])
-    runs = records.runs
-    depth = int(runs["depth"].max())
-    runs_deep = runs[runs["depth"] == depth]  # where the depth is told by the colour, its deepest
-    records = records.of(runs_deep["run_id"])
+    runs, depth = records.runs, int(records.runs["depth"].max())
+    records = records.of(runs.loc[runs["depth"] == depth, "run_id"])  # where the colour tells it, the deepest
     names = [name for name in view.hue if name != "depth"]
     seen = View(records, tuple(names), view.facet)
-    pick = (lambda frame: at_end(frame, records.runs)) if end else at_start
     columns = ["run_id", "step"]
-    factors = seen.medians(pick(decay(records, signal))[[*columns, "factor"]], "factor")
-    table = pick(first_to_last(records, signal))
+    factors = seen.medians(at_start(decay(records))[[*columns, "factor"]], "factor")
+    table = at_start(first_to_last(records))
     ratios = seen.medians(table[[*columns, "ratio"]], "ratio")
     logs = seen.medians(table[[*columns, "ratio_log10"]], "ratio_log10")
     by_name = {
@@ -205,9 +188,7 @@ def gradient(view: View, key: Sequence[Any], *, end: bool = False, signal: str =
     }
     known = {name: ratio for name, ratio in by_name.items() if ratio[0] == ratio[0]}
     found = passed_back(cases(factors, names), known, depth)
-    apart = [
-        place for place, name in enumerate(view.facet) if name != "depth"
-    ]  # the depth is told in the sentence
-    if not apart or found == NOTHING:
+    told = {name: value for name, value in zip(view.facet, key, strict=True) if name != "depth"}
+    if not told or found == NOTHING:
         return found
-    return under([view.facet[i] for i in apart], [key[i] for i in apart], within_sentence(found))
+    return under([*told], [*told.values()], within_sentence(found))

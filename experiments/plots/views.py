@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from experiments.analysis.ratios import at_end, at_start, fields, goes_with, join, median_range, varying
-from experiments.config.run_filter import Where, no_such_run, wanted
+from experiments.config.run_filter import Where, listed, no_such_run, told_twice, wanted
 from experiments.config.vocabulary import Run, keys_of
 from experiments.plots import style
 from experiments.storage.records import Records
@@ -194,14 +194,8 @@ def arrange(
     colour, or what varies in its place. Whatever else varies is added to the facets, unless it goes with
     (has one value for each combination of) those chosen, as zipped keys do: then it is remarked.
     """
-    if both := set(listed(hue)) & set(listed(facet)):
-        raise RegistryError(
-            f"{both.pop()} is told by the colour (hue) and by panels (facet): one of them will do"
-        )
-    if crossed := set(listed(hue)) & set(across):
-        raise RegistryError(
-            f"hue={crossed.pop()}: that is along an axis of this figure, so no colour can tell it"
-        )
+    if fault := told_twice(hue, facet, across):
+        raise RegistryError(fault)
     records = _select(records, where)
     remarks = [f"Only {where}."] if where else []
     free = [name for name in varying(records.runs) if name not in across]
@@ -223,11 +217,6 @@ def arrange(
 def _default_hue(free: Sequence[str], panels: Sequence[str]) -> list[str]:
     others = [name for name in free if name not in panels]
     return ["activation"] if "activation" in free or not others else others[:1]
-
-
-def listed(names: Fields) -> list[str]:
-    """The names of an option that may be one name, several or none."""
-    return [names] if isinstance(names, str) else list(names or ())
 
 
 def _select(records: Records, where: str) -> Records:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.ratios import fields_before
 from experiments.analysis.score import ACCURACY, R2
-from experiments.analysis.wording import count, number
+from experiments.analysis.wording import count, with_range
+from experiments.plots.style import show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +49,7 @@ def _of_summary(summary: pd.DataFrame) -> str:
     known = summary[summary["decay_start"].notna()] if "decay_start" in summary else summary[:0]
     if not len(known):
         return ""
-    keys = [name for name in summary.columns[: summary.columns.get_loc("n")] if len(known[name].unique()) > 1]
+    keys = [name for name in fields_before(summary, "n") if len(known[name].unique()) > 1]
     least, most = (
         known.loc[place] for place in (known["decay_start"].idxmin(), known["decay_start"].idxmax())
     )
@@ -77,16 +79,10 @@ def _learnt(summary: pd.DataFrame, keys: Sequence[str]) -> str:
 
 def setting_name(row: Any, keys: Sequence[str]) -> str:
     """``sigmoid, depth 20``: an activation speaks for itself, other fields are named."""
-    parts = [f"{row[key]}" if key == "activation" else f"{key} {_plain(row[key])}" for key in keys]
+    parts = [f"{row[key]}" if key == "activation" else f"{key} {show(row[key])}" for key in keys]
     return ", ".join(parts) or "the one setting"
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _with_range(row: Any, name: str) -> str:
     """``0.236 (0.23 to 0.24 over 6 seeds)``."""
-    low, high, seeds = row[f"{name}_low"], row[f"{name}_high"], int(row["n"])
-    told = number(row[name])
-    return f"{told} ({number(low)} to {number(high)} over {seeds} seeds)" if low < high else told
+    return with_range(row[name], row[f"{name}_low"], row[f"{name}_high"], f" over {int(row['n'])} seeds")

@@ -58,15 +58,19 @@ def cards(
     found = []
     for verdict in verdicts:
         name, _ = parse_call(verdict.claim)
-        says, *rest = doc_of(CLAIMS[name]).split("\n\n")
-        parts = _parts(rest)
+        parts = _parts(doc_of(CLAIMS[name]).split("\n\n"))
         config = experiment.path.as_posix() if experiment.path else f"{experiment.name}.yaml"
         card = Card(
-            label(name), name, _flat(says), parts.get("Measured", ""), parts.get("Nuance", ""), verdict,
+            label(name), name, says(name), parts.get("Measured", ""), parts.get("Nuance", ""), verdict,
             experiment.question, config, () if found else tuple(pictures), parts.get("Source", ""), seconds,
         )  # fmt: skip
         found.append(card)
     return found
+
+
+def says(name: str) -> str:
+    """What a claim of this name says: the first paragraph of its docstring, in one line."""
+    return _flat(doc_of(CLAIMS[name]).split("\n\n")[0])
 
 
 def label(name: str) -> str:

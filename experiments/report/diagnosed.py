@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.ratios import fields_before
 from experiments.report.answer import setting_name
 from experiments.report.page import Finding
 from experiments.storage.drawn import Gallery
@@ -76,7 +77,7 @@ def _whole(value: Any) -> int:
 
 
 def _by_setting(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    keys = list(table.columns[: table.columns.get_loc("rank")])
+    keys = fields_before(table, "rank")
     rows: list[dict[str, Any]] = []
     for row in table.to_dict("records"):
         if row["rank"] == 1 and rows:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis.wording import count, duration, number
+from experiments.analysis.ratios import fields_before
+from experiments.analysis.wording import count, duration, with_range
 from experiments.config import Experiment
 from experiments.config.yaml_strict import written
 from experiments.report.answer import answer
@@ -115,8 +116,7 @@ def _summary(table: pd.DataFrame | None) -> Table | None:
     """The summary as a table of texts, median and range in one cell."""
     if table is None or not len(table):
         return None
-    every = table.columns[: table.columns.get_loc("n")]
-    keys = [key for key in every if len(table[key].drop_duplicates()) > 1]
+    keys = [key for key in fields_before(table, "n") if len(table[key].drop_duplicates()) > 1]
     counts = ["n", *(name for name in COUNTS if table[name].any())]
     quantities = [name for name in HEADINGS if name in table and table[name].notna().any()]
     rows = [
@@ -136,9 +136,8 @@ def _cell(value: Any) -> str:
 
 
 def _with_range(row: Mapping[str, Any], name: str) -> str:
-    low, high = row.get(f"{name}_low", row[name]), row.get(f"{name}_high", row[name])
-    median = number(row[name])
-    return f"{median} ({number(low)} to {number(high)})" if low < high else median
+    median = row[name]
+    return with_range(median, row.get(f"{name}_low", median), row.get(f"{name}_high", median))
 
 
 def _facts(manifest: Mapping[str, Any], records: Records) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.analysis.ratios import probe_column, varying
+from experiments.analysis.ratios import log10_of, probe_column, varying
 from experiments.analysis.score import ACCURACY, score_of
 from experiments.analysis.wording import count
 from experiments.plots import style
@@ -186,8 +186,7 @@ def _log10(frame: pd.DataFrame, name: str) -> Array:
     recorded = name.replace("_norm", "_log10")
     if name.endswith("_norm") and recorded in frame:
         return frame[recorded].to_numpy(float)
-    values = frame[name].to_numpy(float)
-    return np.log10(values, where=values > 0, out=np.where(values == 0, -np.inf, np.nan))
+    return log10_of(frame[name].to_numpy(float))
 
 
 def _packed_layers(records: Records, kept: Thinned, columns: Sequence[tuple[Any, ...]]) -> dict[str, str]:

@@ -119,6 +119,11 @@ def _with_ids(cards: Sequence[Card]) -> list[Card]:
     return found
 
 
+def marked(status: str) -> str:
+    """A verdict with its mark: ``✓ supported``."""
+    return f"{MARKS[status]} {status}"
+
+
 def interval(low: float, high: float) -> str:
     """``0.1 to 0.2``; one number where both ends agree to the digits shown."""
     ends = [number(low), number(high)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis.wording import number
+from experiments.analysis.wording import number, with_range
 from experiments.config.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _cell(row: dict[Any, Any], name: str) -> str:
         return str(value)
     low, high = row.get(f"{name}_low", value), row.get(f"{name}_high", value)
     if not (_is_missing(low) or _is_missing(high)) and low < high:
-        return f"{number(value)} ({number(low)} to {number(high)})"
+        return with_range(value, low, high)
     return f"{int(value)}" if float(value).is_integer() else number(value)
 
 

@@ -13,7 +13,7 @@ from experiments.analysis import wording
 from experiments.claims.comparison import KINDS, Compared
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report.card import Card
-from experiments.report.page import MARKS, interval, number
+from experiments.report.page import interval, marked, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,11 +117,10 @@ def _overview(cards: Sequence[Card]) -> str:
     for card in cards:
         compared = [e for e in card.verdict.evidence if isinstance(e, Compared)]
         lead = _cells(_lead(compared)) if compared else [""] * 4
-        status = card.verdict.status
         anchor = f"[{card.id}](#{card.name.lower()})"
         counted = [_held([e for e in compared if e.kind == kind]) for kind in KINDS]
         rows.append(
-            (anchor, card.paper, *lead, f"{MARKS[status]} {status}", *counted, f"{card.seconds:.0f} s")
+            (anchor, card.paper, *lead, marked(card.verdict.status), *counted, f"{card.seconds:.0f} s")
         )
     return markdown_table(head, rows, bar=ENTITY)
 

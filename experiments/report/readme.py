@@ -6,15 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.claims import CLAIMS
 from experiments.claims.evidence import SIGNS
 from experiments.config import ConfigError
 from experiments.config.markdown import ENTITY, markdown_table
 from experiments.report import sentences_page
-from experiments.report.card import label
-from experiments.report.page import MARKS, interval, number
+from experiments.report.card import label, says
+from experiments.report.page import interval, marked, number
 from experiments.storage.files import write
-from mlp.registry import doc_of, parse_call
+from mlp.registry import parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +38,7 @@ at that size mean-field theory has the gradient of a deep sigmoid network neithe
 def short_table(claims: pd.DataFrame) -> str:
     """claims.csv as a Markdown table: what the write-up says, and the verdict."""
     rows = [
-        (label(name), " ".join(doc_of(CLAIMS[name]).split("\n\n")[0].split()), f"{MARKS[status]} {status}")
+        (label(name), says(name), marked(status))
         for name, status in zip((parse_call(c)[0] for c in claims["claim"]), claims["status"], strict=True)
     ]
     return markdown_table(("", "the write-up says", "verdict"), rows, bar=ENTITY)
@@ -50,14 +49,13 @@ def readme_table(claims: pd.DataFrame) -> str:
     rows = []
     for row in claims.fillna({"unit": "", "condition": "", "side": ""}).to_dict("records"):
         name, _ = parse_call(row["claim"])
-        says = " ".join(doc_of(CLAIMS[name]).split("\n\n")[0].split())
         asked = f", asked: {SIGNS[row['side']]} {number(row['bound'])}" if row.get("side") else ""
         measured = f"{number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']}){asked}"
         if row["unit"]:
             measured = f"{row['unit']}: {measured}"
         if row["condition"]:
             measured = f"{measured}. {row['condition'][:1].upper()}{row['condition'][1:]}"
-        rows.append((label(name), says, f"{MARKS[row['status']]} {row['status']}", measured))
+        rows.append((label(name), says(name), marked(row["status"]), measured))
     return markdown_table(("", "the write-up says", "verdict", "measured (range over n)"), rows, bar=ENTITY)
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.claims import CLAIMS
 from experiments.config.markdown import ENTITY, markdown_table
-from experiments.report.card import label
-from experiments.report.page import MARKS, interval, number
-from mlp.registry import doc_of, parse_call
+from experiments.report.card import label, says
+from experiments.report.page import interval, marked, number
+from mlp.registry import parse_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +92,8 @@ def sentences_page(claims: pd.DataFrame) -> str:
 
 
 def _row(phrase: str, name: str, row: dict[Any, Any]) -> tuple[str, ...]:
-    says = " ".join(doc_of(CLAIMS[parse_call(row["claim"])[0]]).split("\n\n")[0].split())
+    said = says(parse_call(row["claim"])[0])
     measured = f"{row['unit']}: {number(row['value'])} ({interval(row['low'], row['high'])}; n = {row['n']})"
-    links = f"[{name}](report.html#{name}): {says}{NOTES.get(phrase, '')} [Picture](figures/{name}.png)"
+    links = f"[{name}](report.html#{name}): {said}{NOTES.get(phrase, '')} [Picture](figures/{name}.png)"
     quoted = phrase if "figure:" in phrase else f"“{phrase}”"
-    return quoted, f"{MARKS[row['status']]} {row['status']}", measured, links
+    return quoted, marked(row["status"]), measured, links

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
+from typing import Any, TypeVar
 
 from experiments.config import Recording, Run
 from experiments.storage.records import Records
@@ -11,6 +13,8 @@ from experiments.sweeps.executors import Here, Workers, cores, ending
 from experiments.sweeps.runner import run_stack
 from experiments.sweeps.stacks import stacks
 from mlp.network import Network
+
+T = TypeVar("T")
 
 
 def train_in_memory(
@@ -40,3 +44,15 @@ def train_in_memory(
             found.append(future.result())
             advance(len(part))
     return Records.concat(found)
+
+
+def in_order(
+    work: Callable[..., T], arguments: Iterator[tuple[Any, ...]], workers: int, ahead: int
+) -> Iterator[T]:
+    """Yield ``work(*each)`` of endless arguments in their order; `ahead` of them are worked on at a time."""
+    with ending(Here() if workers == 1 else Workers(workers)) as pool:
+        waiting: list[Future[T]] = []
+        while True:
+            while len(waiting) < ahead:
+                waiting.append(pool.submit(work, *next(arguments)))
+            yield waiting.pop(0).result()

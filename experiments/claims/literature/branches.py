@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.claims.comparison import bounded, by_seed, computed, enough_seeds, given, mean_near
+from experiments.claims.comparison import bounded, by_seed, computed, given, mean_near
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.settings import at_layers, only, weight_and_bias
-from experiments.claims.verdict import Undecided, Verdict, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide_parts, enough_seeds
 from experiments.theory.gaussian import mean, slope_of, squared
 from mlp.activations import activation as curve
 from mlp.streams import stream
@@ -139,7 +139,7 @@ def L18_normalised_branch(records: Records) -> Verdict:
     Source: De & Smith 2020, whose abstract has the branch smaller "on the order of the square root of the
     network depth"; 1 − 1/π is derived here.
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     settings = {
         norm.partition("(")[0]: found for (norm,), found in by_seed(records, ["norm"], _through_blocks)
     }

@@ -14,14 +14,13 @@ from experiments.claims.comparison import (
     between,
     by_seed,
     computed,
-    enough_seeds,
     given,
     mean_near,
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, mean_cosine, networks
 from experiments.claims.settings import alike, trained, weight_and_bias
-from experiments.claims.verdict import Undecided, Verdict, decide
+from experiments.claims.verdict import Undecided, Verdict, decide, enough_seeds
 from experiments.theory.closed_forms import jacobian_moments
 from experiments.theory.mean_field import (
     chi,
@@ -90,7 +89,7 @@ def L07_depth_scale(
     if least >= most:
         raise Undecided(f"least={least:g} is not below most={most:g}", "claims: least below most")
     crossings = _crossings(records, reaches)
-    enough_seeds(records)
+    enough_seeds(records.runs)
     checks = given("check", [*_table(), *_closed(), *_simulated(records)])
     frontiers = _frontiers(crossings, least, most)
     return decide([*frontiers, *checks], condition=_where(frontiers), remarks=_each(crossings))
@@ -281,7 +280,7 @@ def L08_isometry(records: Records, *, inputs: Annotated[int, Within(1, 1000)] = 
     Source: Pennington, Schoenholz & Ganguli 2018, eqs. 16 to 18 and table 1: the formula is theirs, the
     numbers are computed from it here.
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     by = ["activation", "init", "bias", "depth", "width"]
     found = list(by_seed(records, by, lambda run: (run, _spread(run, inputs))))
     evidence = []

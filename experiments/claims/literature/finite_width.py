@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.claims.comparison import Compared, by_seed, enough_seeds, mean_near
+from experiments.claims.comparison import Compared, by_seed, mean_near
 from experiments.claims.declarations import CLAIMS, rule
 from experiments.claims.ensembles import forward, networks, tangent
 from experiments.claims.literature.relu import Nets
-from experiments.claims.verdict import Undecided, Verdict, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide_parts, enough_seeds
 from mlp.streams import stream
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def L16_finite_width(records: Records, *, nets: Nets = 500) -> Verdict:
     Source: Roberts, Yaida & Hanin 2022, chapter 5, for the three kinds (2/3, 2 and 5 derived here); Hanin,
     Jeong & Rolnick 2022 for the length, which "shrinks slightly" (the number is derived here).
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     by = ["activation", "init", "width", "depth"]
     known = records.runs.assign(known=records.runs["activation"].map(KINDS) == records.runs["init"])
     if not known["known"].all() or set(records.runs["activation"]) != set(KINDS):

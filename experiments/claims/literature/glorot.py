@@ -13,7 +13,6 @@ from experiments.claims.comparison import (
     between,
     bounded,
     by_seed,
-    enough_seeds,
     given,
     mean_beyond,
     mean_near,
@@ -23,7 +22,7 @@ from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import networks
 from experiments.claims.evidence import ALL_VALUES, told
 from experiments.claims.settings import alike, by_layer, judged, of_runs, only, rates
-from experiments.claims.verdict import Undecided, Verdict, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide_parts, enough_seeds
 from experiments.theory.mean_field import LARGEST, chi, variances
 from mlp.activations import activation as curve
 from mlp.initialisers import bias_variance, weight_variance
@@ -148,7 +147,7 @@ def L03b_jacobians(records: Records) -> Verdict:
     alike(chosen.runs, ["init"], "initialiser")
     if chosen.runs["depth"].min() < 3:
         raise Undecided("no layer above the second", "depth: [5]")
-    enough_seeds(chosen)
+    enough_seeds(chosen.runs)
     evidence: list[Compared] = []
     for (init,), found in by_seed(chosen, ["init"], _mean_singular):
         printed, low, high = SINGULAR[init]

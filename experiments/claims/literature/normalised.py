@@ -12,14 +12,13 @@ from experiments.claims.comparison import (
     bounded,
     by_seed,
     computed,
-    enough_seeds,
     given,
     mean_near,
 )
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import Passed, backward, forward, mean_cosine, networks
 from experiments.claims.settings import alike, of_runs, only
-from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts, enough_seeds
 from experiments.theory.closed_forms import (
     batch_norm_growth,
     is_homogeneous,
@@ -65,7 +64,7 @@ def L09_shattering(records: Records, *, slope: Annotated[float, Within(-100, 100
 
     Source: Balduzzi et al. 2017 (as told by others); the exact product is derived here.
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     settings = list(by_seed(records, ["norm", "depth"], _likeness))
     evidence: list[Compared] = []
     for (norm, depth), found in settings:

@@ -15,7 +15,6 @@ from experiments.claims.comparison import (
     by_seed,
     can_tell,
     computed,
-    enough_seeds,
     given,
     mean_near,
     share_beyond,
@@ -25,7 +24,7 @@ from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks, tangent
 from experiments.claims.evidence import told
 from experiments.claims.settings import alike, of_runs, only, start_ratios, trained, weight_and_bias
-from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts
+from experiments.claims.verdict import Evidence, Undecided, Verdict, decide, decide_parts, enough_seeds
 from experiments.theory.closed_forms import (
     born_dead_at_one_input,
     born_dead_lower,
@@ -159,7 +158,7 @@ def L05_born_dead(
     Source: Lu, Shin, Su & Karniadakis 2019, theorems 3.2 and 3.3 (bounds recalled, exact at two layers and
     at width 1); RAI's form as two independent codes have it.
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     by = ["activation", "init", "bias", "width", "depth"]
     alike(records.runs, [field for field in by if field != "bias"], "activation, init, width and depth")
     shares = dict(by_seed(records, by, lambda run: _born_dead(run, nets)))
@@ -277,7 +276,7 @@ def L06_spread(records: Records, *, nets: Nets = 2000) -> Verdict:
 
     Source: Hanin 2018, Hanin & Rolnick 2018 (there up to constants); the constants are derived here.
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     alike(records.runs, ["width", "depth"], "width and depth")
     squares = dict(by_seed(records, ["width", "depth"], lambda run: _squares(run, nets)))
     evidence: list[Compared] = []

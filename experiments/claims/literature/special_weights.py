@@ -11,7 +11,6 @@ from experiments.claims.comparison import (
     Compared,
     by_seed,
     computed,
-    enough_seeds,
     given,
     mean_near,
     near,
@@ -19,7 +18,7 @@ from experiments.claims.comparison import (
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import backward, forward, networks
 from experiments.claims.settings import at_layers, only, start_ratios, weight_and_bias
-from experiments.claims.verdict import Undecided, Verdict, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide_parts, enough_seeds
 from experiments.theory.critical import half_stable
 from mlp.activations import activation as curve
 from mlp.initialisers import weight_variance
@@ -181,7 +180,7 @@ def L21_random_walk(records: Records, *, within: Positive = WALK_OFF, nets: Coun
     Source: Sussillo & Abbott 2014; their fitted √2·exp(1.2/(max(n, 6) − 2.4)) as two codes have it; the drift
     is derived here.
     """
-    enough_seeds(records)
+    enough_seeds(records.runs)
     relus = only(records, activation="relu", init=["he_normal", "random_walk"])
     walks = list(by_seed(relus, ["init", "depth", "width"], lambda run: _walk(run, nets)))
     evidence = []

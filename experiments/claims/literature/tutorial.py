@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from experiments.analysis.ratios import at_end
-from experiments.claims.comparison import Compared, bounded, by_seed, compared, enough_seeds, given, one_more
+from experiments.claims.comparison import Compared, bounded, by_seed, compared, given, one_more
 from experiments.claims.declarations import CLAIMS, needs, rule
 from experiments.claims.ensembles import forward, networks
 from experiments.claims.evidence import told
 from experiments.claims.settings import alike, of_runs, only
-from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts
+from experiments.claims.verdict import Undecided, Verdict, decide, decide_parts, enough_seeds
 from mlp.registry import Positive, Share, Within
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def L14a_dead_units(records: Records, *, nets: Annotated[int, Within(1, 1000)] =
     """
     if not (records.runs["init"] == "pytorch_default").any():
         raise Undecided("no network with PyTorch's initialisation", "init: [pytorch_default]")
-    enough_seeds(records)
+    enough_seeds(records.runs)
     alike(records.runs, ["init", "bias"], "init and bias")
     found = dict(by_seed(records, ["init", "bias"], lambda run: _dead(run, nets)))
     shares = {init: np.concatenate(each) for (init, _), each in found.items()}

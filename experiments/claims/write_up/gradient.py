@@ -12,7 +12,7 @@ from experiments.analysis.ratios import at_start, decay
 from experiments.analysis.wording import number
 from experiments.claims.comparison import ERRORS
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.evidence import told
+from experiments.claims.evidence import claimed, told
 from experiments.claims.settings import (
     alike,
     by_seed,
@@ -242,7 +242,7 @@ def _expected(rows: pd.DataFrame) -> tuple[float, float]:
 
 def _by_weights(evidence: Sequence[Evidence]) -> str:
     """Say for which initial weights each part of the claim holds."""
-    own = [e for e in evidence if e.role == "claim"]
+    own = claimed(evidence)
     marks = {
         "the factor per layer of ‖delta‖ at the start": "at the start",
         "the largest factor per layer of ‖delta‖ throughout training": "of ‖delta‖, the largest",
@@ -346,7 +346,7 @@ def _together(records: Records, lost: float) -> list[Evidence]:
 
 
 def _kept_with(evidence: Sequence[Evidence]) -> str:
-    own = [e for e in evidence if e.role == "claim"]
+    own = claimed(evidence)
     sides = {init: [e.holds for e in own if _init_of(e) == init] for init in map(_init_of, own)}
     yes = [init for init, holds in sides.items() if all(holds)]
     no = [init for init, holds in sides.items() if False in holds]

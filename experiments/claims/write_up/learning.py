@@ -11,7 +11,7 @@ import numpy as np
 from experiments.analysis.ratios import at_end, at_start, decay, hidden
 from experiments.analysis.wording import number
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.evidence import told
+from experiments.claims.evidence import claimed, told
 from experiments.claims.settings import LEARNS, alike, judged, learnt, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from mlp.activations import ActivationName
@@ -78,7 +78,7 @@ def _stays(name: str, rows: pd.DataFrame, stays: float) -> list[Evidence]:
 
 def _stuck_where(evidence: Sequence[Evidence]) -> str:
     """Say where the first layer is stuck, and whether a vanishing gradient is the reason."""
-    own = [e for e in evidence if e.role == "claim"]
+    own = claimed(evidence)
     way, cause = ([e for e in own if mark in e.setting] for mark in ("‖w − w₀‖", "‖dw‖"))
     parts = []
     for side, word in ((True, "stuck"), (False, "not stuck"), (None, "perhaps stuck")):
@@ -181,7 +181,7 @@ def _learns(best: pd.DataFrame, against: str) -> list[Evidence]:
 
 def _worse_where(against: str, within: float, evidence: Sequence[Evidence]) -> str:
     """Say where sigmoid is worse, where it is not, and by how much."""
-    own = [e for e in evidence if e.role == "claim"]
+    own = claimed(evidence)
     words = {True: f"above {within:g}", False: f"not above {within:g}", None: f"perhaps above {within:g}"}
     parts = []
     for holds, word in words.items():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from experiments.analysis.selection import own_best, steps_to
 from experiments.claims.declarations import CLAIMS, needs, rule
-from experiments.claims.evidence import told
+from experiments.claims.evidence import claimed, told
 from experiments.claims.settings import alike, by_seed, enough, named, on_edges, only, rates
 from experiments.claims.verdict import Evidence, Undecided, Verdict, decide
 from experiments.datasets import DATASETS, DatasetName
@@ -84,7 +84,7 @@ def W06_one_sign(
 
 def _for_one_example(evidence: Sequence[Evidence]) -> str:
     """Say where the gradients have one sign; with an empty text the settings are listed instead."""
-    single, *batches = (e for e in evidence if e.role == "claim")
+    single, *batches = claimed(evidence)
     if not (single.holds and batches and all(e.holds is False for e in batches)):
         return ""
     shares = ", ".join(f"{e.numbers} for {e.setting.partition(', ')[2]}" for e in batches)
@@ -285,7 +285,7 @@ def _causes(records: Records, found: pd.DataFrame, pair: Pair, mixed: str) -> li
 
 def _what_does_it(evidence: Sequence[Evidence]) -> str:
     """Say whether it takes longer and why, as far as the evidence says so."""
-    own = [e for e in evidence if e.role == "claim"]
+    own = claimed(evidence)
     slow = [e for e in own if "steps over" in e.setting]
     if not all(e.holds for e in slow):
         return ""

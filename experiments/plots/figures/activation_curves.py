@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.plots import style, titles
 from experiments.plots.axes import plainly
-from experiments.plots.figure_table import FIGURES, sentences, without_records
-from experiments.plots.panels import Panel, Words
+from experiments.plots.figure_table import FIGURES, without_records, words_of
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.storage.records import Records
 from mlp.activations import ACTIVATIONS, Activation
@@ -58,14 +58,8 @@ def activation_functions(
     ]
     steepest = sorted(texts, key=lambda text: acts[text].max_slope)
     few = [texts.index(text) for text in _contrast(steepest, acts)]
-    subtitle, guide = sentences(activation_functions)
-    return Picture(
-        Words(_finding(acts), subtitle, guide),
-        tuple(panels),
-        tuple(few),
-        across=min(WIDE, len(panels)),
-        legend=_keys,
-    )
+    words = words_of(activation_functions, _finding(acts))
+    return Picture(words, tuple(panels), tuple(few), across=min(WIDE, len(panels)), legend=_keys)
 
 
 def _contrast(texts: list[str], acts: dict[str, Activation]) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 from experiments.analysis import cost as timing
 from experiments.plots import style, titles
 from experiments.plots.axes import log_axis, plainly
-from experiments.plots.figure_table import FIGURES, sentences, without_records
-from experiments.plots.panels import Panel, Words
+from experiments.plots.figure_table import FIGURES, without_records, words_of
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.storage.records import Records
 
@@ -37,16 +37,11 @@ def activation_costs(
         Panel(name, partial(_draw_bars, bars=bars, colours=colours, labels=(x, y), logarithmic=place == 2))
         for place, (name, x, y, bars) in enumerate(costs)
     ]
-    subtitle, guide = sentences(activation_costs)
     own = show == "write_up_code"  # first, then one element, and without the training step
     finding = _loop(costs[2][3], costs[0][3]) if own else _dearest(costs[0][3])
-    return Picture(
-        Words(finding, subtitle, guide),
-        tuple(panels),
-        (2, 0) if own else (0, 1, 2),
-        across=3,
-        legend=partial(_keys, colours),
-    )
+    few = (2, 0) if own else (0, 1, 2)
+    words = words_of(activation_costs, finding)
+    return Picture(words, tuple(panels), few, across=3, legend=partial(_keys, colours))
 
 
 def _dearest(bars: dict[str, dict[str, timing.Times]]) -> str:
@@ -113,4 +108,4 @@ def _draw_bars(
     panel.set_xlabel(labels[0])
     panel.set_ylabel(labels[1])
     if logarithmic:
-        log_axis([panel], np.array([times[text] for times in bars.values() for text in colours]))
+        log_axis(panel, np.array([times[text] for times in bars.values() for text in colours]))

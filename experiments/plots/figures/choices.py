@@ -15,7 +15,7 @@ from experiments.analysis.advice import (
     paired_differences,
     seeds_needed,
 )
-from experiments.analysis.ratios import at_end, join, median_range
+from experiments.analysis.ratios import at_end, fields_before, join, median_range
 from experiments.analysis.score import score_of
 from experiments.plots import titles
 from experiments.plots.axes import plainly
@@ -85,7 +85,7 @@ def _rarely(view: View, table: pd.DataFrame) -> str:
     rare = table[table["percentile"] == 95] if len(table) else table
     if not len(rare):
         return titles.NOTHING
-    fields = [name for name in table.columns[: table.columns.get_loc("percentile")] if name in view.keys]
+    fields = [name for name in fields_before(table, "percentile") if name in view.keys]
     found = [
         (float(row["clip"]), titles.spoken(fields, [row[f] for f in fields]))
         for row in rare.to_dict("records")

@@ -12,8 +12,8 @@ from experiments.analysis.budget import PROBES, TERMS, budget
 from experiments.analysis.ratios import at_start
 from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, needs, sentences
-from experiments.plots.panels import Panel, Words
+from experiments.plots.figure_table import FIGURES, needs, words_of
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Column,
@@ -67,11 +67,10 @@ def gradient_budget(records: Records, *, facet: Fields = None, where: Where = ""
         Panel("", partial(_draw, curves=parts[0], quarter=False), "", "factor", parts[0], _ends)
     ]
     rank = {i: abs(float(parts[there[i]]["total"]["median"].mean())) for i in range(len(there))}
-    subtitle, guide = sentences(gradient_budget)
     lost = [f"Left out, for one layer has no budget: {len(keys) - len(there)}."] * (len(there) < len(keys))
     said = notes(view, [curves["total"].curves], interval="")
     return Picture(
-        Words(_finding(view, curves), subtitle, guide, (*said, *lost)), tuple(panels),
+        words_of(gradient_budget, _finding(view, curves), [*said, *lost]), tuple(panels),
         tuple(sorted(rank, key=lambda i: -rank[i])[:2]), across=WIDE,
         legend=partial(_legend, any(_is_sigmoid(view, keys[i]) for i in there)),
     )  # fmt: skip

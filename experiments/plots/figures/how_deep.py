@@ -9,9 +9,9 @@ import numpy as np
 
 from experiments.plots import style, titles
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, sentences
+from experiments.plots.figure_table import FIGURES, words_of
 from experiments.plots.labels import fitting_rows
-from experiments.plots.panels import Panel, Words
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import Where, arrange, as_panels, name_of, telling
 from experiments.storage.records import Records
@@ -53,14 +53,12 @@ def frontier(
     spoken = [titles.spoken(keys, row) for row in found[keys].itertuples(index=False)]
     counted = found.rename(columns={"seeds": "n"})
     rows, depths = found.to_dict("records"), view.records.runs["depth"].to_numpy(float)
-    subtitle, guide = sentences(frontier)
     goal_said = f"Accuracy to reach: {goal:g} of the {'training' if on == 'accuracy' else 'test'} examples."
     draw = partial(_draw_rows, rows=rows, names=names, depths=depths)
     panel = Panel("", draw, rows=1.6 * len(rows), names=names)
     said = notes(view, [counted], interval="")
-    return Picture(
-        Words(_finding(rows, spoken, goal), subtitle, guide, (goal_said, *said)), (panel,), legend=_keys
-    )
+    words = words_of(frontier, _finding(rows, spoken, goal), [goal_said, *said])
+    return Picture(words, (panel,), legend=_keys)
 
 
 def _finding(rows: list[dict[str, Any]], names: list[str], goal: float) -> str:

@@ -12,15 +12,16 @@ import numpy as np
 from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.score import Score, score_of
 from experiments.analysis.selection import at_last_step, own_best, steps_to
+from experiments.config.run_filter import listed
 from experiments.plots import style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, along, needs, sentences
+from experiments.plots.figure_table import FIGURES, along, needs, words_of
 from experiments.plots.figures.layers import main_curves
 from experiments.plots.figures.over_training import accuracy_options
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
-from experiments.plots.panels import Panel, Words
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Column,
@@ -29,7 +30,6 @@ from experiments.plots.views import (
     Where,
     arrange,
     groups,
-    listed,
     moments,
     name_of,
     require,
@@ -165,9 +165,8 @@ def accuracy_by_setting(records: Records, *, where: Where = "") -> Picture:
         rows=1.35 * len(rows) + 1, names=names,
     )  # fmt: skip
     said = notes(view, [curves], "Bar: median of {}; dots: their range")
-    subtitle, guide = sentences(accuracy_by_setting)
     found = _range_of(values, [key for key, _ in rows], keys, score)
-    return Picture(Words(found, subtitle, guide, tuple(said)), (panel,))
+    return Picture(words_of(accuracy_by_setting, found, said), (panel,))
 
 
 def _range_of(

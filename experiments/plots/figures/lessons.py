@@ -17,12 +17,12 @@ from experiments.analysis.score import score_of
 from experiments.plots import axes, style, titles
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, needs, sentences
+from experiments.plots.figure_table import FIGURES, needs, words_of
 from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.figures.over_training import NEAR, accuracy_options, shock_mark
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
-from experiments.plots.panels import Panel, Words
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture, beside
 from experiments.plots.views import (
     Column,
@@ -63,7 +63,7 @@ def gradient_and_accuracy(
     )
     share = accuracy_options(view.records)
     accuracy = _accuracy(view, share)
-    chosen = _deepest_that_learns(view, accuracy, share)
+    chosen = _deepest_that_learns(view, accuracy)
     words = _fails(view, chosen, accuracy, share)
     marks = shock_mark(view.records)
     return draw_lines(
@@ -83,7 +83,7 @@ def _last(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["step"] == curves["step"].max()] if len(curves) else curves
 
 
-def _deepest_that_learns(view: View, accuracy: Column, share: dict[str, Any]) -> tuple[Any, ...]:
+def _deepest_that_learns(view: View, accuracy: Column) -> tuple[Any, ...]:
     """The setting in which what is learnt differs most between the lines."""
     apart = {}
     for key in settings_of(view):
@@ -138,9 +138,8 @@ def deaths_and_recoveries(records: Records, *, where: Where = "") -> Picture:
     later = later.assign(step=later["step"] - at)
     column = Column("of those killed, still dead", later, "share of the killed", "step", "share",
                     x_label="updates since the oversized step")  # fmt: skip
-    finding = _toll(view, key, curves, later, table, factor)
-    subtitle, guide = sentences(deaths_and_recoveries)
-    words = Words(finding, subtitle, guide, tuple(notes(view, [curves])))
+    finding = _toll(view, key, later, table, factor)
+    words = words_of(deaths_and_recoveries, finding, notes(view, [curves]))
     if not len(later):
         return Picture(words, toll.panels, toll.few)
     return beside(words, toll, draw_lines(fate, [column], deaths_and_recoveries))
@@ -159,14 +158,7 @@ def _largest(view: View, key: Sequence[Any]) -> tuple[Records, float]:
     return view.records.of(runs.loc[factors == factors.max(), "run_id"]), float(factors.max())
 
 
-def _toll(
-    view: View,
-    key: Sequence[Any],
-    curves: pd.DataFrame,
-    later: pd.DataFrame,
-    table: pd.DataFrame,
-    factor: float,
-) -> str:
+def _toll(view: View, key: Sequence[Any], later: pd.DataFrame, table: pd.DataFrame, factor: float) -> str:
     """How many units the largest step kills, and what share of them is back at the end, by layer."""
     acts = view.records.runs["activation"].unique()
     name = titles.spoken(["activation"], acts) if len(acts) == 1 else titles.spoken(view.facet, key)
@@ -219,14 +211,9 @@ def factors_by_setting(records: Records, *, rows: Field = "init", where: Where =
         )
         for title, curves in (("gradient, backward", back), ("signal, forward", forth))
     ]  # fmt: skip
-    subtitle, guide = sentences(factors_by_setting)
     said = notes(view, [back], "Dot: median of {}; line: their range")
-    words = Words(
-        _decides(view, back, rows),
-        subtitle.replace("initialisation", NAMED.get(rows, rows)),
-        guide,
-        (f"Depth {depth}, the deepest.", *said),
-    )
+    words = words_of(factors_by_setting, _decides(view, back, rows), [f"Depth {depth}, the deepest.", *said])
+    words = replace(words, subtitle=words.subtitle.replace("initialisation", NAMED.get(rows, rows)))
     return Picture(words, tuple(panels), (0, 1), legend=partial(_activation_keys, view))
 
 

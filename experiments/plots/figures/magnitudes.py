@@ -12,8 +12,8 @@ import numpy as np
 from experiments.analysis.ratios import join, median_range
 from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, needs, sentences
-from experiments.plots.panels import Bar, Panel, Words
+from experiments.plots.figure_table import FIGURES, needs, words_of
+from experiments.plots.panels import Bar, Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Fields,
@@ -65,19 +65,13 @@ def distribution_over_time(records: Records, *, facet: Fields = None, where: Whe
     ]  # fmt: skip
     panels = panels or [Panel("", _empty)]
     few = [i for i, panel in enumerate(panels) if panel.setting == panels[0].setting]
-    subtitle, guide = sentences(distribution_over_time)
-    words = Words(
+    finding, said = (
         _apart(view, shares, settings_of(view)[0]),
-        subtitle,
-        guide,
-        tuple(notes(view, list(shares.values()), interval="")),
+        notes(view, list(shares.values()), interval=""),
     )
-    return Picture(
-        words,
-        tuple(panels),
-        tuple([few[0], few[-1]] if len(few) == 2 else few[:1] + few[2:3] or few),
-        across=LAYERS,
-    )
+    few = few if len(few) < 3 else few[:1] + few[2:3]
+    words = words_of(distribution_over_time, finding, said)
+    return Picture(words, tuple(panels), tuple(few), across=LAYERS)
 
 
 def _empty(panel: Axes, scale: Any) -> None:

@@ -13,9 +13,9 @@ from experiments.analysis.score import score_of
 from experiments.plots import axes, style, titles
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, along, sentences
+from experiments.plots.figure_table import FIGURES, along, words_of
 from experiments.plots.maps import WIDE
-from experiments.plots.panels import Bar, Panel, Words
+from experiments.plots.panels import Bar, Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import Fields, View, Where, arrange, as_panels, name_of, rows_where, settings_of
 from experiments.storage.records import Records
@@ -65,8 +65,7 @@ def trainability_map(
         )
         for key in keys
     ]  # fmt: skip
-    subtitle, guide = sentences(trainability_map)
-    words = Words(_deepest(view, table, scales), subtitle, guide, tuple(notes(view, [table], interval="")))
+    words = words_of(trainability_map, _deepest(view, table), notes(view, [table], interval=""))
     places = range(len(panels))
     holes = bool(table["median"].isna().any())
     return Picture(
@@ -77,7 +76,7 @@ def trainability_map(
 TRAINED = 0.5  # the accuracy from which a network is said to have learnt
 
 
-def _deepest(view: View, table: pd.DataFrame, scales: float) -> str:
+def _deepest(view: View, table: pd.DataFrame) -> str:
     """The largest depth at which something learnt, and with which variance of the weights it learnt most."""
     learnt = table[table["median"] >= TRAINED]
     if not len(learnt):

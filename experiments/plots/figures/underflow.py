@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.analysis.ratios import log10_of
 from experiments.plots import titles
 from experiments.plots.axes import power
 from experiments.plots.figure_table import FIGURES, needs
@@ -66,5 +67,4 @@ def _lost(view: View, column: Column) -> str:
 
 def _logs(rows: pd.DataFrame, signal: str) -> pd.DataFrame:
     """Rows with log10 of a signal's plain norm in `plain`, −inf where it is 0."""
-    norm = rows[f"{signal}_plain"].to_numpy(float)
-    return rows.assign(plain=np.log10(norm, where=norm > 0, out=np.where(norm == 0, -np.inf, np.nan)))
+    return rows.assign(plain=log10_of(rows[f"{signal}_plain"].to_numpy(float)))

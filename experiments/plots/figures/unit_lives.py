@@ -11,9 +11,9 @@ import numpy as np
 from experiments.analysis import lives as life
 from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
-from experiments.plots.figure_table import FIGURES, needs, sentences
+from experiments.plots.figure_table import FIGURES, needs, words_of
 from experiments.plots.labels import Line, label_lines
-from experiments.plots.panels import Panel, Words
+from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
     Column,
@@ -64,15 +64,12 @@ def unit_life(
         for key in keys
         for drawn in columns
     ]  # fmt: skip
-    subtitle, guide = sentences(unit_life)
     said = notes(view, [columns[0][0].curves])
     finding, worst = _toll(view, keys, columns[1], state)
     several = 1 < len(keys) <= MOST  # settings that can be compared: their deaths and revivals side by side
     order = [worst, *(place for place in range(len(keys)) if place != worst)]
     few = tuple(3 * place + 1 for place in order) if several else (3 * worst + 1, 3 * worst)
-    return Picture(
-        Words(finding, subtitle, guide, tuple(said)), tuple(panels), few, across=3, legend=_legend
-    )  # fmt: skip
+    return Picture(words_of(unit_life, finding, said), tuple(panels), few, across=3, legend=_legend)
 
 
 def _toll(
@@ -174,7 +171,10 @@ def _draw(panel: Axes, ends: Any, *, drawn: Sequence[Column], looks: dict[Any, s
             found = (rows[name].to_numpy(float) for name in ("median", "low", "high"))
             style.band(panel, rows["step"].to_numpy(float), *found, look, f"{column.title}, layer {layer}")
     last = max((column.curves["step"].max() for column in drawn if len(column.curves)), default=1)
-    (axes.share_axis if first.scale == "share" else axes.linear_axis)([panel], values)
+    if first.scale == "share":
+        axes.share_axis(panel)
+    else:
+        axes.linear_axis(panel, values)
     axes.step_axis(panel, int(last))
     panel.set_xlabel("updates since the oversized step")
     panel.set_ylabel(first.label)

@@ -118,11 +118,6 @@ def test_the_limit_makes_the_products_of_a_step():
     assert all(g.w.any() for g in call.grads)
 
 
-def test_flop_counts_three_products_a_layer_and_two_in_the_first():
-    """(3 → 2 → 10), batch 5: 2·5·(2·3·2 + 3·2·10)."""
-    assert Shape(1, 2, 3).flop(5) == 2 * 5 * (2 * 6 + 3 * 20)
-
-
 @pytest.mark.parametrize("text", ["10x64", "784-10x256", "1x1"])
 def test_a_shape_is_read_as_it_is_written(text):
     assert str(Shape.parse(text)) == text
@@ -239,13 +234,6 @@ def test_ratios_are_taken_within_a_round():
     assert alone["x_plain"].isna().all()
 
 
-def test_the_grid_is_scaled_by_steps_and_seeds_and_counts_the_start():
-    """40 µs a step and run: 300 steps of 5 seeds take 0.06 s, and 1 s to build or compile."""
-    table = report.grid_seconds(rows(ours=[40, 40]), steps=300, seeds=5)
-    assert table["median"].tolist() == pytest.approx([1.06])
-    assert table["cells"].tolist() == [1]
-
-
 def test_the_page_is_made_of_the_tables_and_keeps_what_was_written_by_hand(tmp_path):
     def starts(ms):
         report.write_csv(tmp_path, "start_up", [{"what": "python", "round": 0, "ms": ms}])
@@ -329,6 +317,5 @@ def test_an_engine_that_disagrees_is_not_timed(monkeypatch, started):
 def test_quick_asks_for_known_engines_and_less():
     quick = Asked().quick()
     assert set(quick.engines) <= set(USUAL) <= set(SETTINGS)
-    assert "grid" not in quick.parts
     assert quick.out is None
-    assert set(studies.GRID_ENGINES) <= set(SETTINGS)
+    assert set(studies.SCHEDULED) <= set(SETTINGS)

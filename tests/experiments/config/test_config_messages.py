@@ -53,7 +53,7 @@ KNOWN_KEYS, KNOWN_PROBES = ", ".join(keys_of(Experiment)), ", ".join(sorted(PROB
         ("probe_set: 0", "x.yaml:2:12: probe_set: 0 is not a whole number from 1 to 1000000000"),
         # Names and their options.
         ("base: {activation: 3}", "x.yaml:2:20: base.activation: 3 is not the name of an activation"),
-        ("base: {norm: null}", "x.yaml:2:14: base.norm: null is not the name of a norm"),
+        ("base: {norm: null}", "x.yaml:2:14: base.norm: null is not the name of a normalisation"),
         ("sweep: {activation: [relu, leaky_relu(slop=0.1)]}",
          "x.yaml:2:28: sweep.activation[1]: activation 'leaky_relu' has no option 'slop'; it takes "
          "slope=0.01 (a number above 0 and up to 1). Did you mean 'slope'?"),

@@ -85,6 +85,10 @@ def test_records_are_told_how_usual_they_are():
     strange = against_reference(other, networks=40)
     assert strange.loc[strange["measure"] == "z_rms", "percentile"].eq(1).all()
     assert "The farthest out is" in reference_advice(strange)[0]
+    some_clipped = pd.concat([found.assign(clip=each) for each in (np.nan, 1.0)])[["clip", *found]]
+    assert len(reference_advice(some_clipped)) == 2 * len(
+        reference_advice(found)
+    )  # no clip is a setting, too
 
 
 def test_further_networks_are_counted_in_the_range_of_others():

@@ -237,7 +237,7 @@ def test_layer_ticks_are_few_and_hold_the_first_and_the_last(last):
 def test_a_log_axis_has_room_for_every_value_and_a_few_ticks(span, zero):
     (axes,) = Figure().subplots(1, 1, squeeze=False)[0]
     values = np.array([2.0, 2.0 * span, *zero])
-    ground = style_axes.log_axis([axes], values)
+    ground = style_axes.log_axis(axes, values)
     low, high = axes.get_ylim()
     assert low < 2.0 * span <= 2.0 < high
     assert (low < ground < 2.0 * span) if zero else ground is None

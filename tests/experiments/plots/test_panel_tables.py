@@ -19,7 +19,7 @@ def panel():
 
 def test_lines_by_their_names_with_zero_where_they_lie_on_the_floor():
     figure, axes = panel()
-    floor = log_axis([axes], np.array([0.0, 1e-3, 0.25]))
+    floor = log_axis(axes, np.array([0.0, 1e-3, 0.25]))
     axes.plot([1, 2, 3], [0.25, 1e-3, floor], label="relu")
     axes.plot([1, 2], [0.5, 0.125], label="_predicted")
     axes.plot([0, 9], [1, 1])  # a guide, which has no name
@@ -34,7 +34,7 @@ def test_lines_by_their_names_with_zero_where_they_lie_on_the_floor():
 
 def test_an_axis_of_exponents_is_told_in_numbers():
     figure, axes = panel()
-    log_axis([axes], np.array([-400.0, -2.0]), exponents=True)
+    log_axis(axes, np.array([-400.0, -2.0]), exponents=True)
     axes.plot([1, 2], [-2.0, -400.0], label="sigmoid")
     assert panel_tables(figure)[0]["rows"] == [["1", "0.01"], ["2", "1.00e-400"]]
 

@@ -1,4 +1,4 @@
-"""The whole program in fresh processes: a grid as a user runs it, and how soon the program answers."""
+"""How soon the program answers, each command in a fresh process."""
 
 from __future__ import annotations
 
@@ -11,26 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.bench import studies
-from experiments.bench.timing import Say
 from experiments.bench.workers import environment
-from experiments.bench.workload import TEXTS
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("-m", "experiments.cli.entry", "run")  # as `scripts/run.py`, which an installed program does not have
 
-GRID = """\
-question: How long does a whole grid take, all records of every step kept?
-base: {{dataset: digits, width: {width}, steps: {steps}, batch: 128, lr: 0.01, dtype: float32}}
-sweep:
-  activation: [{activations}]
-  depth: [{depths}]
-  seed: [{seeds}]
-probes: [dw_norm, dead_fraction, saturated_fraction]
-trace: batch
-watch: {watch}
-figures: []
-"""
 TYPO = "question: q\nsweep: {activation: [relu, leaky_relu(slop=0.1)]}\n"
 
 START_UP = {
@@ -42,25 +27,6 @@ START_UP = {
     "run.py with a config error": [*RUN, "{typo}"],
     "run.py without its file": [*RUN, "{missing}"],
 }
-
-
-def grid(rounds: int, steps: int, say: Say, *, keep_environment: bool) -> list[dict[str, Any]]:
-    """Time `scripts/run.py` on the grid by the wall: interpreter, imports, training and storing."""
-    text = GRID.format(
-        width=studies.GRID_WIDTH, steps=steps, watch=steps + 1,
-        activations=_list(TEXTS.get(name, name) for name in studies.GRID_ACTIVATIONS),
-        depths=_list(studies.GRID_DEPTHS), seeds=_list(range(studies.GRID_SEEDS)),
-    )  # fmt: skip
-    rows = []
-    for number in range(rounds):
-        say(f"the whole grid, uncut: {number + 1}/{rounds}")
-        with tempfile.TemporaryDirectory() as folder:
-            config = Path(folder) / "grid.yaml"
-            config.write_text(text, encoding="utf-8")
-            given = {"VG_RESULTS": folder, "PYTHONPATH": str(ROOT)}
-            seconds = _timed([*RUN, str(config), "--quiet"], given, keep_environment=keep_environment)
-        rows.append({"engine": "ours, whole", "round": number, "steps": steps, "seconds": seconds})
-    return rows
 
 
 def start_up(rounds: int) -> list[dict[str, Any]]:
@@ -78,9 +44,9 @@ def start_up(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _timed(command: Sequence[str], given: dict[str, str], *, keep_environment: bool = False) -> float:
+def _timed(command: Sequence[str], given: dict[str, str]) -> float:
     """Return the seconds of a Python command; errors: RuntimeError where it crashes (2 is a refusal)."""
-    with environment(given, keep=keep_environment):
+    with environment(given):
         env = dict(os.environ)
     began = time.perf_counter()
     done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, check=False)
@@ -88,7 +54,3 @@ def _timed(command: Sequence[str], given: dict[str, str], *, keep_environment: b
     if done.returncode not in (0, 2):
         raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}")
     return seconds
-
-
-def _list(values: Any) -> str:
-    return ", ".join(map(str, values))
