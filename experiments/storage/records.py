@@ -225,6 +225,12 @@ def dtypes(name: str, columns: Iterable[str]) -> dict[str, str]:
     return {c: COLUMNS[name][c].dtype if c in COLUMNS[name] else PROBE_DTYPE for c in columns}
 
 
+@cache
+def _empty(name: str) -> pd.DataFrame:
+    """Return the frame without rows, which most records have three of; whoever hands it out copies it."""
+    return typed(name, dict.fromkeys(COLUMNS[name], ()))
+
+
 def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     """Build one frame from its columns, in the documented order and types; without columns it is empty.
 
@@ -234,7 +240,7 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
 
     known = COLUMNS[name]
     if not len(columns):
-        columns = dict.fromkeys(known, ())
+        return _empty(name).copy()
     missing = [c for c in known if c not in columns]
     if missing:
         raise RecordsError(f"{name}: no column {missing[0]!r}")
@@ -248,10 +254,15 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
             cast[column] = given  # a Series of it takes six times as long
             continue
         try:
-            cast[column] = pd.Series(given, dtype=_pandas(dtype))
+            values = pd.Series(given, dtype=_pandas(dtype))
         except (ValueError, TypeError) as error:
             raise RecordsError(f"{name}.{column}: not {dtype}: {error}") from None
-    return pd.DataFrame(cast).reset_index(drop=True)
+        # a list has no labels by which pandas would have to align it with the other columns
+        cast[column] = values if isinstance(given, pd.Series) else values.array
+    try:
+        return pd.DataFrame(cast).reset_index(drop=True)
+    except ValueError as error:
+        raise RecordsError(f"{name}: {error}") from None
 
 
 def run_of(row: Mapping[str, Any] | pd.Series) -> Run:
