@@ -119,9 +119,9 @@ def test_two_steps_change_everything(norm, optimiser, rng):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_training_learns(loss, norm, rng):
-    """300 updates on a dozen examples: they are learnt by heart."""
+    """150 updates on a dozen examples: they are learnt by heart."""
     net = network("tanh", depth=2, width=16, seeds=[0], norm=norm)
-    start, end = watch(net, data(rng), seeds=[0], steps=300, watch=[0, 300], lr=0.2, batch=12, loss=loss)
+    start, end = watch(net, data(rng), seeds=[0], steps=150, watch=[0, 150], lr=0.5, batch=12, loss=loss)
     assert end.columns["loss"] < 0.3 * start.columns["loss"]
     assert end.columns["accuracy"] == 1
 
@@ -149,6 +149,7 @@ RUNS = [
     (5, 0.1, "normal(std=0.1)"),
 ]
 ALONE = 2  # the run that is watched in company
+LATER = (1, 2)  # watched steps: another bit at the start would be seen there, too
 
 
 def trained(which, sample, *, shape, options, break_run=None):
@@ -182,13 +183,13 @@ def test_a_run_is_the_same_bits_alone_and_in_any_stack(dtype, norm, trace, width
     """Every column, every array of every layer, every probe, every parameter."""
     sample = data(rng, n=70, n_in=9)
     shape = {"depth": 2, "width": width, "dtype": dtype, "norm": norm, "residual": 0.5}
-    options = {"batch": 33, "trace": trace, "optimiser": "momentum", "probes": probes}
+    options = {"batch": 33, "trace": trace, "optimiser": "momentum", "probes": probes, "watch": LATER}
     check_in_company(sample, shape=shape, options=options)
 
 
 @pytest.mark.parametrize(("dtype", "trace"), [("float32", "batch"), ("float64", "probe_set")])
 def test_the_costliest_probe_is_the_same_bits_alone_and_in_any_stack(dtype, trace, rng):
-    options = {"batch": 33, "trace": trace, "probes": ["sharpness"]}
+    options = {"batch": 33, "trace": trace, "probes": ["sharpness"], "watch": LATER}
     check_in_company(data(rng, n=70), shape={"dtype": dtype, "norm": "batch"}, options=options)
 
 
@@ -206,7 +207,8 @@ def test_with_every_optimiser(optimiser, dtype, rng):
 def test_with_every_loss_and_kind_of_activation(act, loss, dtype, rng):
     shape = {"act": act, "width": 10, "dtype": dtype}
     probes = BUT_SHARPNESS if (dtype, loss) == ("float64", "softmax_cross_entropy") else QUICK_PROBES
-    check_in_company(data(rng, n=40), shape=shape, options={"batch": 16, "loss": loss, "probes": probes})
+    options = {"batch": 16, "loss": loss, "probes": probes, "watch": LATER}
+    check_in_company(data(rng, n=40), shape=shape, options=options)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,9 @@ def test_at_every_depth(depth, dtype, rng):
     """At 40 layers of sigmoids a float32 gradient is rescaled on its way; in float64 that takes hundreds."""
     shape = {"act": "sigmoid", "depth": depth, "width": 10, "dtype": dtype}
     probes = QUICK_PROBES if depth else BUT_SHARPNESS
-    check_in_company(data(rng, n=40), shape=shape, options={"batch": 16, "probes": probes})
+    check_in_company(
+        data(rng, n=40), shape=shape, options={"batch": 16, "probes": probes, "watch": LATER[:1]}
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 2, 40])
@@ -231,7 +235,8 @@ def test_at_every_batch_size(batch, dtype, rng):
 def test_where_a_probe_set_is_larger_than_a_cache(dtype, rng):
     """Runs are then traced in groups, and the groups differ with the stack."""
     shape = {"width": 100, "dtype": dtype, "norm": "batch"}
-    check_in_company(data(rng, n=700, n_in=9), shape=shape, options={"batch": 33, "probes": QUICK_PROBES})
+    options = {"batch": 33, "probes": QUICK_PROBES, "watch": LATER[:1]}
+    check_in_company(data(rng, n=700, n_in=9), shape=shape, options=options)
 
 
 def overshoots(net):
@@ -252,7 +257,7 @@ def is_nan(net):
 @pytest.mark.parametrize("trouble", [overshoots, is_infinite, is_nan])
 def test_a_neighbour_that_diverges_changes_not_one_bit(trouble, norm, trace, dtype, rng):
     sample, options = data(rng, n=40), {"batch": 16, "trace": trace, "clip": 1.0, "optimiser": "adam"}
-    options["probes"] = BUT_SHARPNESS if dtype == "float64" else QUICK_PROBES
+    options |= {"probes": BUT_SHARPNESS if dtype == "float64" else QUICK_PROBES, "watch": [0, 1]}
     shape = {"width": 10, "dtype": dtype, "norm": norm, "residual": 0.5}
     alone = trained([ALONE], sample, shape=shape, options=options)
     stack = trained([1, ALONE], sample, shape=shape, options=options, break_run=trouble)
