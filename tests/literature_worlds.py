@@ -293,7 +293,7 @@ FALSE = {
     # the drift of two units is not the first order's
     "L21_random_walk": World(
         lambda: drawn(activation="relu", init=["he_normal", "random_walk"], width=2, depth=4),
-        "within=1e-6, nets=40",
+        "within=1e-6, nets=100",
     ),
     "L22_standardised": World(lambda: standardised(1.2)),
     # weights four times as large help nothing
