@@ -12,6 +12,7 @@ from mlp.probes import PROBES, UNIT_PROBES
 from mlp.tape import Tape
 from mlp.train import Data, train
 
+DTYPES = ["float32", "float64"]
 NORMS = ("none", "batch", "layer")
 ALL_PROBES = sorted({**PROBES, **UNIT_PROBES})
 BUT_SHARPNESS = [
@@ -116,6 +117,11 @@ def _copied(layers, probes, arrays):
         for text, probe in probes.items():
             parts[trace.layer][text].append(probe(trace))
     return {layer: {name: np.concatenate(p) for name, p in named.items()} for layer, named in parts.items()}
+
+
+def measured(net: Network, data: Data, probes, **options):
+    """The named probes of one run before its first update, by layer and name."""
+    return watch(net, data, seeds=[0], steps=0, probes=probes, arrays=(), **options)[0].layers
 
 
 def traces(net: Network, data: Data, *, step=0, batch=4, steps=1, lr=0.1, **options):
