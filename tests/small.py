@@ -13,6 +13,7 @@ from mlp.tape import Tape
 from mlp.train import Data, train
 
 DTYPES = ["float32", "float64"]
+TRACES = ["probe_set", "batch"]
 NORMS = ("none", "batch", "layer")
 ALL_PROBES = sorted({**PROBES, **UNIT_PROBES})
 BUT_SHARPNESS = [
