@@ -232,9 +232,9 @@ FALSE = {
     # He's networks do not learn either
     "L04_he": World(lambda: thirty(0.95)),
     # large biases keep units alive
-    "L05_born_dead": World(lambda: drawn(**NARROW, width=2, bias="normal(std=3)"), "nets=40"),
+    "L05_born_dead": World(lambda: drawn(**NARROW, width=2, bias="normal(std=3)"), "nets=16"),
     # without ReLU's masks the factor is 1 + 2/n
-    "L06_spread": World(lambda: drawn(activation="identity", init="he_normal", width=4, depth=3), "nets=100"),
+    "L06_spread": World(lambda: drawn(activation="identity", init="he_normal", width=4, depth=3), "nets=60"),
     # networks of 70 layers learn, twenty times ξ_c
     "L07_depth_scale": World(lambda: frontier([6, 70, 140], 70)),
     # eight units have at most a spread of 7, where the formula says 20
@@ -265,7 +265,7 @@ FALSE = {
     # a tenth of the gradient is lost in each layer
     "L15_half_stable": World(lambda: half_stable(0.9)),
     # large biases keep every network's signal at one size
-    "L16_finite_width": World(lambda: three_kinds(bias="normal(std=3)"), "nets=40"),
+    "L16_finite_width": World(lambda: three_kinds(bias="normal(std=3)"), "nets=20"),
     # the gradient explodes exponentially
     "L17_tanh_skips": World(lambda: skips(1.1)),
     # a linear branch adds all of its variance, twice

@@ -20,7 +20,9 @@ NAMES = [
     if path.stem not in TIMED
 ]  # fmt: skip
 SMALLER = {  # what makes a claim quick that looks at every step or draws networks of its own
+    "write_up/w04_gradient_shrinks": ["depth=[2,10]"],
     "write_up/w07_slow_convergence": ["steps=3", "watch=4"],
+    "write_up/w11_relu_no_vanishing": ["depth=[2,10]"],
     "literature/l01_theory": ["activation=[sigmoid,relu,tanh]", "depth=[2,3]"],
     "literature/l05_born_dead": ["claims=[L05_born_dead(nets=20)]", "width=[1,2]"],
     "literature/l06_spread": ["claims=[L06_spread(nets=4)]"],
@@ -29,6 +31,7 @@ SMALLER = {  # what makes a claim quick that looks at every step or draws networ
     "literature/l08_isometry": ["width=16"],
     "literature/l09_shattering": ["width=16"],
     "literature/l16_finite_width": ["claims=[L16_finite_width(nets=2)]"],
+    "literature/l18_normalised_branch": ["width=16", "depth=5"],
     "literature/l21_random_walk": ["claims=[L21_random_walk(nets=2)]", "width=8", "depth=5"],
     "literature/l14a_dead_units": ["dataset=digits", "batch=16", "claims=[L14a_dead_units(nets=1)]"],
 }

@@ -12,6 +12,8 @@ from mlp.probes import PROBES, UNIT_PROBES
 from mlp.tape import Tape
 from mlp.train import Data, train
 
+DTYPES = ["float32", "float64"]
+TRACES = ["probe_set", "batch"]
 NORMS = ("none", "batch", "layer")
 ALL_PROBES = sorted({**PROBES, **UNIT_PROBES})
 BUT_SHARPNESS = [
@@ -97,8 +99,9 @@ def watch(net: Network, data: Data, *, seeds, steps=2, watch=None, lr=0.1, batch
     """Train to the end; every snapshot with its named arrays copied out and the named probes measured."""
     rates = [lr] * len(seeds) if np.isscalar(lr) else lr
     watched = range(steps + 1) if watch is None else watch
+    bound = {text: (UNIT_PROBES if text in UNIT_PROBES else PROBES).bind(text) for text in probes}
     training = train(net, data, seeds=seeds, lr=rates, steps=steps, batch=batch, watch=watched, **options)
-    return [_seen(snap, probes, arrays) for snap in training]
+    return [_seen(snap, bound, arrays) for snap in training]
 
 
 def _seen(snap, probes, arrays):
@@ -112,10 +115,14 @@ def _copied(layers, probes, arrays):
     for trace in layers:
         for name in arrays:
             parts[trace.layer][name].append(np.array(getattr(trace, name)))
-        for text in probes:
-            table = UNIT_PROBES if text in UNIT_PROBES else PROBES
-            parts[trace.layer][text].append(table.bind(text)(trace))
+        for text, probe in probes.items():
+            parts[trace.layer][text].append(probe(trace))
     return {layer: {name: np.concatenate(p) for name, p in named.items()} for layer, named in parts.items()}
+
+
+def measured(net: Network, data: Data, probes, **options):
+    """The named probes of one run before its first update, by layer and name."""
+    return watch(net, data, seeds=[0], steps=0, probes=probes, arrays=(), **options)[0].layers
 
 
 def traces(net: Network, data: Data, *, step=0, batch=4, steps=1, lr=0.1, **options):

@@ -134,7 +134,7 @@ class Records:
     def __post_init__(self) -> None:
         for name in ("units", "bins", "plane"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, empty(name))
+                object.__setattr__(self, name, typed(name, {}))
 
     @classmethod
     def build(cls, **frames: Mapping[str, Any]) -> Records:
@@ -142,8 +142,7 @@ class Records:
 
         A frame that is left out is empty. Errors: RecordsError for a missing, unknown or unsuitable column.
         """
-        filled = {name: typed(name, frames[name]) for name in COLUMNS if len(frames.get(name, ()))}
-        return cls(**{name: empty(name) for name in COLUMNS} | filled).check()
+        return cls(**{name: typed(name, frames.get(name, {})) for name in COLUMNS}).check()
 
     @classmethod
     def crashed(cls, runs: Sequence[Run], ids: Sequence[str], error: str) -> Records:
@@ -226,24 +225,22 @@ def dtypes(name: str, columns: Iterable[str]) -> dict[str, str]:
     return {c: COLUMNS[name][c].dtype if c in COLUMNS[name] else PROBE_DTYPE for c in columns}
 
 
-def empty(name: str) -> pd.DataFrame:
-    """Return frame `name` without rows: the documented columns in their order and types."""
-    return _empty(name).copy()
-
-
 @cache
 def _empty(name: str) -> pd.DataFrame:
+    """Return the frame without rows, which most records have three of; whoever hands it out copies it."""
     return typed(name, dict.fromkeys(COLUMNS[name], ()))
 
 
 def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Build one frame from its columns, in the documented order and types.
+    """Build one frame from its columns, in the documented order and types; without columns it is empty.
 
     Errors: RecordsError for a missing, unknown or unsuitable column.
     """
     import pandas as pd
 
     known = COLUMNS[name]
+    if not len(columns):
+        return _empty(name).copy()
     missing = [c for c in known if c not in columns]
     if missing:
         raise RecordsError(f"{name}: no column {missing[0]!r}")
@@ -253,16 +250,19 @@ def typed(name: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     cast: dict[str, Any] = {}
     for column, dtype in dtypes(name, [*known, *probes]).items():
         given = columns[column]
-        if isinstance(given, list) and dtype != "str":
-            given = np.asarray(given)
         if isinstance(given, np.ndarray) and (given.dtype.name, given.ndim) == (dtype, 1):
             cast[column] = given  # a Series of it takes six times as long
             continue
         try:
-            cast[column] = pd.Series(given, dtype=_pandas(dtype))
+            values = pd.Series(given, dtype=_pandas(dtype))
         except (ValueError, TypeError) as error:
             raise RecordsError(f"{name}.{column}: not {dtype}: {error}") from None
-    return pd.DataFrame(cast).reset_index(drop=True)
+        # a list has no labels by which pandas would have to align it with the other columns
+        cast[column] = values if isinstance(given, pd.Series) else values.array
+    try:
+        return pd.DataFrame(cast).reset_index(drop=True)
+    except ValueError as error:
+        raise RecordsError(f"{name}: {error}") from None
 
 
 def run_of(row: Mapping[str, Any] | pd.Series) -> Run:

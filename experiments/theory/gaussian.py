@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ ORDERS = 32  # terms of a Hermite series
 TAIL_NODES = 4  # exponentials that stand for the terms left out
 
 
+@cache
 def _panel_rule(nodes: int) -> tuple[Array, Array]:
     """Return Gauss-Legendre nodes and weights on (0, 1)."""
     node, weight = np.polynomial.legendre.leggauss(nodes)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import erf
 
 from mlp.activations import activation
 from mlp.registry import parse_call
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 try:
     import autograd.numpy as anp
-    from autograd.scipy.special import erf
+    from autograd.extend import defvjp, primitive
+
+    erf = primitive(erf)  # autograd's own would load all of scipy.stats, half a second
+    defvjp(erf, lambda ans, z: lambda g: g * 2 / anp.sqrt(anp.pi) * anp.exp(-z * z))
 except ImportError:  # without autograd, only the complex step is used
     anp = np
-    from scipy.special import erf
 
 Layers = list[dict[str, Any]]
 
@@ -84,8 +87,6 @@ def formula(text: str) -> Callable[..., Any] | None:
 
 def traced(text: str, act: Activation) -> Callable[..., Any]:
     """Return an f that autograd can differentiate: the second formula or, without one, `act` itself."""
-    from autograd.extend import defvjp, primitive
-
     if found := formula(text):
         return found
     f = primitive(act.f)

@@ -6,7 +6,6 @@ import naive
 import numpy as np
 import pytest
 from autograd import elementwise_grad
-from scipy.integrate import quad
 
 from experiments.verification import forward as autodiff
 from mlp.activations import ACTIVATIONS, Activation, activation
@@ -389,6 +388,8 @@ def test_every_option_changes_the_output(name, option):
 
 def _reference(act, square):
     """E square(Z) by adaptive quadrature, another rule than the one under test."""
+    from scipy.integrate import quad
+
     edges = sorted({-12.0, 0.0, 12.0, *act.kinks})
     density = lambda z: float(square(np.array([z]))[0]) * exp(-z * z / 2) / sqrt(2 * pi)  # noqa: E731
     return sum(quad(density, low, high, epsabs=1e-13, limit=400)[0]

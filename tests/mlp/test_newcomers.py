@@ -16,6 +16,7 @@ SUBJECTS = (
     "losses",
     "norms",
     "optimisers",
+    "probe_definitions",
     "probes",
     "schedules",
     "tape",

@@ -1,12 +1,14 @@
 """Forward and backward passes: gradients by three independent ways, exponents, Euler's identity."""
 
+from functools import cache
 from math import log10, sqrt
+from zlib import crc32
 
 import naive
 import numpy as np
 import pytest
 from small import NORMS as KNOWN_NORMS
-from small import data, gradients, losses, network, off_kinks, shaken, watch
+from small import data, gradients, network, off_kinks, shaken, watch
 
 from experiments.verification import forward as autodiff
 from mlp import backward_exponents
@@ -19,7 +21,8 @@ from mlp.quadrature import gaussian_mean
 from mlp.tape import Tape
 
 ACTS = [*sorted(ACTIVATIONS), "leaky_relu(slope=0.3)", "elu(alpha=2.0)", "silu(beta=3.0)"]
-INITS = ["xavier_normal", "he_uniform", "orthogonal(gain=auto)"]  # three runs of one stack
+INITS = ("xavier_normal", "he_uniform", "orthogonal(gain=auto)")  # three runs of one stack
+TWO = INITS[:2]
 DTYPES = ["float32", "float64"]
 
 
@@ -30,14 +33,22 @@ def build(act, norm, residual, seed=0, inits=INITS, **options) -> Network:
     return shaken(net, np.random.default_rng(seed))
 
 
-def case(act, norm, residual, rng, **options):
-    sample = data(rng, n=6)
-    return off_kinks(lambda seed: build(act, norm, residual, seed, **options), sample.x), sample.x, sample.y
+@cache
+def drawn(act, norm, residual, inits):
+    """A network and six examples off its kinks: drawn once, for all losses and all ways to check it."""
+    sample = data(np.random.default_rng(crc32(f"{act} {norm} {residual}".encode())), n=6)
+    return off_kinks(lambda seed: build(act, norm, residual, seed, inits), sample.x), sample
 
 
-def cases(act, norm, rng, **options):
+def case(act, norm, residual, inits=INITS):
+    """(network, x, y), of which a test may change the parameters."""
+    net, sample = drawn(act, norm, residual, inits)
+    return net.with_params(net.params.copy()), sample.x, sample.y
+
+
+def cases(act, norm, inits=INITS):
     """Of each strength of the residual connection a case, and the strength."""
-    return [(*case(act, norm, residual, rng, **options), residual) for residual in (0.0, 0.7)]
+    return [(*case(act, norm, residual, inits), residual) for residual in (0.0, 0.7)]
 
 
 def by_layer(net, flat, r):
@@ -60,11 +71,11 @@ def check_by_differences(net, x, y, loss, rng, h=1e-4):
     """
     direction = rng.normal(size=net.params.shape)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    start = net.params.copy()
+    start, tape = net.params.copy(), Tape(net, len(x), exact=True)
 
     def along(distance):
         net.params[:] = start + distance * direction
-        return losses(net, x, y, loss)
+        return LOSSES[loss](tape.forward(x[None]), y[None])[0]
 
     near, far = along(h) - along(-h), along(2 * h) - along(-2 * h)
     net.params[:] = start
@@ -78,14 +89,14 @@ def check_by_differences(net, x, y, loss, rng, h=1e-4):
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("act", ACTS)
 def test_gradients_are_the_differences_of_the_loss(act, loss, norm, rng):
-    for net, x, y, _ in cases(act, norm, rng):
+    for net, x, y, _ in cases(act, norm):
         check_by_differences(net, x, y, loss, rng)
 
 
 @pytest.mark.parametrize("init", sorted(INITIALISERS))
 @pytest.mark.parametrize("norm", sorted(NORMS))
 def test_gradients_are_the_differences_of_the_loss_from_every_start(init, norm, rng):
-    net, x, y = case("tanh", norm, 0.7, rng, inits=[init] * 2)
+    net, x, y = case("tanh", norm, 0.7, (init, init))
     check_by_differences(net, x, y, "softmax_cross_entropy", rng)
 
 
@@ -98,6 +109,11 @@ def pairs(known):
     return [*((act, "softmax_cross_entropy") for act in ACTS), *(("tanh", loss) for loss in sorted(known))]
 
 
+def slower(residual):
+    """The run that the slower ways take: one without the skip, the other with it."""
+    return int(residual > 0)
+
+
 # -- against autograd -----------------------------------------------------------------------------------
 
 
@@ -108,16 +124,15 @@ def assert_near(actual, expected, rtol, noise=0.0):
 
 @pytest.mark.parametrize("norm", sorted({"none", *autodiff.NORM_AXES}))
 @pytest.mark.parametrize(("act", "loss"), pairs(set(autodiff.LOSSES) - {"softmax_cross_entropy"}))
-def test_gradients_are_autograds(act, loss, norm, rng):
-    for net, x, y, residual in cases(act, norm, rng, inits=["xavier_normal", "he_uniform"]):
+def test_gradients_are_autograds(act, loss, norm):
+    for net, x, y, residual in cases(act, norm, TWO):
         ours, f, one_hot = gradients(net, x, y, loss), autodiff.traced(act, net.act), np.eye(3)[y]
-        for r in range(net.runs):
-            start = by_layer(net, net.params, r)
-            theirs = autodiff.gradients(start, x, one_hot, f, loss, norm, residual)
-            noise = 1e-13 * abs(ours[r]).max()  # of what is truly 0, as a bias under a norm over the batch
-            for layer, expected in zip(by_layer(net, ours, r), theirs, strict=True):
-                for name, value in layer.items():
-                    assert_near(value, expected[name], 1e-10, noise)
+        r = slower(residual)
+        theirs = autodiff.gradients(by_layer(net, net.params, r), x, one_hot, f, loss, norm, residual)
+        noise = 1e-13 * abs(ours[r]).max()  # of what is truly 0, as a bias under a norm over the batch
+        for layer, expected in zip(by_layer(net, ours, r), theirs, strict=True):
+            for name, value in layer.items():
+                assert_near(value, expected[name], 1e-10, noise)
 
 
 # -- against plain loops --------------------------------------------------------------------------------
@@ -138,8 +153,8 @@ def plain(net, act, r, norm, residual) -> naive.Net:
 
 @pytest.mark.parametrize("norm", KNOWN_NORMS)
 @pytest.mark.parametrize(("act", "loss"), pairs(set(naive.LOSSES) - {"softmax_cross_entropy"}))
-def test_both_passes_are_the_plain_loops(act, loss, norm, rng):
-    for each in cases(act, norm, rng, inits=["xavier_normal", "he_uniform"]):
+def test_both_passes_are_the_plain_loops(act, loss, norm):
+    for each in cases(act, norm, TWO):
         check_by_plain_loops(*each, act, loss, norm)
 
 
@@ -152,18 +167,18 @@ def check_by_plain_loops(net, x, y, residual, act, loss, norm):
     value, d_logits = LOSSES[loss](taped.forward(x[None]), y[None])
     views = net.views(np.zeros_like(net.params))
     taped.gradients(d_logits, views)
-    for r in range(net.runs):
-        slow = plain(net, act, r, norm, residual)
-        passes = naive.forward(slow, x.tolist())
-        slow_value, slow_d = naive.LOSSES[loss](passes[-1].z, y.tolist())
-        deltas, grads = naive.backward(slow, passes, slow_d)
-        assert value[r] == pytest.approx(slow_value, rel=1e-12)
-        for index, (seen, delta, grad) in enumerate(zip(passes, deltas, grads, strict=True)):
-            if index < net.depth:
-                assert_near(taped.saved[index].z[r], np.array(seen.z), 1e-12)
-                assert_near(taped.saved[index].a[r], np.array(seen.a), 1e-12)
-            assert_near(taped.delta[index][r], np.array(delta), 1e-12)
-            assert_near(views[index].w[r], np.array(grad.w), 1e-12)
+    r = slower(residual)
+    slow = plain(net, act, r, norm, residual)
+    passes = naive.forward(slow, x.tolist())
+    slow_value, slow_d = naive.LOSSES[loss](passes[-1].z, y.tolist())
+    deltas, grads = naive.backward(slow, passes, slow_d)
+    assert value[r] == pytest.approx(slow_value, rel=1e-12)
+    for index, (seen, delta, grad) in enumerate(zip(passes, deltas, grads, strict=True)):
+        if index < net.depth:
+            assert_near(taped.saved[index].z[r], np.array(seen.z), 1e-12)
+            assert_near(taped.saved[index].a[r], np.array(seen.a), 1e-12)
+        assert_near(taped.delta[index][r], np.array(delta), 1e-12)
+        assert_near(views[index].w[r], np.array(grad.w), 1e-12)
 
 
 @pytest.mark.parametrize("norm", KNOWN_NORMS)
@@ -186,8 +201,8 @@ def test_three_updates_are_the_plain_loops(norm, rng):
 
 @pytest.mark.parametrize("norm", sorted(NORMS))
 @pytest.mark.parametrize("act", ACTS)
-def test_the_lean_form_gives_the_same_gradients(act, norm, rng):
-    for net, x, y, _ in cases(act, norm, rng):
+def test_the_lean_form_gives_the_same_gradients(act, norm):
+    for net, x, y, _ in cases(act, norm):
         full, lean = gradients(net, x, y), gradients(net, x, y, lean=True)
         np.testing.assert_allclose(lean, full, rtol=0, atol=1e-13 * abs(full).max())  # a slope from a alone
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -78,15 +78,16 @@ def W04_gradient_shrinks(
     """
     mine, others = _asked(records, [activation]), _asked(records, controls)
     trained(mine.runs)
+    factors = {signal: decay(mine, signal) for signal in ("delta_norm", "dw_norm")}
     evidence = [
-        *_quarter(mine, quarter), *_through_training(mine), *_ends(mine, "below", lost),
+        *_quarter(mine, factors, quarter), *_through_training(mine, factors), *_ends(mine, "below", lost),
         *_ends(others, "above", lost, "control"), *_agreements(mine), *_agreements(others),
     ]  # fmt: skip
     return decide(
         evidence,
         "factor per layer of ‖delta‖ at the start",
         condition=_by_weights,
-        remarks=_rates(mine),
+        remarks=_rates(mine, factors),
         setting_of=_init_of,
     )
 
@@ -112,11 +113,10 @@ def _by_init(records: Records) -> Iterable[tuple[str, pd.DataFrame]]:
     return records.runs.groupby("init", sort=False)
 
 
-def _quarter(records: Records, quarter: float) -> list[Evidence]:
+def _quarter(records: Records, factors: Mapping[str, pd.DataFrame], quarter: float) -> list[Evidence]:
     """Return for each init, by seed, the factor of ‖delta‖ at the start, at the depth where it is largest."""
-    factors = at_start(decay(records))
-    factors = factors[factors["depth"] >= SHALLOW]
-    return _at_worst(records, factors, "‖delta‖ at the start", "below", quarter)
+    rows = at_start(factors["delta_norm"])
+    return _at_worst(records, rows[rows["depth"] >= SHALLOW], "‖delta‖ at the start", "below", quarter)
 
 
 def _at_worst(records: Records, factors: pd.DataFrame, name: str, side: Side, bound: float) -> list[Evidence]:
@@ -137,14 +137,13 @@ def _at_start_alone(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(status="ok")
 
 
-def _through_training(records: Records) -> list[Evidence]:
+def _through_training(records: Records, factors: Mapping[str, pd.DataFrame]) -> list[Evidence]:
     """Return for each init and signal, by seed, the largest factor over depths from 5 on and all steps."""
     found = []
     for signal, name in (("delta_norm", "‖delta‖"), ("dw_norm", "‖dw‖")):
-        factors = decay(records, signal)
-        factors = factors[factors["depth"] >= SHALLOW]
+        rows = factors[signal][factors[signal]["depth"] >= SHALLOW]
         for init, runs in _by_init(records):
-            largest = by_seed(factors[factors["init"] == init], "factor", "max", runs)
+            largest = by_seed(rows[rows["init"] == init], "factor", "max", runs)
             text = f"{init}: factor per layer of {name}, the largest of all depths and steps"
             found.append(Evidence.of(text, largest, "below", 1.0, in_logs=True))
     return found
@@ -260,11 +259,11 @@ def _by_weights(evidence: Sequence[Evidence]) -> str:
     return "; ".join(parts)
 
 
-def _rates(records: Records) -> list[str]:
+def _rates(records: Records, factors: Mapping[str, pd.DataFrame]) -> list[str]:
     """Say for every init the factors of ‖delta‖ and ‖dw‖ at the start, in the deepest networks."""
     depth = records.runs["depth"].max()
     rates = {
-        name: deepest(at_start(decay(records, signal))).groupby("init", sort=False)["factor"]
+        name: deepest(at_start(factors[signal])).groupby("init", sort=False)["factor"]
         for name, signal in (("‖delta‖", "delta_norm"), ("‖dw‖", "dw_norm"))
     }
     return [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,6 +124,7 @@ def _agreement(records: Records) -> list[str]:
 INPUTS = ["digits(test=0.8, scale=overall)", "digits(test=0.8, scale=overall, shift=1)"]
 UNITS = ["sigmoid(shift=-0.5)", "sigmoid"]
 PATH = ("update_ratio", "w_norm", "displacement")  # the probes that a path's length is made of
+Detour = Callable[[str, float], float]  # (run_id, step) -> the path's length up to there over the distance
 
 
 @CLAIMS
@@ -166,15 +168,15 @@ def W07_slow_convergence(
     enough(found)
     _check_arrival(pairs, target)
     slow = [Evidence.of(pair.name, pair.ratio(), "above", slower, in_logs=True) for pair in pairs]
-    evidence = [*slow]
+    evidence, detour = [*slow], _detour_of(records.layers)
     for pair, e in zip(pairs, slow, strict=True):
         if e.holds:
-            evidence += _causes(records, found, pair, _in_turn(inputs[-1]))
+            evidence += _causes(detour, found, pair, _in_turn(inputs[-1]))
     return decide(
         evidence,
         "times the steps that the centred one takes",
         condition=_what_does_it,
-        remarks=[*_mechanism(records, pairs), *dict.fromkeys(_edges(pairs))],
+        remarks=[*_mechanism(detour, pairs), *dict.fromkeys(_edges(pairs))],
     )
 
 
@@ -254,9 +256,9 @@ def _in_turn(text: str) -> str:
     return str(DATASETS.canonical(call_text(name, options | {"alternate": True})))
 
 
-def _causes(records: Records, found: pd.DataFrame, pair: Pair, mixed: str) -> list[Evidence]:
+def _causes(detour: Detour, found: pd.DataFrame, pair: Pair, mixed: str) -> list[Evidence]:
     """Return the evidence for a pair that differs: the share of the one sign, and of a zig-zag path."""
-    longer = np.divide(*(_detours(records, side) for side in (pair.other, pair.centred)))
+    longer = np.divide(*(_detours(detour, side) for side in (pair.other, pair.centred)))
     name = f"{pair.what} not centred ({pair.shared})"
     zigzag = Evidence.of(
         f"{name}: path over distance, relative to the centred", longer, "above", 1.0, in_logs=True
@@ -310,7 +312,7 @@ def _what_does_it(evidence: Sequence[Evidence]) -> str:
     return "; ".join(parts)
 
 
-def _mechanism(records: Records, pairs: Iterable[Pair]) -> Iterator[str]:
+def _mechanism(detour: Detour, pairs: Iterable[Pair]) -> Iterator[str]:
     """Say the learning rates, the steps at one of them, and how straight the path is."""
     for pair in pairs:
         name, (lr, ratio) = f"{pair.what} not centred ({pair.shared})", pair.at_one_rate
@@ -318,27 +320,30 @@ def _mechanism(records: Records, pairs: Iterable[Pair]) -> Iterator[str]:
         if len(ratio):
             yield f"{name}: at lr {lr:g} for both, it takes {told(ratio)} times the steps of the centred."
         yield (
-            f"{name}: path over distance is {told(_detours(records, pair.other))}, of the centred "
-            f"{told(_detours(records, pair.centred))}."
+            f"{name}: path over distance is {told(_detours(detour, pair.other))}, of the centred "
+            f"{told(_detours(detour, pair.centred))}."
         )
 
 
-def _detours(records: Records, side: pd.DataFrame) -> npt.NDArray[np.float64]:
+def _detours(detour: Detour, side: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return for each run Σ‖step‖ up to the target over ‖w − w₀‖ there, over the weights of all layers."""
-    return np.array(
-        [
-            _detour(records.layers[records.layers["run_id"] == run.run_id], min(run.value, run.steps))
-            for run in side.itertuples()
-        ]
-    )
+    return np.array([detour(run.run_id, min(run.value, run.steps)) for run in side.itertuples()])
 
 
-def _detour(layers: pd.DataFrame, last: float) -> float:
-    moves = ((layers["update_ratio"] * layers["w_norm"]) ** 2).groupby(layers["step"]).sum()
-    start = layers[layers["step"] == 0].set_index("layer")["w_norm"]
-    end = layers[layers["step"] == last].set_index("layer")["displacement"]
-    distance = float(np.sqrt(((start * end) ** 2).sum()))
-    return float(np.sqrt(moves[moves.index < last]).sum()) / distance if distance else np.nan
+def _detour_of(layers: pd.DataFrame) -> Detour:
+    """Return what measures the detour of a run up to a step; a run is of several pairs and measured once."""
+    of_run = dict(iter(layers.groupby("run_id")))
+
+    @cache
+    def detour(run_id: str, last: float) -> float:
+        rows = of_run.get(run_id, layers.iloc[:0])
+        moves = ((rows["update_ratio"] * rows["w_norm"]) ** 2).groupby(rows["step"]).sum()
+        start = rows[rows["step"] == 0].set_index("layer")["w_norm"]
+        end = rows[rows["step"] == last].set_index("layer")["displacement"]
+        distance = float(np.sqrt(((start * end) ** 2).sum()))
+        return float(np.sqrt(moves[moves.index < last]).sum()) / distance if distance else np.nan
+
+    return detour
 
 
 def _edges(pairs: Iterable[Pair]) -> Iterator[str]:

@@ -26,6 +26,7 @@ SMALLER = {
     "L01_theory": ["activation=[sigmoid]", "init=[lecun_normal]", "depth=[5]"],
     "L03b_jacobians": ["width=16"],
     "L12_laws": ["depth=[60]"],
+    "L18_normalised_branch": ["width=16", "depth=5"],
     "L21_random_walk": ["depth=5", "width=8"],
     "L27_edge_of_stability": ["batch=1437"],  # all of the digits
     "W01_linear": ["depth=[0,2]", "dataset=[xor]"],

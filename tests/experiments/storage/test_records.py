@@ -118,6 +118,9 @@ def test_what_is_not_in_the_table_is_refused(some):
     wrong = {
         "runs: no column 'error'": {"runs": {k: v for k, v in runs.items() if k != "error"}},
         "runs: unknown column 'speed'": {"runs": runs | {"speed": 1.0}},
+        "steps: All arrays must be of the same length": {
+            "steps": {name: [0, 1] if name == "step" else [0] for name in COLUMNS["steps"]}
+        },
         "runs.depth: not int64: .*": {"runs": runs | {"depth": [0.5] * len(some.runs)}},
         "runs.status: 'fine' is none of ok, diverged, crashed": {"runs": runs | {"status": states}},
         "layers: run 'stray' is not in runs": {

@@ -98,9 +98,10 @@ def test_the_xavier_decays_that_issue_2_asks_for(inputs):
 
 
 def test_a_deep_sigmoid_net_does_not_underflow():
-    p = predict("sigmoid", 530, 10**5, Inputs.one(64, 10), init="lecun_normal")
+    """Weights of a hundredth: z² is 2.5e-5, so that each layer leaves 0.01·σ'(0) = 1/400 to 1e-5 of it."""
+    p = predict("sigmoid", 130, 10**5, Inputs.one(64, 10), init="scaled_normal(gain=0.01)")
     assert p.logs["delta_norm"][0] < -750
-    assert p.decay() == pytest.approx(0.236052, rel=1e-5)
+    assert p.decay() == pytest.approx(1 / 400, rel=2e-5)
     assert p.centre("delta_norm")[0] == 0  # as a float; the log is what is right
 
 
@@ -186,10 +187,10 @@ ALSO = {"residual, mean", "layer norm, tanh", "steep"}  # like others of these; 
     "options", [pytest.param(BANDS[n], id=n, marks=[pytest.mark.slow] * (n in ALSO)) for n in BANDS]
 )
 def test_nets_stray_as_far_as_the_band_says(options, rng):
-    """Sd of the logs over 200 seeds, six inputs; it errs by 5 %, the band's next order by up to 25 %."""
+    """Sd of the logs over 120 seeds, six inputs; it errs by 6 %, the band's next order by up to 25 %."""
     options = dict(options)
     text, x, y = options.pop("text"), rng.standard_normal((6, 32)), np.arange(6)
-    found = measured(text, 5, 64, x, y, 10, range(200), **options)
+    found = measured(text, 5, 64, x, y, 10, range(120), **options)
     p = predict(text, 5, 64, Inputs.measured(x, y, 10), **options)
     for column in ("delta_norm", "z_rms", "a_rms"):
         spread = np.log(found[column]).std(axis=0, ddof=1)[:-1]
@@ -216,9 +217,9 @@ def test_the_sd_of_the_ratio_is_right_to_a_few_percent(text, init, norm, rng):
 
 
 def test_the_band_of_dw_has_the_strays_of_its_input(rng):
-    """One example: dw = x·delta, and x of ReLU strays as much as delta does. 15 %."""
+    """One example: dw = x·delta, and x of ReLU strays as much as delta does. 15 %: three errors of an sd."""
     x, y = rng.standard_normal((1, 32)), np.zeros(1, np.int64)
-    found = measured("relu", 5, 128, x, y, 10, range(300))
+    found = measured("relu", 5, 128, x, y, 10, range(200))
     p = predict("relu", 5, 128, Inputs.measured(x, y, 10))
     np.testing.assert_allclose(np.log(found["dw_norm"]).std(axis=0) / p.sds["dw_norm"], 1, atol=0.15)
 
@@ -226,7 +227,7 @@ def test_the_band_of_dw_has_the_strays_of_its_input(rng):
 def test_many_gradients_part_no_further_than_random_weights_let_them(rng):
     """A narrow linear net: only cos² between gradients matters; it gains 1/width a layer. 25 %: L/n."""
     x, y = rng.standard_normal((40, 32)), np.arange(40) % 10
-    found = measured("identity", 8, 32, x, y, 10, range(300), init="lecun_normal")
+    found = measured("identity", 8, 32, x, y, 10, range(200), init="lecun_normal")
     p = predict("identity", 8, 32, Inputs.measured(x, y, 10, examples=40), init="lecun_normal")
     np.testing.assert_allclose(np.log(found["delta_norm"]).std(axis=0) / p.sds["delta_norm"], 1, atol=0.25)
 
@@ -484,7 +485,10 @@ def test_depths_share_their_layers(inputs):
 
 REASONS = [
     ({"text": "relu", "depth": 20, "width": 2}, "width 2 is too small for depth 20"),
-    ({"text": "identity", "depth": 300, "init": "he_normal"}, r"the forward signal explodes at layer \d+"),
+    (
+        {"text": "identity", "depth": 60, "init": "scaled_normal(gain=1e6)"},
+        r"the forward signal explodes at layer \d+",
+    ),
     ({"text": "tanh", "init": "normal(std=0.0)"}, "no gradient passes"),
     ({"text": "relu", "init": "rai"}, "the weights of rai are of mean 0.01, theory's of mean 0"),
     ({"text": "relu", "depth": 5000}, "nets of up to 2000 layers are predicted"),

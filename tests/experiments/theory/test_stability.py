@@ -10,12 +10,12 @@ RULES = ["sgd", "momentum(beta=0.5)", "momentum", "nesterov", "nesterov(beta=0.3
 
 
 def after(optimiser, lr, sharpness, steps=4000):
-    """|θ| after so many steps on sharpness·θ²/2 from θ = 1."""
-    at, rate = np.ones((1, 1)), np.full((1, 1), lr)
+    """|θ| (n, 1) after so many steps on sharpness·θ²/2 from θ = 1, sharpness (n, 1)."""
+    at, rate = np.ones_like(sharpness), np.full_like(sharpness, lr)
     step = OPTIMISERS.bind(optimiser)().start(at)
     for _ in range(steps):
         at = at + step(sharpness * at, rate, np.empty_like(at))
-    return abs(float(at[0, 0]))
+    return abs(at)
 
 
 @pytest.mark.parametrize("lr", [0.01, 2.0])
@@ -23,8 +23,9 @@ def after(optimiser, lr, sharpness, steps=4000):
 def test_steps_die_away_below_the_limit_and_grow_above_it(optimiser, lr):
     """One per cent from the limit, 4,000 steps change θ by a factor of e³ at least, whatever β is here."""
     limit = stability_limit(optimiser, lr)
-    assert after(optimiser, lr, 0.99 * limit) < 0.05
-    assert after(optimiser, lr, 1.01 * limit) > 20
+    below, above = after(optimiser, lr, np.array([[0.99], [1.01]]) * limit)
+    assert below < 0.05
+    assert above > 20
 
 
 def test_limits_worked_out_by_hand():
