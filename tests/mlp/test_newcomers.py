@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SUBJECTS = (
+    "activation_forms",
     "activations",
     "every_measure",
     "initialisers",
