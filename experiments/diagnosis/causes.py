@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.diagnosis.mechanisms import MECHANISMS, Evidence
+from experiments.diagnosis.mechanisms import MECHANISMS
+from experiments.diagnosis.sightings import Evidence
 from experiments.diagnosis.signals import Signals
 from experiments.diagnosis.yardstick import Yardstick, falls_short
 

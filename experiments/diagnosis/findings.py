@@ -12,8 +12,9 @@ import numpy as np
 from experiments.analysis.ratios import share_interval, varying
 from experiments.diagnosis.causes import BEFORE_UNITS, OF_UNITS, find
 from experiments.diagnosis.cures import cures
-from experiments.diagnosis.mechanisms import MECHANISMS, Evidence, plain
+from experiments.diagnosis.mechanisms import MECHANISMS
 from experiments.diagnosis.plain_reasons import reasons
+from experiments.diagnosis.sightings import Evidence, plain
 from experiments.diagnosis.signals import Signals, signals
 from experiments.diagnosis.yardstick import SHORT_OF_ACCURACY, Yardstick, yardstick_of
 from experiments.storage.recorded import RECORDED

@@ -6,20 +6,32 @@ stands earlier can bring about what stands later (`causes.find` asks them all).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log
 
 import numpy as np
 
 from experiments.analysis.score import ACCURACY
-from experiments.analysis.wording import count, ten_to
-from experiments.diagnosis.reference import healthy_ratio
+from experiments.analysis.wording import count
+from experiments.diagnosis.sightings import (
+    Evidence,
+    break_at,
+    dead_share,
+    first_over,
+    layers_named,
+    layers_where,
+    log_band,
+    log_ratio,
+    moves_most,
+    peak_of_rate,
+    plain,
+    power,
+    saturated_share,
+    usual_saturation,
+)
 from experiments.diagnosis.signals import Signals
 from experiments.diagnosis.yardstick import SHORT_OF_ACCURACY, Yardstick
-from experiments.theory.mean_field import flat_fraction
 from mlp.activations import activation as activation_of
 from mlp.registry import Registry
-from mlp.schedules import SCHEDULES
 
 MECHANISMS = Registry("mechanism")
 
@@ -40,30 +52,6 @@ FEW_UNITS = 8  # per layer: with fewer the network may lack the means, where all
 TRAVEL = 1.0  # ‖w‖: what the updates of the layer that moves most add up to in a run that learns
 GAP = 0.1  # of accuracy between training and test set
 ALIKE = 1e-4  # share of a layer's mean square that differs between examples
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Where a mechanism was seen: layers, step, the value and the healthy range, and it in words."""
-
-    layer_first: int
-    layer_last: int
-    step: int
-    value: float
-    low: float
-    high: float
-    unit: str
-    words: str
-
-
-def _layers(where: np.ndarray) -> tuple[int, int]:
-    """The first and the last layer (from 1) at which the condition (depth,) holds."""
-    at = np.flatnonzero(where)
-    return int(at[0]) + 1, int(at[-1]) + 1
-
-
-def _named(first: int, last: int) -> str:
-    return f"layer {first}" if first == last else f"layers {first} to {last}"
 
 
 # What was given: data, weights, training ------------------------------------------------------------------
@@ -106,9 +94,9 @@ def symmetric_units(s: Signals, best: Yardstick) -> Evidence | None:
     alike = s.start.twins >= TWINS
     if not alike.any():
         return None
-    first, last = _layers(alike)
+    first, last = layers_where(alike)
     share = float(s.start.twins[first - 1])
-    words = f"in {_named(first, last)}, {share:.0%} of the units start with the weights of another unit"
+    words = f"in {layers_named(first, last)}, {share:.0%} of the units start with the weights of another unit"
     return Evidence(first, last, 0, share, 0.0, 0.0, "share of units", words)
 
 
@@ -153,43 +141,18 @@ def non_finite(s: Signals, best: Yardstick) -> Evidence | None:
     return Evidence(1, s.depth + 1, 0, np.nan, -np.inf, np.inf, "loss", words)
 
 
-def _dead(s: Signals) -> np.ndarray:
-    return np.nan_to_num(s.hidden("dead_fraction"))
-
-
-def _usual(s: Signals) -> float:
-    """Return the share of slopes under a tenth of the largest that a signal of unit variance makes."""
-    return float(flat_fraction(activation_of(s.run.activation), 1.0))
-
-
-def _saturated(s: Signals, usual: float) -> np.ndarray:
-    """Return the share of units saturated beyond the usual one: (T, depth)."""
-    share = np.nan_to_num(s.hidden("saturated_fraction"))
-    return np.clip((share - usual) / (1 - usual + 1e-12), 0, 1) - _dead(s)
-
-
-def _first_over(s: Signals, share: np.ndarray, bound: float) -> tuple[int, int, int, str] | None:
-    """Return where a (T, depth) share first exceeds a bound: place in time, layers, and when in words."""
-    over = share > bound
-    if not over.any():
-        return None
-    at = int(np.flatnonzero(over.any(axis=1))[0])
-    when = "before the first update" if s.steps[at] == 0 else f"after {count(int(s.steps[at]), 'update')}"
-    return at, *_layers(over[at]), when
-
-
 @MECHANISMS
 def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
     """Most of a layer's units pass no gradient on any example."""
-    dead = _dead(s)
-    if (found := _first_over(s, dead, DEAD)) is None:
+    dead = dead_share(s)
+    if (found := first_over(s, dead, DEAD)) is None:
         return None
     at, first, last, when = found
     share = float(dead[at].max())
-    words = f"up to {share:.0%} of the units of {_named(first, last)} are dead {when}"
+    words = f"up to {share:.0%} of the units of {layers_named(first, last)} are dead {when}"
     if first < last and s.hidden("a_rms")[at, first - 1] == 0:
         words = (
-            f"all units of layer {first} are dead {when} and give 0, so that {_named(first + 1, last)} "
+            f"all units of layer {first} are dead {when} and give 0, so that {layers_named(first + 1, last)} "
             f"{'gets' if last == first + 1 else 'get'} no signal"
         )
         last = first
@@ -199,44 +162,16 @@ def dead_units(s: Signals, best: Yardstick) -> Evidence | None:
 @MECHANISMS
 def saturated_units(s: Signals, best: Yardstick) -> Evidence | None:
     """More than half of the slopes of a layer lie under a tenth of the largest, beyond what is usual."""
-    usual = _usual(s)
-    if (found := _first_over(s, _saturated(s, usual), HALF)) is None:
+    usual = usual_saturation(s)
+    if (found := first_over(s, saturated_share(s, usual), HALF)) is None:
         return None
     at, first, last, when = found
     value = float(s.hidden("saturated_fraction")[at].max())
-    words = (
-        f"up to {value:.0%} of the slopes of {_named(first, last)} are under a tenth of the largest {when}"
-    )
+    where = layers_named(first, last)
+    words = f"up to {value:.0%} of the slopes of {where} are under a tenth of the largest {when}"
     return Evidence(
         first, last, int(s.steps[at]), value, 0.0, usual + HALF * (1 - usual), "share of slopes", words
     )
-
-
-def _band(s: Signals) -> float:
-    """How many powers of e ‖delta‖ may change by from the last to the first hidden layer."""
-    return log(healthy_ratio(s.run.activation, s.depth, s.run.width)[1])
-
-
-def _ratio(s: Signals) -> np.ndarray:
-    """ln of ‖delta‖ of each hidden layer over the last hidden layer's, before the first update: (depth,)."""
-    logs = s.hidden("delta_log10")[0] * log(10)
-    with np.errstate(invalid="ignore"):
-        return logs - logs[-1]
-
-
-def _break(logs: np.ndarray) -> int:
-    """Return the hidden layer (from 1) below which most of a change over layers happens, or 0 if it is even.
-
-    logs (depth,) are logarithms of a size per layer. Most is more than half of the change from end to end
-    between two neighbours, and at least five times what the other pairs change by in the median.
-    """
-    gaps = logs[1:] - logs[:-1]
-    if len(gaps) < 2 or not np.isfinite(gaps).all():
-        return 0
-    at = int(np.abs(gaps).argmax())
-    rest = float(np.median(np.abs(np.delete(gaps, at))))
-    total = abs(float(logs[-1] - logs[0]))
-    return at + 2 if abs(gaps[at]) > max(0.5 * total, 5 * rest) else 0
 
 
 @MECHANISMS
@@ -244,16 +179,16 @@ def vanishing_gradient(s: Signals, best: Yardstick) -> Evidence | None:
     """‖delta‖ falls from the last to the first hidden layer by more than a network of this depth bears."""
     if s.depth < 2:
         return None
-    ratio, band = _ratio(s), _band(s)
+    ratio, band = log_ratio(s), log_band(s)
     low = ratio < -band
     if not low[0]:
         return None
-    first, last = _layers(low)
+    first, last = layers_where(low)
     words = (
-        f"the gradient of layer 1 is {_power(ratio[0])} of the last hidden layer's before the first update "
-        f"(‖delta‖), so {_named(first, last)} hardly {'learns' if first == last else 'learn'}"
+        f"the gradient of layer 1 is {power(ratio[0])} of the last hidden layer's before the first update "
+        f"(‖delta‖), so {layers_named(first, last)} hardly {'learns' if first == last else 'learn'}"
     )
-    if at := _break(ratio):
+    if at := break_at(ratio):
         first, last = at - 1, at
         words += f"; most of it is lost on the way back from layer {at} to layer {at - 1}"
     return _of_ratio(first, last, ratio[0], band, words)
@@ -283,23 +218,23 @@ def exploding_gradient(s: Signals, best: Yardstick) -> Evidence | None:
 
 def _grows(s: Signals) -> Evidence | None:
     """Evidence of a ‖delta‖ that grows from the last layer to the first, or of a signal that grows."""
-    ratio, band = _ratio(s), _band(s)
+    ratio, band = log_ratio(s), log_band(s)
     forward = np.nan_to_num(np.log(np.maximum(s.hidden("a_rms")[0], 1e-300)), posinf=700)
     grown = float(forward[-1] - forward[0])
     if ratio[0] > band:
-        first, last = _layers(ratio > band)
+        first, last = layers_where(ratio > band)
         words = (
-            f"the gradient of layer 1 is {_power(ratio[0])} times the last hidden layer's before the first "
+            f"the gradient of layer 1 is {power(ratio[0])} times the last hidden layer's before the first "
             f"update (‖delta‖)"
         )
-        if at := _break(ratio):
+        if at := break_at(ratio):
             first, last = at - 1, at
             words += f"; most of the growth is on the way back from layer {at} to layer {at - 1}"
         return _of_ratio(first, last, ratio[0], band, words)
     if grown > band:
-        first, last = _layers(forward - forward[0] > band)
-        words = f"the signal grows {_power(grown)} times from the first to the last hidden layer"
-        if at := _break(forward):
+        first, last = layers_where(forward - forward[0] > band)
+        words = f"the signal grows {power(grown)} times from the first to the last hidden layer"
+        if at := break_at(forward):
             first, last = at, at
             words += f", most of it in layer {at}"
         value, low, high = np.exp([min(grown, 700), -band, band]).tolist()
@@ -313,31 +248,17 @@ def collapsed_signal(s: Signals, best: Yardstick) -> Evidence | None:
     alike = s.start.spread < ALIKE
     if not (s.depth and alike[-1]):
         return None
-    first, last = _layers(alike)
+    first, last = layers_where(alike)
     value = float(s.start.spread[-1])
     differs = f"only {value:.1e} differs" if value else "nothing differs"
-    words = f"of the signal of {_named(first, last)} {differs} between examples"
-    if at := _break(np.log(np.maximum(s.start.spread, 1e-300))):
+    words = f"of the signal of {layers_named(first, last)} {differs} between examples"
+    if at := break_at(np.log(np.maximum(s.start.spread, 1e-300))):
         first = last = at
         words += f"; it is lost in layer {at}"
     return Evidence(first, last, 0, value, ALIKE, 1.0, "share of the mean square", words)
 
 
 # The training ---------------------------------------------------------------------------------------------
-
-
-def _moves_most(s: Signals) -> np.ndarray:
-    """‖step‖/‖w‖ in the layer that moves most, at each watched step but the last: (T − 1,)."""
-    return np.nan_to_num(s.layers["update_ratio"][:-1], posinf=np.inf).max(axis=1, initial=0.0)
-
-
-def _peak(s: Signals) -> tuple[int, float]:
-    """Return the step with the largest learning rate, and how many times the rate last watched that is."""
-    factor = SCHEDULES.bind(s.run.schedule)()
-    factors = np.array([factor(step, s.run.steps) for step in range(s.run.steps)] or [1.0])
-    peak = int(factors.argmax())
-    watched = s.steps[s.steps <= peak]
-    return peak, float(factors[peak] / max(factors[watched[-1]], 1e-300)) if len(watched) else 1.0
 
 
 def _harmed(s: Signals) -> bool:
@@ -356,9 +277,9 @@ def _harmed(s: Signals) -> bool:
 @MECHANISMS
 def learning_rate_too_large(s: Signals, best: Yardstick) -> Evidence | None:
     """Updates of the size of the weights, or a loss above its start: the steps overshoot."""
-    ratios = _moves_most(s)
+    ratios = moves_most(s)
     violent = np.flatnonzero(ratios > VIOLENT) if _harmed(s) else np.array([], int)
-    peak, times = _peak(s)
+    peak, times = peak_of_rate(s)
     before = ratios[s.steps[:-1] <= peak]
     shocked = times > 10 and len(before) and before[-1] < VIOLENT < before[-1] * times
     higher = not s.loss[-1] <= max(1.05 * s.loss[0], 1.05 * s.data.prior_loss)
@@ -388,7 +309,7 @@ def _overshoot(s: Signals, at: int, ratios: np.ndarray) -> Evidence:
 @MECHANISMS
 def learning_rate_too_small(s: Signals, best: Yardstick) -> Evidence | None:
     """Even the layer that moves most moves by too little at each step."""
-    ratios = _moves_most(s)
+    ratios = moves_most(s)
     if not len(ratios) or not np.median(ratios) < GENTLE or s.moved.max() > TRAVEL:
         return None
     value = float(np.median(ratios))
@@ -402,7 +323,7 @@ def too_few_steps(s: Signals, best: Yardstick) -> Evidence | None:
     """The loss still falls at the last step, or all updates together are too few to move a layer."""
     if s.diverged_at is not None:
         return None
-    ratios = _moves_most(s)
+    ratios = moves_most(s)
     if len(ratios) and s.moved.max() < TRAVEL and np.median(ratios) >= GENTLE:
         value = float(s.moved.max())
         words = f"all {s.steps[-1]} updates together move no layer by more than {value:.2g} of its size"
@@ -452,14 +373,3 @@ def overfitting(s: Signals, best: Yardstick) -> Evidence | None:
             f"R² is {s.accuracy[-1]:.2f} on the training examples and {s.test_accuracy[-1]:.2f} on the test"
         )
     return Evidence(1, s.depth + 1, int(s.steps[-1]), gap, 0.0, GAP, f"training less test {score}", words)
-
-
-def plain(value: float) -> str:
-    """Return a number to three digits, without an exponent from a thousandth to a million."""
-    return f"{float(f'{value:.3g}'):g}"
-
-
-def _power(log_value: float) -> str:
-    """A positive number of which the logarithm is given, in as few characters as tell it."""
-    exponent = log_value / log(10)
-    return f"{np.exp(log_value):.2g}" if abs(exponent) < 3 else ten_to(exponent)
