@@ -147,12 +147,18 @@ def depth_scales(act: Activation, weight: float, bias: float = 0.0) -> dict[str,
     both are inf at criticality. A plain net trains up to a depth of about 5 to 6 ξ_c (section 5 there).
     Where q* is 0 or infinite there is no ξ_c (NaN): c does not settle exponentially.
     """
+    xi_c, xi_grad = _depth_scales(act, weight, bias)
+    return {"xi_c": xi_c, "xi_grad": xi_grad}
+
+
+@lru_cache(maxsize=4096)  # a map of a sweep asks for each of its settings again
+def _depth_scales(act: Activation, weight: float, bias: float) -> tuple[float, float]:
     q = fixed_point(act, weight, bias)
     c = correlation_fixed_point(act, weight, bias)
-    backward = float(chi(act, q, weight))
+    xi_grad = _scale(float(chi(act, q, weight)))
     if not c < 1:
-        return {"xi_c": _scale(backward) if c == 1 else np.nan, "xi_grad": _scale(backward)}
-    return {"xi_c": _scale(chi_at(act, c, q, weight)), "xi_grad": _scale(backward)}
+        return xi_grad if c == 1 else np.nan, xi_grad
+    return _scale(chi_at(act, c, q, weight)), xi_grad
 
 
 def _scale(factor: float) -> float:

@@ -130,7 +130,7 @@ def test_the_step_of_a_signal_that_leaves_the_format_is_followed(act, optimiser,
     for dtype in DTYPES:
         net = network(act, 28, 6, n_in=6, seeds=[0, 1], dtype=dtype, **FADED)
         net.params[1] *= 40  # beside a run whose signal stays
-        seen = watch(net, sample, seeds=[0, 1], steps=1, batch=16, optimiser=optimiser,
+        seen = watch(net, sample, seeds=[0, 1], steps=1, watch=[0], batch=16, optimiser=optimiser, arrays=(),
                      probes=["update_ratio", "dw_norm", "w_norm", "a_rms"])[0]  # fmt: skip
         found[dtype] = {name: np.array([seen.layers[layer][name] for layer in range(1, 30)])
                         for name in ("update_ratio", "dw_norm", "w_norm", "a_rms")}  # fmt: skip

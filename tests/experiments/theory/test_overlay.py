@@ -23,10 +23,11 @@ from mlp.activations import ACTIVATIONS, Activation
 
 THREE = ["sigmoid", "tanh", "relu"]
 PROBES = ("delta_norm", "dw_norm", "delta_log10", "delta_rms", "z_rms", "z_mean", "z_var", "a_mean", "a_var")
+EXAMPLES = 400
 ENTRY = "theory, at initialisation (±1 sd of one network)"
 
 
-def untrained(activation, depth=6, seeds=6, probe_set=2048, **fields):
+def untrained(activation, depth=6, seeds=6, probe_set=EXAMPLES, **fields):
     """Records of real networks at step 0."""
     runs = [Run(activation=activation, depth=depth, seed=seed, steps=0, **fields) for seed in range(seeds)]
     return run_stack(runs, Recording(PROBES, probe_set=probe_set))
@@ -46,7 +47,7 @@ def figure_of_measured(measured):
 @pytest.fixture(scope="module")
 def digits():
     data = datasets.load("digits")
-    return Inputs.measured(data.x, data.y, data.classes)
+    return Inputs.measured(data.x[:EXAMPLES], data.y[:EXAMPLES], data.classes)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_runs_are_predicted_for_the_examples_that_they_were_measured_on():
 
 
 def test_where_the_records_do_not_tell_the_examples_the_default_is_taken():
-    told = untrained("tanh", depth=2, seeds=1)
+    told = untrained("tanh", depth=2, seeds=1, probe_set=2048)
     bare = replace(told, layers=told.layers.drop(columns="delta_rms"))
     ((name, found),) = predictions(bare).items()  # the digits' 1437 are fewer than the default
     assert found is not predictions(told)[name]
