@@ -30,13 +30,13 @@ SMALL = [replace(run, steps=0, batch=16) for run in (
 )]  # fmt: skip
 
 
-def counted(shrink=1.0):
-    return study.coverage(pd.DataFrame(study.study(SMALL, 16, shrink))).set_index("norm of")
+def counted(seeds, shrink=1.0):
+    return study.coverage(pd.DataFrame(study.study(SMALL, seeds, shrink))).set_index("norm of")
 
 
 def test_bands_hold_two_in_three_and_nineteen_in_twenty():
     """Eight settings, of which one may be off by a third of an sd: 8 points at 1 sd and 3 at 2."""
-    found = counted()
+    found = counted(16)
     assert list(found.index) == ["delta", "dw"]
     np.testing.assert_allclose(found["within 1 sd"], 0.683, atol=0.08)
     np.testing.assert_allclose(found["within 2 sds"], 0.954, atol=0.035)
@@ -44,7 +44,7 @@ def test_bands_hold_two_in_three_and_nineteen_in_twenty():
 
 
 def test_bands_of_half_the_width_are_found_out():
-    halved = counted(shrink=0.5)
+    halved = counted(6, shrink=0.5)
     assert (halved["within 1 sd"] < 0.5).all()
     assert not study.as_asked(halved.reset_index())
 
@@ -104,7 +104,7 @@ def test_the_page_says_what_was_done_and_why_there_is_no_band(tmp_path):
 
 
 def test_a_setting_without_theory_has_its_reason():
-    narrow = replace(SMALL[1], width=2, depth=40)
+    narrow = replace(SMALL[1], width=2, depth=12)
     delta, dw = study.study([narrow], 2)
     assert delta["lines"] == delta["bands"] == 0
-    assert dw["why"].startswith("width 2 is too small for depth 40")
+    assert dw["why"].startswith("width 2 is too small for depth 12")
