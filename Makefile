@@ -44,12 +44,7 @@ benchmark-diagnosis: $(READY)  ## how often the diagnosis is right: results/diag
 	$(PY) scripts/diagnose.py --benchmark 28 $(ARGS)
 
 docs: $(READY)           ## every generated table of a page, and the schema of configs
-	$(PY) -m experiments.config.schema
-	$(PY) -m experiments.storage.records
-	$(PY) -c "from pathlib import Path; from experiments.report.readme import update_readme; \
-		update_readme(Path('results/write_up/claims.csv'))"
-	$(PY) -m experiments.report.gallery
-	$(PY) -m experiments.report.lab.teaching
+	$(PY) -c "from experiments.report.readme import renew; renew()"
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

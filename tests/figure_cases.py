@@ -70,6 +70,16 @@ def axes_of(found):
     return {(panel.setting, panel.title): axes for panel, axes in zip(found.panels, grid, strict=True)}
 
 
+def axes_at(found, setting=None, title=None):
+    """The axes of one panel, by default the first, on the scales of all: no other is drawn."""
+    key = found.panels[0].setting if setting is None else setting, title or found.panels[0].title
+    (panel,) = (each for each in found.panels if (each.setting, each.title) == key)
+    (axes,) = found.draw(
+        Figure(figsize=(4, 3)).subplots(), [panel, *(p for p in found.panels if p is not panel)]
+    )
+    return axes
+
+
 def caption(found):
     """The words that are not in the title."""
     return found.alt.removeprefix(found.finding)

@@ -105,8 +105,9 @@ def test_what_is_drawn_for_the_gallery_is_small_and_says_what_is_missing(tmp_pat
     from experiments.report import gallery
 
     picture = FIGURES["learning_curves"](records(depth=[2], seed=[0, 1], steps=20))
-    assert gallery.small(picture).startswith(b"\x89PNG")
-    assert len(gallery.small(picture)) < 80_000
+    small = gallery.small(picture)
+    assert small.startswith(b"\x89PNG")
+    assert len(small) < 80_000
     monkeypatch.setenv("VG_RESULTS", str(tmp_path))
     monkeypatch.setattr(
         gallery, "examples", lambda: {"learning_curves": (gallery.DRAWN_FROM, "learning_curves")}

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.analysis.ratios import log10_of
-from experiments.plots.style import faint, points, show, spread
+from experiments.plots.style import faint, points, spread
+from experiments.plots.value_names import show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.plots import axes, style
+from experiments.plots import axes, style, value_names
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import words_of
 from experiments.plots.labels import Line, broken, label_lines
@@ -239,7 +239,7 @@ def name_of_hue(view: View, hue: Sequence[Any]) -> str:
     parts = []
     for field, value in zip(view.hue, hue, strict=True):
         named = isinstance(value, str) and value != "none" and field in BARE
-        parts.append(view.short(field)[value] if named else f"{field}={style.show(value)}")
+        parts.append(view.short(field)[value] if named else f"{field}={value_names.show(value)}")
     return ", ".join(parts)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from experiments.analysis.ratios import at_end, at_start, fields, goes_with, join, median_range, varying
 from experiments.config.run_filter import Where, listed, no_such_run, told_twice, wanted
 from experiments.config.vocabulary import Run, keys_of
-from experiments.plots import style
+from experiments.plots import style, value_names
 from experiments.storage.records import Records
 from mlp.registry import RegistryError, call_text
 
@@ -52,7 +52,7 @@ class View:
     def short(self, field: str) -> dict[Any, str]:
         """How the values of a field are named in this figure."""
         if field not in self._short:  # every line of every panel asks
-            self._short[field] = style.short(self.records.runs[field].unique(), field)
+            self._short[field] = value_names.short(self.records.runs[field].unique(), field)
         return self._short[field]
 
     @cached_property
@@ -68,7 +68,7 @@ class View:
 
     def left_out_of_names(self) -> list[str]:
         """Say which options all texts of a name have in this figure, as the names of its lines do not."""
-        common = [style.shared(self.records.runs[field].unique()) for field in self._named()]
+        common = [value_names.shared(self.records.runs[field].unique()) for field in self._named()]
         return [
             f"In every {name}: {call_text('', options)[1:-1]}."
             for each in common
@@ -297,7 +297,7 @@ def name_of(
 ) -> str:
     """``relu, depth=10``: an activation and a data set speak for themselves, other values are named."""
     parts = [
-        style.show(value) if name in bare else f"{name}={style.show(value)}"
+        value_names.show(value) if name in bare else f"{name}={value_names.show(value)}"
         for name, value in zip(keys, values, strict=True)
     ]
     return ", ".join(parts)

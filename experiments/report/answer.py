@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.analysis.ratios import fields_before
 from experiments.analysis.score import ACCURACY, R2
 from experiments.analysis.wording import count, with_range
-from experiments.plots.style import show
+from experiments.plots.value_names import show
 
 if TYPE_CHECKING:
     import pandas as pd

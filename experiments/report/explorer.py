@@ -17,7 +17,7 @@ import numpy.typing as npt
 from experiments.analysis.ratios import log10_of, probe_column, varying
 from experiments.analysis.score import ACCURACY, score_of
 from experiments.analysis.wording import count
-from experiments.plots import style
+from experiments.plots import style, value_names
 from experiments.theory.of_records import predictions
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _field(name: str, values: Sequence[Any]) -> dict[str, Any]:
     return {
         "name": name,
         "number": not any(isinstance(value, str) for value in values),
-        "values": [style.show(value) for value in values],
+        "values": [value_names.show(value) for value in values],
         "colours": [[style.colour_on(looks[value], dark=dark) for dark in (False, True)] for value in values],
         "marks": [MARKS.get(looks[value].marker, "circle") for value in values],
     }

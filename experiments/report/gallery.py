@@ -8,7 +8,7 @@ these are not stored, the picture stays as it is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,14 +50,16 @@ def examples() -> dict[str, tuple[str, str]]:
     return {name: found.get(name, (DRAWN_FROM, name)) for name in FIGURES}
 
 
-def _lines() -> Iterator[tuple[str, str]]:
+@cache
+def _lines() -> list[tuple[str, str]]:
     """Every config with every line of its figures."""
-    folder = shipped_configs()
+    folder, found = shipped_configs(), []
     for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
         root, _ = read(path.read_bytes(), str(path))
         figures = root.value.get("figures") if root else None
-        for node in figures.value if figures else ():
-            yield f"configs/{path.relative_to(folder).as_posix()}", str(node.value)
+        config = f"configs/{path.relative_to(folder).as_posix()}"
+        found += [(config, str(node.value)) for node in (figures.value if figures else ())]
+    return found
 
 
 def page() -> str:
@@ -73,16 +75,12 @@ def _entry(name: str, config: str, line: str) -> str:
     written = f'"{line}"' if ", " in line or "=[" in line else line
     words = [
         f"## {name}", "", f"![{plotted}.]({PICTURES}/{name}.png)", "", f"*{plotted}.* {guide}", "",
-        f"[`{config}`](../{config}) asks for it so:" if line in _asked(config) else "In any config:", "",
+        f"[`{config}`](../{config}) asks for it so:" if (config, line) in _lines() else "In any config:", "",
         "```yaml", "figures:", f"  - {written}", "```", "",
     ]  # fmt: skip
     if options:
         words += [f"Its own options: {', '.join(f'`{key}`' for key in options)}.", ""]
     return "\n".join(words)
-
-
-def _asked(config: str) -> list[str]:
-    return [line for path, line in _lines() if path == config]
 
 
 # Small pictures -------------------------------------------------------------------------------------------

@@ -86,3 +86,17 @@ def update_readme(claims: Path, readme: Path = Path("README.md")) -> None:
     page = claims.parent / "README.md"
     write(page, f"{PAGE}{readme_table(frame)}\n".encode(), page.parent)
     write(page.parent / sentences_page.PAGE, sentences_page.sentences_page(frame).encode(), page.parent)
+
+
+def renew() -> None:
+    """Write every generated page anew, as `make docs` does: from the code, verdicts from claims.csv."""
+    from experiments.config import schema
+    from experiments.report import gallery
+    from experiments.report.lab import teaching
+    from experiments.storage import records
+
+    schema.main()
+    records.main()
+    update_readme(Path("results/write_up/claims.csv"))
+    gallery.main([])
+    teaching.main()

@@ -32,10 +32,10 @@ ASKED = {
         "batch": 16,
         "dtype": "float32",
         "width": 4,
+        "depth": 12,
     },
     "sweep": {
         "activation": ["sigmoid", "relu"],
-        "depth": [2, 12],
         "seed": [0],
     },
     "watch": 3,

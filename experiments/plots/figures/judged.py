@@ -13,7 +13,7 @@ from experiments.analysis.ratios import at_end, goes_with, varying
 from experiments.analysis.score import Score, score_of
 from experiments.analysis.selection import at_last_step, own_best, steps_to
 from experiments.config.run_filter import listed
-from experiments.plots import style, titles
+from experiments.plots import style, titles, value_names
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, needs, words_of
@@ -202,7 +202,7 @@ def _setting(keys: list[str], key: tuple[Any, ...], rows: pd.DataFrame) -> str:
     """What sets it apart; that a field is none or 0 goes without saying."""
     told = [i for i, value in enumerate(key) if value not in ("none", 0)]
     parts = [name_of([keys[i] for i in told], [key[i] for i in told])]
-    rates = " or ".join(map(style.show, sorted(rows["lr"].unique())))
+    rates = " or ".join(map(value_names.show, sorted(rows["lr"].unique())))
     return ", ".join(filter(None, [*parts, f"lr={rates}"]))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.analysis import lives as life
 from experiments.analysis.ratios import at_start, decay, hidden
 from experiments.analysis.score import score_of
-from experiments.plots import axes, style, titles
+from experiments.plots import axes, style, titles, value_names
 from experiments.plots.axes import plainly
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, words_of
@@ -278,9 +278,9 @@ def _draw_dots(
 
 def _told(value: Any, field: str) -> str:
     """A value with the options that are at their default where they are numbers: normal(std=0.01)."""
-    full = style.spelled_out(value, field) if isinstance(value, str) else style.show(value)
+    full = value_names.spelled_out(value, field) if isinstance(value, str) else value_names.show(value)
     neutral = full.endswith("=1)") or not any(character.isdigit() for character in full)
-    text = style.show(value) if neutral else full
+    text = value_names.show(value) if neutral else full
     return text if isinstance(value, str) and value != "none" else f"{field}={text}"
 
 

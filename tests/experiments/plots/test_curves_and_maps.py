@@ -4,7 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from figure_cases import BOTH, FOUR, axes_of, bands, caption, case, curves, legend, named, panels, picture
+from figure_cases import (
+    BOTH,
+    FOUR,
+    axes_at,
+    axes_of,
+    bands,
+    caption,
+    case,
+    curves,
+    legend,
+    named,
+    panels,
+    picture,
+)
 from matplotlib.colors import to_hex
 from synthetic import records
 
@@ -61,7 +74,7 @@ def test_a_seed_at_zero_is_a_tick_on_the_floor_and_no_block_of_colour():
     r = records(activation="relu", depth=4, seed=[0, 1, 2], steps=0)
     one = r.layers["run_id"] == r.runs["run_id"].iloc[0]
     r.layers.loc[one, ["delta_norm"]] = 0.0
-    axes = axes_of(FIGURES["gradient_by_layer"](r))["", "‖delta‖ at the start"]
+    axes = axes_at(FIGURES["gradient_by_layer"](r), "", "‖delta‖ at the start")
     ground = axes.get_yticks()[0]
     (ticks,) = [line for line in axes.lines if line.get_label() == "_zeros"]
     assert ticks.get_xdata().tolist() == [1, 2, 3, 4, 5]
@@ -133,7 +146,7 @@ def test_learning_curves_are_the_medians_of_the_steps_with_chance_marked():
 
 def test_the_oversized_step_is_marked_where_it_shows_first():
     r = records(schedule=["constant", "shock(at=20, factor=50)"], depth=2, seed=[0, 1])
-    axes = axes_of(FIGURES["learning_curves"](r))["", "training loss"]
+    axes = axes_at(FIGURES["learning_curves"](r), "", "training loss")
     assert [line.get_xdata()[0] for line in axes.lines if line.get_label() == "_mark"] == [21]
     assert not [line for line in panels("learning_curves")["depth=5", "training loss"].lines
                 if line.get_label() == "_mark"]  # fmt: skip
@@ -154,7 +167,7 @@ def test_forward_by_layer_has_a_linear_mean_and_a_logarithmic_variance():
 def test_the_scatter_of_a_mean_that_does_not_differ_is_not_drawn_at_full_height():
     r = case("ordinary")
     still = replace(r, layers=r.layers.assign(a_mean=0.001 * r.layers["a_var"]))
-    low, high = axes_of(FIGURES["forward_by_layer"](still))["depth=2", "mean at the start"].get_ylim()
+    low, high = axes_at(FIGURES["forward_by_layer"](still), "depth=2", "mean at the start").get_ylim()
     assert high - low > 0.2
 
 
@@ -209,7 +222,7 @@ def test_the_heat_map_is_log10_of_the_median_with_layer_1_at_the_bottom():
 def test_depths_that_are_asked_for_are_drawn():
     assert len(picture("gradient_over_training(facet=[activation, depth])").panels) == 12
     found = picture("gradient_over_training(where=runs(depth=5))")
-    assert next(iter(axes_of(found).values())).images[0].get_array().shape[0] == 6
+    assert axes_at(found).images[0].get_array().shape[0] == 6
     assert "Only runs(depth=5)." in caption(found)
 
 
@@ -273,7 +286,7 @@ def test_one_seed_beyond_every_number_is_cut_off_and_that_is_said():
     wild = r.runs.loc[(r.runs["seed"] == 1) & (r.runs["activation"] == "sigmoid"), "run_id"].item()
     r.layers.loc[r.layers["run_id"] == wild, "delta_log10"] = 4000.0
     found = FIGURES["gradient_by_layer"](r)
-    assert axes_of(found)["", "‖delta‖ at the start"].get_ylim()[1] < 1200
+    assert axes_at(found, "", "‖delta‖ at the start").get_ylim()[1] < 1200
     assert "they reach as far as 10⁴⁰⁰⁰." in caption(found)
 
 

@@ -6,7 +6,7 @@ import pytest
 from made_up import grid, made
 from synthetic import records
 
-from experiments.plots import style, titles
+from experiments.plots import titles, value_names
 from experiments.plots.axes import plainly
 from experiments.plots.views import View, telling
 from experiments.plots.wrapping import evenly
@@ -92,7 +92,7 @@ def test_a_number_that_is_said_plainly_has_no_e(value, said):
 )
 def test_options_that_all_texts_of_a_name_share_are_not_in_every_name(values, named):
     field = "init" if "he_normal" in values else "dataset"
-    assert [*style.short(values, field).values()] == named
+    assert [*value_names.short(values, field).values()] == named
 
 
 @pytest.mark.parametrize("most", range(14, 60, 5))

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import unreported
 
 import experiments
 from experiments.storage.records import COLUMNS
 from experiments.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = [sys.executable, str(ROOT / "scripts" / "run.py")]
 CONFIG = """
 question: Does a kill change a number?
 base: {dataset: 'moons(n=200)', width: 8, batch: 16, lr: 0.1, optimiser: momentum}
@@ -56,9 +58,8 @@ def undisturbed(tmp_path_factory):
         return experiments.run(folder / "killed.yaml")
 
 
-def start(*how):
-    options = ["killed.yaml", "--quiet", *(how or ("--jobs", "2"))]
-    command = [sys.executable, str(ROOT / "scripts" / "run.py"), *options]
+def start(*how, program=PROGRAM):
+    command = [*program, "killed.yaml", "--quiet", *how]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -118,7 +119,7 @@ def kill_driver(draw):
 
 def kill_worker(draw):
     """One sweep, one of its workers killed; the sweep has to end well by itself."""
-    sweep = start()
+    sweep = start("--jobs", "2", program=unreported.COMMAND)
     if not wait_for(lambda: workers(sweep.pid), sweep):
         assert finish(sweep) == (0, "")
         return False
@@ -169,7 +170,7 @@ def check_the_end(undisturbed):
 
 
 def test_a_sweep_whose_driver_is_killed_goes_on_where_it_was(undisturbed):
-    assert kill_often(5, random.Random(1), [partial(kill_forked, most=2)]) >= 1
+    assert kill_often(3, random.Random(1), [partial(kill_forked, most=2)]) >= 1
     check_the_end(undisturbed)
 
 
