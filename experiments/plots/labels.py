@@ -71,12 +71,11 @@ def _in_lines(name: str, most: int) -> str:
 
 
 def fitting_rows(axes: Axes, names: Sequence[str], told: Sequence[int] = ()) -> tuple[list[int], list[str]]:
-    """Which rows of a panel have room, evenly spread with the first and last, and how each is named.
+    """Return the places of the rows that a panel has room for, and how each of these rows is named.
 
-    told: those that the title speaks of, which stay.
-
-    Long names take two lines where there is room for that, and as many as they need where they would leave
-    the panel no width.
+    They are evenly spread, the first and the last among them. told: the rows that the title speaks of, which
+    are always kept. Long names take two lines where there is room for that, and as many as they need where
+    they would leave the panel no width.
     """
     size, grid = style.points("ytick.labelsize"), axes.get_gridspec()
     room = axes.get_position().height * axes.figure.get_figheight() * 72
@@ -94,7 +93,7 @@ def fitting_rows(axes: Axes, names: Sequence[str], told: Sequence[int] = ()) -> 
 
 
 def _with(told: Sequence[int], kept: Sequence[int]) -> list[int]:
-    """As many rows as are kept, those that are told of among them, each in place of the one nearest to it."""
+    """Return as many rows as in `kept`, each row of `told` in place of the kept one that is nearest to it."""
     found = list(kept)
     for row in told:
         if row not in found:
