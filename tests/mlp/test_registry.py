@@ -409,3 +409,15 @@ def test_every_entry_has_typed_options_and_a_docstring(table):
             kept = fitted(option.default, option.annotation)
             assert kept == option.default, f"{table.kind} {name}: the default of {key} is spelled otherwise"
         assert table.canonical(name) == name
+
+
+def test_a_notebook_shows_a_tables_names():
+    table = Registry("colour")
+
+    @table
+    def red(): ...
+
+    @table
+    def green(): ...
+
+    assert repr(table) == "<colour: red, green>"
