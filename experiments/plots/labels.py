@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.analysis.wording import in_lines
 from experiments.plots import style
 from experiments.plots.wrapping import width_of
 
@@ -58,16 +59,8 @@ def row_names(names: Sequence[str], inches: float, size: float) -> list[str]:
     room = inches * 72 / (WIDE * size)  # characters
     if max(map(len, names), default=0) <= MOST_FOR_NAMES * room:
         return list(names)
-    return [_in_lines(name, max(8, int(OF_ROWS * room))) for name in names]
-
-
-def _in_lines(name: str, most: int) -> str:
-    lines = [""]
-    for part in re.split(r"(?<=, )|(?=\()", name):
-        if lines[-1] and len(lines[-1] + part.rstrip()) > most:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(line.rstrip() for line in lines)
+    most = max(8, int(OF_ROWS * room))
+    return [in_lines(re.split(r"(?<=, )|(?=\()", name), most) for name in names]
 
 
 def fitting_rows(axes: Axes, names: Sequence[str], told: Sequence[int] = ()) -> tuple[list[int], list[str]]:
