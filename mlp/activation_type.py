@@ -226,5 +226,10 @@ def _halved(z: Array, of_z: Callable[[Array], Array]) -> Array:
 
 
 def _continued(value: Array, near: Array, z: Array) -> Array:
-    """Return f(z) from f(near): on a line through 0 where f still grows, else the constant it has reached."""
-    return np.where(np.abs(value) > np.sqrt(np.abs(near)), value * (z / near), value)
+    """Return f(z) from f(near): on a line through 0 where f still grows, else the constant it has reached.
+
+    What grows faster than z ends at the largest number, so that a network that is still finite stays so.
+    """
+    line, most = value * (z / near), np.finfo(z.dtype).max
+    line = np.where(np.isfinite(z), np.clip(line, -most, most), line)
+    return np.where(np.abs(value) > np.sqrt(np.abs(near)), line, value)

@@ -12,7 +12,7 @@ from mlp.special import Array
 
 WIDEST = 12.0  # standard deviations; what lies beyond weighs 1e-33
 PANEL = 0.25  # width of a panel in standard deviations
-NODES = 12  # Gauss-Legendre nodes a panel: exact to rounding for a sigmoid as steep as σ(10 z)
+NODES = 12  # Gauss-Legendre nodes per panel: exact to rounding for a sigmoid as steep as σ(10 z)
 
 
 def gaussian_mean(f: Callable[[Array], Array], variance: float = 1.0, kinks: Iterable[float] = ()) -> float:

@@ -70,6 +70,10 @@ class Registry(dict[str, Callable[..., Any]]):
         self[name] = function
         return function
 
+    def __repr__(self) -> str:
+        """Show the kind of the table and its names, as a notebook does."""
+        return f"<{self.kind}: {', '.join(self)}>"
+
     def __missing__(self, name: str) -> Callable[..., Any]:
         hint = did_you_mean(name, [*self, *self.aliases])
         raise RegistryError(f"unknown {self.kind} {name!r}.{hint} Known: {', '.join(sorted(self))}")

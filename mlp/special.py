@@ -1,4 +1,4 @@
-"""σ(z) and Φ(z).
+"""The logistic function σ(z) and the normal distribution function Φ(z).
 
 Φ is SciPy's, which is imported when the first is computed: the import takes 0.15 s, half of the time in which
 a misspelt config has to be answered, and naming an activation does not need it.

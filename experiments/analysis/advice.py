@@ -1,4 +1,4 @@
-"""What a thesis asks besides: which value to clip at, and how many seeds a difference needs."""
+"""Advice for a study: at which value to clip the gradient, and how many seeds a difference takes."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import floor, isfinite, isnan
 
 
@@ -51,6 +52,16 @@ def ten_to(exponent: float) -> str:
     whole = floor(exponent)
     digits = f"{10 ** (exponent - whole):.2f}"
     return f"1.00e{whole + 1}" if digits == "10.00" else f"{digits}e{whole}"
+
+
+def in_lines(pieces: Iterable[str], width: int) -> str:
+    """Return the pieces of a text in lines of this many characters; a longer piece has its own line."""
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def within_sentence(text: str) -> str:

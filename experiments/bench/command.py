@@ -78,7 +78,7 @@ def _machine(asked: Asked, settings: Iterable[Setting], missing: Sequence[str], 
     libraries = sorted({names[s.needs] for s in settings if s.needs})
     numpy = f"NumPy {versions()['numpy']} with {teams.of(SETTINGS['limit']).kernels()}"
     lines = [
-        f"- {asked.rounds} rounds, {asked.seconds:g} s a cell and round",
+        f"- {asked.rounds} rounds, {asked.seconds:g} s per cell and round",
         f"- {facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, {facts['system']}",
         "- " + "; ".join(filter(None, [numpy, ", ".join(f"{name} {version(name)}" for name in libraries)])),
         f"- commit {code['commit'][:12]}{' and changes' if code['dirty'] else ''}" if code else "",

@@ -122,7 +122,7 @@ def mean_near(
     setting: str, values: Iterable[float], published: float, within: float, tag: Tag,
     *, relative: bool = False, comparisons: int = 1,
 ) -> Compared:  # fmt: skip
-    """The mean of the values, one a seed, has to lie within ± `within` of the number.
+    """The mean of the values, one per seed, has to lie within ± `within` of the number.
 
     `within` is a share of the number's size if relative; `comparisons` is how many numbers the claim compares
     means with (see the module).
@@ -139,7 +139,7 @@ def mean_near(
 def mean_beyond(
     setting: str, values: Iterable[float], side: Side, published: float, tag: Tag, *, comparisons: int = 1
 ) -> Compared:
-    """The mean of the values, one a seed, has to lie on this side of the number, and its interval with it."""
+    """The mean of the values, one per seed, has to lie on this side of the number with its whole interval."""
     found = np.asarray(list(values), float)
     ahead, error = (mean(found) - published) * (1 if side == "above" else -1), standard_error(found)
     out = -ahead > errors(len(found), comparisons) * error
@@ -185,7 +185,7 @@ def one_more(
 ) -> Compared:  # fmt: skip
     """The number is of one network, and has to lie where one more network like ours would.
 
-    That is within the prediction interval of our values, one a network: the interval that holds all of the
+    That is within the prediction interval of our values, one per network: the interval that holds all of the
     claim's comparisons together. It is taken of their logs, or of counts as √(count + 3/8), whose scatter
     does not grow with the count (Anscombe's transform).
     """

@@ -66,7 +66,7 @@ class Evidence:
         cls, setting: str, values: Iterable[float], side: Side, bound: float, *, role: Role = "claim",
         unit: str = "", in_logs: bool = False, fewest: int = FEWEST_SEEDS,
     ) -> Evidence:  # fmt: skip
-        """Hold the values, one a seed, against a bound. A value that is NaN leaves the setting open."""
+        """Hold the values, one per seed, against a bound. A value that is NaN leaves the setting open."""
         found = np.asarray(list(values), float)
         middle, low, high = _range(found)
         inside, outside = (high < bound, low >= bound) if side == "below" else (low > bound, high <= bound)

@@ -105,7 +105,7 @@ def by_seed(rows: pd.DataFrame, value: str, how: str, runs: pd.DataFrame) -> pd.
 
 
 def of_runs(runs: pd.DataFrame, rows: pd.DataFrame, column: str) -> pd.Series:
-    """Return a column of `rows`, one row a run, for each of the runs, by seed: NaN for a run without a row.
+    """Return a column of `rows`, one row per run, for each of the runs, by seed: NaN for a run without a row.
 
     So a run that was lost counts as a seed without a value, and not as a seed that was never asked for.
     """

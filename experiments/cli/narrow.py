@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from experiments.analysis.wording import printable
+from experiments.analysis.wording import in_lines, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,12 +99,7 @@ def blocks(keys: int, values: Sequence[int], width: int) -> list[int]:
 
 def _wrapped(text: str, width: int) -> str:
     """Return a text in lines of this width, wider where it cannot be broken."""
-    lines = [""]
-    for piece in BREAK.split(text):
-        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(line.rstrip() for line in lines)
+    return in_lines(BREAK.split(text), width)
 
 
 def _width(text: str) -> int:

@@ -1,4 +1,4 @@
-"""A user's environment where it would make a library end with a traceback."""
+"""A check of the user's environment: a setting there may make a library end with a traceback."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ MOST_FAULTS = 100  # more than anyone reads; it also bounds the time that a host
 
 
 class ConfigError(ValueError):
-    """What is wrong with a config: one message a fault, all of them in str()."""
+    """What is wrong with a config: one message per fault, all of them in str()."""
 
     def __init__(self, messages: list[str]) -> None:
         self.messages = list(messages)

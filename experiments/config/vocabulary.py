@@ -111,17 +111,17 @@ class Experiment:
         ListOf(Name("probe")), "what is measured in every layer", "all but those on request", default=()
     )
     unit_probes: tuple[str, ...] = key(
-        ListOf(Name("unit_probe")), "what is measured of every unit; a row a unit: many", default=()
+        ListOf(Name("unit_probe")), "what is measured of every unit; a row per unit: many", default=()
     )
     distributions: tuple[str, ...] = key(
         ListOf(Name("distribution")),
-        "of what the shares in each order of magnitude are counted; a row a bin: many",
+        "of what the shares in each order of magnitude are counted; a row per bin: many",
         default=(),
     )
     plane: int = key(
         Whole(0, 500),
-        "points along each side of the plane of two features at which each network's answer is kept; a row a "
-        "point: many",
+        "points along each side of the plane of two features at which each network's answer is kept; a row "
+        "per point: many",
         default=Recording.plane,
     )
     watch: int | tuple[int, ...] = key(

@@ -1,8 +1,8 @@
 """Which mechanisms a run shows, the cause first.
 
 The first mechanism of the table that is found is named as the cause and the others as what follows from it.
-Of a run that learns as well as the yardstick only two are asked: whether its labels can be predicted at all,
-and whether it has learnt them by heart.
+In a run that learns as well as the yardstick only two mechanisms are looked for: whether its labels can be
+predicted at all, and whether it has learnt them by heart.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ def find(s: Signals, best: Yardstick) -> dict[str, Evidence]:
 
 
 def _is_no_cause(name: str, kept: dict[str, Evidence], s: Signals) -> bool:
-    """Whether what units do comes after the other findings: a skip connection leads past them.
+    """Whether dead or saturated units are named after the other findings, as what follows from them.
 
-    What they do under way has a cause, and small slopes do no harm yet while the network still learns.
+    So it is in a network with skip connections, which lead the signal past such units; and where the units
+    have died or saturated during training while something else was wrong. Saturated units are also named
+    after too few updates: they do no harm while the network still learns.
     """
     if s.run.residual:
         return True
@@ -48,7 +50,11 @@ def _is_no_cause(name: str, kept: dict[str, Evidence], s: Signals) -> bool:
 
 
 def _pointless(s: Signals) -> tuple[str, ...]:
-    """What says nothing beside another finding: a network that has not learnt its examples overfits none."""
+    """Return the mechanisms that are dropped where another was found.
+
+    A network that has not learnt its examples cannot overfit them, nor be too simple for them; and one whose
+    loss is above chance at the end needs no further updates of the same kind.
+    """
     worse = not s.loss[-1] <= s.data.prior_loss
     return ("overfitting", "too_simple", "too_few_steps") if worse else ("overfitting", "too_simple")
 

@@ -65,7 +65,7 @@ def confirm(
 
 
 def _seeds(runs: pd.DataFrame, fields: Sequence[str], row: Any) -> list[Run]:
-    """The runs of a row's setting, one a seed."""
+    """The runs of a row's setting, one per seed."""
     for name in fields:
         runs = runs[
             runs[name].isna() if row[name] is None or row[name] != row[name] else runs[name] == row[name]
@@ -98,7 +98,7 @@ def _try(
 
 
 def helps(gain: np.ndarray, missing: float = 0.0) -> bool:
-    """Whether gains of accuracy, one a seed, are worth a change: every seed gains, and the median is clear.
+    """Whether gains of accuracy, one per seed, are worth a change: every seed gains, and the median is clear.
 
     Clear is more than HELPS, and a third of what the network is `missing`.
     """

@@ -63,29 +63,29 @@ def lesion(*truths: str) -> Callable[[Fault], Fault]:
 
 @lesion("vanishing_gradient")
 def layer_shrunk(layer: Layer) -> None:
-    """The layer's weights a thousandth of what was drawn."""
+    """The layer's weights are a thousandth of what was drawn."""
     layer.w[...] /= FACTOR
 
 
 @lesion("exploding_gradient", "saturated_units")
 def layer_blown(layer: Layer) -> None:
-    """The layer's weights a thousand times what was drawn."""
+    """The layer's weights are a thousand times what was drawn."""
     layer.w[...] *= FACTOR
 
 
 @lesion("dead_units", "saturated_units", "collapsed_signal", "vanishing_gradient")
 def layer_silenced(layer: Layer) -> None:
-    """The layer's biases far below zero."""
+    """The layer's biases are far below zero."""
     layer.b[...] = SILENT
 
 
 @lesion("symmetric_units", "collapsed_signal", "dead_units")
 def layer_alike(layer: Layer) -> None:
-    """All weights of the layer the same number, of the size that was drawn."""
+    """All weights of the layer are the same number, of the size that was drawn."""
     layer.w[...] = np.sqrt(np.mean(layer.w**2, axis=(-2, -1), keepdims=True))
 
 
 @lesion("collapsed_signal", "exploding_gradient", "saturated_units", "dead_units")
 def layer_off_centre(layer: Layer) -> None:
-    """The layer's weights shifted by as much as they scatter, so that their mean is not 0."""
+    """The layer's weights are shifted by as much as they scatter, so that their mean is not 0."""
     layer.w[...] += np.sqrt(np.mean(layer.w**2, axis=(-2, -1), keepdims=True))

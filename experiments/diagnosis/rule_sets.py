@@ -1,10 +1,10 @@
 """The rule observatory: what published detectors would say of the same networks.
 
 Each rule set is written from its tool's description, with that tool's own constants, as functions of one
-run's signals; no code was taken. What a tool checks on the batch at hand is asked here of the probe set at
-every watched step, and what it asks of so many batches of so many of those. `dial` multiplies the constant
-that the tool's main alarm hangs on, for a ROC curve. An alarm is translated into our word for the mechanism
-where there is one.
+run's signals; no code was taken. What a tool checks on the current batch is checked here on the probe set at
+every watched step; a rule about ten batches becomes one about ten watched steps. `dial` multiplies the
+constant that the tool's main alarm hangs on, for a ROC curve. An alarm is translated into our word for the
+mechanism where there is one.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ picture.draw(ax)                              # the first panel on axes of one's
 Every figure takes, besides its own options, `panels` (few, all), `style` (screen, slide, paper), `theme`
 (light, dark), `format` (png, svg, pdf) and `size` (inches, '8x4.5').
 
-The figures are in `figures/`, one file a subject, and `figure_table` names them. `views` chooses curves and
+The figures are in `figures/`, one file per subject, and `figure_table` names them. `views` chooses curves and
 panels, `overlay` finds what theory expects of them, `lines` and `maps` fill panels, `labels` names lines
 where they end, `titles` and `captions` say what is seen, `sheets` lays panels out, `picture` and `canvas`
 are what comes out and how it looks.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.analysis.wording import in_lines
 from experiments.plots import style
 from experiments.plots.wrapping import width_of
 
@@ -58,25 +59,16 @@ def row_names(names: Sequence[str], inches: float, size: float) -> list[str]:
     room = inches * 72 / (WIDE * size)  # characters
     if max(map(len, names), default=0) <= MOST_FOR_NAMES * room:
         return list(names)
-    return [_in_lines(name, max(8, int(OF_ROWS * room))) for name in names]
-
-
-def _in_lines(name: str, most: int) -> str:
-    lines = [""]
-    for part in re.split(r"(?<=, )|(?=\()", name):
-        if lines[-1] and len(lines[-1] + part.rstrip()) > most:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(line.rstrip() for line in lines)
+    most = max(8, int(OF_ROWS * room))
+    return [in_lines(re.split(r"(?<=, )|(?=\()", name), most) for name in names]
 
 
 def fitting_rows(axes: Axes, names: Sequence[str], told: Sequence[int] = ()) -> tuple[list[int], list[str]]:
-    """Which rows of a panel have room, evenly spread with the first and last, and how each is named.
+    """Return the places of the rows that a panel has room for, and how each of these rows is named.
 
-    told: those that the title speaks of, which stay.
-
-    Long names take two lines where there is room for that, and as many as they need where they would leave
-    the panel no width.
+    They are evenly spread, the first and the last among them. told: the rows that the title speaks of, which
+    are always kept. Long names take two lines where there is room for that, and as many as they need where
+    they would leave the panel no width.
     """
     size, grid = style.points("ytick.labelsize"), axes.get_gridspec()
     room = axes.get_position().height * axes.figure.get_figheight() * 72
@@ -94,7 +86,7 @@ def fitting_rows(axes: Axes, names: Sequence[str], told: Sequence[int] = ()) -> 
 
 
 def _with(told: Sequence[int], kept: Sequence[int]) -> list[int]:
-    """As many rows as are kept, those that are told of among them, each in place of the one nearest to it."""
+    """Return as many rows as in `kept`, each row of `told` in place of the kept one that is nearest to it."""
     found = list(kept)
     for row in told:
         if row not in found:

@@ -93,10 +93,10 @@ def in_order(values: Iterable[Any], field: str = "") -> list[Any]:
 
 
 def looks(values: Sequence[Any], field: str = "") -> dict[Any, Look]:
-    """A Look for each value: by family for activations, along a colour map for what has an order, else in
-    turn.
+    """Return a Look for each value.
 
-    An order have numbers, and texts that differ in one number, as the sizes of a shock do.
+    Activations look as their family does. Numbers lie along a colour map, and so do texts that differ in one
+    number, as the sizes of a shock do. All other values take the colours and markers in turn.
     """
     values = in_order(values, field)
     if field == "activation":

@@ -244,12 +244,12 @@ def _wanted(where: str) -> dict[str, tuple[Any, ...]]:
 
 
 def as_panels(view: View) -> View:
-    """The view with its colours made panels too, for figures whose colour is the measurement."""
+    """Return the view with a panel for each colour, for figures whose colour is the measurement."""
     return replace(view, hue=(), facet=(*view.hue, *view.facet))
 
 
 def deepest(view: View, facet: Fields, where: str) -> View:
-    """Without all but the deepest networks, and a remark that says so, unless depths were asked for."""
+    """Return the view of the deepest networks alone, with a remark, unless depths were asked for."""
     if "depth" not in view.facet or "depth" in listed(facet) or "depth" in _wanted(where):
         return view
     runs = view.records.runs

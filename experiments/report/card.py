@@ -54,7 +54,7 @@ def cards(
     experiment: Experiment, verdicts: Iterable[Verdict], pictures: Sequence[Picture] = (),
     seconds: float = float("nan"),
 ) -> list[Card]:  # fmt: skip
-    """One card a claim of an experiment; the pictures, if they belong to the claims, go with the first."""
+    """One card per claim of an experiment; the pictures, if they belong to the claims, go with the first."""
     found = []
     for verdict in verdicts:
         name, _ = parse_call(verdict.claim)

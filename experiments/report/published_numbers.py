@@ -60,7 +60,7 @@ JUDGED = (
 
 
 def comparisons(cards: Sequence[Card]) -> pd.DataFrame:
-    """One row a compared number: the columns COLUMNS; gap is relative, absolute where 0 is published."""
+    """One row per compared number: the columns COLUMNS; gap is relative, absolute where 0 is published."""
     import pandas as pd
 
     rows = [_row(card, e) for card in cards for e in card.verdict.evidence if isinstance(e, Compared)]
@@ -76,7 +76,7 @@ def _row(card: Card, e: Compared) -> dict[str, Any]:
 
 
 def numbers_page(title: str, intro: str, cards: Sequence[Card]) -> str:
-    """results/<collection>/README.md: a row a claim, then every compared number, as Markdown."""
+    """results/<collection>/README.md: a row per claim, then every compared number, as Markdown."""
     tags = "\n".join(f"* {tag}: {meaning}" for tag, meaning in TAGS.items())
     parts = [
         f"# {title}", intro, f"{totals(cards)} The whole report: [report.html](report.html).", _counts(cards),
@@ -101,7 +101,7 @@ def totals(cards: Sequence[Card]) -> str:
 
 
 def _counts(cards: Sequence[Card]) -> str:
-    """A row a kind of number: how many are reproduced, not reproduced, open."""
+    """A row per kind of number: how many are reproduced, not reproduced, open."""
     found = comparisons(cards)
     rows = []
     for kind in KINDS:

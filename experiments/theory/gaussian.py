@@ -24,7 +24,7 @@ Function = Callable[[Array], Array]
 
 REACH = 12.0  # standard deviations; what lies beyond weighs 1e-33
 QUARTERINGS = 10  # below 1.5 each panel is a quarter of its neighbour, down to 1e-6: enough for tanh(1e5 z)
-NODES = 16  # Gauss-Legendre nodes a panel
+NODES = 16  # Gauss-Legendre nodes per panel
 FLAT = 1e-290  # what a variance of 0 is taken for: f' beside 0, never on a kink there
 ORDERS = 32  # terms of a Hermite series
 TAIL_NODES = 4  # exponentials that stand for the terms left out

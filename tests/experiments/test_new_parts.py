@@ -92,7 +92,9 @@ base: {dataset: moons, steps: 20}
 """,
 }
 SUITES = (
+    "claims/test_claims_declarations",
     "claims/test_claims_instrument",
+    "claims/test_claims_worlds",
     "config/test_config",
     "config/test_schema",
     "datasets/test_datasets",

@@ -212,6 +212,29 @@ def test_a_formula_need_not_care_for_overflow(f, limit, dtype):
     assert np.isnan(act.f(np.array([np.nan, 1e300]))).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda z: z * z, lambda z, a: 2 * z),
+        (np.exp, lambda z, a: a),
+        (np.sinh, lambda z, a: np.cosh(z)),
+        (lambda z: z * np.log(1 + np.abs(z)), lambda z, a: np.log(1 + np.abs(z)) + z / (1 + np.abs(z))),
+    ],
+)
+def test_what_grows_faster_than_any_number_stays_finite_and_silent(f, slope, dtype):
+    most = np.finfo(dtype).max
+    z = np.array([-most, -most / 2, -1e30, -1e3, 0, 1e3, 1e30, most / 2, most], dtype)
+    act = Activation(f=f, df=slope)
+    with np.errstate(all="raise"):
+        a = act.f(z)
+        found = act.df(z, a)
+    assert np.isfinite(a).all()
+    assert np.isfinite(found).all()
+    assert a[-1] == most
+    assert act.f(np.array([np.inf], dtype)) == np.inf
+
+
 def test_what_is_mended_depends_on_no_neighbour(rng):
     """A run has the same numbers alone and beside one that diverges."""
     act = Activation(f=CARELESS[0][0], df=lambda z, a: 1 / (1 + np.exp(-z)))

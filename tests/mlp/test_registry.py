@@ -204,3 +204,15 @@ def test_a_hint_comes_only_where_something_is_near():
 
 def test_a_registry_error_is_a_value_error():
     assert issubclass(RegistryError, ValueError)
+
+
+def test_a_notebook_shows_a_tables_names():
+    table = Registry("colour")
+
+    @table
+    def red(): ...
+
+    @table
+    def green(): ...
+
+    assert repr(table) == "<colour: red, green>"

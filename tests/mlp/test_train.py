@@ -99,12 +99,12 @@ def test_no_learning_rate_changes_nothing(trace, rng):
 @pytest.mark.parametrize("optimiser", sorted(OPTIMISERS))
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_two_steps_change_everything(norm, optimiser, rng):
-    """Every parameter of every layer, and the rate is the one asked for."""
+    """Every parameter, by one of them at least: a step of fixed size may be taken back."""
     net = shaken(network("tanh", depth=2, seeds=[0, 1], norm=norm, residual=0.5), rng)
     before = net.params.copy()
     seen = watch(net, data(rng), seeds=[0, 1], steps=2, lr=[0.01, 0.02], optimiser=optimiser)
     assert [snap.step for snap in seen] == [0, 1, 2]
-    assert (net.params != before).all()
+    assert ((seen[1].params != before) | (net.params != before)).all()
     assert all(snap.columns["lr"].tolist() == [0.01, 0.02] for snap in seen[:-1])
     assert np.isnan(seen[-1].columns["lr"]).all()  # no update follows
 

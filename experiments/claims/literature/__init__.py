@@ -1,4 +1,4 @@
-"""Published and closed-form numbers replayed: a claim a paper, each number a line of its evidence."""
+"""Published and closed-form numbers replayed: a claim per paper, each number a line of its evidence."""
 
 from experiments.claims.literature import (
     alike,

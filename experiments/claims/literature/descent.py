@@ -131,9 +131,9 @@ def _whole_batches(records: Records) -> None:
 
 
 def _sharpness(records: Records) -> pd.DataFrame:
-    """Return a row a run: its fields, and sharpness at the `start`, `largest`, and median `late` in training.
+    """Return a row per run: its fields, and its sharpness at the `start`, at its `largest`, and `late`.
 
-    `late` is NaN of a run that did not live to its end.
+    `late` is the median over the last watched steps; NaN of a run that did not live to its end.
     """
     rows = records.layers.loc[records.layers["layer"] == 1, ["run_id", "step", "sharpness"]].dropna()
     rows = rows.merge(records.runs[["run_id", "steps"]], on="run_id", validate="many_to_one")

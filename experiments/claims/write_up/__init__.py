@@ -1,4 +1,4 @@
-"""The write-up's claims, one file a family; importing them fills the table `CLAIMS`."""
+"""The write-up's claims, one file per family; importing them fills the table `CLAIMS`."""
 
 from experiments.claims.write_up import deaths, expense, gradient, instrument, learning, signs
 

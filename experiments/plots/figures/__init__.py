@@ -1,4 +1,4 @@
-"""The figures, one file a subject; importing this package fills the table `FIGURES`."""
+"""The figures, one file per subject; importing this package fills the table `FIGURES`."""
 
 # In this order they stand in configs/README.md.
 from experiments.plots.figures import (  # isort: skip

@@ -1,4 +1,4 @@
-"""The gradient's budget as stacked bars, a panel a setting."""
+"""The gradient's budget as stacked bars, a panel per setting."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _depth_axis(panel: Axes, depths: np.ndarray) -> None:
 def _draw_rows(
     panel: Axes, scale: Any, *, rows: list[dict[str, Any]], names: list[str], depths: np.ndarray
 ) -> None:
-    """One row a setting, the first at the top."""
+    """One row per setting, the first at the top."""
     _depth_axis(panel, depths)
     kept, names = fitting_rows(panel, names)
     rows = [rows[i] for i in kept]

@@ -210,7 +210,7 @@ def _draw_dots(
     panel: Axes, scale: Any, *, values: Sequence[np.ndarray], names: Sequence[str], told: Sequence[int],
     chance: Sequence[float], score: Score,
 ) -> None:  # fmt: skip
-    """One row a setting, the first at the top; those that the title speaks of (told) are not left out."""
+    """One row per setting, the first at the top; those that the title speaks of (told) are not left out."""
     dots = style.shown(style.Look(DOT), panel).colour
     kept, names = fitting_rows(panel, names, told)
     values = [values[i] for i in kept]

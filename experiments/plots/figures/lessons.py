@@ -1,6 +1,4 @@
-"""One picture for each of three lessons: why deep sigmoid fails, who recovers, what the initialisation
-decides.
-"""
+"""Pictures of three lessons: why deep sigmoid fails, which units recover, what the initialisation decides."""
 
 from __future__ import annotations
 
