@@ -117,6 +117,9 @@ _CURES: dict[str, Cures] = {
     "symmetric_units": lambda run: [critical_init(run) or "init=he_normal"],
     "clipped_too_hard": lambda run: ["clip=null"],
     "decay_too_strong": lambda run: ["weight_decay=0"],
+    "normalised_over_few": lambda run: (
+        ["width=32", "norm=none"] if run.norm.startswith("layer") else ["batch=32", "norm=layer"]
+    ),
     "non_finite": _gradient,
     "dead_units": _units,
     "saturated_units": lambda run: [

@@ -37,6 +37,7 @@ NAMES = {
     "symmetric_units": "units that are all the same",
     "clipped_too_hard": "a gradient clipped too hard",
     "decay_too_strong": "too strong a weight decay",
+    "normalised_over_few": "too few values to normalise over",
     "non_finite": "numbers that are not finite",
     "dead_units": "dead units",
     "saturated_units": "saturated units",

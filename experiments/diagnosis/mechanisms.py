@@ -31,13 +31,14 @@ from experiments.diagnosis.sightings import (
 from experiments.diagnosis.signals import Signals
 from experiments.diagnosis.yardstick import SHORT_OF_ACCURACY, Yardstick
 from mlp.activations import activation as activation_of
-from mlp.registry import Registry
+from mlp.registry import Registry, parse_call
 
 MECHANISMS = Registry("mechanism")
 
 # The thresholds. Each is a statement about training, not a size of gradient.
 DEAD = 0.7  # of a layer's units: half of them would be where all examples look alike
 HALF = 0.5  # of the units that could be saturated
+TOO_FEW = {"batch": 4, "layer": 2}  # values that a mean and a variance are taken over: examples, units
 TWINS = 0.99  # share of units with the weights of another
 LARGEST_RMS, SMALLEST_RMS = 5.0, 0.1  # of the inputs; standardised ones have 1
 OFF_CENTRE = 2.0  # mean over standard deviation of the inputs
@@ -126,6 +127,23 @@ def decay_too_strong(s: Signals, best: Yardstick) -> Evidence | None:
     words = f"the weights shrink to {np.median(left):.2g} of their norm (median over layers)"
     return Evidence(
         1, s.depth + 1, int(s.steps[-1]), float(np.median(left)), SHRUNK, np.inf, "‖w‖/‖w₀‖", words
+    )
+
+
+@MECHANISMS
+def normalised_over_few(s: Signals, best: Yardstick) -> Evidence | None:
+    """A normalisation takes its mean and variance over so few values that little of the signal is left."""
+    kind = parse_call(s.run.norm)[0]
+    over, of = (s.run.width, "unit") if kind == "layer" else (s.run.batch, "example")
+    if not s.depth or over > TOO_FEW.get(kind, 0):
+        return None
+    left = {1: "0, whatever enters", 2: "the same two numbers always, of which only the order tells anything"}
+    words = (
+        f"{kind} normalisation takes mean and variance over {count(over, of)}: what it gives is "
+        f"{left.get(over, 'as much chance as signal')}"
+    )
+    return Evidence(
+        1, s.depth, 0, float(over), float(TOO_FEW[kind] + 1), np.inf, f"{of}s normalised over", words
     )
 
 

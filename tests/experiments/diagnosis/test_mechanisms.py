@@ -25,6 +25,7 @@ WORLDS = {  # mechanism: what is changed in the healthy config
     "symmetric_units": {"init": "normal(std=0)"} | BRIEF,
     "clipped_too_hard": {"clip": 1e-6} | BRIEF,
     "decay_too_strong": {"weight_decay": 1.0},
+    "normalised_over_few": {"norm": "batch", "batch": 2} | BRIEF,
     "non_finite": {"init": "normal(std=1000000)", "depth": 10} | BRIEF,
     "dead_units": {"depth": 12, "width": 2} | BRIEF,
     "saturated_units": {"activation": "tanh", "init": "scaled_normal(gain=300)"} | BRIEF,
@@ -68,6 +69,25 @@ def test_every_mechanism_is_named_first_where_it_rules(name):
         np.isnan(rows[0]["value"])
         or not rows[0]["reference_low"] < rows[0]["value"] < rows[0]["reference_high"]
     )
+
+
+@pytest.mark.parametrize(
+    ("few", "enough"),
+    [
+        ({"norm": "batch", "batch": 1}, {"norm": "layer", "batch": 1}),
+        ({"norm": "batch(eps=0.001)", "batch": 2}, {"norm": "batch", "batch": 16}),
+        ({"norm": "layer", "width": 1}, {"norm": "none", "width": 1}),
+        ({"norm": "layer", "width": 2}, {"norm": "layer", "width": 4}),
+    ],
+    ids=str,
+)
+def test_a_normalisation_over_few_values_is_named_with_its_size_and_nothing_else_is(few, enough):
+    names, (row, *_) = first(**BRIEF | few)
+    assert names[0] == "normalised_over_few"
+    size = few.get("batch", few.get("width"))
+    assert row["value"] == size
+    assert f"over {size} {'example' if 'batch' in few else 'unit'}" in row["sentence"]
+    assert "normalised_over_few" not in first(**BRIEF | enough)[0]
 
 
 def test_labels_are_not_called_unpredictable_where_few_examples_cannot_tell_or_the_loss_says_otherwise():
