@@ -24,11 +24,14 @@ SLOW = {"many activations", "long names", "untrained", "single run", "one layer"
 
 @pytest.mark.parametrize("name", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in OTHERS])
 @pytest.mark.parametrize("figure", [name for name in FIGURES if name not in UNTIMED])
-def test_every_figure_of_any_records_is_drawn_and_has_words(figure, name):
+def test_every_figure_of_any_records_is_drawn_names_its_axes_and_has_words(figure, name):
     """Without a warning, for these are errors; what there is nothing of is left out or said."""
     found = picture(figure, name)
     for axes in shown(found):
         assert axes.has_data() or axes.texts
+        assert axes.get_xlabel() or not axes.has_data()
+        for label in (axes.get_xlabel(), axes.get_ylabel()):
+            assert "1 = nearest the input" in label or not label.startswith("layer")
     assert found.finding
     assert "nan" not in found.alt
 
@@ -62,14 +65,6 @@ def shown(found):
     """The axes of the panels that answer the question."""
     grid = Figure(figsize=(4 * len(found.chosen), 3)).subplots(1, len(found.chosen), squeeze=False)[0]
     return found.draw(grid)
-
-
-@pytest.mark.parametrize("figure", [name for name in FIGURES if name not in UNTOLD])
-def test_every_panel_names_its_axes(figure):
-    for axes in shown(picture(figure, "lost")):
-        assert axes.get_xlabel()
-        for label in (axes.get_xlabel(), axes.get_ylabel()):
-            assert "1 = nearest the input" in label or not label.startswith("layer")
 
 
 @pytest.mark.parametrize("figure", [name for name in FIGURES if name not in UNTIMED])
