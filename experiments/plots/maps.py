@@ -14,6 +14,7 @@ from experiments.plots import axes, style
 from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import words_of
+from experiments.plots.panel_tables import columns_shown, power, tell
 from experiments.plots.panels import Bar, Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import Column, View, name_of, settings_of
@@ -44,9 +45,12 @@ def draw_maps(
     colours = Shades.over(columns)
     bar = Bar(colours.name(columns[0].label), colours.map, (colours.low, colours.high))
     panels = [
-        Panel(column.title, partial(colours.draw, curves=column.curves), name_of(view.facet, key), bar=bar)
+        Panel(
+            column.title, partial(colours.draw, curves=column.curves, what=column.label),
+            name_of(view.facet, key), bar=bar,
+        )
         for (key, _), column in zip(cells, drawn, strict=True)
-    ]
+    ]  # fmt: skip
     there = [i for i, column in enumerate(drawn) if len(column.curves)] or [0]
     chosen = [cells.index(cell) for cell in few] or [*there]
     apart = {i: drawn[i].spread() for i in chosen}
@@ -86,7 +90,7 @@ class Shades:
         low, high = (exponents.min(), exponents.max()) if exponents.size else (-1.0, 0.0)
         return cls(low, max(high, low + 0.1), zero, bool((values == zero).any()), holes)
 
-    def draw(self, panel: Axes, scale: Any = None, *, curves: pd.DataFrame) -> None:
+    def draw(self, panel: Axes, scale: Any = None, *, curves: pd.DataFrame, what: str) -> None:
         """One map; the steps are evenly spaced as watched, layer 1 is at the bottom."""
         if not len(curves):
             style.note(panel, "nothing to show")
@@ -103,6 +107,14 @@ class Shades:
         panel.set_xticks(places, [f"{table.columns[i]}" for i in places])
         panel.set_xlabel("step  (as watched)")
         panel.set_ylabel("layer  (1 = nearest the input)")
+        self.tell(panel, table, what)
+
+    def tell(self, panel: Axes, table: pd.DataFrame, what: str) -> None:
+        """Say the medians of a map: a row per layer, from the input on, and a column per step."""
+        kept = columns_shown(table.shape[1])
+        told = power if self.zero == -np.inf else float
+        rows = [[str(layer), *(told(row.iloc[i]) for i in kept)] for layer, row in table.iterrows()]
+        tell(panel, what, ["layer by step", *(str(table.columns[i]) for i in kept)], rows)
 
     def shades(self, values: np.ndarray) -> np.ma.MaskedArray:
         """Values as colours are looked up: log₁₀, with 0 under the scale and what is not finite masked."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,16 +22,34 @@ ZERO = -np.inf  # stands for an exact zero on any axis
 MOST_ROWS = 26  # of a table; more are thinned evenly, and the table says so
 
 Table = dict[str, Any]  # title: str, head: a list of names, rows: lists of texts
+_TOLD: WeakKeyDictionary[Axes, Table] = WeakKeyDictionary()
+
+
+def tell(panel: Axes, what: str, head: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
+    """Say which numbers a panel shows, where its lines do not tell: of a map, bars, or settings in rows.
+
+    what: the quantity, after the panel's title. Cells that are numbers are told in three digits.
+    """
+    texts = [[cell if isinstance(cell, str) else number(float(cell)) for cell in row] for row in rows]
+    _TOLD[panel] = _thinned(what, list(head), texts)
 
 
 def panel_tables(figure: Figure) -> list[Table]:
-    """Return a table for each panel that has named lines or a map: title, head, rows of texts.
+    """Return a table for each panel: title, head, rows of texts.
 
-    A line's table has a row for each place along x. What is drawn on the floor for exact zeros is told as 0.
+    It holds what `tell` has said of the panel, else what its named lines or its map show. A table of lines
+    has a row for each place along x. What is drawn on the floor for exact zeros is told as 0.
     """
     panels = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() not in BARS]
-    found = [_of_lines(axes) or _of_map(axes) for axes in panels]
+    found = [_told(axes) or _of_lines(axes) or _of_map(axes) for axes in panels]
     return [table for table in found if table]
+
+
+def _told(axes: Axes) -> Table | None:
+    """What the panel's drawing has said of it, under its title."""
+    if (table := _TOLD.get(axes)) is None:
+        return None
+    return table | {"title": ": ".join(filter(None, (_own_title(axes), table["title"])))}
 
 
 def _of_lines(axes: Axes) -> Table | None:
@@ -38,11 +57,11 @@ def _of_lines(axes: Axes) -> Table | None:
     values = {name: _points(line, floor) for name, line in _named_lines(axes).items()}
     if not values:
         return None
-    told = _power if _shows_powers(axes) else number
+    told = power if _shows_powers(axes) else number
     words = _words_at_ticks(axes)
     rows = [
         [words.get(x, number(x)), *(_cell(each.get(x, np.nan), told) for each in values.values())]
-        for x in sorted({x for each in values.values() for x in each})
+        for x in sorted({x for each in values.values() for x in each if not np.isnan(x)})
     ]
     return _thinned(_title(axes), [" ".join(axes.get_xlabel().split()) or "x", *values], rows)
 
@@ -75,7 +94,10 @@ def _shows_powers(axes: Axes) -> bool:
     return axes.get_yscale() == "linear" and any(re.fullmatch("10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", text) for text in ticks)
 
 
-def _power(exponent: float) -> str:
+def power(exponent: float) -> str:
+    """Return the number of which the log10 is given, also where no float holds it; of −inf it is 0."""
+    if exponent == ZERO:
+        return "0"
     return "–" if np.isnan(exponent) else number(10**exponent) if abs(exponent) < 300 else ten_to(exponent)
 
 
@@ -100,16 +122,24 @@ def _of_map(axes: Axes) -> Table | None:
     edges = maps[0].get_coordinates()
     across = [number(float(x)) for x in (edges[0, :-1, 0] + edges[0, 1:, 0]) / 2]
     down = [number(float(y)) for y in (edges[:-1, 0, 1] + edges[1:, 0, 1]) / 2]
-    kept = style.spread(len(across), MOST_ROWS // 2)
+    kept = columns_shown(len(across))
     rows = [[name, *(number(float(row[i])) for i in kept)] for name, row in zip(down, cells, strict=True)]
     corner = " ".join(f"{axes.get_ylabel() or 'y'} by {axes.get_xlabel() or 'x'}".split())
     return _thinned(_title(axes), [corner, *(across[i] for i in kept)], rows)
 
 
-def _title(axes: Axes) -> str:
+def _own_title(axes: Axes) -> str:
     titles = (axes.get_title(loc) for loc in ("left", "center", "right"))
-    title = " ".join(next(filter(None, titles), "").split())
-    return ": ".join(filter(None, (title, axes.get_ylabel())))
+    return " ".join(next(filter(None, titles), "").split())
+
+
+def _title(axes: Axes) -> str:
+    return ": ".join(filter(None, (_own_title(axes), axes.get_ylabel())))
+
+
+def columns_shown(count: int) -> list[int]:
+    """Return the places of the columns of a wide table that are shown: at most 13, evenly spread."""
+    return style.spread(count, MOST_ROWS // 2)
 
 
 def _thinned(title: str, head: list[str], rows: list[list[str]]) -> Table:

@@ -11,6 +11,7 @@ from experiments.analysis import cost as timing
 from experiments.plots import style, titles
 from experiments.plots.axes import log_axis, plainly
 from experiments.plots.figure_table import FIGURES, without_records, words_of
+from experiments.plots.panel_tables import tell
 from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.storage.records import Records
@@ -107,5 +108,11 @@ def _draw_bars(
     panel.grid(axis="x", visible=False)
     panel.set_xlabel(labels[0])
     panel.set_ylabel(labels[1])
+    middles = {
+        group: [float(np.median(np.median(times[text], axis=-1))) for text in colours]
+        for group, times in bars.items()
+    }
+    rows = [[" ".join(group.split()), *each] for group, each in middles.items()]
+    tell(panel, labels[1], [labels[0], *colours], rows)
     if logarithmic:
         log_axis(panel, np.array([times[text] for times in bars.values() for text in colours]))

@@ -13,6 +13,7 @@ from experiments.analysis.ratios import at_start
 from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, words_of
+from experiments.plots.panel_tables import tell
 from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
@@ -136,6 +137,9 @@ def _draw(panel: Axes, ends: tuple[float, float], *, curves: dict[str, pd.DataFr
     panel.set_ylim(*ends)
     panel.set_yticks(np.log(ticks), [f"×{factor:g}" for factor in ticks])
     panel.set_ylabel("factor on ‖delta‖")
+    parts = [curves[term].set_index("layer")["median"].astype(float) for term in ("total", *TERMS)]
+    rows = [[str(at), *(float(np.exp(part.get(at, np.nan))) for part in parts)] for at in layer]
+    tell(panel, "factor on ‖delta‖", ["layer (1 = nearest the input)", "whole", *TERMS], rows)
 
 
 def _colour(term: str, panel: Axes) -> Any:

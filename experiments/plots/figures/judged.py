@@ -21,6 +21,7 @@ from experiments.plots.figures.layers import main_curves
 from experiments.plots.figures.over_training import accuracy_options
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
+from experiments.plots.panel_tables import tell
 from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
@@ -212,6 +213,11 @@ def _draw_dots(
 ) -> None:  # fmt: skip
     """One row per setting, the first at the top; those that the title speaks of (told) are not left out."""
     dots = style.shown(style.Look(DOT), panel).colour
+    ends = [
+        np.nanquantile(found, (0.5, 0, 1)) if np.isfinite(found).any() else [np.nan] * 3 for found in values
+    ]
+    rows = [[name, *each] for name, each in zip(names, ends, strict=True)]
+    tell(panel, score.words(score.test), ["setting", "median", "lowest", "highest"], rows)
     kept, names = fitting_rows(panel, names, told)
     values = [values[i] for i in kept]
     for level in chance:

@@ -20,6 +20,7 @@ from experiments.plots.figures.layers import SIGNALS
 from experiments.plots.figures.over_training import NEAR, accuracy_options, shock_mark
 from experiments.plots.labels import fitting_rows
 from experiments.plots.lines import draw_lines
+from experiments.plots.panel_tables import tell
 from experiments.plots.panels import Panel
 from experiments.plots.picture import Picture, beside
 from experiments.plots.views import (
@@ -249,10 +250,13 @@ def _draw_dots(
     panel: Axes, ends: tuple[float, float], *, view: View, curves: pd.DataFrame, first: bool
 ) -> None:
     """One row for each value of the field, the first at the top, one dot in it for each line."""
+    if not len(curves):
+        style.note(panel, "nothing to show")
+        return
     every = list(dict.fromkeys(curves["row"]))
     kept, names = fitting_rows(panel, every)
     values = [every[i] for i in kept]
-    curves = curves[curves["row"].isin(values)]
+    told, curves = curves, curves[curves["row"].isin(values)]
     hues = [key for key, _ in groups(curves, view.hue)]
     looks = style.looks([hue[0] for hue in hues], view.hue[0]) if view.hue else {}
     panel.set_xscale("log")
@@ -272,6 +276,9 @@ def _draw_dots(
     panel.set_yticks(range(len(values)), names if first else [""] * len(names))
     panel.set_ylim(len(values) - 0.4, -0.6)
     panel.set_xlabel("factor per layer")
+    found = {hue: dict(zip(part["row"], part["median"], strict=True)) for hue, part in groups(told, view.hue)}
+    cells = [[row, *(found[hue].get(row, np.nan) for hue in hues)] for row in every]
+    tell(panel, "factor per layer", ["setting", *(str(hue[0]) if hue else "median" for hue in hues)], cells)
 
 
 def _told(value: Any, field: str) -> str:

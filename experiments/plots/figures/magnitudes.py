@@ -13,6 +13,7 @@ from experiments.analysis.ratios import join, median_range
 from experiments.plots import axes, style, titles
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, needs, words_of
+from experiments.plots.panel_tables import columns_shown, power, tell
 from experiments.plots.panels import Bar, Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import (
@@ -154,6 +155,11 @@ def _chosen(rows: pd.DataFrame) -> list[int]:
     return [layers[i] for i in style.spread(len(layers), LAYERS)]
 
 
+def _size(row: int) -> str:
+    """A row by the lower end of its half decade, or what it holds instead."""
+    return {ZERO: "0", SUBNORMAL: "subnormal"}.get(row, f"from {power(row / PER_DECADE)}")
+
+
 def _draw(panel: Axes, scale: Any, *, rows: pd.DataFrame, sizes: _Scale, most: float, name: str) -> None:
     table = rows.pivot_table(index="row", columns="step", values="median", aggfunc="first")
     panel.grid(False)
@@ -177,3 +183,10 @@ def _draw(panel: Axes, scale: Any, *, rows: pd.DataFrame, sizes: _Scale, most: f
     panel.set_xticks(places, [f"{table.columns[i]}" for i in places])
     panel.set_xlabel("step  (as watched)")
     panel.set_ylabel(f"size of {name}")
+    kept = columns_shown(table.shape[1])
+    known = [*sizes.under, *range(sizes.low, sizes.high + 1)]
+    told = [
+        [_size(row), *(float(np.nan_to_num(value)) for value in table.loc[row].iloc[kept])]
+        for row in known if row in table.index
+    ]  # fmt: skip
+    tell(panel, f"share of |{name}|", ["size by step", *(str(table.columns[i]) for i in kept)], told)

@@ -15,6 +15,7 @@ from experiments.plots.canvas import THEMES
 from experiments.plots.captions import notes
 from experiments.plots.figure_table import FIGURES, along, words_of
 from experiments.plots.maps import WIDE
+from experiments.plots.panel_tables import columns_shown, tell
 from experiments.plots.panels import Bar, Panel
 from experiments.plots.picture import Picture
 from experiments.plots.views import Fields, View, Where, arrange, as_panels, name_of, rows_where, settings_of
@@ -60,7 +61,7 @@ def trainability_map(
         Panel(
             "",
             partial(_draw_cells, rows=rows_where(table, view.facet, key), scales=scales if theory else None,
-                        runs=rows_where(view.records.runs, view.facet, key)),
+                        runs=rows_where(view.records.runs, view.facet, key), what=bar.label),
             name_of(view.facet, key), bar=bar,
         )
         for key in keys
@@ -105,7 +106,7 @@ def _weight(init: str, width: int, act: str) -> float:
 
 
 def _draw_cells(
-    panel: Axes, scale: Any, *, rows: pd.DataFrame, runs: pd.DataFrame, scales: float | None
+    panel: Axes, scale: Any, *, rows: pd.DataFrame, runs: pd.DataFrame, scales: float | None, what: str
 ) -> None:
     """The cells, each reaching half-way to its neighbours, with theory's lines over them."""
     if not len(rows):
@@ -125,6 +126,9 @@ def _draw_cells(
     panel.set_xlim(*_edges(weights)[[0, -1]])
     panel.set_ylim(*_edges(depths)[[0, -1]])
     panel.set_ylabel("depth  (hidden layers)")
+    shown = columns_shown(len(weights))
+    told = [[f"{depth:g}", *(row.iloc[i] for i in shown)] for depth, row in cells.iterrows()]
+    tell(panel, what, ["depth by σ_w²", *(f"{weights[i]:.3g}" for i in shown)], told)
     if scales is not None:
         _draw_theory(panel, runs, scales)
 

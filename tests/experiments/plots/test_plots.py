@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from experiments.config.kinds import resolve
 from experiments.plots import FIGURES
 from experiments.plots.figure_table import sentences
+from experiments.plots.panel_tables import panel_tables
 from mlp.probes import PROBES, UNIT_PROBES
 from mlp.registry import RegistryError
 
@@ -27,11 +28,22 @@ SLOW = {"many activations", "long names", "untrained", "single run", "one layer"
 def test_every_figure_of_any_records_is_drawn_names_its_axes_and_has_words(figure, name):
     """Without a warning, for these are errors; what there is nothing of is left out or said."""
     found = picture(figure, name)
-    for axes in shown(found):
+    drawn = shown(found)
+    for axes in drawn:
         assert axes.has_data() or axes.texts
         assert axes.get_xlabel() or not axes.has_data()
         for label in (axes.get_xlabel(), axes.get_ylabel()):
             assert "1 = nearest the input" in label or not label.startswith("layer")
+    tables = panel_tables(drawn[0].figure)
+    pictures_alone = sum(axes.has_data() for axes in drawn[2:]) if figure == "boundary" else 0  # of the plane
+    assert len(tables) == sum(axes.has_data() for axes in drawn) - pictures_alone
+    for table in tables:
+        assert table["rows"]
+        assert {len(row) for row in table["rows"]} == {len(table["head"])}
+        assert len({row[0] for row in table["rows"]}) == len(table["rows"]), (
+            "rows are told apart by their names"
+        )
+        assert "–" not in {row[0] for row in table["rows"]}
     assert found.finding
     assert "nan" not in found.alt
 
