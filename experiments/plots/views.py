@@ -229,7 +229,7 @@ def _select(records: Records, where: str) -> Records:
         runs = runs[runs[name].isin(values) | (runs[name].isna() & (None in values))]
     if not len(runs):
         raise RegistryError("there is no run to draw")
-    kept = records.of(runs["run_id"])
+    kept = records.of(runs["run_id"]) if where else records
     holes = [name for name in fields(runs) if runs[name].isna().any()]
     named = {name: kept.runs[name].astype(object).where(kept.runs[name].notna(), "none") for name in holes}
     return replace(kept, runs=kept.runs.assign(**named))
