@@ -158,12 +158,13 @@ def versions() -> dict[str, str]:
 
 
 def blas() -> list[dict[str, Any]]:
-    """Return the loaded linear algebra and OpenMP libraries with their numbers of threads."""
+    """Return the loaded linear algebra and OpenMP libraries with their numbers of threads, by name."""
     import numpy as np  # noqa: F401  (loads the library that is asked about)
     from threadpoolctl import threadpool_info
 
     wanted = ("internal_api", "version", "architecture", "threading_layer", "num_threads")
-    return [{key: pool[key] for key in wanted if key in pool} for pool in threadpool_info()]
+    found = [{key: pool[key] for key in wanted if key in pool} for pool in threadpool_info()]
+    return sorted(found, key=lambda pool: [str(value) for value in pool.values()])
 
 
 def machine() -> dict[str, Any]:
