@@ -19,7 +19,7 @@ run: $(READY)            ## train and draw one question: make run CONFIG=configs
 live: $(READY)           ## the lab: networks train while one watches; Ctrl-C closes it
 	$(PY) scripts/live.py $(ARGS)
 
-test: $(READY)           ## the tests (three and a half minutes on two cores)
+test: $(READY)           ## the tests (three minutes on two cores)
 	$(PY) -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
 test-all: $(READY)       ## the tests and the slow scientific checks
