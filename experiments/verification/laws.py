@@ -135,12 +135,15 @@ def _largest(gaps: list[Any], sizes: list[Any]) -> float:
 
     A layer near the input may have 1e-24 of the last one's gradient, and is as wrong if it is off by 1 %.
     Less than FAINT of the next layer's is what rounding leaves of gradients that cancel: it is compared with
-    FAINT of the next layer's.
+    FAINT of the next layer's. Where the two have not three digits in common, rounding is all that is left,
+    and nothing better reaches the layers below.
     """
-    largest, scale = 0.0, 0.0
+    largest, least = 0.0, 0.0
     for gap, size in zip(gaps[::-1], sizes[::-1], strict=True):
-        scale = max(float(size), FAINT * scale)
+        scale = max(float(size), least)
         largest = max(largest, float(gap) / scale if scale > 0 else 0.0)
+        is_rounding = size < least and gap >= SETTLED * size
+        least = scale if is_rounding else FAINT * scale
     return largest
 
 

@@ -110,6 +110,17 @@ def test_one_per_cent_is_found_in_layers_that_starve(act, init):
     assert not [check for check in CHECKS if agrees(check, one) is False]
 
 
+@pytest.mark.parametrize("width", [1, 6])
+@pytest.mark.parametrize("weight", [-1, 0.5, 3.9])
+@pytest.mark.parametrize("act", ["sigmoid", "tanh", "softsign"])
+def test_gradients_that_cancel_in_every_layer_call_no_sound_run_wrong(act, weight, width):
+    """Equal weights to all classes: Σ_c (p_c − y_c) w is 0, and rounding is all that goes down the layers."""
+    one = subject(activation=act, init=f"constant(value={weight})", bias="zeros", depth=12, width=width)
+    assert refuted(one) == []
+    last = len(one.net.layers) - 1
+    assert not agrees("autograd", off(one, last)), "the layer that has a gradient"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("act", sorted(ACTIVATIONS))
 def test_one_per_cent_is_found_with_everything_together(act):
