@@ -11,6 +11,7 @@ from experiments.pipeline import stored_experiment, stored_records
 from experiments.storage.store import Store
 from experiments.verification import CHECKS, Subject, stamp, verify
 from mlp.activations import ACTIVATIONS, activation
+from mlp.initialisers import INITIALISERS
 from mlp.losses import LOSSES
 from mlp.norms import NORMS, Norm
 
@@ -33,6 +34,13 @@ def refuted(one):
 @pytest.mark.parametrize("act", sorted(ACTIVATIONS))
 def test_every_check_agrees_with_every_activation(act):
     assert refuted(subject(activation=act)) == []
+
+
+@pytest.mark.parametrize("bias", ["zeros", "normal(std=0.3)"])
+@pytest.mark.parametrize("init", sorted(INITIALISERS))
+def test_every_check_agrees_with_every_initialiser(init, bias):
+    """Some draw biases along with the weights, whatever `bias` says."""
+    assert refuted(subject(activation="relu", init=init, bias=bias)) == []
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
