@@ -31,7 +31,8 @@ def test_a_config_makes_no_runs_where_all_it_judges_are_checks(path):
     try:
         experiment = config.load(path)
     except config.ConfigError as error:
-        assert "VG_DATA" in str(error)
+        if "VG_DATA" not in str(error):
+            raise
         pytest.skip("asks for images, which are not here: set VG_DATA")
     checks = [claim for claim in experiment.claims if hasattr(CLAIMS[claim.partition("(")[0]], "is_check")]
     assert (not grid(experiment)) == bool(checks)
