@@ -13,10 +13,9 @@ import numpy as np
 from experiments import datasets
 from experiments.config import Recording, Run
 from experiments.storage.identity import costly_steps, is_costly, run_id, watched_steps
-from experiments.storage.makers import maker
 from experiments.storage.records import PROBED, Records
 from experiments.storage.shipping import unpack
-from experiments.sweeps.blas import blas
+from experiments.sweeps.blas import blas, maker_while_training
 from mlp.network import Network, create
 from mlp.probes import PROBES, UNIT_PROBES
 from mlp.probes.distributions import DISTRIBUTIONS, histograms
@@ -68,7 +67,7 @@ def run_stack(
             if snap.step == until:
                 break
             beat(following - snap.step)
-        by = maker(blas().info())
+        by = maker_while_training()
     records = columns.records((time.perf_counter() - began) / len(runs))
     records.runs.attrs["maker"] = by
     return records

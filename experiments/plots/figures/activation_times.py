@@ -98,21 +98,18 @@ def _draw_bars(
 ) -> None:  # fmt: skip
     """A group of bars for each entry, one bar an activation."""
     wide = 0.8 / len(colours)
+    rows: list[list[Any]] = [[" ".join(group.split())] for group in bars]
     for group, times in enumerate(bars.values()):
         for place, (text, look) in enumerate(colours.items()):
             each = np.median(times[text], axis=-1)  # of every process
             x = group + (place - (len(colours) - 1) / 2) * wide
-            panel.bar(x, np.median(each), wide * 0.92, color=style.shown(look, panel).colour, label=text)
+            rows[group].append(np.median(each))
+            panel.bar(x, rows[group][-1], wide * 0.92, color=style.shown(look, panel).colour, label=text)
             panel.vlines(x, each.min(), each.max(), color=style.ink(panel), linewidth=1.4)
     panel.set_xticks(range(len(bars)), list(bars))
     panel.grid(axis="x", visible=False)
     panel.set_xlabel(labels[0])
     panel.set_ylabel(labels[1])
-    middles = {
-        group: [float(np.median(np.median(times[text], axis=-1))) for text in colours]
-        for group, times in bars.items()
-    }
-    rows = [[" ".join(group.split()), *each] for group, each in middles.items()]
     tell(panel, labels[1], [labels[0], *colours], rows)
     if logarithmic:
         log_axis(panel, np.array([times[text] for times in bars.values() for text in colours]))

@@ -30,7 +30,7 @@ def on(monkeypatch):
 
     def become(**facts):
         other = maker_while_training() | facts
-        monkeypatch.setattr(runner, "maker", lambda _: other)
+        monkeypatch.setattr(runner, "maker_while_training", lambda: other)
         monkeypatch.setattr(plan, "maker_while_training", lambda: other)
         return other
 
@@ -83,7 +83,7 @@ def test_a_choice_of_runs_has_its_makers_alone(on):
 
 
 def test_a_part_from_before_makers_were_noted_says_so(monkeypatch):
-    monkeypatch.setattr(runner, "maker", lambda _: {})
+    monkeypatch.setattr(runner, "maker_while_training", dict)
     swept(range(1))
     table = makers(Store("made"))
     assert set(table[list(FACTS)].iloc[0]) == {UNKNOWN}
