@@ -4,10 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from experiments.cli.commands import command
-from experiments.storage.records import COLUMNS
 from experiments.sweeps.plan import ExecutionOptions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,10 +40,3 @@ def call(capfd, config, *overrides, name=None, quiet=True, yes=False, **how):
 def stored(name="tiny"):
     """When each part was written."""
     return {path: path.stat().st_mtime_ns for path in Path("results", name, "runs").glob("*.parquet")}
-
-
-def same(a, b):
-    """All but the time it took."""
-    for name in COLUMNS:
-        left, right = (getattr(records, name).drop(columns="seconds", errors="ignore") for records in (a, b))
-        pd.testing.assert_frame_equal(left, right, check_exact=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from asking import CONFIG, EDITED, MEASURED, ROOT, call, same, stored
+from asking import CONFIG, EDITED, MEASURED, ROOT, call, stored
 from matplotlib.figure import Figure
+from sweeps_in_small import same_but_for_time as same
 
 import experiments
 from experiments import pipeline

@@ -13,12 +13,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import unreported
+from sweeps_in_small import same_but_for_time as same
 
 import experiments
-from experiments.storage.records import COLUMNS
 from experiments.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,13 +65,6 @@ def start(*how, program=PROGRAM):
 def finish(sweep):
     _, said = sweep.communicate(timeout=120)
     return sweep.returncode, said
-
-
-def same(a, b):
-    """All but the time it took."""
-    for name in COLUMNS:
-        left, right = (getattr(records, name).drop(columns="seconds", errors="ignore") for records in (a, b))
-        pd.testing.assert_frame_equal(left, right, check_exact=True)
 
 
 def children(pid):

@@ -1,11 +1,10 @@
 """Small stacks are stored together: fewer parts, the same records, and a kill costs only what was held."""
 
-import pandas as pd
 import pytest
+from sweeps_in_small import same_but_for_time as same
 
 import experiments
 from experiments.cli.notebook import FailureWarning
-from experiments.storage.records import COLUMNS
 from experiments.storage.store import Store
 from experiments.sweeps import runner, sweep
 
@@ -38,12 +37,6 @@ def parts(name):
     return {path.stem for path in (Store(name).folder / "runs").glob("[!0]*.parquet")} | {
         path.stem for path in (Store(name).folder / "runs").glob("0[!-]*.parquet")
     }
-
-
-def same(a, b):
-    for name in COLUMNS:
-        frames = [getattr(records, name).drop(columns="seconds", errors="ignore") for records in (a, b)]
-        pd.testing.assert_frame_equal(*frames)
 
 
 def test_they_are_one_part_with_the_same_records(whole):
